@@ -1,0 +1,44 @@
+"""The front door: a few names, each fetched from its room on first use.
+
+`import simulator as sim` loads nothing heavy; `sim.simulate` loads the engine.
+"""
+
+from importlib import import_module
+
+# A type checker may follow these imports; Python never runs them. One line per door, when its
+# room exists:
+# from typing import TYPE_CHECKING
+# if TYPE_CHECKING:
+#     from simulator.engine.run import simulate as simulate
+#     from simulator.outcomes import read_outcomes as read_outcomes
+#     from simulator.outcomes.outcomes import Outcomes as Outcomes
+#     from simulator.reports.figures import plot_days as plot_days
+#     from simulator.reports.figures import plot_plans as plot_plans
+#     from simulator.scenario import read_scenario as read_scenario
+#     from simulator.scenario.plan import Plan as Plan
+
+__version__ = "0.1.0"
+
+_ROOM_OF = {
+    "Outcomes": "simulator.outcomes.outcomes",
+    "Plan": "simulator.scenario.plan",
+    "plot_days": "simulator.reports.figures",
+    "plot_plans": "simulator.reports.figures",
+    "read_outcomes": "simulator.outcomes",
+    "read_scenario": "simulator.scenario",
+    "simulate": "simulator.engine.run",
+}
+
+__all__ = list(_ROOM_OF)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    door = getattr(import_module(_ROOM_OF[name]), name)
+    globals()[name] = door  # the next use finds it at once
+    return door
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ROOM_OF})

@@ -1,0 +1,1 @@
+"""The clock: SimPy, the lanes and the order of a step."""

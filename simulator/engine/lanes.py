@@ -1,0 +1,116 @@
+"""Lanes: one plan x one replication (or quadrature point); lane = plan * replications + replication."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.market.draws import Draws, Expected, Sampled
+from simulator.market.world import World
+from simulator.scenario.plan import Plan
+from simulator.scenario.schema import Scenario
+
+REPLICATIONS_AT_ONCE = 16
+PLANS_AT_ONCE = 64
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Lanes that run together."""
+
+    plans: tuple[Plan, ...]
+    replications: tuple[int, ...]
+
+    @property
+    def lanes(self) -> int:
+        """Number of lanes."""
+        return len(self.plans) * len(self.replications)
+
+
+def make_chunks(plans: Sequence[Plan], replications: int) -> Iterator[Chunk]:
+    """All lanes in chunks of at most 16 replications x 64 plans; one lane alone is paired with itself.
+
+    NumPy takes another path for arrays of one column, so a single lane would differ in the last bit.
+    """
+    for first in range(0, replications, REPLICATIONS_AT_ONCE):
+        some = tuple(range(first, min(first + REPLICATIONS_AT_ONCE, replications)))
+        for start in range(0, len(plans), PLANS_AT_ONCE):
+            yield Chunk(tuple(plans[start : start + PLANS_AT_ONCE]), some)
+
+
+def plan_money(plans: Sequence[Plan], world: World, replications: int) -> np.ndarray:
+    """Auction money [CNY]: [scene, phase, lane]."""
+    names = world.names
+    table = np.array([
+        [[plan.money.get(s, {}).get(f, 0.0) for plan in plans] for f in names.phases]
+        for s in names.scenes
+    ])  # fmt: skip
+    return np.repeat(table, replications, axis=2)
+
+
+def plan_bookings(plans: Sequence[Plan], world: World, replications: int) -> np.ndarray:
+    """Booked impressions: [package, lane]."""
+    names, full = world.names.packages, world.packages.impressions
+    rows = [[n * (q in plan.packages) for plan in plans] for q, n in zip(names, full, strict=True)]
+    table = np.array(rows, dtype=float).reshape(len(names), len(plans))
+    return np.repeat(table, replications, axis=1)
+
+
+def shock_names(scenario: Scenario) -> list[tuple[str, float]]:
+    """Common shocks that have a spread, and the spread."""
+    lucks = [(f"luck.{name}", float(p.luck_sd)) for name, p in scenario.products.items()]
+    every = [("demand", float(scenario.chance.demand_sd)), *lucks]
+    return [(name, sd) for name, sd in every if sd > 0]
+
+
+def quadrature(shocks: int) -> np.ndarray:
+    """Cubature of degree 3 for independent normals: z of each shock in each point, [shock, point].
+
+    Points lie at +-sqrt(n) on every axis with equal weights (Stroud 1957).
+
+    >>> points = quadrature(2)
+    >>> points.mean(axis=1).tolist(), (points**2).mean(axis=1).round(12).tolist()
+    ([0.0, 0.0], [1.0, 1.0])
+    """
+    if shocks == 0:
+        return np.zeros((0, 1))
+    axis = math.sqrt(shocks) * np.eye(shocks)
+    return np.hstack([axis, -axis])
+
+
+def shock_factor(z: np.ndarray, sd: float) -> np.ndarray:
+    """Mean-one log-normal factor exp(S z - S^2 / 2), S^2 = ln(1 + sd^2)."""
+    variance = math.log1p(sd * sd)
+    return np.asarray(np.exp(math.sqrt(variance) * z - variance / 2))
+
+
+def make_draws(world: World, chunk: Chunk, seed: int, sampled: bool) -> Draws:
+    """Chance of a chunk."""
+    if not sampled:
+        return Expected(chunk.lanes)
+    return Sampled(seed, np.array(chunk.replications), len(chunk.plans), cells_of(world))
+
+
+def cells_of(world: World) -> dict[str, list[str]]:
+    """Every decision that chance takes: names of the cells of each purpose."""
+    n = world.names
+    stages = [f"{stage}/{g}" for stage in range(11) for g in n.segments]
+    auction = list(n.placements[: world.media.auctions])
+    moves = [f"{t}/{p}" for t in range(8) for p in n.products]
+    kinds = [f"{kind}/{p}" for kind in ("first", "again") for p in n.products]
+    return {
+        "supply": list(n.slots), "opportunities": auction, "impressions": auction,
+        "price": list(n.scenes), "clicks": list(n.placements), "contract": list(n.packages),
+        "make_good": list(n.packages), "buyers": stages, "movers": stages, "purchase": stages,
+        "passage": stages, "old": [f"{c}/{g}" for c in range(4) for g in n.segments],
+        "basket_out": list(n.segments), "basket_to": list(n.segments),
+        "basket_balance": list(n.segments), "basket_in": list(n.segments),
+        "basket_stage": list(n.segments), "product": list(n.segments), "stock": list(n.products),
+        "cut": list(n.segments), "unpaid": ["all"], "order_value": list(n.products),
+        "life_cycle": moves, "kinds": list(n.products), "refunds": kinds, "refund_speed": kinds, "refund_people": ["all"],
+        **{f"refund_phase_{row}": kinds for row in range(5)},
+        **{name: ["all"] for name, _ in shock_names(world.scenario)},
+        "people": [f"{c}/{g}" for c in range(1, 11) for g in n.segments],
+        "forfeit": list(n.segments),
+    }  # fmt: skip

@@ -1,0 +1,717 @@
+"""One chunk of lanes from the first second to the end of the run-off.
+
+The order of a step, which `Run.step` carries out as it stands here:
+
+ 1. calendar and shocks: what became due (restocks, forfeited deposits, midnight's refunds and products)
+ 2. supply: opportunities of every slot
+ 3. contracts served
+ 4. auction: who enters, bids, wins, pays; pace
+ 5. clicks and visits, paid and free
+ 6. exposure and fatigue: what each band of people meets
+ 7. chain moves and customers' baskets
+ 8. orders by product, cut by stock; payment is part of the hazards
+ 9. money and books
+10. people and baskets move on
+11. the user's own processes see the finished step and set controls for the next
+"""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import simpy
+
+from simulator.engine import processes
+from simulator.engine.lanes import (
+    Chunk,
+    make_draws,
+    plan_bookings,
+    plan_money,
+    quadrature,
+    shock_factor,
+    shock_names,
+)
+from simulator.engine.state import Day, first_state, whole_size
+from simulator.market.audience import (
+    DEPOSIT,
+    ORDER,
+    Chain,
+    Contact,
+    Pulse,
+    by_band,
+    ratio,
+    wear,
+)
+from simulator.market.basket import (
+    Orders,
+    apply_baskets,
+    cut_by_stock,
+    move_baskets,
+    scale_orders,
+    shares,
+    want,
+)
+from simulator.market.bidding import Bidder, Entered
+from simulator.market.calendar import seconds_between
+from simulator.market.contract import Server
+from simulator.market.fulfilment import FIRST, Returns, payment_success
+from simulator.market.lifecycle import LifeCycles
+from simulator.market.world import World, bar, prob
+from simulator.outcomes.ledger import Ledger, check_laws
+
+
+@dataclass
+class Controls:
+    """What a user's process may set: [scene, lane], effective with the next step."""
+
+    bid: np.ndarray
+    """Factor on the scene's bids."""
+    pace: np.ndarray
+    """Factor on the money that a scene may spend in a step."""
+
+
+@dataclass
+class View:
+    """What a user's process sees of the finished step; it may write `controls` only."""
+
+    world: World
+    step: int
+    seconds: int
+    people: np.ndarray
+    """[stage, segment, lane]"""
+    spent: np.ndarray
+    """[scene, phase, lane]"""
+    book: Ledger
+    controls: Controls
+
+    def hours(self, hours: float) -> float:
+        """What to yield in order to sleep for so many hours [s]."""
+        return hours * 3600
+
+
+Rule = Callable[[View], Generator[float, None, None]]
+
+
+class Run:
+    """One chunk of lanes; `world` has the axis [replication], the run spreads it over plans."""
+
+    def __init__(
+        self, world: World, chunk: Chunk, seed: int, *, sampled: bool, daily: bool, rules: Sequence[Rule] = ()
+    ) -> None:
+        self.chunk, self.sampled = chunk, sampled
+        self.world = world = world.over_plans(len(chunk.plans))
+        lanes, reps = chunk.lanes, len(chunk.replications)
+        self.draws = make_draws(world, chunk, seed, sampled)
+        self.money = plan_money(chunk.plans, world, reps)
+        booked = plan_bookings(chunk.plans, world, reps)
+        self.due, self.rules = processes.Due(), rules
+        self.cycles = LifeCycles(world.goods, world.scenario.life_cycle, sampled)
+        self.returns = Returns(world.scenario.commerce)
+        self.state = first_state(world, self.cycles, booked, self.draws, sampled=sampled)
+        names, steps = world.names, world.steps
+        self.chain = Chain(world.people, len(names.segments), lanes)
+        self.bidder = Bidder(world, lanes)
+        self.server = Server(world.packages, steps, pace_traffic(world))
+        self.shock, self.luck = self._shocks(lanes)
+        self.controls = Controls(np.ones((len(names.scenes), lanes)), np.ones((len(names.scenes), lanes)))
+        self.book = Ledger.empty(
+            len(names.scenes), len(names.phases), len(names.segments), len(names.products),
+            lanes=lanes, days=int(steps.day[-1]) + 1 if daily else 0,
+        )  # fmt: skip
+        self.number = -1
+        self._schedule()
+        self._buffers(lanes)
+        self._refresh_goods()
+
+    # ------------------------------------------------------------------ preparation
+    def _shocks(self, lanes: int) -> tuple[np.ndarray, np.ndarray]:
+        """Demand factor [1, lane] and luck of each product [product, lane]."""
+        names = shock_names(self.world.scenario)
+        points = quadrature(len(names))
+        demand, luck = np.ones((1, lanes)), np.ones((len(self.world.names.products), lanes))
+        for row, (name, sd) in enumerate(names):
+            if self.sampled:
+                factor = self.draws.factor(name, sd, 1)
+            else:
+                z = points[row, np.array(self.chunk.replications)]
+                factor = np.tile(shock_factor(z, sd), len(self.chunk.plans))[None]
+            if name == "demand":
+                demand = factor
+            else:
+                luck[self.world.names.products.index(name.removeprefix("luck."))] = factor[0]
+        return demand, luck
+
+    def _schedule(self) -> None:
+        """Numbers of every step that follow from the calendar alone."""
+        steps, calendar = self.world.steps, self.world.scenario.calendar
+        last = np.array([np.flatnonzero(steps.phase == f)[-1] for f in steps.phase])
+        left = np.cumsum(steps.browse[::-1])[::-1]
+        beyond = np.r_[left[1:], 0.0][last]
+        self.pace_share = steps.browse / np.maximum(left - beyond, 1e-300)
+        self.fresh = steps.first_of(steps.phase)
+        self.new_day = steps.first_of(steps.day)
+        origin = steps.shape.origin
+        windows = [
+            (seconds_between(origin, b.start), seconds_between(origin, b.end), b.completion)
+            for b in calendar.balances
+        ]
+        last_end = max((end for _, end, _ in windows), default=-1)
+        self.can_deposit = steps.start < last_end
+        self.balance_share = np.zeros(len(steps))
+        for start, end, completion in windows:
+            inside = (steps.start >= start) & (steps.start < end)
+            before = np.cumsum(np.where(inside, steps.buy, 0.0)) - steps.buy
+            total = steps.buy[inside].sum()
+            self.balance_share[inside] = (
+                completion * steps.buy / total / (1 - completion * before / total)
+            )[inside]
+
+    def _buffers(self, lanes: int) -> None:
+        places, cells = len(self.world.media.scene), 5 * len(self.world.names.segments)
+        self.reach_rows = np.zeros((3, places, lanes))  # views, touches, buys of placements
+        self.pocket_rows = np.zeros((len(self.world.pockets.placement) + 1, lanes))
+        self.cell_rows = np.zeros((3, cells, lanes))
+        self.cell_work = np.zeros((cells, lanes))
+        self.impressions = np.zeros((places + 1, lanes))
+        self.clicks = np.zeros((places + 1, lanes))
+        self.visits = np.zeros((places + 1, lanes))
+        self.place_work = np.zeros((3, places + 1, lanes))
+
+    # ------------------------------------------------------------------ the clock
+    def go(self, progress: Callable[[int], None] | None = None) -> Ledger:
+        """Run all steps; return the book, its laws checked."""
+        env = simpy.Environment()
+        for agenda in processes.agendas(self.world, self.due):
+            env.process(processes.post(env, agenda))
+        env.process(processes.march(env, self.world.steps, self.step))
+        for rule in self.rules:
+            env.process(self._user(env, rule))
+        env.run()
+        self._close_book()
+        return self.book
+
+    def _user(self, env: simpy.Environment, rule: Rule) -> processes.Events:
+        view = View(self.world, 0, 0, self.state.crowd.n, self.state.spent, self.book, self.controls)
+        for wait in rule(view):
+            yield env.timeout(int(wait))
+            view.step, view.seconds, view.people = self.number, int(env.now), self.state.crowd.n
+
+    def step(self, number: int) -> None:
+        """One step, in the order of the list above."""
+        self.number, self.phase = number, int(self.world.steps.phase[number])
+        self.draws.at(number)
+        self._calendar()
+        contract = self._contracts()
+        entered = self._auction(contract)
+        self._clicks(entered)
+        contact, free = self._contact()
+        pulse = self._pulse()
+        flows, baskets = self._moves(contact, pulse)
+        orders = self._orders(flows, baskets, free)
+        self._settle(flows, baskets, orders, contact, pulse)
+
+    # ------------------------------------------------------------------ 1 calendar and shocks
+    def _calendar(self) -> None:
+        due, state = self.due, self.state
+        for product, units in due.restocks:
+            state.stock.restock(product, units, self.sampled)
+        if due.forfeit:
+            self._forfeit()
+        if due.closing:
+            self._close_contracts()
+        if due.midnight:
+            self._midnight()
+        if self.new_day[self.number]:
+            sd, slots = self.world.scenario.chance.supply_sd, len(self.world.names.slots)
+            state.supply_noise = self.draws.factor("supply", sd, slots)
+        due.restocks, due.forfeit, due.closing, due.midnight = [], False, False, False
+
+    def _forfeit(self) -> None:
+        """Deposits whose balance was not paid are kept; prospects fall back to engage."""
+        state, goods = self.state, self.world.goods
+        n, baskets = state.crowd.n, state.baskets
+        value = (n[6] + baskets.deposits) * self.world.people.order_value
+        mean = (shares(baskets.presold, goods.organic + 0 * baskets.presold) * goods.deposit).sum(axis=0)
+        self.book.add(forfeited=value * mean)
+        n[2] += n[6]
+        n[6] = 0.0
+        baskets.deposits[...] = 0.0
+        baskets.presold[...] = 0.0
+
+    def _close_contracts(self) -> None:
+        second = int(self.world.steps.start[self.number])
+        owed = self.server.close(self.state.bookings, second)
+        self._spend_on_contracts(owed)
+
+    def _spend_on_contracts(self, amount: np.ndarray) -> None:
+        """Charge packages [package, lane] to their scenes."""
+        self.book.add(contract_spend=amount)
+        for q, scene in enumerate(self.world.packages.scene):
+            self.book.scenes["spend"][scene] += amount[q]
+            if self.book.days:
+                self.book.days["scene_spend"][self._day(), scene] += amount[q]
+        self.book.on_day(self._day(), spend=amount.sum(axis=0))
+
+    def _day(self) -> int:
+        return int(self.world.steps.day[self.number])
+
+    def _midnight(self) -> None:
+        state, draws = self.state, self.draws
+        self._refund()
+        day = state.day
+        first = ratio(day.first, day.paid.sum(axis=0))
+        back = np.minimum(ratio(day.due_back, day.paid), 1.0)
+        mix = np.array(np.broadcast_arrays(first, 1 - first))[:, None]
+        kinds = draws.split("kinds", day.paid, mix * np.ones_like(day.paid))
+        flat = kinds.reshape(-1, kinds.shape[-1])
+        kinds = draws.binomial("refunds", flat, np.tile(back, (2, 1))).reshape(kinds.shape)
+        price, cost = ratio(day.gmv, day.paid), ratio(day.cost, day.paid)
+        self.returns.enter(state.refunds, kinds, price, cost, draws)
+        second = int(self.world.steps.start[self.number])
+        self.cycles.close_day(state.shelf, day.paid, second)
+        state.day = Day.empty(*day.paid.shape)
+        self._refresh_goods()
+
+    def _refund(self) -> None:
+        """Refunds that fall due at this midnight; refunded first orders make no customer."""
+        state, book = self.state, self.book
+        due = self.returns.advance(state.refunds, self.draws)
+        book.add(refunds=due.orders, refund_value=due.value, refund_cost=due.cost)
+        book.products["refunds"] += due.orders.sum(axis=0)
+        gone = due.orders[FIRST].sum(axis=0)[None]
+        parts = self.draws.split("refund_people", gone, state.newcomers[:, None])[:, 0]
+        parts = np.minimum(parts, np.minimum(state.newcomers, state.crowd.n[7]))
+        state.newcomers -= parts
+        state.crowd.n[7] -= parts
+        state.crowd.n[2] += parts
+        state.crowd.old[0] = np.minimum(state.crowd.old[0], state.crowd.n[7])
+        book.add(refunded_new=parts)
+
+    def _refresh_goods(self) -> None:
+        """What products mean today for scenes and free visits (section 10 of docs/model.md)."""
+        goods, state = self.world.goods, self.state
+        effects = self.cycles.effects(state.shelf)
+        self.refund_odds = goods.refund_odds * effects.refund
+        self.kappa = goods.power * self.luck * effects.cvr
+        on_sale = state.available >= 0.5
+        self.on_sale = on_sale
+        mix = goods.mix * on_sale
+        total = mix.sum(axis=1, keepdims=True)
+        self.mix = np.where(total > 0, ratio(mix, total), goods.mix)
+        self.scene_kappa = (self.mix * self.kappa).sum(axis=1)
+        self.scene_ctr = (self.mix * effects.ctr).sum(axis=1)
+        self.scene_quality = (self.mix * effects.quality).sum(axis=1)
+        pull = self.cycles.organic_pull(state.shelf)
+        if self.number < 0:
+            self.first_pull = pull
+        gain = goods.organic * pull / self.first_pull
+        self.organic = gain.sum(axis=0)
+        open_gain = gain * on_sale
+        free = np.where(open_gain.sum(axis=0) > 0, open_gain, gain)
+        self.free_mix = free / free.sum(axis=0)
+        self.free_kappa = (self.free_mix * self.kappa).sum(axis=0)
+        self.presale = (self.free_mix * goods.presale[:, None]).sum(axis=0)
+        self.ln_quality = np.take(
+            self.world.bidding.ln_quality + np.log(self.scene_quality),
+            self.world.media.scene[: self.world.media.auctions], axis=0,
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ 2, 3 supply and contracts
+    def _traffic(self, slots: np.ndarray) -> np.ndarray:
+        """Traffic of slots in this step [normal days]: [row, lane]."""
+        browse = self.world.steps.browse[self.number]
+        table = self.world.phases.slot_traffic[self.phase]
+        return np.asarray(browse * table[slots] * self.state.supply_noise[slots])
+
+    def _contracts(self) -> np.ndarray:
+        """Impressions served by package: [package, lane]."""
+        packs, state = self.world.packages, self.state
+        if not len(packs.slot):
+            return np.zeros((0, self.chunk.lanes))
+        slots = packs.inventory
+        supply = self.world.media.slot_opportunities[slots] * packs.reach * self._traffic(slots)
+        supply = supply * self.world.phases.available[self.phase]
+        paid, good = self.server.serve(state.bookings, supply, self.number, self.draws)
+        self._spend_on_contracts(paid * packs.cpm / 1000)
+        return paid + good
+
+    def _contract_impressions(self, served: np.ndarray) -> None:
+        media, packs = self.world.media, self.world.packages
+        for row, j in enumerate(range(media.auctions, len(media.scene))):
+            own = (packs.slot == media.slot[j]) & (packs.scene == media.scene[j])
+            self.impressions[j] = served[own].sum(axis=0) * media.package_share[row]
+
+    # ------------------------------------------------------------------ 4 auction
+    def _auction(self, contract: np.ndarray) -> Entered | None:
+        """Bid, win and pay; None where no scene has money."""
+        self._contract_impressions(contract)
+        state, n = self.state, self.world.media.auctions
+        self.band_people = by_band(state.crowd.n).reshape(-1, self.chunk.lanes)
+        size = np.tile(self.world.people.size, (5, 1))
+        before = int(self.world.steps.phase[self.number - 1]) if self.number else None
+        self.bidder.follow(self.phase, before)
+        money = self._targets()
+        cover = self.bidder.enter(money, self.band_people / size)
+        if not money.any():
+            self.impressions[:n] = 0.0
+            return None
+        opportunities, mu = self._opportunities(cover, contract)
+        entered = self.bidder.pace(
+            money, opportunities, self._actions(), mu, self.ln_quality,
+            phase=self.phase, fresh=bool(self.fresh[self.number]),
+        )  # fmt: skip
+        self._win(entered)
+        return entered
+
+    def _targets(self) -> np.ndarray:
+        """Money that each scene may spend in this step [CNY]: [scene, lane]."""
+        bidding, f = self.world.bidding, self.phase
+        left = np.maximum(self.money[:, f] - self.state.spent[:, f], 0.0)
+        share = np.where(bidding.quick, 1.0, self.pace_share[self.number])[:, None]
+        return np.asarray(left * share * bidding.active[f][:, None] * self.controls.pace)
+
+    def _opportunities(self, cover: np.ndarray, contract: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Opportunities of the auction placements, and the log median rival bid they meet."""
+        media, n = self.world.media, self.world.media.auctions
+        supply = media.opportunities[:n] * self._traffic(media.slot[:n])
+        mu = media.mu + self.world.phases.ln_cpm[self.phase]
+        for k in media.shared_slots:
+            mu = self._share_inventory(int(k), contract, supply, mu)
+        return supply * cover, np.ascontiguousarray(mu)
+
+    def _share_inventory(
+        self, slot: int, contract: np.ndarray, supply: np.ndarray, mu: np.ndarray
+    ) -> np.ndarray:
+        """Take served contracts out of a slot's supply, in place; return the dearer price level."""
+        media, packs = self.world.media, self.world.packages
+        own = packs.inventory == slot
+        per_share = contract[own] / packs.reach[own]
+        used = (packs.segments[own][:, :, None] * per_share[:, None]).sum(axis=0)  # [segment, lane]
+        rows = np.flatnonzero(media.slot[: media.auctions] == slot)
+        supply[rows] -= media.segment_share[rows] * used[media.segment[rows]]
+        np.maximum(supply, 0.0, out=supply)
+        forecast = media.slot_opportunities[slot] * self._traffic(np.array([slot]))[0]
+        left = np.maximum(1 - ratio(contract[own].sum(axis=0), forecast), 0.05)
+        rise = np.zeros((len(mu), self.chunk.lanes))
+        rise[rows] = -self.world.scenario.slot_price_scarcity * np.log(left)
+        return mu + rise
+
+    def _actions(self) -> np.ndarray | None:
+        """Actions per impression, for the scenes whose cost per action is bounded."""
+        if not self.bidder.limited.any():
+            return None
+        media, n = self.world.media, self.world.media.auctions
+        scene, phases = media.scene[:n], self.world.phases
+        worn = wear(self.state.crowd.fatigue, self.world.people.fatigue)
+        click = prob(self._click_odds(worn)[:n])
+        arrive = click * media.arrival[:n]
+        cart = arrive * self._cart_rate() * phases.cart[self.phase]
+        order = arrive * prob(self._buy_odds()[:n]) * self.readiness
+        first = order * self._newness()
+        kinds = (np.full_like(click, 1 / 1000), click, cart, order, first)
+        action = self.world.bidding.action[scene][:, None]
+        rates = np.select([action == k for k in range(5)], kinds)
+        money = np.where(self.world.bidding.roi[scene][:, None], media.order_price, 1.0)
+        return np.asarray(rates * money)
+
+    @property
+    def readiness(self) -> float:
+        """r of the step."""
+        return float(self.world.steps.readiness[self.number])
+
+    def _cart_rate(self) -> np.ndarray:
+        return np.asarray(self.world.people.visit_moves[3, 2])
+
+    def _newness(self) -> np.ndarray:
+        """Share of an auction placement's buyers who are new customers: [placement, lane]."""
+        n, people = self.state.crowd.n, self.world.people
+        eager = by_band(n * people.propensity[:, None]).reshape(-1, self.chunk.lanes)
+        eager = ratio(eager, self.band_people)
+        pockets, media = self.world.pockets, self.world.media
+        rows = self.pocket_rows
+        np.take(eager, pockets.cell, axis=0, out=rows[:-1], mode="clip")
+        rows[:-1] *= self.bidder.weights_padded[:-1]
+        both = pockets.by_placement.sum(rows, *self.place_work[:2, :-1]).copy()
+        rows[:-1] *= (pockets.cell < 3 * len(self.world.names.segments))[:, None]
+        new = pockets.by_placement.sum(rows, *self.place_work[:2, :-1])
+        return ratio(new, both)[: media.auctions]
+
+    def _win(self, entered: Entered) -> None:
+        """Impressions won and money paid."""
+        draws, n, media = self.draws, self.world.media.auctions, self.world.media
+        tried = draws.round_off("opportunities", entered.opportunities)
+        won = draws.binomial("impressions", tried, entered.rates.win, out=self.impressions[:n])
+        price = ratio(entered.cost, entered.opportunities * entered.rates.win)
+        spend = won * price
+        if self.sampled:
+            spend = self._charge(spend, won)
+        by_scene = media.auction_by_scene
+        rows = np.vstack([spend, np.zeros((1, spend.shape[1]))])
+        shape = self.controls.pace.shape
+        total = by_scene.sum(rows, np.empty(shape), np.empty(shape))
+        self.state.spent[:, self.phase] += total
+        self._book_auction(entered, total)
+
+    def _charge(self, spend: np.ndarray, won: np.ndarray) -> np.ndarray:
+        """Price noise by scene, never above the scene's money; whole fen with the rest carried on."""
+        media, state, f = self.world.media, self.state, self.phase
+        scene, shape = media.scene[: media.auctions], self.controls.pace.shape
+        pad = np.zeros((1, spend.shape[1]))
+        out, work = np.empty(shape), np.empty(shape)
+        count = media.auction_by_scene.sum(np.vstack([won, pad]), out, work).copy()
+        noise = self.draws.mean_noise("price", count, self.world.scenario.chance.price_sd)
+        if self.fresh[self.number]:
+            state.carry[...] = 0.0
+        wanted = media.auction_by_scene.sum(np.vstack([spend + 0.0, pad]), out, work) * noise
+        carried = media.auction_by_scene.sum(np.vstack([state.carry, pad]), np.empty(shape), work)
+        left = np.maximum(self.money[:, f] - state.spent[:, f] - carried, 0.0)
+        noise *= np.minimum(1.0, ratio(left, np.maximum(wanted, left)))
+        exact = spend * noise[scene] + state.carry
+        fen = np.floor(exact * 100 + 1e-6) / 100
+        state.carry[...] = np.maximum(exact - fen, 0.0)
+        return np.asarray(fen)
+
+    def _book_auction(self, entered: Entered, spend: np.ndarray) -> None:
+        media, book = self.world.media, self.book
+        rows = np.vstack([entered.opportunities, np.zeros((1, spend.shape[1]))])
+        work = np.empty_like(spend)
+        book.scenes["offered"] += media.auction_by_scene.sum(rows, np.empty_like(spend), work)
+        book.scenes["spend"] += spend
+        book.spend[:, self.phase] += spend
+        book.on_day(self._day(), spend=spend.sum(axis=0), scene_spend=spend)
+
+    # ------------------------------------------------------------------ 5 clicks and visits
+    def _click_odds(self, worn: np.ndarray) -> np.ndarray:
+        media = self.world.media
+        odds = media.click_odds * self.world.phases.ctr[self.phase]
+        return np.asarray(odds * self.scene_ctr[media.scene] * worn[media.segment])
+
+    def _buy_odds(self) -> np.ndarray:
+        media = self.world.media
+        odds = media.buy_odds * (self.world.phases.cvr[self.phase] * self.shock)
+        return np.asarray(odds * self.scene_kappa[media.scene])
+
+    def _clicks(self, entered: Entered | None) -> None:
+        media, people, n = self.world.media, self.world.people, self.world.media.auctions
+        shown = self.impressions[:-1]
+        total = media.by_segment.sum(self.impressions, *np.empty((2, len(people.size), shown.shape[1])))
+        self.per_person = total / people.size
+        worn = wear(self.state.crowd.fatigue + self.per_person / 2, people.fatigue)
+        click, buy = self._click_odds(worn), self._buy_odds()
+        if entered is not None:
+            lift = np.sqrt(entered.rates.lift)
+            click[:n] *= entered.rates.click_factor * lift
+            buy[:n] *= lift
+        clicks = self.draws.binomial("clicks", shown, prob(click), out=self.clicks[:-1])
+        np.multiply(clicks, media.arrival, out=self.visits[:-1])
+        self.buys = self.visits[:-1] * prob(buy)
+        work = np.empty_like(self.controls.pace)
+        for name, rows in (("impressions", self.impressions), ("clicks", self.clicks), ("visits", self.visits)):
+            self.book.scenes[name] += media.by_scene.sum(rows, np.empty_like(work), work)
+        self.book.add(paid_visits=self.visits)
+
+    # ------------------------------------------------------------------ 6 exposure
+    def _contact(self) -> tuple[Contact, np.ndarray]:
+        """What the people of each band meet; and the buying visits by scene and free ones."""
+        media, world = self.world.media, self.world
+        rows = self.reach_rows
+        np.multiply(self.impressions[:-1], media.viewability, out=rows[0])
+        np.multiply(self.visits[:-1], media.touch, out=rows[1])
+        rows[2] = self.buys
+        viewed = world.media.by_segment
+        pad = np.zeros((1, self.chunk.lanes))
+        shape = (len(world.names.segments), self.chunk.lanes)
+        self.book.viewed += viewed.sum(np.vstack([rows[0], pad]), np.empty(shape), np.empty(shape))
+        cover = world.pockets.by_placement.sum(self.bidder.weights_padded, *np.empty((2, *rows[0].shape)))
+        rows *= ratio(np.ones_like(cover), cover)
+        for row, cell in zip(rows, self.cell_rows, strict=True):
+            self._to_cells(row, cell)
+        free, buys = self._free_visits()
+        bands = (5, *shape)
+        views, touches, bought = (ratio(x, self.band_people).reshape(bands) for x in self.cell_rows)
+        touches += free[0].reshape(bands)
+        bought += free[1].reshape(bands)
+        bought *= self.readiness
+        return Contact(views, touches, bought), buys
+
+    def _to_cells(self, row: np.ndarray, cell: np.ndarray) -> None:
+        pockets, work = self.world.pockets, self.pocket_rows
+        np.take(row, pockets.placement, axis=0, out=work[:-1], mode="clip")
+        work[:-1] *= self.bidder.weights_padded[:-1]
+        pockets.by_cell.sum(work, cell, self.cell_work)
+
+    def _free_visits(self) -> tuple[np.ndarray, np.ndarray]:
+        """Touches and buying visits per person [2, cell, lane], and free buying visits in all [lane]."""
+        free, phases, f = self.world.free, self.world.phases, self.phase
+        segments, lanes = len(self.world.names.segments), self.chunk.lanes
+        scale = self.world.steps.browse[self.number] * self.organic
+        total = np.zeros((2, len(self.band_people), lanes))
+        visits = np.zeros(lanes)
+        for m, rate in enumerate(free.rate):
+            each = rate * (phases.free_traffic[f, m] * scale)
+            odds = free.buy_odds[m * segments : (m + 1) * segments]
+            p = prob(odds * self.free_kappa * phases.cvr[f] * self.shock)
+            total[0] += each * free.touch[m]
+            total[1] += each * np.tile(p, (5, 1))
+            visits += (each * self.band_people).sum(axis=0)
+        self.book.add(free_visits=visits[None])
+        self.free_visits = visits
+        return total, (total[1] * self.band_people).sum(axis=0)
+
+    # ------------------------------------------------------------------ 7 chain and baskets
+    def _pulse(self) -> Pulse:
+        steps, phases, s, f = self.world.steps, self.world.phases, self.number, self.phase
+        days, buy = float(steps.days[s]), float(steps.buy[s])
+        costs = self.world.costs
+        load = phases.payment_load[f] * (buy / days)
+        self.pay = payment_success(costs.pay_fail, costs.pay_wallet, costs.pay_retry, load)
+        opened = self.presale * float(self.can_deposit[s])
+        balance = bar(np.minimum(self.pay * self.balance_share[s], 1 - 1e-12))
+        return Pulse(
+            days=days, now=(int(steps.start[s]) + int(steps.end[s])) / 2 / 86400, pay=self.pay,
+            cart=phases.cart[f], release=phases.release[f] * buy, deposit=phases.deposit[f] * opened,
+            deposit_release=phases.deposit_release[f] * buy * opened, balance=balance,
+        )  # fmt: skip
+
+    def _moves(self, contact: Contact, pulse: Pulse):  # type: ignore[no-untyped-def]
+        crowd, chain = self.state.crowd, self.chain
+        chain.fill(crowd, contact, pulse)
+        flows = chain.move(crowd, self.draws)
+        baskets = move_baskets(
+            self.state.baskets, crowd.n, contact.touches[3], contact.views[3], pulse,
+            people=self.world.people, draws=self.draws,
+        )  # fmt: skip
+        return flows, baskets
+
+    # ------------------------------------------------------------------ 8 orders
+    def _orders(self, flows: np.ndarray, baskets, free: np.ndarray) -> Orders:  # type: ignore[no-untyped-def]
+        orders, hazard = flows[ORDER], self.chain.hazards[ORDER, 4:6]
+        released = orders[4:6] * np.minimum(ratio(self.chain.baskets, hazard), 1.0)
+        release = released.sum(axis=0) + baskets.orders
+        balance = orders[6] + baskets.balances
+        total = orders.sum(axis=0) + baskets.orders + baskets.balances
+        direct = np.maximum(total - release - balance, 0.0)
+        self.direct_mix = self._direct_mix(free)
+        presold = shares(self.direct_mix * self.world.goods.presale[:, None], self.direct_mix)
+        mixes = [
+            self.direct_mix, shares(self.state.baskets.products, self.direct_mix),
+            shares(self.state.baskets.presold, presold),
+        ]  # fmt: skip
+        self.presold_mix = presold
+        wanted = want(direct, release, balance, mixes, self.draws)
+        asked = wanted.sum(axis=1)
+        sold = self.state.stock.sell(asked, self.sampled)
+        self.state.available = np.where(asked > 0, ratio(sold, asked), 1.0)
+        return Orders(wanted, cut_by_stock(wanted, sold, self.draws))
+
+    def _direct_mix(self, free: np.ndarray) -> np.ndarray:
+        """u: product weights of orders from visits, paid ones by scene and free ones."""
+        media = self.world.media
+        rows = np.vstack([self.buys, np.zeros((1, self.chunk.lanes))])
+        shape = self.controls.pace.shape
+        self.scene_buys = media.by_scene.sum(rows, np.empty(shape), np.empty(shape))
+        weights = (self.mix * ratio(self.scene_buys, self.scene_kappa)[:, None]).sum(axis=0)
+        weights = (weights + self.free_mix * (free / self.free_kappa)) * self.kappa
+        return shares(weights, self.free_mix)
+
+    # ------------------------------------------------------------------ 9, 10 books, people move on
+    def _settle(self, flows, baskets, orders: Orders, contact: Contact, pulse: Pulse) -> None:  # type: ignore[no-untyped-def]
+        paid = orders.paid.sum(axis=0)
+        asked = [flows[ORDER], baskets.orders[None], baskets.balances[None]]
+        asked = scale_orders(asked, paid, self.draws)
+        flows[ORDER], baskets.orders, baskets.balances = asked[0], asked[1][0], asked[2][0]
+        self._book_orders(flows, orders, baskets)
+        state = self.state
+        self._basket_products(flows, baskets)
+        again = self._customer_orders(baskets)
+        self.chain.settle(state.crowd, pulse, self.draws)
+        moved = np.minimum(again, state.crowd.n[7])
+        state.crowd.n[7] -= moved
+        state.crowd.n[8] += moved
+        state.crowd.old[0] = np.minimum(state.crowd.old[0], state.crowd.n[7])
+        apply_baskets(state.baskets, baskets)
+        self.chain.remember(state.crowd, contact, pulse, self.per_person)
+
+    def _customer_orders(self, baskets) -> np.ndarray:  # type: ignore[no-untyped-def]
+        """First-time buyers among the customers whose basket was bought: they become numerous."""
+        n = self.state.crowd.n[7:10]
+        mix = np.array([n[0], n[1] + n[2]])
+        return np.asarray(self.draws.split("basket_stage", baskets.orders + baskets.balances, mix)[0])
+
+    def _basket_products(self, flows: np.ndarray, baskets) -> None:  # type: ignore[no-untyped-def]
+        """Products in standing baskets: what leaves goes in proportion, what comes has today's mix."""
+        n, held = self.state.crowd.n, self.state.baskets
+        stock = n[4].sum(axis=0) + n[5].sum(axis=0) + held.carts.sum(axis=0)
+        out = flows[:, 4:6].sum(axis=(0, 1, 2)) - flows[2, 4].sum(axis=0)
+        out = out + (baskets.orders + baskets.deposits + baskets.dropped).sum(axis=0)
+        into = flows[2:4, :4].sum(axis=(0, 1, 2)) + baskets.added.sum(axis=0)
+        held.products *= 1 - np.minimum(ratio(out, stock), 1.0)
+        held.products += into * self.direct_mix
+        waiting = n[6].sum(axis=0) + held.deposits.sum(axis=0)
+        gone = flows[ORDER, 6].sum(axis=0) + baskets.balances.sum(axis=0)
+        fresh = flows[DEPOSIT].sum(axis=(0, 1)) + baskets.deposits.sum(axis=0)
+        held.presold *= 1 - np.minimum(ratio(gone, waiting), 1.0)
+        held.presold += fresh * self.presold_mix
+
+    def _book_orders(self, flows: np.ndarray, orders: Orders, baskets) -> None:  # type: ignore[no-untyped-def]
+        world, book, day = self.world, self.book, self.state.day
+        paid = orders.paid.sum(axis=1)
+        value = (orders.paid * world.people.order_value).sum(axis=1)
+        noise = self.draws.mean_noise("order_value", paid, world.scenario.commerce.order_value_sd)
+        gmv = value * world.goods.price[self.phase] * noise
+        cost = value * world.goods.unit_cost
+        chance = prob(self.refund_odds * world.phases.refund[self.phase])
+        new = flows[ORDER, :7].sum(axis=0)
+        self.state.newcomers += new
+        day.paid += paid
+        day.due_back += paid * chance
+        day.gmv += gmv
+        day.cost += cost
+        day.first += new.sum(axis=0)
+        self._book_counts(flows, orders, baskets, gmv, cost)
+        book.products["paid"] += paid
+        book.products["gmv"] += gmv
+        book.on_day(
+            self._day(), gmv=gmv.sum(axis=0), new_customers=new.sum(axis=0),
+            visits=self.visits.sum(axis=0) + self.free_visits,
+        )  # fmt: skip
+
+    def _book_counts(self, flows: np.ndarray, orders: Orders, baskets, gmv: np.ndarray, cost: np.ndarray) -> None:  # type: ignore[no-untyped-def]
+        total = orders.paid.sum(axis=(0, 1))[None]
+        failed = self.draws.round_off("unpaid", total * (1 - self.pay) / self.pay)
+        decay = flows[7]
+        self.book.add(
+            favourites=flows[3], carts=np.vstack([flows[2].sum(axis=(0, 1))[None], baskets.added.sum(axis=0)[None]]),
+            deposits=np.vstack([flows[DEPOSIT].sum(axis=(0, 1))[None], baskets.deposits.sum(axis=0)[None]]),
+            paid_orders=total, orders=total + failed, unmet=orders.unmet, gmv=gmv, goods_cost=cost,
+            new_customers=flows[ORDER, :7], recalled_members=flows[ORDER, 10], lapsed=decay[7:10], returned=decay[10],
+        )  # fmt: skip
+
+    def _close_book(self) -> None:
+        book, state = self.book, self.state
+        self.number += 1
+        self._last_day()
+        bookings = state.bookings
+        book.packages = {
+            "booked": bookings.booked, "delivered": bookings.delivered,
+            "shortfall": bookings.shortfall + bookings.left, "made_good": bookings.made_good,
+        }  # fmt: skip
+        book.people, book.pending = state.crowd.n, state.refunds.pending.sum(axis=(0, 1, 2))
+        size = whole_size(self.world, self.chunk.lanes, sampled=self.sampled)
+        stock = np.array(self.world.goods.stock)
+        for _, product, units in self.world.goods.restocks:
+            stock[product] += units
+        check_laws(book, size, self.money, stock[:, None] * np.ones(self.chunk.lanes), exact=self.sampled)
+
+    def _last_day(self) -> None:
+        """The refunds of the last midnight."""
+        self.number -= 1
+        self._midnight()
+
+
+def pace_traffic(world: World) -> np.ndarray:
+    """Traffic of each step as schedules expect it: the file's central figures [step]."""
+    phases = world.scenario.calendar.phases
+    factor = [float(np.mean(phases[f].traffic)) if f in phases else 1.0 for f in world.names.phases]
+    return np.asarray(world.steps.browse * np.array(factor)[world.steps.phase])

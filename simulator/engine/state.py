@@ -1,0 +1,88 @@
+"""All that changes while a chunk of lanes runs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.market.audience import Crowd
+from simulator.market.basket import Baskets
+from simulator.market.contract import Bookings
+from simulator.market.draws import Draws
+from simulator.market.fulfilment import Refunds, Stock
+from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.world import World
+
+
+@dataclass
+class Day:
+    """What the running day has brought: [product, lane] unless said otherwise."""
+
+    paid: np.ndarray
+    due_back: np.ndarray
+    """Paid orders that will be refunded, mean."""
+    gmv: np.ndarray
+    cost: np.ndarray
+    first: np.ndarray
+    """First orders: [lane]."""
+
+    @classmethod
+    def empty(cls, products: int, lanes: int) -> "Day":
+        """A new day."""
+        return cls(*[np.zeros((products, lanes)) for _ in range(4)], np.zeros(lanes))
+
+
+@dataclass
+class State:
+    """One chunk of lanes."""
+
+    crowd: Crowd
+    baskets: Baskets
+    bookings: Bookings
+    shelf: Shelf
+    stock: Stock
+    refunds: Refunds
+    day: Day
+    spent: np.ndarray
+    """Auction spend [CNY]: [scene, phase, lane]."""
+    carry: np.ndarray
+    """Fractions of a fen not yet charged [CNY]: [placement, lane]."""
+    available: np.ndarray
+    """Share of the last step's demand that found goods: [product, lane]."""
+    newcomers: np.ndarray
+    """New customers not (yet) refunded: [segment, lane]."""
+    supply_noise: np.ndarray
+    """Today's opportunities against the forecast: [slot, lane]."""
+
+
+def first_state(
+    world: World, cycles: LifeCycles, booked: np.ndarray, draws: Draws, *, sampled: bool
+) -> State:
+    """The world at the first second; `booked` [package, lane]."""
+    lanes, names = booked.shape[-1], world.names
+    products, segments = len(names.products), len(names.segments)
+    n = first_people(world, lanes, draws, sampled=sampled)
+    zeros = np.zeros((segments, lanes))
+    return State(
+        crowd=Crowd(n, n[7:11].copy(), zeros.copy(), zeros.copy()),
+        baskets=Baskets.of(segments, products, lanes), bookings=Bookings.of(booked),
+        shelf=cycles.start(lanes, draws), stock=Stock.of(world.goods.stock, lanes),
+        refunds=Refunds.of(products, lanes), day=Day.empty(products, lanes),
+        spent=np.zeros((len(names.scenes), len(names.phases), lanes)),
+        carry=np.zeros((world.media.auctions, lanes)), available=np.ones((products, lanes)),
+        newcomers=zeros.copy(), supply_noise=np.ones((len(names.slots), lanes)),
+    )  # fmt: skip
+
+
+def whole_size(world: World, lanes: int, *, sampled: bool) -> np.ndarray:
+    """People of each segment [segment, lane]; whole when sampled."""
+    size = np.broadcast_to(world.people.size, (len(world.names.segments), lanes))
+    return np.rint(size) if sampled else np.array(size)
+
+
+def first_people(world: World, lanes: int, draws: Draws, *, sampled: bool) -> np.ndarray:
+    """People by stage [stage, segment, lane]: whole people when sampled, outside takes the rest."""
+    start = np.array(np.broadcast_to(world.people.start, (*world.people.start.shape[:2], lanes)))
+    flat = start[1:].reshape(-1, lanes)
+    start[1:] = draws.round_off("people", flat).reshape(start[1:].shape)
+    start[0] = whole_size(world, lanes, sampled=sampled) - start[1:].sum(axis=0)
+    return start

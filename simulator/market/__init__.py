@@ -1,0 +1,1 @@
+"""The rules: auctions, contracts, audiences and products, arrays in and arrays out."""

@@ -1,0 +1,398 @@
+"""The auction of one step in closed form: own scores against a lognormal best rival.
+
+symbol  meaning                                              unit              shape
+x       ln of the scene's multiplier; d/dx = d/d(ln s)                         [placement, lane]
+s       own score at the average prediction: alpha v q       CNY per mille     [placement, lane]
+p       prediction, normal(0, tau^2); the score is s exp(p), the value v exp(p - tau^2/2)
+Y, mu   best rival score and the log of its median           CNY per mille     [placement, lane]
+sigma   sd of ln Y                                           1                 [placement, 1]
+d       sqrt(sigma^2 + tau^2); up tau^2/d, down sigma^2/d    1                 [placement, 1]
+q       quality; what is paid is a score divided by q        1                 [placement, 1]
+z       (ln s - mu) / d                                      1                 [placement, lane]
+r       reserve, compared with scores: the least pay is r/q  CNY per mille     [placement, 1]
+c_l     clicks of place l against the first                  1                 [place, placement]
+D_l     c_l - c_{l+1}, with 0 after the last place           1                 [place, placement, 1]
+L       mean number of rivals above s: -ln Phi(z), up to 50  count             [placement, lane]
+A, E    places and clicks of a score that beats somebody     1                 [placement, lane]
+M       mean of Y, exp(mu + sigma^2/2)                       CNY per mille     [placement, lane]
+F       marginal price s exp(tau^2/2) / (1000 q)             CNY               [placement, lane]
+
+One place at the second price is Vickrey's auction (1961); gsp and vcg with several places are those
+of Edelman, Ostrovsky & Schwarz (2007) and Varian (2007). `docs/model.md` section 5 uses them.
+
+No value depends on its neighbours: `exp` and `log` see contiguous arrays (give two lanes or more),
+every other step is exactly rounded or one scalar function.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import cache
+from math import factorial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erfcx, ndtr, ndtri_exp, owens_t, roots_legendre
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.intp]
+
+BLOCK = 24576  # elements worked on at once: the work arrays of a block stay near the core
+LOWEST = -37.5  # of z: Phi(-37.5) is nearly the least normal number, so no win rate is 0
+MOST_RIVALS = 50.0  # cap of L
+LEAST_TAU = 1e-12  # stands for 0 in a division
+ROOT_TWO_PI = float(np.sqrt(2.0 * np.pi))
+
+
+# --- the normal distribution --------------------------------------------------------------------
+
+NODES = 4096  # per unit of x; a power of two, so that the distance from a node is exact
+FIRST, LAST = -38 * NODES, 9 * NODES
+ROUND = 1.5 * 2.0**52  # adding it rounds to a whole number, which then stands in the last bits
+ZERO = int(np.float64(ROUND).view(np.int64)) + FIRST
+
+
+@cache
+def _nodes() -> Array:
+    """Phi at whole multiples of 1 / NODES (their squares are exact)."""
+    x = np.arange(FIRST, LAST + 1) / NODES
+    low = np.minimum(x, 1.0)
+    tail = np.exp(-0.5 * low * low) * erfcx(-low / np.sqrt(2.0)) / 2.0
+    return np.maximum(np.where(x < 1.0, tail, ndtr(x)), np.finfo(float).tiny)
+
+
+def normal(x: Array, out: Array, density: Array, work: Array) -> Array:
+    """Phi(x) into `out` and exp(-x^2/2) into `density`, without a branch.
+
+    Phi(x) = Phi(n) + phi(x) h (1 + y/2 + y^2/6 + y^3/24), x = n + h with n the nearest node and
+    y = h (x - h/3): Taylor's series of the integral of exp(x u - u^2/2) over u in (0, h). Relative
+    error below 1e-13 for x > -30; `work` is [3, *x.shape].
+
+    >>> x = np.array([-1.0, 0.0])
+    >>> normal(x, np.empty(2), np.empty(2), np.empty((3, 2))).round(7).tolist()
+    [0.1586553, 0.5]
+    """
+    h, y, places = work
+    np.multiply(x, x, out=density)
+    density *= -0.5
+    np.exp(density, out=density)
+    np.multiply(x, NODES, out=h)  # in units of 1 / NODES
+    np.add(h, ROUND, out=y)
+    node = places.view(np.int64)
+    np.subtract(y.view(np.int64), ZERO, out=node)
+    y -= ROUND
+    h -= y
+    np.take(_nodes(), node, out=out, mode="clip")
+    np.multiply(h, -1.0 / (3.0 * NODES), out=y)
+    y += x
+    y *= h
+    series = np.multiply(y, 1.0 / (24.0 * NODES**3), out=places)
+    for term in (1.0 / (6.0 * NODES**2), 1.0 / (2.0 * NODES)):
+        series += term
+        series *= y
+    series += 1.0
+    series *= h
+    series *= density
+    series *= 1.0 / (NODES * ROOT_TWO_PI)
+    out += series
+    return out
+
+
+def both_below(h: Array, k: Array, rho: Array, rest: Array) -> Array:
+    """P(X < h, Y < k) of two standard normals with correlation rho = +-sqrt(1 - rest^2).
+
+    By the function T of Owen (1956); kept between the bounds that hold for any normal pair.
+
+    >>> half = np.sqrt(0.5)
+    >>> round(float(both_below(np.zeros(2), np.zeros(2), half, half)[0]), 12)  # 1/4 + 1/8
+    0.375
+    """
+    h, k = (np.where(np.abs(t) < 1e-150, 1e-150, t) for t in (h, k))
+    one, other = ndtr(h), ndtr(k)
+    joint = 0.5 * (one + other) - np.where((h > 0.0) == (k > 0.0), 0.0, 0.5)
+    joint -= owens_t(h, (k - rho * h) / (h * rest)) + owens_t(k, (h - rho * k) / (k * rest))
+    apart, least = one * other, np.minimum(one, other)
+    return np.clip(joint, np.where(rho > 0.0, apart, 0.0), np.where(rho > 0.0, least, apart))
+
+
+# --- the market and its answer ------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Rates:
+    """What one opportunity brings, each [placement, lane]; allocated once by `of`."""
+
+    win: Array  # probability to be shown, in any place: W A [1]
+    value: Array  # value shown against the average value: WV A, which is win x lift [1]
+    cost: Array  # payment: C [CNY]
+    cost_slope: Array  # dC/dx, the change of E under gsp left out [CNY]
+    value_slope: Array  # A dWV/dx [1]
+    click_factor: Array  # click rate of the places won against the first: E / A [1]
+    lift: Array  # value of an impression won against the average: WV / W, 1 where W is 0 [1]
+    z: Array  # (ln s - mu) / d, not below -37.5 [1]
+
+    @classmethod
+    def of(cls, placements: int, lanes: int) -> "Rates":
+        """Allocate; a click factor stays 1 where there is one place."""
+        return cls(*(np.ones((placements, lanes)) for _ in fields(cls)))
+
+
+class Market:
+    """The rivals and the rules they meet under; `meet` writes what changes with a step.
+
+    Columns are [placement, 1] or [placement, lane]. `mechanism` of each placement is second_price,
+    first_price, gsp or vcg; `clicks` (gsp and vcg) is c_l [place, placement], 0 after the last.
+    """
+
+    def __init__(
+        self,
+        sigma: Array,
+        tau: Array,
+        lanes: int,
+        *,
+        mechanism: Sequence[str],
+        clicks: Array | None = None,
+        reserve: Array | None = None,
+    ) -> None:
+        count = len(mechanism)
+        self.sigma, self.tau = sigma, tau
+        self.d = np.sqrt(sigma * sigma + tau * tau)
+        self.up, self.down = tau * tau / self.d, sigma * sigma / self.d
+        self.per_d, self.height = 1.0 / self.d, 1.0 / (self.d * ROOT_TWO_PI)
+        self.mu, self.level = np.empty((2, count, lanes))  # level: M / (1000 q) [CNY]
+        self.quality = np.ones((count, 1))
+        self.reserve = np.zeros((count, 1)) if reserve is None else reserve
+        self.ln_reserve = np.log(np.maximum(self.reserve, 1e-300))
+        self.work = np.empty((6, max(1, BLOCK // lanes), lanes))
+        self._places(np.ones((1, count)) if clicks is None else clicks)
+        self._groups(np.asarray(mechanism))
+
+    def _places(self, clicks: Array) -> None:
+        """Terms of the sums over places, each [place, placement, 1]."""
+        order = np.array([[float(factorial(place))] for place in range(len(clicks))])
+        below = np.append(clicks[1:], np.zeros_like(clicks[:1]), axis=0)
+        terms = (clicks > 0.0) / order, clicks / order, (clicks - below) / order
+        self.shown, self.clicked, self.paid = (each[:, :, None] for each in terms)
+
+    def _groups(self, mechanism: NDArray[np.str_]) -> None:
+        """What follows the second price, and for which rows."""
+        several = (self.clicked[:, :, 0].sum(axis=0) != 1.0) | (self.shown[1:, :, 0] > 0).any(
+            axis=0
+        )
+        vcg = np.flatnonzero((mechanism == "vcg") & several)
+        self.groups: tuple[tuple[Rule, Rows], ...] = (
+            (_with_reserve, np.flatnonzero((self.reserve > 0.0).any(axis=1))),
+            (_first_price, np.flatnonzero(mechanism == "first_price")),
+            (_gsp, np.flatnonzero((mechanism == "gsp") & several)),
+            (_vcg, vcg),
+        )
+        tables, self.table = [np.empty(0)], np.zeros(self.down.shape, np.int64)
+        for row in vcg:
+            for down in np.unique(self.down[row]):
+                self.table[row, self.down[row] == down] = len(tables) - 1
+                tables.append(_vcg_table(down, self.paid[:, row]))
+        self.tables = np.concatenate(tables)
+
+    def meet(self, mu: Array, quality: Array) -> "Market":
+        """Set the rivals' level and the own quality of a step."""
+        self.mu[...] = mu
+        self.quality = quality
+        np.add(mu, 0.5 * self.sigma * self.sigma, out=self.level)
+        np.exp(self.level, out=self.level)
+        self.level /= 1000.0 * quality
+        return self
+
+
+Rule = Callable[[Array, Market, Rates, Rows], None]
+
+
+def evaluate(ln_score: Array, market: Market, rates: Rates) -> Rates:
+    """What one opportunity brings at these scores, written into `rates`.
+
+    W = Phi(z), WV = Phi(z + tau^2/d), C = M Phi(z - sigma^2/d) / (1000 q) [CNY] at the second price
+    (Vickrey 1961) and C' = F WV': one more win costs the own score. Then the rows with a reserve, a
+    first price or several places.
+
+    >>> one = np.ones((1, 1))
+    >>> market = Market(0.8 * one, 0 * one, 2, mechanism=["second_price"])
+    >>> market = market.meet(np.log(20 * one), one)
+    >>> rates = evaluate(np.log([[20, 40]]), market, Rates.of(1, 2))
+    >>> rates.win.round(4).tolist(), rates.cost.round(4).tolist()
+    ([[0.5, 0.8069]], [[0.0058, 0.0145]])
+    """
+    size = market.work.shape[1]
+    for start in range(0, len(ln_score), size):
+        _second_price(ln_score, market, rates, slice(start, min(start + size, len(ln_score))))
+    for rule, rows in market.groups:
+        for start in range(0, len(rows), size):
+            rule(ln_score, market, rates, rows[start : start + size])
+    return rates
+
+
+# --- one place ----------------------------------------------------------------------------------
+
+
+def _second_price(ln_score: Array, market: Market, rates: Rates, rows: slice) -> None:
+    """The rows of a block as second-price auctions of one place, in place."""
+    z, win, value, cost = (a[rows] for a in (rates.z, rates.win, rates.value, rates.cost))
+    cost_slope, value_slope = rates.cost_slope[rows], rates.value_slope[rows]
+    x, density, *_ = work = market.work[:5, : len(z)]
+    np.subtract(ln_score[rows], market.mu[rows], out=z)
+    z *= market.per_d[rows]
+    np.maximum(z, LOWEST, out=z)
+    normal(z, win, density, work[2:])
+    np.add(z, market.up[rows], out=x)
+    normal(x, value, value_slope, work[2:])
+    np.subtract(z, market.down[rows], out=x)
+    normal(x, cost, cost_slope, work[2:])
+    value_slope *= market.height[rows]
+    cost *= market.level[rows]
+    cost_slope *= market.level[rows]
+    cost_slope *= market.height[rows]
+    np.divide(value, win, out=rates.lift[rows])
+
+
+def _marginal(ln_score: Array, market: Market, rows: Rows) -> Array:
+    """F = s exp(tau^2/2) / (1000 q) [CNY]."""
+    tau = market.tau[rows]
+    return np.exp(ln_score[rows] + 0.5 * tau * tau) / (1000.0 * market.quality[rows])
+
+
+def _first_price(ln_score: Array, market: Market, rates: Rates, rows: Rows) -> None:
+    """C = F WV [CNY]: whoever wins pays the own score."""
+    marginal = _marginal(ln_score, market, rows)
+    rates.cost[rows] = cost = marginal * rates.value[rows]
+    rates.cost_slope[rows] = cost + marginal * rates.value_slope[rows]
+
+
+def _with_reserve(ln_score: Array, market: Market, rates: Rates, rows: Rows) -> None:
+    """Second price with a reserve r, which is compared with scores.
+
+    C = [r P(s exp(p) >= r, Y < r) + M P*(r < Y < s exp(p))] / (1000 q), P* with ln Y raised by
+    sigma^2. p / tau and (p - ln Y + mu) / d are a normal pair with correlation tau/d; values weigh
+    p as if its mean were tau^2. With tau = 0 nothing is won below r, and r itself wins.
+    """
+    sigma, tau, d = market.sigma[rows], np.maximum(market.tau[rows], LEAST_TAU), market.d[rows]
+    z, lifted = rates.z[rows], rates.z[rows] + market.up[rows]
+    bar = (market.ln_reserve[rows] - market.mu[rows]) / sigma
+    clear = (ln_score[rows] - market.ln_reserve[rows] + 10 * LEAST_TAU) / tau
+    valued, under = clear + tau, ndtr(bar)
+    win = both_below(clear, z, tau / d, sigma / d)
+    value = both_below(valued, lifted, tau / d, sigma / d)
+    above = both_below(sigma - bar, z - market.down[rows], -sigma / d, tau / d)
+    slope = rates.value_slope[rows] * ndtr((valued - tau / d * lifted) * d / sigma)
+    slope += np.exp(-0.5 * valued * valued) / ROOT_TWO_PI * under / tau
+    price, least = _marginal(ln_score, market, rows), market.reserve[rows] / 1000.0
+    least = least / market.quality[rows]
+    cost = least * ndtr(clear) * under + market.level[rows] * above
+    rates.win[rows], rates.value[rows], rates.value_slope[rows] = win, value, slope
+    rates.cost[rows] = np.clip(cost, least * win, price * value)
+    rates.cost_slope[rows] = price * slope
+    rates.lift[rows] = np.divide(value, win, out=np.ones_like(win), where=win > 0.0)
+
+
+# --- several places -----------------------------------------------------------------------------
+
+
+def rival_sum(terms: Array, rivals: Array, out: Array) -> Array:
+    """Sum of c_l L^(l-1)/(l-1)! over places, from the terms c_l/(l-1)!.
+
+    P(place l) = W L^(l-1)/(l-1)!: the number of rivals above is Poisson with mean L = -ln W.
+
+    >>> rival_sum(np.array([1.0, 0.5]), np.array([0.0, 2.0]), np.empty(2)).tolist()
+    [1.0, 2.0]
+    """
+    out[...] = terms[-1]
+    for term in terms[-2::-1]:
+        out *= rivals
+        out += term
+    return out
+
+
+def _place_mix(market: Market, rates: Rates, rows: Rows) -> tuple[Array, Array, Array]:
+    """Spread the wins over places; z, L and E of the rows."""
+    z, rivals, shown, clicked, *_ = work = market.work[:, : len(rows)]
+    np.take(rates.z, rows, axis=0, out=z, mode="clip")
+    normal(z, rivals, shown, work[3:])
+    np.log(rivals, out=rivals)
+    np.negative(rivals, out=rivals)
+    np.minimum(rivals, MOST_RIVALS, out=rivals)
+    rival_sum(market.shown[:, rows], rivals, shown)
+    rival_sum(market.clicked[:, rows], rivals, clicked)
+    for array in (rates.win, rates.value, rates.value_slope):
+        array[rows] *= shown
+    rates.click_factor[rows] = clicked / shown
+    return z, rivals, clicked
+
+
+def _gsp(_: Array, market: Market, rates: Rates, rows: Rows) -> None:
+    """C E [CNY]: the next rival below has the same law in every place (Varian 2007).
+
+    Exact with tau = 0; else the places are those of the average prediction.
+    """
+    clicked = _place_mix(market, rates, rows)[2]
+    rates.cost[rows] *= clicked
+    rates.cost_slope[rows] *= clicked
+
+
+def _vcg(_: Array, market: Market, rates: Rates, rows: Rows) -> None:
+    """What others lose [CNY] (Edelman, Ostrovsky & Schwarz 2007): C times the mean of `vcg_mean`.
+
+    With a reserve the places below it are lost at r: r Phi(b) E(b) + M (K(z) - K(b)), where the
+    second price has r Phi(b) + M (Phi(z - a) - Phi(b - a)); b = (ln r - mu)/d, not above z.
+    """
+    z, rivals, clicked = _place_mix(market, rates, rows)
+    rates.cost_slope[rows] *= rival_sum(market.paid[:, rows], rivals, clicked)
+    bar = np.maximum((market.ln_reserve[rows] - market.mu[rows]) / market.d[rows], LOWEST)
+    z = np.maximum(z, bar)
+    level, down = market.level[rows], market.down[rows]
+    least = market.reserve[rows] / (1000.0 * market.quality[rows]) * ndtr(bar)
+    mean, rivals = vcg_mean(market, rows, z), np.minimum(-np.log(ndtr(bar)), MOST_RIVALS)
+    whole = least + level * (ndtr(z - down) - ndtr(bar - down))
+    lost = ndtr(z - down) * mean - ndtr(bar - down) * vcg_mean(market, rows, bar)
+    lost = level * lost + least * rival_sum(market.clicked[:, rows], rivals, clicked)
+    rates.cost[rows] *= np.divide(lost, whole, out=mean, where=whole > 0.0)
+
+
+PIECES = 16  # of the vcg table per unit of z
+SPAN = 20 * PIECES
+LEFT = float(ndtri_exp(-MOST_RIVALS))  # L is at its cap below, so the mean is constant there
+
+
+def vcg_mean(market: Market, rows: Rows, z: Array) -> Array:
+    """Clicks that others lose, averaged over the second price: K(z) / Phi(z - a), a = sigma^2/d.
+
+    The score Y_l of the l-th rival, with density f(y) L(y)^(l-1)/(l-1)!, is paid for D_l clicks if
+    it lies below s, so C = sum_l D_l E[Y_l; Y_l < s] / (1000 q) = M K(z) / (1000 q) with
+
+        K(z) = integral over t < z of phi(t - a) sum_l D_l L(t)^(l-1)/(l-1)!,  L(t) = -ln Phi(t)
+
+    from a table and Gauss-Legendre nodes between its knots; relative error below 1e-10.
+
+    >>> one = np.ones((1, 1))
+    >>> market = Market(one, 0 * one, 2, mechanism=["vcg"], clicks=np.ones((2, 1)))
+    >>> vcg_mean(market, np.array([0]), np.array([[30.0, 40.0]])).round(4).tolist()  # E[Y_2]/E[Y_1]
+    [[0.3593, 0.3593]]
+    """
+    z, down = np.clip(z, LEFT, LEFT + SPAN / PIECES), market.down[rows]
+    knot = np.minimum(np.floor((z - LEFT) * PIECES), SPAN - 1.0)
+    total = np.take(market.tables, knot.astype(np.int64) + market.table[rows] * (SPAN + 1))
+    total += _lost_between(LEFT + knot / PIECES, z, down, market.paid[:, rows])
+    return total / ndtr(z - down)
+
+
+def _lost_between(low: Array, high: Array, down: Array, paid: Array) -> Array:
+    """K(high) - K(low)."""
+    width, total = high - low, np.zeros_like(high)
+    for node, weight in np.transpose(roots_legendre(4)):
+        t = low + 0.5 * (node + 1.0) * width
+        rivals = np.minimum(-np.log(ndtr(t)), MOST_RIVALS)
+        density = np.exp(-0.5 * (t - down) ** 2) * (0.5 * weight / ROOT_TWO_PI)
+        total += density * rival_sum(paid, rivals, np.empty_like(t)) * width
+    return total
+
+
+def _vcg_table(down: Array, paid: Array) -> Array:
+    """K at the knots, one every 1 / PIECES from LEFT on."""
+    knots = LEFT + np.arange(SPAN + 1) / PIECES
+    start = rival_sum(paid, np.array([MOST_RIVALS]), np.empty(1)) * ndtr(LEFT - down)
+    return np.cumsum(np.append(start, _lost_between(knots[:-1], knots[1:], down, paid)))

@@ -1,0 +1,250 @@
+"""The consumer chain: exposure, wear-out, and the moves of people in one step.
+
+symbol   meaning                                            unit                 shape
+n        people by chain stage                              people               [stage, segment, lane]
+old      customers and lapsed who last bought before start  people               [4, segment, lane]
+a        decayed viewed impressions per outside person      views per person     [segment, lane]
+F        decayed impressions per person (wear-out)          impressions          [segment, lane]
+X, Y, Z  views, touches, buying visits per person           per person and step  [band, segment, lane]
+H        hazards of one step                                1                    [kind, stage, segment, lane]
+
+Competing hazards leave together, 1 - exp(-sum H), and split in proportion (docs/model.md section 7).
+Stages follow DEEPLINK; reach is the negative binomial model of exposure (Danaher) written as a hazard.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.market.draws import Draws
+from simulator.market.groups import Groups
+from simulator.market.world import STAGES, People
+from simulator.scenario.schema import BAND_OF_STAGE
+
+KINDS = ("order", "deposit", "cart", "favourite", "enthuse", "engage", "pass_on", "decay")
+ORDER, DEPOSIT, CART, FAVOURITE, ENTHUSE, ENGAGE, PASS_ON, DECAY = range(8)
+STAY = -1
+
+# Destination of each kind of move from each stage; STAY marks no move (or an order that returns).
+TO = np.array([
+    [7, 7, 7, 7, 7, 7, 7, 8, STAY, STAY, 8],
+    [6, 6, 6, 6, 6, 6, STAY, STAY, STAY, STAY, STAY],
+    [5, 5, 5, 5, 5, STAY, STAY, STAY, STAY, STAY, STAY],
+    [4, 4, 4, 4, STAY, STAY, STAY, STAY, STAY, STAY, STAY],
+    [3, 3, 3, STAY, STAY, STAY, STAY, STAY, STAY, STAY, STAY],
+    [2, 2, STAY, STAY, STAY, STAY, STAY, STAY, STAY, STAY, STAY],
+    [1, STAY, STAY, STAY, STAY, STAY, STAY, STAY, 9, STAY, STAY],
+    [STAY, 0, 0, 2, 2, 2, STAY, 10, 10, 10, 0],
+])  # fmt: skip
+BAND = np.array(BAND_OF_STAGE, dtype=np.intp)
+_INTO = Groups.of(np.where(TO.ravel() == STAY, STAGES, TO.ravel()), STAGES + 1)
+
+
+@dataclass
+class Crowd:
+    """People and their memory of advertising."""
+
+    n: np.ndarray
+    old: np.ndarray
+    exposure: np.ndarray
+    fatigue: np.ndarray
+
+
+@dataclass
+class Contact:
+    """What reaches the people of each band in a step, per person."""
+
+    views: np.ndarray
+    touches: np.ndarray
+    buys: np.ndarray
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The numbers of one step that the chain needs; arrays are [1, lane] or scalars."""
+
+    days: float
+    now: float
+    """Days since the start at the middle of the step."""
+    pay: np.ndarray
+    """Payment success Pi."""
+    cart: np.ndarray
+    """Phase multiplier of favourites and carts."""
+    release: np.ndarray
+    """Hazard of a cart's release in this step."""
+    deposit: np.ndarray
+    """Deposit hazard of a visit against its buying hazard, presale share included."""
+    deposit_release: np.ndarray
+    balance: np.ndarray
+    """Hazard that a deposit's balance is paid in this step."""
+
+
+def wear(impressions_per_person: np.ndarray, fatigue: np.ndarray) -> np.ndarray:
+    """Click odds lost to repetition: exp(-phi (f - 1)), f the mean exposures of those exposed.
+
+    With Poisson exposures of mean y, f = y / (1 - exp(-y)).
+
+    >>> float(wear(np.array(1e-12), np.array(0.1)).round(9))
+    1.0
+    """
+    y = np.maximum(impressions_per_person, 1e-12)
+    return np.asarray(np.exp(-fatigue * (y / -np.expm1(-y) - 1)))
+
+
+def decayed(stock: np.ndarray, inflow: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """A stock that decays by `rate` over a step while `inflow` arrives evenly."""
+    keep = np.exp(-rate)
+    return np.asarray(stock * keep + inflow * (1 - keep) / rate)
+
+
+def reach_hazard(exposure: np.ndarray, views: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Hazard of a first contact: r ln[(1 + (a + x)/r) / (1 + a/r)], a ratio of survivals.
+
+    >>> survivors = np.exp(-reach_hazard(np.array(0.0), np.array(2.0), np.array(0.5)))
+    >>> float(survivors.round(6)) == round((1 + 2 / 0.5) ** -0.5, 6)
+    True
+    """
+    return np.asarray(shape * np.log1p(views / (shape + exposure)))
+
+
+def renewal(contacts_per_window: np.ndarray) -> np.ndarray:
+    """Lapse rate against no contact at all: u / (e^u - 1), the rate of gaps as long as the window.
+
+    >>> renewal(np.array([0.0, 1.0])).round(6).tolist()
+    [1.0, 0.581977]
+    """
+    u = np.clip(contacts_per_window, 1e-12, 700.0)
+    return np.asarray(u / np.expm1(u))
+
+
+class Chain:
+    """Moves of one chunk of lanes; work arrays are made once."""
+
+    def __init__(self, people: People, segments: int, lanes: int) -> None:
+        self.people = people
+        shape = (len(KINDS), STAGES, segments, lanes)
+        self.hazards = np.zeros(shape)
+        self.flows = np.zeros(shape)
+        self._rows = np.zeros((len(KINDS) * STAGES + 1, segments * lanes))
+        self._into = np.zeros((STAGES + 1, segments * lanes))
+        self._work = np.zeros((STAGES + 1, segments * lanes))
+        self._contact = np.zeros((3, STAGES, segments, lanes))
+        self.baskets = np.zeros((2, segments, lanes))
+        """Release part of the order hazard of favourite and cart."""
+
+    def fill(self, crowd: Crowd, contact: Contact, pulse: Pulse) -> None:
+        """Hazards of the step from what people meet (docs/model.md section 7, the table)."""
+        views, touches, buys = self._by_stage(contact)
+        self._fill_moves(touches, pulse)
+        self._fill_orders(buys, pulse)
+        self._fill_decay(crowd, views, touches, pulse)
+        p = self.people
+        reach = reach_hazard(crowd.exposure, contact.views[0], p.frequency_shape)
+        self.hazards[PASS_ON, 0] = reach
+        self.hazards[PASS_ON, 8] = p.keen_rate * pulse.days
+
+    def _by_stage(self, contact: Contact) -> np.ndarray:
+        parts = (contact.views, contact.touches, contact.buys)
+        for part, out in zip(parts, self._contact, strict=True):
+            np.take(part, BAND, axis=0, out=out, mode="clip")
+        return self._contact
+
+    def _fill_moves(self, touches: np.ndarray, pulse: Pulse) -> None:
+        p, h = self.people, self.hazards
+        for kind, move, last in ((ENGAGE, 0, 2), (ENTHUSE, 1, 3), (FAVOURITE, 2, 4), (CART, 3, 5)):
+            np.multiply(touches[:last], p.visit_moves[move, :last, None], out=h[kind, :last])
+            if kind in (FAVOURITE, CART):
+                h[kind, :last] *= pulse.cart
+            h[kind, :last] += p.base_moves[move, :last, None] * pulse.days
+
+    def _fill_orders(self, buys: np.ndarray, pulse: Pulse) -> None:
+        p, h = self.people, self.hazards
+        ready = buys
+        ready *= p.propensity[:, None]
+        np.multiply(ready, pulse.pay, out=h[ORDER])
+        release = pulse.pay * pulse.release
+        self.baskets[0] = p.favourite_release * release
+        self.baskets[1] = release
+        h[ORDER, 4:6] += self.baskets
+        h[ORDER, 6] = pulse.balance
+        np.multiply(ready[:6], pulse.deposit, out=h[DEPOSIT, :6])
+        h[DEPOSIT, 4] += p.favourite_release * pulse.deposit_release
+        h[DEPOSIT, 5] += pulse.deposit_release
+
+    def _fill_decay(
+        self, crowd: Crowd, views: np.ndarray, touches: np.ndarray, pulse: Pulse
+    ) -> None:
+        p, h = self.people, self.hazards
+        window = p.forget[:, None]
+        contacts = (views[1:6] + touches[1:6]) * (window / pulse.days)
+        np.multiply(renewal(contacts), pulse.days / window, out=h[DECAY, 1:6])
+        ageing = (p.lapse_days, p.lapse_days, p.lapse_days, p.window_days - p.lapse_days)
+        for row, limit in enumerate(ageing):
+            rate = pulse.days / max(limit - pulse.now, pulse.days)
+            h[DECAY, 7 + row] = rate * ratio(crowd.old[row], crowd.n[7 + row])
+
+    def move(self, crowd: Crowd, draws: Draws) -> np.ndarray:
+        """Draw the flows of the step [kind, stage, segment, lane]; the crowd is not changed yet."""
+        total = self.hazards.sum(axis=0)
+        leaving = self._leaving(crowd.n, total)
+        buying = ratio(self.hazards[ORDER] + self.hazards[DEPOSIT], total)
+        flat = (STAGES * total.shape[1], total.shape[2])
+        n, f, sb = (x.reshape(flat) for x in (crowd.n, leaving, buying))
+        buyers = draws.binomial("buyers", n, f * sb)
+        rest = draws.binomial("movers", n - buyers, np.minimum(f * (1 - sb) / np.maximum(1 - f * sb, 1e-12), 1.0))
+        flows = self.flows.reshape(len(KINDS), *flat)
+        weights = self.hazards.reshape(len(KINDS), *flat)
+        flows[:2] = draws.split("purchase", buyers, weights[:2])
+        flows[2:] = draws.split("passage", rest, weights[2:])
+        return self.flows
+
+    def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """Share of a stage that leaves; newcomers of the step get half of its hazard."""
+        out = -np.expm1(-total)
+        rows = self._rows[:-1].reshape(self.hazards.shape)
+        np.multiply(self.hazards, ratio(n * out, total), out=rows)
+        inflow = self._sum_into().reshape(n.shape)
+        out += -np.expm1(-0.5 * total) * ratio(inflow, n)
+        return np.minimum(out, 1.0, out=out)
+
+    def _sum_into(self) -> np.ndarray:
+        return _INTO.sum(self._rows, self._into, self._work)[:STAGES]
+
+    def settle(self, crowd: Crowd, pulse: Pulse, draws: Draws) -> None:
+        """Carry the flows out: people are conserved."""
+        gone = np.where(TO[:, :, None, None] == STAY, 0.0, self.flows).sum(axis=0)
+        rebought = self.flows[ORDER, 7:11].copy()
+        rebought[1] += self.flows[PASS_ON, 8]
+        self._age(crowd, rebought, draws)
+        self._rows[:-1] = self.flows.reshape(len(self._rows) - 1, -1)
+        crowd.n += self._sum_into().reshape(crowd.n.shape) - gone
+
+    def _age(self, crowd: Crowd, rebought: np.ndarray, draws: Draws) -> None:
+        decay = self.flows[DECAY, 7:11]
+        kept = crowd.old * (1 - ratio(rebought, crowd.n[7:11])) - decay
+        flat = kept.reshape(-1, kept.shape[-1])
+        rounded = draws.round_off("old", np.maximum(flat, 0.0)).reshape(kept.shape)
+        left = crowd.n[7:11] - decay
+        crowd.old[...] = np.minimum(rounded, np.maximum(left, 0.0))
+
+    def remember(self, crowd: Crowd, contact: Contact, pulse: Pulse, impressions: np.ndarray) -> None:
+        """Carry exposure and wear-out to the next step; `impressions` [segment, lane] per person."""
+        p = self.people
+        crowd.exposure = decayed(crowd.exposure, contact.views[0], pulse.days / p.reach_window)
+        rate = pulse.days * math.log(2) / p.fatigue_half_life
+        crowd.fatigue = decayed(crowd.fatigue, impressions, rate)
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, 0 where the whole is 0.
+
+    >>> ratio(np.array([1.0, 1.0]), np.array([4.0, 0.0])).tolist()
+    [0.25, 0.0]
+    """
+    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), 0.0)
+
+
+def by_band(n: np.ndarray) -> np.ndarray:
+    """People by band [band, segment, lane] from people by stage."""
+    return np.array([n[0], n[1] + n[2], n[3] + n[4] + n[5] + n[6], n[7] + n[8] + n[9], n[10]])

@@ -1,0 +1,374 @@
+"""Chance enters here and nowhere else: one uniform per purpose, cell, replication and step.
+
+symbol    meaning                                                   unit   shape
+cell      whatever a purpose decides about: a placement, a product  name
+lane      plan * replications + replication                         number
+u         uniform, a multiple of 2^-53 strictly inside (0, 1)       1      [cell, 1, replication]
+z         standard normal quantile of u                             1      [cell, 1, replication]
+window    steps drawn at once                                       step
+block     16 replications drawn at once                             number
+
+The uniform never depends on the plan, so that two plans of a replication differ by their decisions
+and hardly by luck. It is found by name, not by order of call: Philox with key (seed, hash of
+"purpose/cell") and counter (0, block, window, 0). Adding a purpose, a cell or a replication moves
+no other draw, and any split of the replications into chunks gives the same numbers.
+
+`Sampled` turns uniforms into whole counts; `Expected` returns the mean of the same decisions.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
+
+from simulator.market.quantiles import (
+    Array,
+    Workspace,
+    binomial_quantile,
+    gamma_multiplier,
+    poisson_quantile,
+    row_blocks,
+    steady,
+)
+
+BLOCK_REPLICATIONS = 16
+LEAST_UNIFORM = 2.0**-53  # so that u and 1 - u both lie inside (0, 1)
+SEEDS = 2**64
+Amount = ArrayLike  # a number, [cell, 1] or [cell, lane]
+
+
+class Draws(Protocol):
+    """What the market asks of chance; results are [cell, lane], also written to `out` if given."""
+
+    def at(self, step: int) -> None:
+        """Go to a step: what is drawn from now on is drawn there."""
+
+    def binomial(self, purpose: str, n: Amount, p: Amount, *, out: Array | None = None) -> Array:
+        """Successes [count] among n trials of probability p."""
+
+    def poisson(self, purpose: str, mean: Amount, *, out: Array | None = None) -> Array:
+        """Events [count] at a known mean."""
+
+    def split(
+        self, purpose: str, total: Amount, weights: Array, *, out: Array | None = None
+    ) -> Array:
+        """Parts [part, cell, lane] of a total by weight; all zero where all weights are zero."""
+
+    def round_off(self, purpose: str, amount: Amount, *, out: Array | None = None) -> Array:
+        """A whole amount whose mean is the amount."""
+
+    def factor(self, purpose: str, sd: Amount, cells: int, *, out: Array | None = None) -> Array:
+        """Mean-one lognormal multiplier [1] of standard deviation sd: a number or [cell, 1]."""
+
+    def mean_noise(
+        self, purpose: str, count: Amount, cv: Amount, *, out: Array | None = None
+    ) -> Array:
+        """Mean-one multiplier [1] of the average of `count` amounts, sd / mean of each being cv."""
+
+    def exponential(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+        """Exp(1) [1]: the integrated hazard at which a clock rings. Draw once and keep it."""
+
+
+class Expected:
+    """The mean of every decision; smooth, for the mean field and the optimiser."""
+
+    def __init__(self, lanes: int) -> None:
+        self.lanes = lanes
+
+    def at(self, step: int) -> None:
+        """Nothing depends on the step."""
+
+    def binomial(self, purpose: str, n: Amount, p: Amount, *, out: Array | None = None) -> Array:
+        """The mean: n p."""
+        return np.multiply(n, p, out=out)
+
+    def poisson(self, purpose: str, mean: Amount, *, out: Array | None = None) -> Array:
+        """The mean."""
+        return np.positive(mean, out=out)
+
+    def split(
+        self, purpose: str, total: Amount, weights: Array, *, out: Array | None = None
+    ) -> Array:
+        """Total * weight / sum of weights.
+
+        >>> Expected(2).split("paid_by", [[8.0, 8.0]], np.array([[[1.0, 0.0]], [[3.0, 0.0]]]))
+        array([[[2., 0.]],
+        <BLANKLINE>
+               [[6., 0.]]])
+        """
+        out = np.empty_like(weights) if out is None else out
+        scale = np.divide(total, _divisor(weights))
+        return np.multiply(weights, scale, out=out)
+
+    def round_off(self, purpose: str, amount: Amount, *, out: Array | None = None) -> Array:
+        """The amount."""
+        return np.positive(amount, out=out)
+
+    def factor(self, purpose: str, sd: Amount, cells: int, *, out: Array | None = None) -> Array:
+        """One."""
+        return self._ones(cells, out)
+
+    def mean_noise(
+        self, purpose: str, count: Amount, cv: Amount, *, out: Array | None = None
+    ) -> Array:
+        """One."""
+        return self._ones(len(np.atleast_2d(count)), out)
+
+    def exponential(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+        """The mean of the clock: one."""
+        return self._ones(cells, out)
+
+    def _ones(self, cells: int, out: Array | None) -> Array:
+        out = np.empty((cells, self.lanes)) if out is None else out
+        out.fill(1.0)
+        return out
+
+
+class Sampled:
+    """Whole counts, drawn for some replications of every plan."""
+
+    def __init__(
+        self,
+        seed: int,
+        replications: Sequence[int] | NDArray[np.integer[Any]],
+        plans: int,
+        cells: Mapping[str, Sequence[str]],
+        *,
+        window: int = 64,
+    ) -> None:
+        """`cells` names the cells of every purpose; `window` is part of a stream's address."""
+        self.plans = plans
+        self.replications = len(replications)
+        source = _Source(seed, np.asarray(replications, dtype=np.int64), window)
+        self._streams = {
+            purpose: _Stream(source, purpose, names) for purpose, names in cells.items()
+        }
+        self._work = Workspace()
+        self._step = 0
+
+    def at(self, step: int) -> None:
+        """Go to a step: what is drawn from now on is drawn there."""
+        self._step = step
+
+    def binomial(self, purpose: str, n: Amount, p: Amount, *, out: Array | None = None) -> Array:
+        """Successes [count] among n trials of probability p.
+
+        >>> draws = Sampled(seed=11, replications=[0, 1], plans=2, cells={"click": ["search"]})
+        >>> draws.binomial("click", [[9e4, 9e4, 8e4, 8e4]], 0.05)
+        array([[4676., 4486., 4166., 3986.]])
+        """
+        u, z = self._uniform(purpose), self._normal(purpose)
+        counts = self._room(u, out)
+        n_view, p_view = self._by_plan(n, u), self._by_plan(p, u)
+        binomial_quantile(n_view, p_view, u, z, counts, work=self._work)
+        return self._deliver(counts, out)
+
+    def poisson(self, purpose: str, mean: Amount, *, out: Array | None = None) -> Array:
+        """Events [count] at a known mean."""
+        u, z = self._uniform(purpose), self._normal(purpose)
+        counts = self._room(u, out)
+        poisson_quantile(self._by_plan(mean, u), u, z, counts, work=self._work)
+        return self._deliver(counts, out)
+
+    def split(
+        self, purpose: str, total: Amount, weights: Array, *, out: Array | None = None
+    ) -> Array:
+        """Whole parts [part, cell, lane] of a whole total: systematic rounding by one uniform.
+
+        part_k = floor(C_k total + u) - floor(C_(k-1) total + u), C the cumulated weights over their
+        sum (Madow 1949). Each part is off its share by less than one, and on average by nothing.
+        """
+        u = self._uniform(purpose)
+        weights_view = np.asarray(weights).reshape(len(weights), len(u), self.plans, -1)
+        total_view = self._by_plan(total, u)
+        out = np.empty(weights.shape) if out is None else out
+        parts = out.reshape(weights_view.shape)
+        for rows in row_blocks(total_view.shape):
+            _split(
+                total_view[rows], weights_view[:, rows], u[rows], parts[:, rows], work=self._work
+            )
+        return out
+
+    def round_off(self, purpose: str, amount: Amount, *, out: Array | None = None) -> Array:
+        """A whole amount whose mean is the amount: floor(amount + u)."""
+        u = self._uniform(purpose)
+        amount_view, whole = self._by_plan(amount, u), self._room(u, out)
+        for rows in row_blocks(whole.shape):
+            (fraction,) = self._work.arrays("fraction", 1, whole[rows].shape)
+            _round_off(amount_view[rows], u[rows], whole[rows], fraction)
+        return self._deliver(whole, out)
+
+    def factor(self, purpose: str, sd: Amount, cells: int, *, out: Array | None = None) -> Array:
+        """Mean-one lognormal multiplier [1]: exp(s z - s^2 / 2) with s^2 = ln(1 + sd^2)."""
+        z = self._normal(purpose)[:, 0]
+        spread = np.sqrt(steady(np.log1p, np.broadcast_to(np.square(sd), (cells, z.shape[1]))))
+        return self._over_plans(steady(np.exp, spread * z - 0.5 * spread * spread), out)
+
+    def mean_noise(
+        self, purpose: str, count: Amount, cv: Amount, *, out: Array | None = None
+    ) -> Array:
+        """Mean-one gamma multiplier [1] of shape count / cv^2; 1 where the count is 0."""
+        z = self._normal(purpose)
+        noise = self._room(z, out)
+        (inverse_shape,) = self._work.arrays("inverse shape", 1, noise.shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variation = np.square(self._by_plan(cv, z))
+            np.divide(variation, self._by_plan(count, z), out=inverse_shape)
+        gamma_multiplier(inverse_shape, z, noise, work=self._work)
+        return self._deliver(noise, out)
+
+    def exponential(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+        """Exp(1) [1], common to all plans of a replication: -ln u."""
+        u = self._uniform(purpose)[:, 0]
+        return self._over_plans(-steady(np.log, np.broadcast_to(u, (cells, u.shape[1]))), out)
+
+    def _uniform(self, purpose: str) -> Array:
+        return self._streams[purpose].uniform(self._step)
+
+    def _normal(self, purpose: str) -> Array:
+        return self._streams[purpose].normal(self._step)
+
+    def _by_plan(self, x: Amount, u: Array) -> Array:
+        """View x as [cell, plan, replication]."""
+        x, shape = np.asarray(x, dtype=np.float64), (len(u), self.plans * self.replications)
+        x = x if x.shape == shape else np.broadcast_to(x, shape)
+        return x.reshape(len(u), self.plans, self.replications)
+
+    def _room(self, u: Array, out: Array | None) -> Array:
+        """Contiguous [cell, plan, replication] to write to: `out` itself where it can be."""
+        shape = (len(u), self.plans, self.replications)
+        if out is None or not out.flags.c_contiguous:
+            return np.empty(shape)
+        return out.reshape(shape)
+
+    @staticmethod
+    def _deliver(result: Array, out: Array | None) -> Array:
+        """The result as [cell, lane], in `out` if there is one."""
+        lanes = result.reshape(len(result), -1)
+        if out is None:
+            return lanes
+        if not np.may_share_memory(lanes, out):
+            out[...] = lanes
+        return out
+
+    def _over_plans(self, x: Array, out: Array | None) -> Array:
+        """[cell, replication], the same for every plan."""
+        out = np.empty((len(x), self.plans * self.replications)) if out is None else out
+        out.reshape(len(x), self.plans, -1)[...] = x[:, None]
+        return out
+
+
+# --- rounding -----------------------------------------------------------------------------------
+
+
+def _round_off(x: Array, u: Array, out: Array, fraction: Array) -> None:
+    """floor(x + u), by the fraction of x: x + u itself rounds up when x is large and u near 1."""
+    whole = np.floor(x)
+    np.subtract(x, whole, out=fraction)
+    fraction += u
+    np.floor(fraction, out=fraction)
+    np.add(whole, fraction, out=out)
+
+
+def _split(total: Array, weights: Array, u: Array, out: Array, *, work: Workspace) -> None:
+    """Systematic rounding of every cumulated part by the same u."""
+    divisor = _divisor(weights)
+    cumulated, target, edge, before, fraction = work.arrays("split", 5, total.shape)
+    cumulated.fill(0.0)
+    before.fill(0.0)
+    for weight, part in zip(weights, out, strict=True):
+        cumulated += weight
+        np.divide(cumulated, divisor, out=target)
+        target *= total
+        _round_off(target, u, edge, fraction)
+        np.subtract(edge, before, out=part)
+        edge, before = before, edge
+
+
+def _divisor(weights: Array) -> Array:
+    """The sum over parts, added in their order so that the last share is exactly 1; 0 becomes 1."""
+    total = np.array(weights[0])
+    for weight in weights[1:]:
+        total += weight
+    if not total.all():
+        total[total == 0.0] = 1.0
+    return total
+
+
+# --- streams ------------------------------------------------------------------------------------
+
+
+class _Source:
+    """Uniforms by address. One Philox is moved about: making one costs six times as much."""
+
+    def __init__(self, seed: int, replications: NDArray[np.int64], window: int) -> None:
+        if not 0 <= seed < SEEDS:
+            raise ValueError(f"seed must be >= 0 and < 2**64 (got {seed})")
+        self.window = window
+        self.replications = len(replications)
+        self._seed = seed
+        self._philox = np.random.Philox(0)
+        self._generator = np.random.Generator(self._philox)
+        self._state: Any = self._philox.state
+        self._drawn = np.empty((window, BLOCK_REPLICATIONS))
+        blocks, columns = np.divmod(replications, BLOCK_REPLICATIONS)
+        self._blocks = [
+            (int(block), _run(np.flatnonzero(blocks == block)), _run(columns[blocks == block]))
+            for block in np.unique(blocks)
+        ]
+
+    def read(self, stream: int, window: int, out: Array) -> None:
+        """Write one window of a stream, [step, replication]."""
+        address = self._state["state"]
+        address["key"][:] = self._seed, stream
+        for block, places, columns in self._blocks:
+            address["counter"][:] = 0, block, window, 0
+            self._philox.state = self._state
+            self._generator.random(out=self._drawn)
+            out[:, places] = self._drawn[:, columns]
+
+
+class _Stream:
+    """The uniforms of one purpose, [step, cell, replication], a window at a time."""
+
+    def __init__(self, source: _Source, purpose: str, cells: Sequence[str]) -> None:
+        if len(set(cells)) < len(cells):
+            raise ValueError(f"cells of {purpose!r} must have different names (got {list(cells)})")
+        self._source = source
+        self._keys = [_hash(f"{purpose}/{cell}") for cell in cells]
+        self._window = -1
+        shape = (source.window, len(cells), 1, source.replications)
+        self._u, self._z = np.empty(shape), np.empty(shape)
+        self._z_window = -1
+
+    def uniform(self, step: int) -> Array:
+        """The u of a step, [cell, 1, replication]."""
+        window, row = divmod(step, self._source.window)
+        if window != self._window:
+            for cell, key in enumerate(self._keys):
+                self._source.read(key, window, self._u[:, cell, 0])
+            np.maximum(self._u, LEAST_UNIFORM, out=self._u)
+            self._window = window
+        return self._u[row]
+
+    def normal(self, step: int) -> Array:
+        """The z of a step, [cell, 1, replication]."""
+        self.uniform(step)
+        if self._z_window != self._window:
+            ndtri(self._u, out=self._z)
+            self._z_window = self._window
+        return self._z[step % self._source.window]
+
+
+def _run(places: NDArray[np.int64]) -> slice | NDArray[np.int64]:
+    """A slice where the places follow each other: it copies three times faster."""
+    first, last = int(places[0]), int(places[-1])
+    run = np.arange(first, last + 1)
+    return slice(first, last + 1) if np.array_equal(run, places) else places
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")

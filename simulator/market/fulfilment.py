@@ -1,0 +1,181 @@
+"""After the order: payment, stock, and refunds that fall due later.
+
+symbol   meaning                                              unit     shape
+Pi       payment success                                      1        [1, lane]
+S, L     stock and cumulated demand since the last restock    units    [product, lane]
+M        mean of min(S, Poisson(L))                           units    [product, lane]
+pending  orders that will be refunded, by phase of delay      orders   [phase, kind, product, lane]
+
+Refund delays are phase-type: a share waits Exp(fast), the rest Gamma(4, slow) as four exponential
+phases (docs/model.md sections 9 and 11).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import gammaincc, gammaln
+
+from simulator.market.audience import ratio
+from simulator.market.draws import Draws
+from simulator.scenario.schema import Commerce
+
+PHASES = 5  # fast, then four slow ones
+FIRST, AGAIN = 0, 1
+
+
+def payment_success(
+    fail: np.ndarray, wallet: np.ndarray, retry: np.ndarray, load: np.ndarray
+) -> np.ndarray:
+    """Pi = 1 - f (1 - retry), f = min(0.5, fail (1 - wallet) load^2).
+
+    >>> float(payment_success(0.1, 0.0, 0.6, np.array(1.0)).round(3))
+    0.96
+    """
+    failure = np.minimum(0.5, fail * (1 - wallet) * np.square(load))
+    return np.asarray(1 - failure * (1 - retry))
+
+
+def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
+    """E[min(S, Poisson(L))] = L Q(S, L) - e^-L L^S / Gamma(S) + S (1 - Q(S, L)), S > 0.
+
+    Q is the regularised upper incomplete gamma function; plentiful stock sells the demand exactly.
+
+    >>> float(mean_sold(np.array(1.0), np.array(1.0)).round(6)) == round(1 - math.exp(-1), 6)
+    True
+    """
+    plenty = stock > demand + 12 * np.sqrt(demand) + 50
+    tight = (stock > 0) & (demand > 0) & ~plenty
+    s, m = np.where(tight, stock, 1.0), np.where(tight, demand, 1.0)
+    within = gammaincc(s, m)
+    edge = np.exp(s * np.log(m) - m - gammaln(s))
+    return np.where(tight, m * within - edge + s * (1 - within), np.where(plenty, demand, 0.0))
+
+
+@dataclass
+class Stock:
+    """Goods in the warehouse."""
+
+    units: np.ndarray
+    """Units since the last restock: what was there then (expected) or is there now (sampled)."""
+    demand: np.ndarray
+    """Cumulated demand since the last restock (expected)."""
+    sold: np.ndarray
+
+    @classmethod
+    def of(cls, units: np.ndarray, lanes: int) -> "Stock":
+        """Stock of each product [product] in every lane."""
+        full = np.repeat(units[:, None], lanes, axis=1)
+        return cls(full, np.zeros_like(full), np.zeros_like(full))
+
+    def left(self, sampled: bool) -> np.ndarray:
+        """Units left [product, lane]."""
+        return self.units if sampled else self.units - mean_sold(self.units, self.demand)
+
+    def restock(self, product: int, units: int, sampled: bool) -> None:
+        """Goods arrive; demand that went away before does not come back."""
+        self.units[product] = self.left(sampled)[product] + units
+        self.demand[product] = 0.0
+
+    def sell(self, wanted: np.ndarray, sampled: bool) -> np.ndarray:
+        """Units sold of what is wanted: [product, lane]."""
+        if sampled:
+            sold = np.minimum(wanted, self.units)
+            self.units -= sold
+        else:
+            before = mean_sold(self.units, self.demand)
+            self.demand += wanted
+            sold = np.minimum(mean_sold(self.units, self.demand) - before, wanted)
+        self.sold += sold
+        return np.asarray(sold)
+
+
+@dataclass
+class Refunds:
+    """Orders on their way back."""
+
+    pending: np.ndarray
+    """[phase, kind, product, lane]"""
+    value: np.ndarray
+    """Price paid for the pending orders [CNY]: [product, lane]."""
+    cost: np.ndarray
+    """Their unit cost [CNY]: [product, lane]."""
+
+    @classmethod
+    def of(cls, products: int, lanes: int) -> "Refunds":
+        """Nothing pending."""
+        money = [np.zeros((products, lanes)) for _ in range(2)]
+        return cls(np.zeros((PHASES, 2, products, lanes)), *money)
+
+
+def delay_matrix(commerce: Commerce) -> np.ndarray:
+    """One day of the delay: probability from phase (row) to phase or out (column): [5, 6].
+
+    >>> delay_matrix(Commerce()).sum(axis=1).round(12).tolist()
+    [1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    table = np.zeros((PHASES, PHASES + 1))
+    leave = -math.expm1(-1 / commerce.refund_fast_days)
+    table[0, 0], table[0, PHASES] = 1 - leave, leave
+    rate = 4 / commerce.refund_slow_days
+    for row in range(1, PHASES):
+        steps = [math.exp(-rate) * rate**k / math.factorial(k) for k in range(PHASES - row)]
+        table[row, row:PHASES] = steps
+        table[row, PHASES] = 1 - sum(steps)
+    return table
+
+
+def settle_days(commerce: Commerce, share: float = 0.999) -> int:
+    """Days until `share` of the refunds have fallen due, counted from the midnight after the order."""
+    table, day = delay_matrix(commerce), 0
+    fast = float(commerce.refund_fast_share)
+    waiting = np.array([fast, 1 - fast, 0.0, 0.0, 0.0])
+    while waiting.sum() > 1 - share:
+        waiting, day = np.array([waiting @ table[:, k] for k in range(PHASES)]), day + 1
+    return day + 1
+
+
+@dataclass
+class Due:
+    """What falls due at a midnight."""
+
+    orders: np.ndarray
+    """[kind, product, lane]"""
+    value: np.ndarray
+    """[product, lane]"""
+    cost: np.ndarray
+
+
+class Returns:
+    """Moves refunds through their delay, one day at a time."""
+
+    def __init__(self, commerce: Commerce) -> None:
+        self.table = delay_matrix(commerce)
+        self.fast = commerce.refund_fast_share
+
+    def advance(self, refunds: Refunds, draws: Draws) -> Due:
+        """One day passes; the orders that leave the last phase are refunded now."""
+        shape = refunds.pending.shape[1:]
+        moved = np.zeros((PHASES + 1, *shape))
+        for row in range(PHASES):
+            total = refunds.pending[row].reshape(-1, shape[-1])
+            weights = np.broadcast_to(self.table[row][:, None, None], (PHASES + 1, *total.shape))
+            parts = draws.split(f"refund_phase_{row}", total, np.ascontiguousarray(weights))
+            moved += parts.reshape(moved.shape)
+        before = refunds.pending.sum(axis=(0, 1))
+        refunds.pending = moved[:PHASES]
+        share = ratio(moved[PHASES].sum(axis=0), before)
+        due = Due(moved[PHASES], refunds.value * share, refunds.cost * share)
+        refunds.value = refunds.value - due.value
+        refunds.cost = refunds.cost - due.cost
+        return due
+
+    def enter(self, refunds: Refunds, orders: np.ndarray, price: np.ndarray, cost: np.ndarray, draws: Draws) -> None:
+        """Orders [kind, product, lane] that will be refunded, at a price and unit cost each."""
+        flat = orders.reshape(-1, orders.shape[-1])
+        fast = np.broadcast_to(np.asarray(self.fast, dtype=float), flat.shape)
+        parts = draws.split("refund_speed", flat, np.array([fast, 1 - fast]))
+        refunds.pending[:2] += parts.reshape(2, *orders.shape)
+        count = orders.sum(axis=0)
+        refunds.value = refunds.value + count * price
+        refunds.cost = refunds.cost + count * cost

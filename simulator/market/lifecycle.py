@@ -1,0 +1,136 @@
+"""Products: stages of the life cycle, sales level, and organic weight (paid-to-free linkage).
+
+symbol   meaning                                                    unit            shape
+y        share of each stage (one-hot when sampled)                 1               [stage, product, lane]
+o7, o28  orders per day, averaged over about 7 and 28 days          orders per day  [product, lane]
+w        organic weight                                             1               [product, lane]
+kappa    odds multiplier of buying                                  x               [product, lane]
+
+Stages: sampling, launch, potential, hit, core, clearance. Thresholds are smooth hazards relative to the
+category's median product (docs/model.md section 10).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.market.audience import ratio
+from simulator.market.draws import Draws
+from simulator.market.world import Goods
+from simulator.scenario.schema import LifeCycle
+
+FIRST_LEVEL = np.array([0.05, 0.3, 1.0, 4.0, 2.0, 0.3])  # orders per day at the start [x median]
+NEXT = ((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (2, 5), (3, 5), (4, 5))
+LAUNCH_RATE = 1 / 3  # per day once the launch date has passed
+
+
+@dataclass
+class Shelf:
+    """State of the products."""
+
+    stage: np.ndarray
+    week: np.ndarray
+    month: np.ndarray
+    weight: np.ndarray
+    clock: np.ndarray
+    """Integrated hazard left before each transition rings (sampled): [transition * product, lane]."""
+
+
+@dataclass
+class Effects:
+    """What the stages mean today: [product, lane]."""
+
+    ctr: np.ndarray
+    cvr: np.ndarray
+    quality: np.ndarray
+    refund: np.ndarray
+
+
+def hill(x: np.ndarray, steepness: float) -> np.ndarray:
+    """Smooth threshold x^s / (1 + x^s).
+
+    >>> float(hill(np.array(1.0), 3.0))
+    0.5
+    """
+    power = np.power(np.maximum(x, 0.0), steepness)
+    return np.asarray(power / (1 + power))
+
+
+class LifeCycles:
+    """The products of one chunk of lanes."""
+
+    def __init__(self, goods: Goods, rules: LifeCycle, sampled: bool) -> None:
+        self.goods, self.rules, self.sampled = goods, rules, sampled
+        self._tables = [np.array(getattr(rules, f)) for f in ("ctr", "cvr", "quality", "refund")]
+
+    def start(self, lanes: int, draws: Draws) -> Shelf:
+        """Products as the scenario says."""
+        stage = np.repeat(self.goods.stage.T[:, :, None].astype(float), lanes, axis=2)
+        orders = (self.goods.stage @ FIRST_LEVEL)[:, None] * self.rules.category_orders
+        week = np.array(np.broadcast_to(orders, stage.shape[1:]))
+        cells = len(NEXT) * len(week)
+        clock = np.array(np.broadcast_to(draws.exponential("life_cycle", cells), (cells, lanes)))
+        return Shelf(stage, week, week.copy(), self.organic_target(week), clock)
+
+    def organic_target(self, week: np.ndarray) -> np.ndarray:
+        """a0 + a1 ln(1 + orders of seven days)."""
+        r = self.rules
+        return np.asarray(r.organic_base + r.organic_orders * np.log1p(7 * week))
+
+    def organic_pull(self, shelf: Shelf) -> np.ndarray:
+        """g = w / (w + rivals): pull of a product on free traffic."""
+        return np.asarray(shelf.weight / (shelf.weight + self.rules.organic_rivals))
+
+    def effects(self, shelf: Shelf) -> Effects:
+        """Mean of the stage figures over the stage shares."""
+        rows = [sum(f * y for f, y in zip(table, shelf.stage, strict=True)) for table in self._tables]
+        return Effects(*(np.asarray(row) for row in rows))
+
+    def close_day(self, shelf: Shelf, orders: np.ndarray, second: int) -> None:
+        """End of a day: sales level, organic weight, stage moves."""
+        shelf.week += (orders - shelf.week) / 7
+        shelf.month += (orders - shelf.month) / 28
+        memory = self.rules.organic_memory
+        shelf.weight += (1 - memory) * (self.organic_target(shelf.week) - shelf.weight)
+        hazard = self._hazards(shelf, second)
+        if self.sampled:
+            self._ring(shelf, hazard)
+        else:
+            self._flow(shelf, hazard)
+
+    def _hazards(self, shelf: Shelf, second: int) -> np.ndarray:
+        """Hazards of one day: [transition, product, lane]."""
+        r = self.rules
+        level = shelf.week / r.category_orders
+        fall = ratio(shelf.week, shelf.month) / r.decline_at
+        decline = (1 - hill(fall, r.steepness)) / r.decline_days
+        launched = (self.goods.launch <= second)[:, None] * LAUNCH_RATE
+        rows = [
+            launched,
+            hill(level / r.potential_at, r.steepness) / r.promotion_days,
+            hill(level / r.hit_at, r.steepness) / r.promotion_days,
+            1 / np.asarray(r.core_days, dtype=float),
+            *[decline] * 4,
+        ]
+        return np.array([np.broadcast_to(row, shelf.week.shape) for row in rows])
+
+    def _flow(self, shelf: Shelf, hazard: np.ndarray) -> None:
+        total = np.zeros_like(shelf.stage)
+        for (source, _), h in zip(NEXT, hazard, strict=True):
+            total[source] += h
+        leaving = shelf.stage * -np.expm1(-total)
+        for (source, target), h in zip(NEXT, hazard, strict=True):
+            moved = leaving[source] * ratio(h, total[source])
+            shelf.stage[source] -= moved
+            shelf.stage[target] += moved
+
+    def _ring(self, shelf: Shelf, hazard: np.ndarray) -> None:
+        """Exponential clocks: the first that runs out moves the product (one move a day)."""
+        clock = shelf.clock.reshape(hazard.shape)
+        at = shelf.stage.copy()
+        for n, (source, target) in enumerate(NEXT):
+            here = at[source] > 0
+            clock[n] -= np.where(here, hazard[n], 0.0)
+            rings = here & (clock[n] <= 0) & (shelf.stage[source] > 0)
+            shelf.stage[source] = np.where(rings, 0.0, shelf.stage[source])
+            shelf.stage[target] = np.where(rings, 1.0, shelf.stage[target])

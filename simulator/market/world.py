@@ -1,0 +1,701 @@
+"""The world as arrays: what a scenario says, once per replication, ready for the rules.
+
+Every array ends with the axis [replication] (length 1 where the number is certain). The flat axis of
+the auction is the placement: one valid scene x slot x segment, sorted by scene; contract placements
+follow the auction's. A pocket is a placement x band; auction pockets first.
+
+symbol   meaning                                          unit                  shape
+J        placements, auction then contract                                      [placement]
+O        opportunities of a placement's slot and segment  impressions per day   [placement]
+v        value of an impression in the scene's actions    actions per mille     [auction placement]
+s        readiness of a stage to buy on a visit           x                     [stage]
+"""
+
+from dataclasses import dataclass, fields
+from itertools import product as pairs
+from typing import Any
+
+import numpy as np
+
+from simulator.market.calendar import RUNOFF, Steps, phase_of_runoff
+from simulator.market.groups import Groups
+from simulator.scenario.schema import (
+    BAND_OF_STAGE,
+    BANDS,
+    CHAIN_STAGES,
+    PRODUCT_STAGES,
+    AuctionSlot,
+    ContractSlot,
+    Moves,
+    Phase,
+    Scenario,
+    Scene,
+)
+
+STAGES, BANDS_N = len(CHAIN_STAGES), len(BANDS)
+BUYABLE = ("impression", "click", "cart", "order", "first_order")
+MOVES = ("engage", "enthuse", "favourite", "cart")
+
+
+def odds(p: Any) -> Any:
+    """Odds of a probability.
+
+    >>> odds(0.2)
+    0.25
+    """
+    return p / (1 - p)
+
+
+def prob(o: Any) -> Any:
+    """Probability of odds; the inverse of `odds`."""
+    return o / (1 + o)
+
+
+def bar(q: Any) -> Any:
+    """Hazard of a share that leaves: -ln(1 - q)."""
+    return -np.log1p(-np.asarray(q, dtype=float))
+
+
+def column(values: "list[Any]") -> np.ndarray:
+    """Numbers or arrays [replication], stacked: [row, replication], or [row, 1] when all are certain."""
+    rows = [np.atleast_1d(np.asarray(v, dtype=float)) for v in values]
+    if not rows:
+        return np.zeros((0, 1))
+    return np.array(np.broadcast_arrays(*rows))
+
+
+@dataclass(frozen=True)
+class Names:
+    """The axes, in the order of the file."""
+
+    scenes: tuple[str, ...]
+    slots: tuple[str, ...]
+    segments: tuple[str, ...]
+    products: tuple[str, ...]
+    sources: tuple[str, ...]
+    phases: tuple[str, ...]
+    placements: tuple[str, ...]
+    packages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PhaseTable:
+    """Multipliers by phase, the run-off last: [phase, replication] unless said otherwise."""
+
+    ctr: np.ndarray
+    cart: np.ndarray
+    cvr: np.ndarray
+    refund: np.ndarray
+    release: np.ndarray
+    """Hazard of release of a cart per normal day of purchases."""
+    deposit: np.ndarray
+    """Deposit hazard of a visit against its buying hazard."""
+    deposit_release: np.ndarray
+    payment_load: np.ndarray
+    free_traffic: np.ndarray
+    """Traffic multiplier of the sources: [phase, source, replication]."""
+    slot_traffic: np.ndarray
+    """Traffic multiplier of the slots: [phase, slot, replication]."""
+    ln_cpm: np.ndarray
+    """Log of rival bids of the auction placements against a normal day: [phase, placement, replication]."""
+    level: np.ndarray
+    """Mean log multiplier that meets the market, by scene: [phase, scene, replication]."""
+    available: np.ndarray
+    """Share of contract inventory that rivals left: [phase, replication]."""
+
+
+@dataclass(frozen=True)
+class Media:
+    """Placements: where money can go."""
+
+    scene: np.ndarray
+    slot: np.ndarray
+    segment: np.ndarray
+    auctions: int
+    """Number of auction placements; they come first."""
+    opportunities: np.ndarray
+    mu: np.ndarray
+    """Log median of the best rival bid [ln CNY per mille]: [auction placement]."""
+    sigma: np.ndarray
+    tau: np.ndarray
+    reserve: np.ndarray
+    mechanism: tuple[str, ...]
+    decay: tuple[tuple[float, ...], ...]
+    """Click rate of the positions sold."""
+    ln_value: np.ndarray
+    """ln v: [auction placement]."""
+    click_odds: np.ndarray
+    buy_odds: np.ndarray
+    arrival: np.ndarray
+    viewability: np.ndarray
+    touch: np.ndarray
+    segment_share: np.ndarray
+    """h: share of a slot's opportunities in the placement's segment."""
+    package_share: np.ndarray
+    """Share of a served package that goes to this placement: [contract placement]."""
+    order_price: np.ndarray
+    """Mean list price of the scene's products in this segment [CNY]: [auction placement]."""
+    by_scene: Groups
+    auction_by_scene: Groups
+    by_segment: Groups
+    slot_opportunities: np.ndarray
+    """Opportunities of each slot per day: [slot, replication]."""
+    shared_slots: np.ndarray
+    """Auction slots whose inventory is shared with contracts: indices."""
+
+
+@dataclass(frozen=True)
+class Pockets:
+    """Placement x band."""
+
+    placement: np.ndarray
+    auctions: int
+    """Number of auction pockets; they come first."""
+    affinity: np.ndarray
+    """a: share of the band that the scene selects: [pocket]."""
+    cell: np.ndarray
+    """Band x segment of the pocket (band * segments + segment): [pocket]."""
+    rivals: Groups
+    """Auction pockets by slot x segment x band: own scenes that meet there."""
+    by_placement: Groups
+    """All pockets by placement."""
+    by_cell: Groups
+    """All pockets by segment x band."""
+    precision: np.ndarray
+    """Targeting precision of the contract pockets: [contract pocket]."""
+
+
+@dataclass(frozen=True)
+class Bidding:
+    """How scenes bid: [scene] or [scene, replication]."""
+
+    target: np.ndarray
+    custom: np.ndarray
+    """True: fixed bid."""
+    cost: np.ndarray
+    """True: average cost per action is bounded."""
+    roi: np.ndarray
+    quick: np.ndarray
+    held: np.ndarray
+    """True where the multiplier is not moved by the budget (quick custom and cost control)."""
+    action: np.ndarray
+    """Index of the action in BUYABLE."""
+    active: np.ndarray
+    """Scene spends in this phase: [phase, scene] of bool."""
+    fixed_cost: np.ndarray
+    ln_quality: np.ndarray
+    """Log of the service score's part of the quality: [1, replication]."""
+
+
+@dataclass(frozen=True)
+class People:
+    """Segments and the consumer chain."""
+
+    size: np.ndarray
+    start: np.ndarray
+    """People by stage at the start: [stage, segment, replication]."""
+    order_value: np.ndarray
+    buy_odds: np.ndarray
+    """Odds multiplier of buying: [segment, replication]."""
+    visit_moves: np.ndarray
+    """Probability per visit: [move, stage, replication]; moves are engage, enthuse, favourite, cart."""
+    base_moves: np.ndarray
+    """Hazard per day: [move, stage, replication]."""
+    cart_again: np.ndarray
+    """Carts per visit of customers: [1, replication]."""
+    propensity: np.ndarray
+    """s: [stage, replication]."""
+    forget: np.ndarray
+    """Windows [d] of discover, engage, enthuse, favourite, cart: [5, replication]."""
+    favourite_release: np.ndarray
+    keen_rate: np.ndarray
+    """Hazard per day."""
+    lapse_days: float
+    window_days: float
+    frequency_shape: np.ndarray
+    reach_window: np.ndarray
+    fatigue: np.ndarray
+    fatigue_half_life: np.ndarray
+
+
+@dataclass(frozen=True)
+class Free:
+    """Organic and owned visits."""
+
+    rate: np.ndarray
+    """Visits per person of a band on a normal day: [source, band * segment, replication]."""
+    buy_odds: np.ndarray
+    """[source * segment, replication] of odds without product and phase."""
+    touch: np.ndarray
+    """[source, replication]."""
+
+
+@dataclass(frozen=True)
+class Goods:
+    """Products and their costs: [product, replication] unless said otherwise."""
+
+    price: np.ndarray
+    """Price paid by phase: [phase, product, replication]."""
+    list_price: np.ndarray
+    unit_cost: np.ndarray
+    refund_odds: np.ndarray
+    power: np.ndarray
+    stock: np.ndarray
+    restocks: tuple[tuple[int, int, int], ...]
+    """(second, product, units) in order of time."""
+    presale: np.ndarray
+    deposit: np.ndarray
+    """Deposit paid [CNY]."""
+    organic: np.ndarray
+    """pi: share of free visits, sums to 1."""
+    mix: np.ndarray
+    """Weights of the products of a scene: [scene, product, replication]."""
+    stage: np.ndarray
+    """One-hot stage at the start: [product, stage]."""
+    launch: np.ndarray
+    """Second from which a sampling product may launch: [product]."""
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Contract packages: [package]."""
+
+    slot: np.ndarray
+    scene: np.ndarray
+    impressions: np.ndarray
+    cpm: np.ndarray
+    """[package, replication]."""
+    signed: np.ndarray
+    window: np.ndarray
+    """Phases of delivery: [package, phase] of bool."""
+    close: np.ndarray
+    """End of delivery [s]."""
+    make_good_close: np.ndarray
+    """End of make-good [s]; equal to close when the remedy is a refund."""
+    make_good: np.ndarray
+    """Impressions owed per impression of shortfall; 0 when the remedy is a refund."""
+    inventory: np.ndarray
+    """Slot whose opportunities are used (the shared auction slot, or the slot itself)."""
+    reach: np.ndarray
+    """h summed over the segments of the owning scene: [package, replication]."""
+    segments: np.ndarray
+    """Segments of the owning scene: [package, segment] of bool."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs of an order and the payment gate: [1, replication]."""
+
+    commission: np.ndarray
+    payment_fee: np.ndarray
+    fulfilment: np.ndarray
+    refund_handling: np.ndarray
+    depreciation: np.ndarray
+    pay_fail: np.ndarray
+    pay_wallet: np.ndarray
+    pay_retry: np.ndarray
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything the rules need to know; nothing in it changes during a run."""
+
+    scenario: Scenario
+    names: Names
+    steps: Steps
+    phases: PhaseTable
+    media: Media
+    pockets: Pockets
+    bidding: Bidding
+    people: People
+    free: Free
+    goods: Goods
+    packages: Packages
+    costs: Costs
+
+    def over_plans(self, plans: int) -> "World":
+        """The same world with the last axis [replication] repeated for each plan: [lane]."""
+        parts = {f.name: _tile(getattr(self, f.name), plans) for f in fields(self)}
+        return World(**parts)
+
+
+REPLICATED = (PhaseTable, Media, Pockets, Bidding, People, Free, Goods, Packages, Costs)
+
+
+def _tile(part: Any, plans: int) -> Any:
+    if not isinstance(part, REPLICATED):
+        return part
+    return type(part)(**{f.name: _tile_array(getattr(part, f.name), plans) for f in fields(part)})
+
+
+def _tile_array(value: Any, plans: int) -> Any:
+    wide = isinstance(value, np.ndarray) and value.ndim > 1 and value.dtype == float
+    if not wide or value.shape[-1] == 1:
+        return value
+    return np.tile(value, plans)
+
+
+def build_world(scenario: Scenario, steps: Steps) -> World:
+    """Arrays of a scenario whose uncertain numbers are already drawn (or certain)."""
+    return _Builder(scenario, steps).world()
+
+
+class _Builder:
+    def __init__(self, scenario: Scenario, steps: Steps) -> None:
+        self.s, self.steps = scenario, steps
+        self.scenes, self.slots = list(scenario.scenes.values()), list(scenario.slots.values())
+        self.segments = list(scenario.segments.values())
+        self.scene_at = {name: n for n, name in enumerate(scenario.scenes)}
+        self.slot_at = {name: n for n, name in enumerate(scenario.slots)}
+        self.segment_at = {name: n for n, name in enumerate(scenario.segments)}
+        self.source_at = {name: n for n, name in enumerate(scenario.sources)}
+        self.source_of_slot = [self.source_at[slot.source] for slot in self.slots]
+        self.sources = list(scenario.sources.values())
+        self.phase_list = [
+            scenario.calendar.phases[name] if name != RUNOFF else phase_of_runoff(scenario.calendar.end)
+            for name in steps.phases
+        ]
+        self.booked = [
+            (self.slot_at[name], f"{name}.{key}", package)
+            for name, slot in scenario.slots.items()
+            if isinstance(slot, ContractSlot)
+            for key, package in slot.packages.items()
+        ]
+        self.places = self._auction_places() + self._contract_places()
+        self.auctions = len(self._auction_places())
+
+    def world(self) -> World:
+        return World(
+            scenario=self.s, names=self._names(), steps=self.steps, phases=self._phases(),
+            media=self._media(), pockets=self._pockets(), bidding=self._bidding(),
+            people=self._people(), free=self._free(), goods=self._goods(),
+            packages=self._packages(), costs=self._costs(),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ axes
+    def _segments_of(self, scene: Scene) -> list[int]:
+        return [self.segment_at[name] for name in scene.segments] or list(range(len(self.segments)))
+
+    def _auction_places(self) -> list[tuple[int, int, int]]:
+        return [
+            (i, self.slot_at[slot], g)
+            for i, scene in enumerate(self.scenes)
+            for slot in scene.slots
+            if isinstance(self.s.slots[slot], AuctionSlot)
+            for g in self._segments_of(scene)
+        ]
+
+    def _contract_places(self) -> list[tuple[int, int, int]]:
+        owners = dict.fromkeys((self.scene_at[p.scene], k) for k, _, p in self.booked)
+        return [(i, k, g) for i, k in owners for g in self._segments_of(self.scenes[i])]
+
+    def _names(self) -> Names:
+        s = self.s
+        places = tuple(
+            "/".join((list(s.scenes)[i], list(s.slots)[k], list(s.segments)[g]))
+            for i, k, g in self.places
+        )
+        return Names(
+            scenes=tuple(s.scenes), slots=tuple(s.slots), segments=tuple(s.segments),
+            products=tuple(s.products), sources=tuple(s.sources), phases=self.steps.phases,
+            placements=places, packages=tuple(name for _, name, _ in self.booked),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ calendar
+    def _phases(self) -> PhaseTable:
+        def rows(read: Any) -> np.ndarray:
+            return column([read(phase) for phase in self.phase_list])
+
+        return PhaseTable(
+            ctr=rows(lambda f: f.ctr), cart=rows(lambda f: f.cart), cvr=rows(lambda f: f.cvr),
+            refund=rows(lambda f: f.refund), release=bar(rows(lambda f: f.release)),
+            deposit=rows(_deposit_ratio), deposit_release=bar(rows(lambda f: f.deposit_release)),
+            payment_load=rows(lambda f: f.payment_load),
+            available=1 - rows(lambda f: f.rival_booked),
+            free_traffic=self._by_phase(lambda f: [_power(f.traffic, m) for m in self.sources]),
+            slot_traffic=self._by_phase(
+                lambda f: [_power(f.traffic, self.sources[m]) for m in self.source_of_slot]
+            ),
+            ln_cpm=self._by_phase(self._ln_cpm), level=self._by_phase(self._level),
+        )  # fmt: skip
+
+    def _by_phase(self, read: Any) -> np.ndarray:
+        return _stack([column(read(phase)) for phase in self.phase_list])
+
+    def _ln_cpm(self, phase: Phase) -> list[Any]:
+        return [
+            np.log(phase.cpm) * self.sources[self.source_of_slot[k]].sale_sensitivity
+            for _, k, _ in self.places[: self.auctions]
+        ]
+
+    def _level(self, phase: Phase) -> list[Any]:
+        rise = column(self._ln_cpm(phase))
+        level = self._mu() + rise - self._ln_value()
+        scene = np.array([i for i, _, _ in self.places[: self.auctions]], dtype=int)
+        return [
+            level[scene == i].mean(axis=0) if np.any(scene == i) else 0.0
+            for i in range(len(self.scenes))
+        ]
+
+    # ------------------------------------------------------------------ media
+    def _per_place(self, read: Any, places: list[tuple[int, int, int]] | None = None) -> np.ndarray:
+        chosen = self.places if places is None else places
+        return column([read(self.scenes[i], self.slots[k], self.segments[g]) for i, k, g in chosen])
+
+    def _share(self) -> np.ndarray:
+        weight = column([g.people * g.activity for g in self.segments])
+        return np.asarray(weight / weight.sum(axis=0))
+
+    def _click_odds(self) -> np.ndarray:
+        return self._per_place(lambda i, k, g: odds(k.ctr) * g.ctr * i.creative)
+
+    def _buy_odds(self) -> np.ndarray:
+        return self._per_place(lambda i, k, g: odds(k.cvr) * g.cvr)
+
+    def _mu(self) -> np.ndarray:
+        chosen = self.places[: self.auctions]
+        return self._per_place(lambda i, k, g: np.log(k.median_cpm) + np.log(g.cpm), chosen)
+
+    def _order_price(self) -> np.ndarray:
+        mix, price = self._mix(), column([p.price for p in self.s.products.values()])
+        mean = (mix * price).sum(axis=1)  # [scene, replication]
+        value = column([g.order_value for g in self.segments])
+        i, _, g = (list(x) for x in zip(*self.places, strict=True))
+        return np.asarray(mean[i] * value[g])[: self.auctions]
+
+    def _ln_value(self) -> np.ndarray:
+        clicks, buys = prob(self._click_odds()), prob(self._buy_odds())
+        arrival = self._per_place(lambda i, k, g: k.arrival)
+        prices, rows = self._order_price(), []
+        for j, (i, _, _) in enumerate(self.places[: self.auctions]):
+            bid = self.scenes[i].bid
+            cart = self._moves("engage").cart
+            steps = {"impression": 1.0, "click": clicks[j], "cart": clicks[j] * arrival[j] * cart}
+            value = steps.get(bid.cost_per, clicks[j] * arrival[j] * buys[j])
+            money = prices[j] if bid.mode == "roi_control" else 1.0
+            rows.append(np.log(np.maximum(1000.0 * value * money, 1e-300)))
+        return column(rows)
+
+    def _media(self) -> Media:
+        i, k, g = (np.array(x, dtype=np.intp) for x in zip(*self.places, strict=True))
+        share = self._share()
+        chosen, n = self.places[: self.auctions], self.auctions
+        source = [self.sources[m] for m in self.source_of_slot]
+        shared = [self.slot_at[s.shares] for s in self.slots if isinstance(s, ContractSlot) and s.shares]
+        return Media(
+            scene=i, slot=k, segment=g, auctions=n,
+            opportunities=self._per_place(lambda i, k, g: k.opportunities) * share[g],
+            mu=self._mu(), sigma=self._per_place(lambda i, k, g: k.sigma, chosen),
+            tau=self._per_place(lambda i, k, g: i.prediction, chosen), ln_value=self._ln_value(),
+            reserve=self._per_place(lambda i, k, g: k.reserve_cpm, chosen),
+            mechanism=tuple(self.slots[k].mechanism for _, k, _ in chosen),  # type: ignore[union-attr]
+            decay=tuple(_positions(self.slots[k]) for _, k, _ in chosen),
+            click_odds=self._click_odds(), buy_odds=self._buy_odds(),
+            arrival=self._per_place(lambda i, k, g: k.arrival),
+            viewability=self._per_place(lambda i, k, g: k.viewability),
+            touch=column([source[slot].touch for slot in k]),
+            segment_share=share[g], package_share=self._package_share(share),
+            order_price=self._order_price(),
+            by_scene=Groups.of(i, len(self.scenes)),
+            auction_by_scene=Groups.of(i[:n], len(self.scenes)),
+            by_segment=Groups.of(g, len(self.segments)),
+            slot_opportunities=column([slot.opportunities for slot in self.slots]),
+            shared_slots=np.array(sorted(set(shared)), dtype=np.intp),
+        )  # fmt: skip
+
+    def _package_share(self, share: np.ndarray) -> np.ndarray:
+        rows = [
+            share[g] / share[self._segments_of(self.scenes[i])].sum(axis=0)
+            for i, _, g in self.places[self.auctions :]
+        ]
+        return column(rows)
+
+    def _pockets(self) -> Pockets:
+        found = [
+            (j, b, self.scenes[i].audience.get(BANDS[b], 0.0))
+            for j, (i, _, _) in enumerate(self.places[: self.auctions])
+            for b in range(BANDS_N)
+            if BANDS[b] in self.scenes[i].audience
+        ]
+        first = len(found)
+        found += [
+            (j, b, self.scenes[self.places[j][0]].audience.get(BANDS[b], 0.0))
+            for j in range(self.auctions, len(self.places))
+            for b in range(BANDS_N)
+        ]
+        placement = np.array([j for j, _, _ in found], dtype=np.intp)
+        places = [self.places[j] for j in placement]
+        cell = np.array([b * len(self.segments) + g for (_, _, g), (_, b, _) in zip(places, found, strict=True)])
+        meet = [k * 10_000 + c for (_, k, _), c in zip(places[:first], cell, strict=False)]
+        _, rival = np.unique(meet, return_inverse=True)
+        contract = [self.slots[k].precision for _, k, _ in places[first:]]  # type: ignore[union-attr]
+        return Pockets(
+            placement=placement, auctions=first, affinity=column([a for _, _, a in found]), cell=cell,
+            rivals=Groups.of(rival, int(rival.max(initial=-1)) + 1),
+            by_placement=Groups.of(placement, len(self.places)),
+            by_cell=Groups.of(cell, len(self.segments) * BANDS_N), precision=column(contract),
+        )  # fmt: skip
+
+    def _bidding(self) -> Bidding:
+        bids = [scene.bid for scene in self.scenes]
+        mode = np.array([bid.mode for bid in bids])
+        quick = np.array([scene.pacing == "quick" for scene in self.scenes])
+        active = [
+            [not scene.phases or name in scene.phases for scene in self.scenes] for name in self.steps.phases
+        ]
+        active[-1] = [False] * len(self.scenes)
+        return Bidding(
+            target=column([1.0 if bid.target is None else bid.target for bid in bids]),
+            custom=mode == "custom_bid", cost=mode == "cost_control", roi=mode == "roi_control",
+            quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
+            action=np.array([BUYABLE.index(bid.cost_per) for bid in bids]), active=np.array(active),
+            fixed_cost=np.array([scene.fixed_cost for scene in self.scenes]),
+            ln_quality=column([0.6 * (self.s.service_score - 4.6)]),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ people
+    def _moves(self, stage: str) -> Moves:
+        return self.s.chain.visit_moves.get(stage, Moves())
+
+    def _move_table(self, table: dict[str, Moves]) -> np.ndarray:
+        rows = [
+            column([getattr(table.get(stage, Moves()), move) for stage in CHAIN_STAGES])
+            for move in MOVES
+        ]
+        return _stack(rows) * _ALLOWED[:, :, None]
+
+    def _people(self) -> People:
+        chain = self.s.chain
+        size = column([g.people for g in self.segments])
+        propensity = column([chain.buy_propensity.get(stage, 0.0) for stage in CHAIN_STAGES])
+        mix = column([chain.reference_mix.get(stage, 0.0) for stage in CHAIN_STAGES])
+        forget = [chain.discover_days] * 2 + [chain.enthuse_days] + [chain.basket_days] * 2
+        return People(
+            size=size, start=self._start(size), propensity=propensity / (mix * propensity).sum(axis=0),
+            order_value=column([g.order_value for g in self.segments]),
+            buy_odds=column([g.cvr for g in self.segments]),
+            visit_moves=self._move_table(chain.visit_moves),
+            base_moves=bar(self._move_table(chain.base_moves)) / 30,
+            cart_again=column([self._moves("customers").cart]), forget=column(forget),
+            favourite_release=column([chain.favourite_release]),
+            keen_rate=bar(column([chain.keen_per_year])) / 365,
+            lapse_days=chain.lapse_days, window_days=chain.new_customer_window_days,
+            frequency_shape=column([chain.frequency_shape]),
+            reach_window=column([chain.reach_window_days]), fatigue=column([chain.fatigue]),
+            fatigue_half_life=column([chain.fatigue_half_life_days]),
+        )  # fmt: skip
+
+    def _start(self, size: np.ndarray) -> np.ndarray:
+        def share(segment: Any, stage: str) -> Any:
+            extra = segment.start.get("perform", 0.0) if stage == "cart" else 0.0
+            return segment.start.get(stage, 0.0) + extra
+
+        rows = [column([share(g, stage) for g in self.segments]) for stage in CHAIN_STAGES]
+        table = _stack(rows)
+        table[0] = 1 - table[1:].sum(axis=0)
+        return np.asarray(table * size)
+
+    def _free(self) -> Free:
+        activity = column([g.activity for g in self.segments])
+        bands = [column([m.organic_bands.get(b, 0.0) for b in BANDS]) for m in self.sources]
+        start = self._start(column([g.people for g in self.segments]))
+        rates = []
+        for source, weight in zip(self.sources, bands, strict=True):
+            shape = weight[:, None] * activity  # [band, segment, replication]
+            people = _stack([start[np.array(BAND_OF_STAGE) == b].sum(axis=0) for b in range(BANDS_N)])
+            total = (people * shape).sum(axis=(0, 1))
+            scale = np.where(total > 0, source.organic_visits / np.maximum(total, 1e-300), 0.0)
+            rate = shape * scale
+            rates.append(rate.reshape(-1, rate.shape[-1]))
+        buys = [odds(m.organic_cvr) * g.cvr for m, g in pairs(self.sources, self.segments)]
+        return Free(rate=_stack(rates), buy_odds=column(buys), touch=column([m.touch for m in self.sources]))
+
+    # ------------------------------------------------------------------ goods
+    def _mix(self) -> np.ndarray:
+        names = list(self.s.products)
+        rows = [column([i.products.get(p, 0.0) if i.products else 1.0 for p in names]) for i in self.scenes]
+        table = _stack(rows)
+        return np.asarray(table / table.sum(axis=1, keepdims=True))
+
+    def _goods(self) -> Goods:
+        goods, steps = list(self.s.products.values()), self.steps
+        origin = steps.shape.origin
+        price = column([p.price for p in goods])
+        cut = _stack([column([p.discount.get(f, 0.0) for p in goods]) for f in steps.phases])
+        organic = column([p.organic for p in goods])
+        restocks = sorted(
+            (round((r.at - origin).total_seconds()), n, int(r.units))
+            for n, p in enumerate(goods)
+            for r in p.restocks
+        )
+        launch = [0 if p.launch is None else round((p.launch - origin).total_seconds()) for p in goods]
+        return Goods(
+            price=price * (1 - cut), list_price=price,
+            unit_cost=column([p.price * (1 - p.margin) for p in goods]),
+            refund_odds=odds(column([p.refund for p in goods])),
+            power=column([p.product_power for p in goods]),
+            stock=np.array([float(p.stock) for p in goods]), restocks=tuple(restocks),
+            presale=np.array([p.presale for p in goods]),
+            deposit=column([p.price * p.deposit if p.presale else 0.0 for p in goods]),
+            organic=organic / organic.sum(axis=0), mix=self._mix(),
+            stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
+            launch=np.array(launch),
+        )  # fmt: skip
+
+    def _packages(self) -> Packages:
+        phases, share = self.steps.phases, self._share()
+        rows = [p for _, _, p in self.booked]
+        slots = [self.slots[k] for k, _, _ in self.booked]
+        bounds = [self.steps.end[self.steps.phase == n].max() for n in range(len(phases))]
+        close = [max(int(bounds[phases.index(f)]) for f in p.phases) for p in rows]
+        owed = [slot.make_good if slot.remedy == "make_good" else 0.0 for slot in slots]  # type: ignore[union-attr]
+        days = [slot.make_good_days * 86400 if o else 0 for slot, o in zip(slots, owed, strict=True)]  # type: ignore[union-attr]
+        scenes = [self.scene_at[p.scene] for p in rows]
+        inventory = [self.slot_at[s.shares] if s.shares else k for (k, _, _), s in zip(self.booked, slots, strict=True)]  # type: ignore[union-attr]
+        return Packages(
+            slot=np.array([k for k, _, _ in self.booked], dtype=np.intp),
+            scene=np.array(scenes, dtype=np.intp),
+            impressions=np.array([float(p.impressions) for p in rows]),
+            cpm=column([slot.cpm if p.cpm is None else p.cpm for p, slot in zip(rows, slots, strict=True)]),  # type: ignore[union-attr]
+            signed=np.array([p.signed for p in rows], dtype=bool),
+            window=np.array([[f in p.phases for f in phases] for p in rows], dtype=bool).reshape(len(rows), len(phases)),
+            close=np.array(close, dtype=np.int64),
+            make_good_close=np.array([c + round(d) for c, d in zip(close, days, strict=True)], dtype=np.int64),
+            make_good=column(owed), inventory=np.array(inventory, dtype=np.intp),
+            reach=column([share[self._segments_of(self.scenes[i])].sum(axis=0) for i in scenes]),
+            segments=np.array([
+                [(g in self._segments_of(self.scenes[i])) for g in range(len(self.segments))]
+                for i in scenes
+            ], dtype=bool).reshape(len(rows), len(self.segments)),
+        )  # fmt: skip
+
+    def _costs(self) -> Costs:
+        c, pay = self.s.commerce, self.s.payment
+        return Costs(
+            commission=column([c.commission]), payment_fee=column([c.payment_fee]),
+            fulfilment=column([c.fulfilment]), refund_handling=column([c.refund_handling]),
+            depreciation=column([c.depreciation]), pay_fail=column([pay.fail]),
+            pay_wallet=column([pay.wallet_share]), pay_retry=column([pay.retry]),
+        )  # fmt: skip
+
+
+# Which stages a visit can move where: engage from 0-1, enthuse 0-2, favourite 0-3, cart 0-4.
+_ALLOWED = np.array([[c <= last for c in range(STAGES)] for last in (1, 2, 3, 4)], dtype=float)
+
+
+def _deposit_ratio(phase: Phase) -> Any:
+    cvr = np.asarray(phase.cvr, dtype=float)
+    return np.divide(phase.deposit, cvr, out=np.zeros(np.broadcast(phase.deposit, cvr).shape), where=cvr > 0)
+
+
+def _positions(slot: Any) -> tuple[float, ...]:
+    several = slot.mechanism in ("gsp", "vcg")
+    return tuple(slot.position_decay[: round(slot.positions)]) if several else (1.0,)
+
+
+def _power(base: Any, source: Any) -> Any:
+    return np.power(np.asarray(base, dtype=float), source.sale_sensitivity)
+
+
+def _stack(parts: list[np.ndarray]) -> np.ndarray:
+    return np.array(np.broadcast_arrays(*parts))

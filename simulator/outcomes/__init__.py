@@ -1,0 +1,1 @@
+"""What happened: the ledger, the metrics and how plans compare."""

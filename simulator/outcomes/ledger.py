@@ -1,0 +1,132 @@
+"""What the engine writes down while it runs, and the laws that every run obeys.
+
+Totals are [lane] or [scene, lane], [product, lane], [package, lane]; days are [day, lane] and [day, scene, lane].
+A law that is broken raises LawBroken: it is a fault of the engine, never of the scenario.
+"""
+
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+
+from simulator.errors import RunError
+
+COUNTS = (
+    "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders", "unmet",
+    "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers", "refunded_new",
+    "recalled_members", "returned", "lapsed", "gmv", "forfeited", "contract_spend", "money_back",
+)  # fmt: skip
+"""Totals of a lane, people, orders or CNY."""
+
+
+class LawBroken(RunError):
+    """A conservation law does not hold: the run is not to be trusted."""
+
+
+@dataclass
+class Ledger:
+    """One chunk of lanes."""
+
+    totals: dict[str, np.ndarray]
+    scenes: dict[str, np.ndarray]
+    """impressions, offered, clicks, visits, spend, gmv_attributed, orders_attributed: [scene, lane]"""
+    spend: np.ndarray
+    """Auction spend [CNY]: [scene, phase, lane]."""
+    viewed: np.ndarray
+    """Viewed impressions: [segment, lane]."""
+    products: dict[str, np.ndarray]
+    """paid, gmv, refunds: [product, lane]"""
+    days: dict[str, np.ndarray] = field(default_factory=dict)
+    """gmv, spend, new_customers, visits: [day, lane]; scene_spend, scene_gmv: [day, scene, lane]"""
+    packages: dict[str, np.ndarray] = field(default_factory=dict)
+    """booked, delivered, shortfall, made_good: [package, lane]"""
+    people: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """People by stage at the end: [stage, segment, lane]."""
+    pending: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """Refunds still to come at the end: [lane]."""
+    asset: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    """Value of the people at the end [CNY]: [lane]."""
+
+    SCENE = ("impressions", "offered", "clicks", "visits", "spend", "gmv_attributed", "orders_attributed")
+    PRODUCT = ("paid", "gmv", "refunds")
+    DAY = ("gmv", "spend", "new_customers", "visits")
+
+    @classmethod
+    def empty(
+        cls, scenes: int, phases: int, segments: int, products: int, *, lanes: int, days: int = 0
+    ) -> "Ledger":
+        """Zeros; `days` > 0 keeps a daily book as well."""
+        book = {name: np.zeros((days, lanes)) for name in cls.DAY} if days else {}
+        if days:
+            book |= {name: np.zeros((days, scenes, lanes)) for name in ("scene_spend", "scene_gmv")}
+        return cls(
+            {name: np.zeros(lanes) for name in COUNTS},
+            {name: np.zeros((scenes, lanes)) for name in cls.SCENE},
+            np.zeros((scenes, phases, lanes)), np.zeros((segments, lanes)),
+            {name: np.zeros((products, lanes)) for name in cls.PRODUCT}, book,
+        )  # fmt: skip
+
+    def add(self, **amounts: np.ndarray) -> None:
+        """Add to totals by name: arrays [.., lane] are summed over their first axes."""
+        for name, amount in amounts.items():
+            self.totals[name] += amount.reshape(-1, amount.shape[-1]).sum(axis=0)
+
+    def on_day(self, day: int, **amounts: np.ndarray) -> None:
+        """Add to the daily book, if there is one."""
+        if self.days:
+            for name, amount in amounts.items():
+                self.days[name][day] += amount
+
+    def lanes(self, chosen: np.ndarray) -> "Ledger":
+        """The same book for some of the lanes."""
+        return Ledger(**{f.name: _pick(getattr(self, f.name), chosen) for f in fields(self)})
+
+
+def _pick(value: "dict[str, np.ndarray] | np.ndarray", chosen: np.ndarray) -> "dict[str, np.ndarray] | np.ndarray":
+    if isinstance(value, dict):
+        return {name: array[..., chosen] for name, array in value.items()}
+    return value[..., chosen] if value.size else value
+
+
+def join(ledgers: list[Ledger]) -> Ledger:
+    """One book of all lanes, in the order given."""
+    return Ledger(**{f.name: _join([getattr(x, f.name) for x in ledgers]) for f in fields(Ledger)})
+
+
+def _join(values: "list[dict[str, np.ndarray]] | list[np.ndarray]") -> "dict[str, np.ndarray] | np.ndarray":
+    if isinstance(values[0], dict):
+        return {name: np.concatenate([v[name] for v in values], axis=-1) for name in values[0]}
+    return np.concatenate(values, axis=-1)  # type: ignore[arg-type]
+
+
+def check_laws(
+    book: Ledger, size: np.ndarray, money: np.ndarray, stock: np.ndarray, *, exact: bool
+) -> None:
+    """Raise LawBroken unless people, money, clicks, orders and contracts add up.
+
+    size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] ever for sale;
+    exact: whole numbers (sampled mode), else 1e-9 relative.
+    """
+    slack = 0.0 if exact else 1e-9
+    t, scenes, goods, packs = book.totals, book.scenes, book.products, book.packages
+    _equal("people", book.people.sum(axis=0), size, slack)
+    _most("negative people", -book.people, np.zeros(1), 1e-6)
+    _most("spend of a scene in a phase", book.spend, money, 1e-9)
+    _most("clicks", scenes["clicks"], scenes["impressions"], slack)
+    _most("paid orders", t["paid_orders"], t["orders"], 1e-9)
+    _most("refunds of a product", goods["refunds"], goods["paid"], slack)
+    _most("units sold of a product", goods["paid"], stock, slack)
+    _equal("orders by product", goods["paid"].sum(axis=0), t["paid_orders"], 1e-9)
+    _equal("contract impressions", packs["delivered"] + packs["shortfall"], packs["booked"], 1e-9)
+    _most("credited gmv", scenes["gmv_attributed"].sum(axis=0), t["gmv"], 1e-9)
+
+
+def _equal(what: str, left: np.ndarray, right: np.ndarray, slack: float) -> None:
+    gap = np.abs(left - right) - slack * np.maximum(np.abs(right), 1.0)
+    if gap.size and not gap.max() <= 0:
+        raise LawBroken(f"{what}: off by {gap.max():g}; this is a fault of the simulator")
+
+
+def _most(what: str, value: np.ndarray, limit: np.ndarray, slack: float) -> None:
+    gap = value - limit - slack * np.maximum(np.abs(limit), 1.0)
+    if gap.size and not gap.max() <= 0:
+        raise LawBroken(f"{what}: above its limit by {gap.max():g}; this is a fault of the simulator")

@@ -1,0 +1,1 @@
+"""To a reader: figures and tables drawn from outcomes."""

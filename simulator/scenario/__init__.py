@@ -1,0 +1,1 @@
+"""The question: what a scenario file and a plan say, read and checked."""

@@ -1,0 +1,163 @@
+"""The decision: money per scene and phase, and whole contract packages."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from simulator.errors import UserError
+from simulator.scenario.schema import AuctionSlot, ContractSlot, PlanEntry, Scenario
+
+Money = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A named split of the budget.
+
+    `money[scene][phase]` is auction money [CNY]; `packages` names bookings as "slot.package", which are paid on top
+    of it out of the same budget.
+    """
+
+    name: str
+    money: Money
+    packages: frozenset[str]
+
+    @classmethod
+    def even(cls, scenario: Scenario, name: str = "even") -> "Plan":
+        """All packages, and the rest of the budget in equal parts for every scene that can spend."""
+        packages = _chosen(scenario, "all")
+        able = [name for name in scenario.scenes if _spends(scenario, name)]
+        rest = scenario.budget - sum(package_price(scenario, p) for p in packages)
+        _check_not_negative(rest, name, "the packages cost more than the budget")
+        return cls(name, _over_phases(scenario, {s: rest / len(able) for s in able}), packages)
+
+    @classmethod
+    def shares(cls, scenario: Scenario, name: str, /, **shares: float) -> "Plan":
+        """Scenes' shares of the budget (they must sum to at most 1), packages of the scenes included."""
+        return cls.from_entry(scenario, name, PlanEntry.model_validate(dict(shares)))
+
+    @classmethod
+    def amounts(cls, scenario: Scenario, name: str, /, **amounts: float) -> "Plan":
+        """Scenes' money [CNY], packages of the scenes included."""
+        entry = PlanEntry.model_validate({k: max(v, 1.000001) if v else 0.0 for k, v in amounts.items()})
+        return cls.from_entry(scenario, name, entry)
+
+    @classmethod
+    def none(cls, scenario: Scenario) -> "Plan":
+        """No further ad money: only what is signed already. The counterfactual of every run."""
+        return cls("no ads", _over_phases(scenario, {}), _signed(scenario))
+
+    @classmethod
+    def from_entry(cls, scenario: Scenario, name: str, entry: PlanEntry) -> "Plan":
+        """A plan as the scenario file writes it."""
+        packages = _chosen(scenario, entry.packages) | _signed(scenario)
+        unit = scenario.budget if entry.in_shares else 1.0
+        money = {s: _scene_money(scenario, s, v, unit) for s, v in entry.scenes.items()}
+        for package in sorted(packages - _signed(scenario)):
+            _pay_package(scenario, name, money, package)
+        return cls(name, _freeze(scenario, money), packages)
+
+    @property
+    def auction_money(self) -> float:
+        """Money for auctions [CNY]."""
+        return sum(sum(phases.values()) for phases in self.money.values())
+
+    def total(self, scenario: Scenario) -> float:
+        """Money of the plan, packages included [CNY]."""
+        return self.auction_money + sum(package_price(scenario, p) for p in self.packages)
+
+
+def plans_of(scenario: Scenario) -> list[Plan]:
+    """The plans of the file; an even split when it has none."""
+    named = [Plan.from_entry(scenario, name, entry) for name, entry in scenario.plans.items()]
+    return named or [Plan.even(scenario)]
+
+
+def package_price(scenario: Scenario, name: str) -> float:
+    """Price of a whole package [CNY]."""
+    slot, package = scenario.slots[name.split(".")[0]], find_package(scenario, name)
+    assert isinstance(slot, ContractSlot)
+    cpm = slot.cpm if package.cpm is None else package.cpm
+    return float(package.impressions * cpm / 1000)
+
+
+def find_package(scenario: Scenario, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    """The package called "slot.package"."""
+    slot_name, _, key = name.partition(".")
+    slot = scenario.slots.get(slot_name)
+    if not isinstance(slot, ContractSlot) or key not in slot.packages:
+        raise UserError(f"no contract package is called {name!r}: known are {all_packages(scenario)}")
+    return slot.packages[key]
+
+
+def all_packages(scenario: Scenario) -> list[str]:
+    """Names of all packages, "slot.package"."""
+    contract = {k: s for k, s in scenario.slots.items() if isinstance(s, ContractSlot)}
+    return [f"{name}.{key}" for name, slot in contract.items() for key in slot.packages]
+
+
+def _signed(scenario: Scenario) -> frozenset[str]:
+    return frozenset(p for p in all_packages(scenario) if find_package(scenario, p).signed)
+
+
+def _chosen(scenario: Scenario, packages: Iterable[str] | str) -> frozenset[str]:
+    if packages == "none":
+        return frozenset()
+    names = all_packages(scenario) if packages == "all" else list(packages)
+    for name in names:
+        find_package(scenario, name)
+    return frozenset(names)
+
+
+def _spends(scenario: Scenario, scene: str) -> bool:
+    return any(isinstance(scenario.slots[k], AuctionSlot) for k in scenario.scenes[scene].slots)
+
+
+def _scene_money(
+    scenario: Scenario, scene: str, value: float | Mapping[str, float], unit: float
+) -> dict[str, float]:
+    if isinstance(value, Mapping):
+        return {phase: amount * unit for phase, amount in value.items()}
+    weights = phase_weights(scenario, scene)
+    return {phase: value * unit * weight for phase, weight in weights.items()}
+
+
+def phase_weights(scenario: Scenario, scene: str) -> dict[str, float]:
+    """How a scene's money spreads over its phases when only the total is given: days x traffic."""
+    phases = scenario.calendar.phases
+    order = sorted(phases, key=lambda name: phases[name].start)
+    ends = [phases[name].start for name in order[1:]] + [scenario.calendar.end]
+    spans = dict(zip(order, ends, strict=True))
+    wanted = scenario.scenes[scene].phases or order
+    raw = {f: _days(phases[f].start, spans[f]) * float(phases[f].traffic) for f in wanted}
+    return {f: w / sum(raw.values()) for f, w in raw.items()}
+
+
+def _days(start: datetime, end: datetime) -> float:
+    return (end - start).total_seconds() / 86400
+
+
+def _pay_package(scenario: Scenario, plan: str, money: dict[str, dict[str, float]], name: str) -> None:
+    """Take the price out of the owning scene's money, in proportion over its phases."""
+    scene, price = find_package(scenario, name).scene, package_price(scenario, name)
+    cells = money.get(scene, {})
+    have = sum(cells.values())
+    _check_not_negative(
+        have - price + 1e-6 * price, plan,
+        f"scene {scene!r} has {have:,.0f} CNY but its package {name!r} costs {price:,.0f} CNY; "
+        f"give the scene more or leave the package out",
+    )  # fmt: skip
+    money[scene] = {f: v * max(0.0, have - price) / have for f, v in cells.items()} if have else {}
+
+
+def _check_not_negative(value: float, plan: str, message: str) -> None:
+    if value < 0:
+        raise UserError(f"plan {plan!r}: {message}")
+
+
+def _over_phases(scenario: Scenario, totals: Mapping[str, float]) -> Money:
+    return _freeze(scenario, {s: _scene_money(scenario, s, v, 1.0) for s, v in totals.items()})
+
+
+def _freeze(scenario: Scenario, money: Mapping[str, Mapping[str, float]]) -> Money:
+    return {s: dict(money.get(s, {})) for s in scenario.scenes}

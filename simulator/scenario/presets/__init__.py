@@ -1,0 +1,1 @@
+"""Presets: calendars, categories, slots and scenes that a scenario file extends by name."""

@@ -1,0 +1,515 @@
+"""The question a user asks: every field with its type, unit, bound and one sentence.
+
+That sentence is the reference page (docs/scenario.md), the JSON Schema and the editor's hover text.
+A scenario is data: nothing in it runs. Numbers of type Level and Rate may be uncertain:
+`80`, `{value: 80, sd: 20%}` or `{low: 60, high: 100}`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, BeforeValidator, Field, model_validator
+
+from simulator.scenario.amounts import Amount, Level, Moment, Multiple, Rate, Seconds, Share, Whole, read_amount
+
+CHAIN_STAGES = (
+    "outside", "discover", "engage", "enthuse", "favourite", "cart", "deposit",
+    "initial", "numerous", "keen", "lapsed",
+)  # fmt: skip
+"""Where a person stands; favourite, cart and deposit together are DEEPLINK's "perform" 行动."""
+
+BANDS = ("outside", "aware", "active", "customers", "lapsed")
+"""Audience bands that a scene can aim at; each chain stage lies in exactly one."""
+
+BAND_OF_STAGE = (0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4)
+
+PRODUCT_STAGES = ("sampling", "launch", "potential", "hit", "core", "clearance")
+
+
+class Part(BaseModel):
+    """A piece of a scenario file: frozen, and strict about unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
+
+
+# --------------------------------------------------------------------------- calendar
+class Burst(Part):
+    """The rush at the opening of a sale: S(t) = share (1 - exp(-(t/tau)^k)) + (1 - share) B(t)."""
+
+    share: Annotated[Amount, Field(ge=0, le=0.95)] = 0.58
+    """Part of the opening day's purchases that belongs to the rush (0.28 in 2013, 0.58 in 2019)."""
+    tau: Annotated[Amount, Field(gt=0, le=24)] = 0.95
+    """Time constant of the rush [h]."""
+    k: Annotated[Amount, Field(gt=0.2, le=3)] = 0.72
+    """Shape of the rush: 1 is exponential, below 1 has a sharper first minute."""
+    traffic_part: Annotated[Amount, Field(gt=0, le=1)] = 0.45
+    """Part of the purchase rush that comes as extra visitors; the rest as readier visitors."""
+
+
+class Phase(Part):
+    """A named stretch of the calendar with its multipliers (a normal day is 1)."""
+
+    start: Moment
+    """First moment of the phase; it ends where the next phase starts."""
+    traffic: Annotated[Level, Field(gt=0, le=50)] = 1.0
+    """Visitors and ad opportunities against a normal day [x]."""
+    cpm: Annotated[Level, Field(gt=0, le=50)] = 1.0
+    """Rival bids against a normal day [x]."""
+    ctr: Annotated[Level, Field(gt=0, le=10)] = 1.0
+    """Odds of a click against a normal day [x]."""
+    cart: Annotated[Level, Field(ge=0, le=20)] = 1.0
+    """Favourites and carts per visit against a normal day [x]."""
+    cvr: Annotated[Level, Field(ge=0, le=50)] = 1.0
+    """Odds that a visit buys at once, against a normal day [x]; basket orders come on top."""
+    refund: Annotated[Level, Field(gt=0, le=10)] = 1.0
+    """Odds that an order of this phase is refunded, against a normal day [x]."""
+    release: Annotated[Rate, Field(ge=0, lt=1)] = 0.02
+    """Share of the standing carts that is bought per day of this phase."""
+    deposit: Annotated[Level, Field(ge=0, le=10)] = 0.0
+    """Odds that a visit pays a presale deposit, against a normal day's purchase [x]; 0: none."""
+    deposit_release: Annotated[Rate, Field(ge=0, lt=1)] = 0.0
+    """Share of the standing carts that pays a deposit per day of this phase."""
+    payment_load: Annotated[Level, Field(ge=0, le=20)] = 0.0
+    """Payment attempts against the payment system's capacity when buying at the day's average."""
+    rival_booked: Annotated[Rate, Field(ge=0, lt=1)] = 0.0
+    """Share of contract inventory that rivals have reserved."""
+    clock: Seconds = 86400
+    """Length of a step in this phase: 1h in sale windows, 1d elsewhere, 1min in an opening."""
+    burst: Burst | None = None
+    """The rush that opens this phase, if any."""
+
+
+class Balance(Part):
+    """A window in which presale balances 尾款 are paid; before it, deposits are only collected."""
+
+    start: Moment
+    """First moment at which a balance can be paid."""
+    end: Moment
+    """After this moment unpaid deposits are forfeited."""
+    completion: Share = 0.9
+    """Share of deposits whose balance is paid by the end of the window (before payment failures)."""
+
+
+class Calendar(Part):
+    """Phases, clock curves and presale windows. Times are local wall-clock, one zone a file."""
+
+    end: Moment
+    """First moment after the last phase: advertising ends here and the run-off begins."""
+    phases: dict[str, Phase]
+    """Phases in order of time; they partition the run."""
+    balances: list[Balance] = []
+    """Balance windows in order of time; deposits paid before a window are settled in it."""
+    hours_browse: Annotated[list[Amount], Field(min_length=24, max_length=24)]
+    """Share of a normal day's visits in each hour 0..23 (scaled to sum 1)."""
+    hours_buy: Annotated[list[Amount], Field(min_length=24, max_length=24)]
+    """Share of a normal day's purchases in each hour 0..23 (scaled to sum 1)."""
+    weekdays_browse: Annotated[list[Amount], Field(min_length=7, max_length=7)]
+    """Visits of Monday..Sunday against the mean day (scaled to mean 1)."""
+    weekdays_buy: Annotated[list[Amount], Field(min_length=7, max_length=7)]
+    """Purchases of Monday..Sunday against the mean day (scaled to mean 1)."""
+
+
+# --------------------------------------------------------------------------- people
+class Segment(Part):
+    """A group of people with their own size, activity and habits."""
+
+    people: Annotated[Level, Field(gt=0)]
+    """People in the segment."""
+    activity: Annotated[Level, Field(gt=0)] = 1.0
+    """Ad opportunities and visits per person against the other segments [x]."""
+    ctr: Annotated[Level, Field(gt=0)] = 1.0
+    """Odds of a click against the slot's figure [x]."""
+    cvr: Annotated[Level, Field(gt=0)] = 1.0
+    """Odds of buying against the slot's figure [x]."""
+    order_value: Annotated[Level, Field(gt=0)] = 1.0
+    """Value of an order against the list price [x]."""
+    cpm: Annotated[Level, Field(gt=0)] = 1.0
+    """Rival bids for these people against the slot's figure [x]."""
+    start: dict[str, Rate] = {}
+    """Share of the people in each chain stage at the start; the rest is outside."""
+
+
+class Moves(Part):
+    """What one visit does to a person of a chain stage: probabilities per visit."""
+
+    engage: Annotated[Rate, Field(le=1)] = 0.0
+    """Comes to know the brand (Engage 种草)."""
+    enthuse: Annotated[Rate, Field(le=1)] = 0.0
+    """Follows, joins, searches the brand (Enthuse 互动)."""
+    favourite: Annotated[Rate, Field(le=1)] = 0.0
+    """Keeps a product as a favourite 收藏."""
+    cart: Annotated[Rate, Field(le=1)] = 0.0
+    """Puts a product into the cart 加购."""
+
+
+class Chain(Part):
+    """The consumer chain 深链 (DEEPLINK): moves, windows and buying propensities."""
+
+    visit_moves: dict[str, Moves]
+    """Moves per visit by chain stage; customers' carts are the row `customers`."""
+    base_moves: dict[str, Moves] = {}
+    """Moves per 30 days without any visit (word of mouth), by chain stage."""
+    buy_propensity: dict[str, Level]
+    """Readiness to buy on a visit by chain stage [x], scaled by `reference_mix`."""
+    reference_mix: dict[str, Rate]
+    """Stage mix of the visits at which the slots' cvr was measured; sums to 1."""
+    discover_days: Annotated[Level, Field(gt=0)] = 15
+    """Days without contact after which discover and engage are forgotten."""
+    enthuse_days: Annotated[Level, Field(gt=0)] = 30
+    """Days without contact after which enthuse falls back to engage."""
+    basket_days: Annotated[Level, Field(gt=0)] = 30
+    """Days without contact after which a favourite or cart is dropped."""
+    favourite_release: Annotated[Rate, Field(le=1)] = 0.33
+    """Readiness of a favourite to be bought on a sale day against a cart [x]."""
+    keen_per_year: Annotated[Rate, Field(lt=1)] = 0.15
+    """Share of repeat customers who become keen 挚爱 in a year."""
+    lapse_days: Annotated[Amount, Field(gt=0)] = 180
+    """Days since the last order after which a customer is lapsed 沉睡."""
+    new_customer_window_days: Annotated[Amount, Field(gt=0)] = 365
+    """Look-back: who has not bought for so long counts as new again."""
+    frequency_shape: Annotated[Level, Field(gt=0.05)] = 0.6
+    """Shape r of the negative binomial of exposures per person; large means even exposure."""
+    reach_window_days: Annotated[Level, Field(gt=0)] = 15
+    """Days over which past exposures count for reach."""
+    fatigue: Annotated[Level, Field(ge=0, le=2)] = 0.1
+    """Loss of log click odds per exposure beyond the first (wear-out)."""
+    fatigue_half_life_days: Annotated[Level, Field(gt=0)] = 7
+    """Half-life of wear-out [d]."""
+
+
+# --------------------------------------------------------------------------- goods
+class Restock(Part):
+    """A delivery of goods to the warehouse."""
+
+    at: Moment
+    """When the goods arrive."""
+    units: Whole
+    """Units that arrive."""
+
+
+class Product(Part):
+    """Something that is sold."""
+
+    price: Annotated[Level, Field(gt=0)]
+    """List price of an order of this product [CNY]."""
+    margin: Annotated[Rate, Field(lt=1)]
+    """Gross margin at list price; unit cost is price x (1 - margin) and stays when discounted."""
+    product_stage: Literal["sampling", "launch", "potential", "hit", "core", "clearance"] = "core"
+    """Stage of the life cycle at the start."""
+    stock: Whole = 1_000_000_000
+    """Units for sale at the start."""
+    restocks: list[Restock] = []
+    """Later deliveries."""
+    product_power: Annotated[Level, Field(gt=0)] = 1.0
+    """商品力: odds of buying against the average product of the category [x]."""
+    luck_sd: Annotated[Multiple, Field(le=2)] = 0.0
+    """Spread of the product's fortune: relative sd of a mean-one factor on the odds of buying."""
+    refund: Annotated[Rate, Field(lt=1)] = 0.05
+    """Share of orders refunded, normal phase."""
+    organic: Annotated[Level, Field(ge=0)] = 1.0
+    """Weight of the product among the store's organic visits at the start."""
+    presale: bool = False
+    """Whether deposits are taken for this product."""
+    deposit: Annotated[Rate, Field(le=1)] = 0.1
+    """Deposit as a share of the price; kept by the seller when the balance is not paid."""
+    discount: dict[str, Rate] = {}
+    """Price cut by phase, share of list price."""
+    launch: Moment | None = None
+    """Date from which a sampling product is on sale as a new launch."""
+
+
+class LifeCycle(Part):
+    """How products move through sampling, launch, potential, hit, core and clearance."""
+
+    category_orders: Annotated[Amount, Field(gt=0)] = 20.0
+    """Orders per day of the category's median product; thresholds are multiples of it."""
+    potential_at: Annotated[Amount, Field(gt=0)] = 1.0
+    """Orders per day [x median] around which a launch becomes potential."""
+    hit_at: Annotated[Amount, Field(gt=0)] = 4.0
+    """Orders per day [x median] around which a potential product becomes a hit."""
+    steepness: Annotated[Amount, Field(gt=0, le=20)] = 3.0
+    """Exponent of the smooth threshold x^s / (1 + x^s)."""
+    promotion_days: Annotated[Amount, Field(gt=0)] = 5.0
+    """Mean days to the next stage once far above the threshold."""
+    core_days: Annotated[Amount, Field(gt=0)] = 60.0
+    """Mean days a hit stays a hit before it is core."""
+    decline_at: Annotated[Share, Field(gt=0, lt=1)] = 0.5
+    """Orders of the last week against the last four weeks around which a product declines."""
+    decline_days: Annotated[Amount, Field(gt=0)] = 60.0
+    """Mean days to clearance while far below decline_at."""
+    ctr: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [0.8, 0.95, 1.05, 1.2, 1.05, 0.85]
+    """Click odds by product stage [x]."""
+    cvr: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [1.5, 0.75, 0.95, 1.25, 1.15, 0.8]
+    """Buying odds by product stage [x]."""
+    quality: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [0.85, 0.9, 1.0, 1.15, 1.1, 0.9]
+    """Auction quality score by product stage [x]."""
+    refund: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [0.5, 1.1, 1.0, 0.95, 0.9, 1.1]
+    """Refund odds by product stage [x]."""
+    organic_memory: Annotated[Share, Field(lt=1)] = 0.85
+    """Organic weight kept from one day to the next."""
+    organic_base: Annotated[Amount, Field(gt=0)] = 1.0
+    """a0: organic weight of a product without orders."""
+    organic_orders: Annotated[Amount, Field(ge=0)] = 0.3
+    """a1: organic weight per log(1 + orders of 7 days): paid sales earn free traffic 付免联动."""
+    organic_rivals: Annotated[Amount, Field(gt=0)] = 10.0
+    """Organic weight of competing products."""
+
+
+# --------------------------------------------------------------------------- media
+class Source(Part):
+    """Where traffic comes from."""
+
+    kind: Literal["onsite", "owned", "external"] = "onsite"
+    """On the platform, owned reach (followers, members), or media outside."""
+    organic_visits: Annotated[Level, Field(ge=0)] = 0.0
+    """Free visits to the brand on a normal day at the start."""
+    organic_cvr: Annotated[Rate, Field(lt=1)] = 0.03
+    """Probability that a free visit of the reference mix buys, normal phase."""
+    organic_bands: dict[str, Level] = {}
+    """Free visits per person by audience band against each other [x]; missing bands are 0."""
+    sale_sensitivity: Annotated[Level, Field(ge=0, le=2)] = 1.0
+    """Exponent on the phases' traffic and cpm multipliers: 0 ignores the sale, 1 follows it."""
+    touch: Annotated[Level, Field(ge=0, le=10)] = 1.0
+    """Power of a visit to move people along the chain (live above 1, games below) [x]."""
+
+
+class SlotBase(Part):
+    """What every slot has."""
+
+    source: str
+    """Name of the source on which it is sold."""
+    opportunities: Annotated[Level, Field(gt=0)]
+    """Impressions on offer to the brand's people on a normal day."""
+    ctr: Annotated[Rate, Field(gt=0, lt=1)]
+    """Click-through rate at frequency 1, normal phase."""
+    cvr: Annotated[Rate, Field(lt=1)]
+    """Probability that an arriving click of the reference mix buys at once, normal phase."""
+    arrival: Annotated[Rate, Field(gt=0, le=1)] = 0.9
+    """Share of clicks that arrive in the shop."""
+    viewability: Annotated[Rate, Field(gt=0, le=1)] = 0.8
+    """Share of impressions that are seen."""
+
+
+class AuctionSlot(SlotBase):
+    """Impressions sold one by one in an auction against rivals."""
+
+    kind: Literal["auction"]
+    """Sold by auction."""
+    mechanism: Literal["second_price", "gsp", "vcg", "first_price"] = "second_price"
+    """Payment rule; gsp with one position equals second_price."""
+    median_cpm: Annotated[Level, Field(gt=0)]
+    """Median of the best rival bid, normal phase [CNY per 1000 impressions]."""
+    sigma: Annotated[Level, Field(gt=0.05, le=3)] = 0.8
+    """Spread of the best rival bid: sd of its logarithm."""
+    positions: Annotated[Amount, Field(ge=1, le=8)] = 1
+    """Places sold per opportunity (gsp and vcg)."""
+    position_decay: list[Share] = [1.0, 0.65, 0.45, 0.3, 0.2, 0.15, 0.1, 0.08]
+    """Click rate by position against the first [x]."""
+    reserve_cpm: Annotated[Amount, Field(ge=0)] = 0.0
+    """Reserve price [CNY per 1000 impressions]."""
+
+
+class Package(Part):
+    """A whole booking of contract impressions."""
+
+    impressions: Whole
+    """Impressions booked."""
+    phases: list[str]
+    """Phases in which they are delivered, following the traffic."""
+    scene: str
+    """Scene that books and pays it."""
+    cpm: Annotated[Level, Field(gt=0)] | None = None
+    """Price of this package if not the slot's [CNY per 1000 impressions]."""
+    signed: bool = False
+    """Already signed: it runs in every plan, the zero-spend lane included, and is paid in all."""
+
+
+class ContractSlot(SlotBase):
+    """Impressions reserved in advance at a fixed price."""
+
+    kind: Literal["contract"]
+    """Reserved in advance."""
+    cpm: Annotated[Level, Field(gt=0)]
+    """Price [CNY per 1000 impressions]."""
+    packages: dict[str, Package] = {}
+    """What can be booked."""
+    precision: Annotated[Rate, Field(le=1)] = 0.6
+    """Share of impressions that follow the scene's audience; the rest goes to everybody."""
+    shares: str | None = None
+    """Auction slot with which it shares inventory: contracts are served first."""
+    make_good: Annotated[Multiple, Field(le=2)] = 1.05
+    """Make-good impressions per impression of shortfall."""
+    make_good_days: Annotated[Amount, Field(gt=0, le=60)] = 30
+    """Days after the package's last phase in which make-good is served."""
+    remedy: Literal["make_good", "refund"] = "make_good"
+    """What the seller owes for a shortfall: impressions later, or the money back."""
+
+
+Money = Annotated[float, BeforeValidator(read_amount), Field(ge=0)]
+"""Money [CNY], or a share of the budget (20%)."""
+
+Slot = Annotated[AuctionSlot | ContractSlot, Field(discriminator="kind")]
+
+
+# --------------------------------------------------------------------------- decisions
+class Bid(Part):
+    """How a scene bids."""
+
+    mode: Literal["max_amount", "custom_bid", "cost_control", "roi_control"] = "max_amount"
+    """Most volume for the money, a fixed bid, an average cost, or a return target."""
+    cost_per: Literal["impression", "click", "cart", "order", "first_order"] = "order"
+    """The action that is bid for."""
+    target: Annotated[Level, Field(gt=0)] | None = None
+    """Bid or average cost per action [CNY], or the gmv per yuan for roi_control."""
+
+
+class Scene(Part):
+    """One marketing purpose 场景 with its own budget."""
+
+    title: str = ""
+    """Name for readers."""
+    audience: dict[str, Rate]
+    """Share of each audience band that the scene selects; missing bands are 0."""
+    segments: list[str] = []
+    """Segments it addresses; empty means all."""
+    slots: list[str]
+    """Slots it may use."""
+    products: dict[str, Level] = {}
+    """Products it promotes and their weights; empty means all alike."""
+    phases: list[str] = []
+    """Phases in which it spends; empty means all."""
+    bid: Bid = Bid()
+    """How it bids."""
+    pacing: Literal["smooth", "quick"] = "smooth"
+    """Follow the traffic of the phase, or spend as fast as the bid allows until the money is out."""
+    prediction: Annotated[Level, Field(ge=0, le=1.5)] = 0.5
+    """tau: spread of the predicted log value of an impression; 0 is flat bidding."""
+    creative: Annotated[Level, Field(gt=0)] = 1.0
+    """Click odds of the scene's creatives against the slots' figure [x]."""
+    fixed_cost: Annotated[Amount, Field(ge=0)] = 0.0
+    """Cost of running the scene at all, paid when it has money [CNY]."""
+    budget: Amount | None = None
+    """Money of the scene in the user's own plan [CNY]."""
+
+
+class Commerce(Part):
+    """What an order costs beside the goods."""
+
+    commission: Annotated[Rate, Field(lt=1)] = 0.05
+    """Platform commission and technology fee, share of kept revenue."""
+    payment_fee: Annotated[Rate, Field(lt=1)] = 0.006
+    """Payment fee, share of gmv."""
+    fulfilment: Annotated[Level, Field(ge=0)] = 8.0
+    """Packing and freight of an order [CNY]."""
+    refund_handling: Annotated[Level, Field(ge=0)] = 8.0
+    """Inbound freight and handling of a refund [CNY]."""
+    depreciation: Annotated[Rate, Field(le=1)] = 0.05
+    """Loss of value of a returned order, share of its unit cost."""
+    order_value_sd: Annotated[Multiple, Field(le=5)] = 0.5
+    """Relative spread of the value of single orders."""
+    refund_fast_share: Share = 0.4
+    """Share of refunds before shipping (mean delay refund_fast_days)."""
+    refund_fast_days: Annotated[Amount, Field(gt=0)] = 1.0
+    """Mean delay of fast refunds [d]."""
+    refund_slow_days: Annotated[Amount, Field(gt=0)] = 8.0
+    """Mean delay of the others, Gamma with shape 4 [d]."""
+    discount_rate: Annotated[Rate, Field(lt=1)] = 0.1
+    """Yearly discount of future contribution in asset_value."""
+
+
+class Payment(Part):
+    """The last gate: an order becomes a paid order."""
+
+    fail: Annotated[Rate, Field(le=1)] = 0.10
+    """Failure probability at full load for buyers without a filled wallet."""
+    wallet_share: Annotated[Rate, Field(le=1)] = 0.9
+    """Share of buyers whose wallet is filled beforehand."""
+    retry: Annotated[Rate, Field(le=1)] = 0.6
+    """Share of failures that succeed at the one retry."""
+
+
+class Chance(Part):
+    """Chance that is common to a whole replication or day (not lack of knowledge)."""
+
+    demand_sd: Annotated[Multiple, Field(le=1)] = 0.0
+    """Spread of the level of demand of the whole run: relative sd of the odds of buying."""
+    supply_sd: Annotated[Multiple, Field(le=1)] = 0.10
+    """Day-to-day spread of a slot's opportunities against the forecast."""
+    price_sd: Annotated[Multiple, Field(le=3)] = 0.6
+    """Relative spread of the price of single impressions."""
+
+
+class Attribution(Part):
+    """How platform-style reports credit orders to scenes."""
+
+    window_days: Literal[1, 3, 7, 15, 30] = 15
+    """Look-back window of the last touch."""
+
+
+class PlanEntry(Part):
+    """A named split of the budget."""
+
+    scenes: dict[str, Money | dict[str, Money]]
+    """Money by scene (or scene and phase): amounts, or shares of the budget when all sum to 1."""
+    packages: list[str] | Literal["all", "none"] = "all"
+    """Contract packages that are booked, as slot.package."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, data: Any) -> Any:
+        """Allow `{new_customer: 20%, harvest: 80%}` without the word scenes."""
+        if not isinstance(data, Mapping) or "scenes" in data:
+            return data
+        rest = {key: value for key, value in data.items() if key != "packages"}
+        return {"scenes": rest} | {k: v for k, v in data.items() if k == "packages"}
+
+    @property
+    def in_shares(self) -> bool:
+        """Whether the numbers are shares of the budget: they sum to at most 1."""
+        values = [v for x in self.scenes.values() for v in (x.values() if isinstance(x, dict) else [x])]
+        return sum(values) <= 1 + 1e-9
+
+
+class Scenario(Part):
+    """One world and its question."""
+
+    format: Literal[1] = 1
+    """Version of the file format."""
+    name: str
+    """Name for readers."""
+    question: str = ""
+    """What the file is asked."""
+    budget: Annotated[Amount, Field(gt=0)]
+    """Money to split over scenes and packages [CNY]."""
+    calendar: Calendar
+    """Phases and clock curves."""
+    segments: dict[str, Segment]
+    """Groups of people."""
+    chain: Chain
+    """The consumer chain."""
+    products: dict[str, Product]
+    """What is sold."""
+    life_cycle: LifeCycle = LifeCycle()
+    """Product stages and organic weight."""
+    sources: dict[str, Source]
+    """Where traffic comes from."""
+    slots: dict[str, Slot]
+    """What can be bought."""
+    slot_price_scarcity: Annotated[Level, Field(ge=0, le=3)] = 0.7
+    """eta: log price rise per log scarcity when contracts take shared inventory."""
+    scenes: dict[str, Scene]
+    """Purposes among which the budget is split."""
+    commerce: Commerce = Commerce()
+    """Costs of an order."""
+    payment: Payment = Payment()
+    """The payment gate."""
+    service_score: Annotated[Level, Field(ge=3, le=5)] = 4.6
+    """Shop experience score 体验分: quality factor exp(0.6 (score - 4.6)) in auctions."""
+    chance: Chance = Chance()
+    """Chance common to a replication or day."""
+    attribution: Attribution = Attribution()
+    """How reports credit orders."""
+    plans: dict[str, PlanEntry] = {}
+    """Named plans; the first is the user's current one."""

@@ -1,0 +1,630 @@
+"""The twin: one lane of docs/model.md in expected mode, a second time, in plain Python.
+
+Written from docs/model.md alone; it shares the scenario's schema with the simulator and nothing
+else. SimPy owns the clock: a process per scene (its bid and its pacing), one per product's
+deliveries and per balance window, the refunds, the daily close, and the market, which runs the
+steps. A step:
+
+1. what is due at this moment: forfeits, deliveries, refunds, the daily close (their processes)
+2. contracts are served
+3. scenes open the step (target, level), the market divides opportunities, scenes bid and pay
+4. clicks, visits, free visits, contacts per person
+5. the chain and customers' baskets
+6. orders: products, stock, refunds to come; what found no goods stays where it was
+7. all moves at once; exposure, fatigue, baskets' weights
+"""
+
+import math
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import simpy
+
+from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
+from tests.oracles.twin_chain import (
+    BALANCE,
+    CUSTOMERS,
+    DIRECT,
+    NEWCOMERS,
+    ORDERS,
+    RELEASE,
+    Chain,
+    Contacts,
+    Hazards,
+    Segment,
+    StepTerms,
+    bar,
+)
+from tests.oracles.twin_clock import DAY, Clock, Step, runoff_days
+from tests.oracles.twin_goods import Goods, Product, odds, prob, shock_factor
+from tests.oracles.twin_media import (
+    Contracts,
+    Market,
+    Package,
+    Scene,
+    Supply,
+    make_placements,
+)
+
+BASKET = ("favourite", "cart")
+OnStep = Callable[[int, dict[str, Any]], None]
+Wait = Generator[simpy.Event, Any, None]
+
+TOTALS = (
+    "impressions", "viewed", "clicks", "visits", "paid_visits", "free_visits", "favourites",
+    "carts", "deposits", "orders", "paid_orders", "unmet", "refunds", "refund_value",
+    "new_customers", "refunded_new_customers", "recalled", "returned", "lapsed", "gmv", "spend",
+    "auction_spend", "contract_spend", "money_back", "forfeited", "fixed_costs",
+)  # fmt: skip
+
+
+@dataclass
+class TwinResult:
+    """What one lane brought."""
+
+    totals: dict[str, float]
+    scenes: dict[str, dict[str, float]]
+    scene_phase_spend: dict[tuple[str, str], float]
+    packages: dict[str, dict[str, float]]
+    people: dict[tuple[str, str], float]
+    products: dict[str, dict[str, Any]]
+    daily: list[dict[str, Any]]
+    steps: int = 0
+    placements: int = 0
+
+
+@dataclass
+class Buyers:
+    """Orders of one segment in a step by kind, wanted and then paid."""
+
+    wanted: dict[str, float]
+    new: float  # of the wanted ones, those from stages 0..6
+    by_product: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def total(self) -> float:
+        return sum(self.wanted.values())
+
+    @property
+    def new_share(self) -> float:
+        return self.new / self.total if self.total > 0 else 0.0
+
+
+def run_twin(
+    scenario: Scenario,
+    money: dict[str, dict[str, float]],
+    packages: list[str],
+    shocks: dict[str, float] | None = None,
+    *,
+    end_after_steps: int | None = None,
+    on_step: OnStep | None = None,
+    runoff: int | None = None,
+) -> TwinResult:
+    """Run one lane: money[scene][phase] in CNY, packages as "slot.package", shocks as z values.
+
+    `runoff` replaces the length of the run-off [d]; `on_step(index, values)` sees every step.
+    """
+    world = World(scenario, money, packages, shocks or {}, runoff)
+    environment = simpy.Environment()
+    world.start(environment)
+    steps = world.clock.steps[:end_after_steps]
+    environment.run(until=environment.process(world.run(environment, steps, on_step)))
+    return world.result(len(steps))
+
+
+class World:
+    """The state of the lane and the processes that change it."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        money: dict[str, dict[str, float]],
+        packages: list[str],
+        shocks: dict[str, float],
+        runoff: int | None,
+    ) -> None:
+        self.scenario = scenario
+        self.clock = Clock(scenario, runoff_days(scenario) if runoff is None else runoff)
+        self.goods = Goods(scenario, shocks)
+        self.supply = Supply(scenario)
+        self.chain = Chain(scenario)
+        self.people = {g: Segment(g, scenario, self.chain) for g in scenario.segments}
+        self.demand = shock_factor(scenario.chance.demand_sd, shocks.get("demand", 0.0))
+        self.contracts = Contracts(scenario, self.clock, self.supply, packages)
+        self.placements = make_placements(scenario, self.goods)
+        self.scenes = {s: Scene(s, scenario, money.get(s, {})) for s in scenario.scenes}
+        self.market = Market(scenario, self.supply, self.goods, self.people)
+        self.market.demand_shock = self.demand
+        for j in self.placements:
+            if not j.contract:
+                self.market.add(self.scenes[j.scene], j)
+        self.placements_of = {
+            g: [j for j in self.placements if j.segment == g] for g in self.people
+        }
+        self._set_pace()
+        self._set_free_visits()
+        self.balances = self.clock.balance_shares()
+        self.totals = dict.fromkeys(TOTALS, 0.0)
+        self.scene_totals = {
+            s: dict.fromkeys(("impressions", "clicks", "spend", "contract_spend", "offered"), 0.0)
+            for s in self.scenes
+        }
+        self.days: dict[str, dict[str, float]] = {}
+
+    def _set_pace(self) -> None:
+        for phase in self.scenario.calendar.phases:
+            left = self.clock.remaining(partial(in_phase, phase))
+            for scene in self.scenes.values():
+                scene.pace_left[phase] = left
+
+    def _set_free_visits(self) -> None:
+        """Section 6: rate_mgb, so that the start brings organic_visits_m a day."""
+        self.free_rates: dict[str, dict[str, dict[str, float]]] = {}
+        start = {g: people.band_people() for g, people in self.people.items()}
+        for m, source in self.scenario.sources.items():
+            weights = {
+                g: {b: facts.activity * source.organic_bands.get(b, 0.0) for b in BANDS}
+                for g, facts in self.scenario.segments.items()
+            }
+            total = sum(start[g][b] * weights[g][b] for g in start for b in BANDS)
+            rho = source.organic_visits / total if total > 0 else 0.0
+            self.free_rates[m] = {
+                g: {b: rho * w for b, w in bands.items()} for g, bands in weights.items()
+            }
+
+    # ----------------------------------------------------------------- processes beside the market
+    def start(self, environment: simpy.Environment) -> None:
+        """One process per window, delivery and scene; the market comes last."""
+        self.opened, self.divided = environment.event(), environment.event()
+        self.answers: list[simpy.Event] = []
+        for _, end, _ in self.clock.balances:
+            if end > 0:
+                environment.process(self.forfeits(environment, end))
+        for product in self.goods.products.values():
+            environment.process(self.deliveries(environment, product))
+        environment.process(self.refunds(environment))
+        environment.process(self.daily_close(environment))
+        for scene in self.scenes.values():
+            environment.process(self.bids(scene))
+
+    def forfeits(self, environment: simpy.Environment, end: int) -> Wait:
+        """Section 7: deposits left at a balance window's end are kept by the seller."""
+        yield environment.timeout(end)
+        value = self.goods.deposit_value()
+        for g, people in self.people.items():
+            lost = people.forfeit()
+            self.totals["forfeited"] += lost * value * self.scenario.segments[g].order_value
+        self.goods.deposits = dict.fromkeys(self.goods.deposits, 0.0)
+
+    def deliveries(self, environment: simpy.Environment, product: Product) -> Wait:
+        """Section 9: restocks, those before the start at once."""
+        for restock in sorted(product.item.restocks, key=lambda restock: restock.at):
+            at = self.clock.seconds(restock.at)
+            if at > environment.now:
+                yield environment.timeout(at - environment.now)
+            product.restock(restock.units)
+
+    def refunds(self, environment: simpy.Environment) -> Wait:
+        """Section 11: each midnight refunds fall due and the finished day's enter."""
+        for midnight in self.clock.midnights():
+            yield environment.timeout(midnight - environment.now)
+            first = sum(product.move_refunds() for product in self.goods.products.values())
+            self._refund_new_customers(first)
+
+    def _refund_new_customers(self, first: float) -> None:
+        unrefunded = {g: people.new_unrefunded for g, people in self.people.items()}
+        total = sum(unrefunded.values())
+        if first <= 0 or total <= 0:
+            return
+        self.totals["refunded_new_customers"] += first
+        for g, people in self.people.items():
+            people.refund_first_orders(first * unrefunded[g] / total)
+
+    def daily_close(self, environment: simpy.Environment) -> Wait:
+        """Section 10: each midnight product stages and organic weights move."""
+        for midnight in self.clock.midnights():
+            yield environment.timeout(midnight - environment.now)
+            for product in self.goods.products.values():
+                launch = product.item.launch
+                product.close_day(launch is None or self.clock.seconds(launch) <= midnight)
+
+    def bids(self, scene: Scene) -> Wait:
+        """Section 5: a scene opens every step with its target, then bids for what it is offered."""
+        while True:
+            step, answer = yield self.opened
+            scene.open_step(step, self.goods)
+            answer[scene.name].succeed()
+            step, answer = yield self.divided
+            scene.bid(step, self.market)
+            answer[scene.name].succeed()
+
+    # ----------------------------------------------------------------- the market
+    def run(
+        self, environment: simpy.Environment, steps: list[Step], on_step: OnStep | None
+    ) -> Wait:
+        """The steps, one after the other."""
+        for step in steps:
+            yield environment.timeout(0)  # after everything that was due at this moment
+            self.goods.bring_mixes()
+            pi = self._band_shares()
+            taken = self.contracts.serve(step)
+            self.opened, opened = environment.event(), self.opened
+            yield self._ask(environment, opened, step)
+            self.market.offer(step, taken, pi)
+            self.divided, divided = environment.event(), self.divided
+            yield self._ask(environment, divided, step)
+            values = self.finish_step(step, pi)
+            if on_step:
+                on_step(step.index, values)
+            yield environment.timeout(step.end - step.start)
+        yield environment.timeout(0)
+
+    def _ask(self, environment: simpy.Environment, event: simpy.Event, step: Step) -> simpy.Event:
+        """Wake all scenes and wait for their answers."""
+        answers = {scene: environment.event() for scene in self.scenes}
+        event.succeed((step, answers))
+        return environment.all_of(answers.values())
+
+    def _band_shares(self) -> dict[str, dict[str, float]]:
+        """pi_gb."""
+        return {
+            g: {b: n / people.size for b, n in people.band_people().items()}
+            for g, people in self.people.items()
+        }
+
+    def finish_step(self, step: Step, pi: dict[str, dict[str, float]]) -> dict[str, Any]:
+        """Steps 4 to 7 of the list above; returns what a trace shows."""
+        self._show_contracts(pi)
+        scene_buys = self._click(step)
+        contacts, free_buys = self._contacts(step)
+        self.goods.direct = self.goods.weights_of_orders(scene_buys, free_buys)
+        terms = self._terms(step)
+        trace = self._trace(contacts)
+        flows: dict[str, Hazards] = {}
+        baskets: dict[str, dict[str, float]] = {}
+        for g, people in self.people.items():
+            flows[g] = people.moves(people.hazards(terms, contacts[g]))
+            baskets[g] = people.basket_moves(terms, contacts[g])
+        buyers = {g: self._buyers(flows[g], baskets[g]) for g in self.people}
+        self._sell(step, buyers, terms.success)
+        for g in self.people:
+            self._cut(flows[g], baskets[g], buyers[g])
+        self._weigh_baskets(flows, baskets)
+        for g, people in self.people.items():
+            people.apply(flows[g], baskets[g])
+            self._age(step, people, contacts[g])
+        self._count(step, flows, baskets)
+        trace |= {"flows": flows, "baskets": baskets}
+        trace["n_after"] = {g: dict(people.people) for g, people in self.people.items()}
+        return trace
+
+    # ----- section 6: clicks and visits
+    def _show_contracts(self, pi: dict[str, dict[str, float]]) -> None:
+        shown = self.contracts.impressions()
+        for j in self.placements:
+            if j.contract:
+                j.impressions = shown.get((j.scene, j.slot, j.segment), 0.0)
+                j.reached = self.contracts.reached(
+                    j.slot, self.scenes[j.scene].audience, pi[j.segment]
+                )
+
+    def _click(self, step: Step) -> dict[str, float]:
+        """Clicks, visits and buying visits of every placement; the last summed by scene (bz_i)."""
+        phase, goods = step.phase, self.goods
+        shown = dict.fromkeys(self.people, 0.0)
+        for j in self.placements:
+            shown[j.segment] += j.impressions
+        wear = {g: people.wear(shown[g]) for g, people in self.people.items()}
+        buys = dict.fromkeys(self.scenes, 0.0)
+        for j in self.placements:
+            lift = math.sqrt(j.lift)
+            click = j.click_odds * goods.scene_ctr[j.scene] * phase.ctr * wear[j.segment] * lift
+            buy = j.buy_odds * goods.scene_kappa[j.scene] * phase.cvr * self.demand * lift
+            j.clicks = j.impressions * prob(click * j.position_factor)
+            j.visits = j.clicks * j.arrival
+            j.buying = j.visits * prob(buy)
+            buys[j.scene] += j.buying
+        return buys
+
+    def _contacts(self, step: Step) -> tuple[dict[str, Contacts], float]:
+        """X, Y, Z per person of every band, and the buying of free visits (bz_o)."""
+        sums = {g: [dict.fromkeys(BANDS, 0.0) for _ in range(3)] for g in self.people}
+        for j in self.placements:
+            if j.impressions <= 0:
+                continue
+            views, touches, buys = sums[j.segment]
+            for b, share in j.reached.items():
+                views[b] += j.impressions * j.viewability * share
+                touches[b] += j.visits * j.touch * share
+                buys[b] += j.buying * share
+        free_buys = self._free_visits(step, sums)
+        contacts = {}
+        for g, people in self.people.items():
+            n = people.band_people()
+            views, touches, buys = (
+                {b: x / n[b] if n[b] > 0 else 0.0 for b, x in part.items()} for part in sums[g]
+            )
+            ready = {b: z * step.readiness for b, z in buys.items()}
+            contacts[g] = Contacts(views, touches, ready)
+        return contacts, free_buys
+
+    def _free_visits(self, step: Step, sums: dict[str, list[dict[str, float]]]) -> float:
+        """Free visits of every band, source by source, added to the sums of touches and buys."""
+        buying = 0.0
+        goods = self.goods
+        factor = goods.organic_kappa * step.phase.cvr * self.demand
+        bands = {g: people.band_people() for g, people in self.people.items()}
+        for m, source in self.scenario.sources.items():
+            traffic = self.supply.traffic(m, step) * goods.organic_multiplier
+            for g, rates in self.free_rates[m].items():
+                buy = prob(odds(source.organic_cvr) * self.scenario.segments[g].cvr * factor)
+                _, touches, buys = sums[g]
+                for b, rate in rates.items():
+                    visits = bands[g][b] * rate * traffic
+                    touches[b] += visits * source.touch
+                    buys[b] += visits * buy
+                    buying += visits * buy
+                    self.totals["free_visits"] += visits
+        return buying
+
+    # ----- sections 7 and 9: what the step's hazards share
+    def _terms(self, step: Step) -> StepTerms:
+        phase, payment = step.phase, self.scenario.payment
+        load = phase.payment_load * step.buy / step.days
+        fail = min(0.5, payment.fail * (1 - payment.wallet_share) * load**2)
+        success = 1 - fail * (1 - payment.retry)
+        presale = sum(self.goods.presale(self.goods.direct).values())  # dep
+        open_later = any(end > step.start for _, end, _ in self.clock.balances)
+        dep = presale if open_later else 0.0
+        return StepTerms(
+            days=step.days,
+            middle=(step.start + step.end) / 2 / DAY,
+            cart=float(phase.cart),
+            success=success,
+            release=bar(phase.release) * step.buy,
+            deposit=dep * phase.deposit / phase.cvr if phase.cvr > 0 else 0.0,
+            deposit_release=dep * bar(phase.deposit_release) * step.buy,
+            balance=bar(success * self.balances.get(step.index, 0.0)),
+        )
+
+    # ----- section 9: orders and stock
+    def _buyers(self, flows: Hazards, basket: dict[str, float]) -> Buyers:
+        wanted = {
+            kind: sum(moves.get(kind, 0.0) for moves in flows.values()) + basket.get(kind, 0.0)
+            for kind in ORDERS
+        }
+        new = sum(flows[stage].get(kind, 0.0) for stage in NEWCOMERS for kind in ORDERS)
+        return Buyers(wanted, new)
+
+    def _sell(self, step: Step, buyers: dict[str, Buyers], success: float) -> None:
+        """Wanted orders by product meet the stock; paid ones are booked."""
+        goods = self.goods
+        mixes = {
+            DIRECT: goods.direct,
+            RELEASE: goods.basket_mix(),
+            BALANCE: goods.deposit_mix(),
+        }
+        for p, product in goods.products.items():
+            wanted = {
+                g: sum(b.wanted[kind] * mixes[kind].get(p, 0.0) for kind in ORDERS)
+                for g, b in buyers.items()
+            }
+            total = sum(wanted.values())
+            part = product.serve(total)
+            self.totals["orders"] += total / success
+            self.totals["unmet"] += total * (1 - part)
+            for g, x in wanted.items():
+                buyers[g].by_product[p] = x * part
+                self._book(step, product, g, x * part, x * part * buyers[g].new_share)
+
+    def _book(self, step: Step, product: Product, g: str, orders: float, first: float) -> None:
+        order_value = self.scenario.segments[g].order_value
+        discount = product.item.discount.get(step.phase_name, 0.0)
+        gmv = orders * product.price * (1 - discount) * order_value
+        product.sell(orders, first, gmv, order_value)
+        refund = product.refund_probability(step.phase)
+        product.expect_refunds(orders * refund, gmv * refund)
+        self.totals["paid_orders"] += orders
+        self.totals["gmv"] += gmv
+        self._day(step)["gmv"] += gmv
+
+    def _cut(self, flows: Hazards, basket: dict[str, float], buyers: Buyers) -> None:
+        """Orders without goods do not happen: their people stay where they were."""
+        wanted = buyers.total
+        part = sum(buyers.by_product.values()) / wanted if wanted > 0 else 1.0
+        for moves in (*flows.values(), basket):
+            for kind in ORDERS:
+                if kind in moves:
+                    moves[kind] *= part
+
+    def _weigh_baskets(
+        self, flows: dict[str, Hazards], baskets: dict[str, dict[str, float]]
+    ) -> None:
+        """K and KT after the step."""
+        goods = self.goods
+        standing = left = entered = held = settled = taken = 0.0
+        for g, people in self.people.items():
+            moves, basket = flows[g], baskets[g]
+            standing += sum(people.people[stage] for stage in BASKET) + people.carts
+            left += sum(sum(moves[stage].values()) for stage in BASKET) - moves["favourite"]["cart"]
+            left += basket[RELEASE] + basket["deposit"] + basket["drop"]
+            entered += (
+                sum(moves[stage].get(to, 0.0) for stage in NEWCOMERS[:4] for to in BASKET)
+                + basket["add"]
+            )
+            held += people.people["deposit"] + people.deposits
+            settled += moves["deposit"][BALANCE] + basket[BALANCE]
+            taken += sum(m.get("deposit", 0.0) for m in moves.values()) + basket["deposit"]
+        presale = goods.presale(goods.direct)
+        presale_total = sum(presale.values())
+        for p, u in goods.direct.items():
+            kept = 1 - left / standing if standing > 0 else 1.0
+            goods.baskets[p] = goods.baskets[p] * max(0.0, kept) + u * entered
+            kept = 1 - settled / held if held > 0 else 1.0
+            new = presale[p] / presale_total if presale_total > 0 else 0.0
+            goods.deposits[p] = goods.deposits[p] * max(0.0, kept) + new * taken
+
+    # ----- the end of the step
+    def _age(self, step: Step, people: Segment, contacts: Contacts) -> None:
+        mine = self.placements_of[people.name]
+        impressions = sum(j.impressions for j in mine)
+        people.viewed += sum(j.impressions * j.viewability for j in mine)
+        people.age_contacts(contacts.views["outside"], impressions, step.days)
+
+    def _count(
+        self, step: Step, flows: dict[str, Hazards], baskets: dict[str, dict[str, float]]
+    ) -> None:
+        """Totals of the step."""
+        self._count_media(step)
+        totals, day = self.totals, self._day(step)
+        for g, people in self.people.items():
+            moves, basket = flows[g], baskets[g]
+            for stage, count in (("favourite", "favourites"), ("cart", "carts")):
+                totals[count] += sum(part.get(stage, 0.0) for part in moves.values())
+            totals["carts"] += basket["add"]
+            totals["deposits"] += basket["deposit"]
+            totals["deposits"] += sum(part.get("deposit", 0.0) for part in moves.values())
+            new = sum(moves[s].get(kind, 0.0) for s in NEWCOMERS for kind in ORDERS)
+            people.new_unrefunded += new
+            totals["new_customers"] += new
+            day["new_customers"] += new
+            totals["recalled"] += moves["lapsed"][DIRECT]
+            totals["returned"] += moves["lapsed"]["outside"]
+            totals["lapsed"] += sum(moves[stage]["lapsed"] for stage in CUSTOMERS)
+
+    def _count_media(self, step: Step) -> None:
+        totals, day = self.totals, self._day(step)
+        for j in self.placements:
+            scene = self.scene_totals[j.scene]
+            for count, x in (("impressions", j.impressions), ("clicks", j.clicks)):
+                totals[count] += x
+                scene[count] += x
+            totals["viewed"] += j.impressions * j.viewability
+            totals["paid_visits"] += j.visits
+            if not j.contract:
+                scene["offered"] += j.opportunities
+                scene["spend"] += j.spend
+                totals["auction_spend"] += j.spend
+                day["spend"] += j.spend
+        for package in self.contracts.packages:
+            self._pay(step, package, package.spend)
+            if not package.closed and package.end == step.end:
+                self._pay(step, package, package.close_window())
+
+    def _pay(self, step: Step, package: Package, spend: float) -> None:
+        self.totals["contract_spend"] += spend
+        self.scene_totals[package.scene]["contract_spend"] += spend
+        self._day(step)["spend"] += spend
+
+    def _day(self, step: Step) -> dict[str, float]:
+        return self.days.setdefault(
+            step.date, dict.fromkeys(("gmv", "spend", "new_customers"), 0.0)
+        )
+
+    def _trace(self, contacts: dict[str, Contacts]) -> dict[str, Any]:
+        scenes = self.scenes
+        return {
+            "x": {s: scene.x for s, scene in scenes.items()},
+            "target": {s: scene.target for s, scene in scenes.items()},
+            "G": {s: scene.cost for s, scene in scenes.items()},
+            "theta": {s: scene.theta for s, scene in scenes.items()},
+            "X": {(g, b): c.views[b] for g, c in contacts.items() for b in BANDS},
+            "Y": {(g, b): c.touches[b] for g, c in contacts.items() for b in BANDS},
+            "Z": {(g, b): c.buys[b] for g, c in contacts.items() for b in BANDS},
+            "n": {g: dict(people.people) for g, people in self.people.items()},
+            "u": dict(self.goods.direct),
+            "placements": {
+                (j.scene, j.slot, j.segment): (j.opportunities, j.impressions, j.clicks, j.spend)
+                for j in self.placements
+            },
+        }
+
+    # ----------------------------------------------------------------- the answer
+    def result(self, steps: int) -> TwinResult:
+        self._close_totals()
+        return TwinResult(
+            totals=self.totals,
+            scenes=self.scene_totals,
+            scene_phase_spend={
+                (s, phase): spent
+                for s, scene in self.scenes.items()
+                for phase, spent in scene.spent.items()
+            },
+            packages={p.name: package_result(p) for p in self.contracts.packages},
+            people={
+                (g, stage): people.people[stage]
+                for g, people in self.people.items()
+                for stage in CHAIN_STAGES
+            },
+            products={p: product_result(product) for p, product in self.goods.products.items()},
+            daily=[{"date": date, **day} for date, day in self.days.items()],
+            steps=steps,
+            placements=len(self.placements),
+        )
+
+    def _close_totals(self) -> None:
+        """Section 12."""
+        totals, scenes = self.totals, self.scenes.values()
+        products = self.goods.products.values()
+        totals["visits"] = totals["paid_visits"] + totals["free_visits"]
+        totals["spend"] = totals["auction_spend"] + totals["contract_spend"]
+        totals["refunds"] = sum(product.refunds for product in products)
+        totals["refund_value"] = sum(product.refund_value for product in products)
+        totals["fixed_costs"] = sum(
+            scene.facts.fixed_cost for scene in scenes if sum(scene.money.values()) > 0
+        )
+        totals["contribution"] = self._contribution()
+        totals["net_spend"] = totals["spend"] - totals["money_back"]
+        totals["profit"] = totals["contribution"] - totals["net_spend"] - totals["fixed_costs"]
+        totals["reach"] = sum(self._reach(people) for people in self.people.values())
+        reach = totals["reach"]
+        totals["frequency"] = totals["viewed"] / reach if reach > 0 else 0.0
+
+    def _contribution(self) -> float:
+        totals, commerce = self.totals, self.scenario.commerce
+        revenue = totals["revenue"] = totals["gmv"] - totals["refund_value"]
+        kept = lost = 0.0
+        for product in self.goods.products.values():
+            refunded = product.refunds / product.paid if product.paid > 0 else 0.0
+            kept += product.cost * (1 - refunded)
+            lost += product.cost * refunded * commerce.depreciation
+        return (
+            revenue * (1 - commerce.commission)
+            + totals["forfeited"]
+            - kept
+            - lost
+            - commerce.payment_fee * totals["gmv"]
+            - commerce.fulfilment * totals["paid_orders"]
+            - commerce.refund_handling * totals["refunds"]
+        )
+
+    def _reach(self, people: Segment) -> float:
+        """N (1 - (1 + x / r_f)^-r_f)."""
+        shape = self.scenario.chain.frequency_shape
+        return people.size * -math.expm1(-shape * math.log1p(people.viewed / people.size / shape))
+
+
+def in_phase(phase: str, step: Step) -> bool:
+    return step.phase_name == phase
+
+
+def package_result(package: Package) -> dict[str, float]:
+    return {
+        "booked": package.booked,
+        "delivered": package.delivered,
+        "shortfall": package.shortfall,
+        "make_good_due": package.make_good_due,
+        "make_good_served": package.make_good_served,
+    }
+
+
+def product_result(product: Product) -> dict[str, Any]:
+    return {
+        "paid": product.paid,
+        "gmv": product.gmv,
+        "refunds": product.refunds,
+        "stock_left": product.stock_left(),
+        "stages": dict(product.stages),
+    }

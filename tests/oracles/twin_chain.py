@@ -1,0 +1,313 @@
+"""The twin's people: docs/model.md sections 7 and 8, one segment and one step at a time.
+
+A stage's hazards are a dict {move: hazard}. A move is the name of the stage it leads to, or one of
+the kinds of order, which lead to `order_leads_to(stage)`.
+"""
+
+import math
+from dataclasses import dataclass
+
+from simulator.scenario.schema import BAND_OF_STAGE, BANDS, CHAIN_STAGES, Moves, Scenario
+
+BAND = {stage: BANDS[b] for stage, b in zip(CHAIN_STAGES, BAND_OF_STAGE, strict=True)}
+STAGES_OF_BAND = {band: [s for s in CHAIN_STAGES if BAND[s] == band] for band in BANDS}
+STRANGERS = ("outside", "discover", "engage", "enthuse")
+CUSTOMERS = ("initial", "numerous", "keen")
+NEWCOMERS = CHAIN_STAGES[:7]  # an order from these makes a new customer
+WITH_OLD = (*CUSTOMERS, "lapsed")
+DIRECT, RELEASE, BALANCE = ORDERS = ("direct order", "release order", "balance order")
+VISIT_TARGETS = {
+    "outside": ("engage", "enthuse", "favourite", "cart"),
+    "discover": ("engage", "enthuse", "favourite", "cart"),
+    "engage": ("enthuse", "favourite", "cart"),
+    "enthuse": ("favourite", "cart"),
+    "favourite": ("cart",),
+}
+Hazards = dict[str, dict[str, float]]
+
+
+def bar(q: float) -> float:
+    """-ln(1 - q): a probability as a hazard; certainty is a very large one."""
+    return -math.log(max(1 - q, 1e-300))
+
+
+def order_leads_to(stage: str) -> str:
+    if stage in NEWCOMERS:
+        return "initial"
+    return "keen" if stage == "keen" else "numerous"
+
+
+def leads_to(stage: str, move: str) -> str:
+    return order_leads_to(stage) if move in ORDERS else move
+
+
+def renewal(contacts: float, window: float, days: float) -> float:
+    """ren: the rate at which contacts leave a gap as long as the window, against 1 / window."""
+    u = contacts * window / days
+    if u <= 0:
+        return 1.0
+    return u / math.expm1(u) if u < 700 else 0.0
+
+
+def decayed(stock: float, inflow: float, age: float) -> float:
+    """A stock after a step in which it decays by e^-age and the inflow comes evenly."""
+    return stock * math.exp(-age) + inflow * -math.expm1(-age) / age
+
+
+@dataclass(frozen=True)
+class StepTerms:
+    """What the hazards of all segments share in a step."""
+
+    days: float  # D
+    middle: float  # t [d]
+    cart: float  # phase.cart
+    success: float  # Pi
+    release: float  # bar(release) U
+    deposit: float  # dep d, 0 where no deposit can be settled
+    deposit_release: float  # dep bar(deposit_release) U, likewise
+    balance: float  # bar(Pi q)
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Per person of each band in a step: views X, touches Y, buying visits Z."""
+
+    views: dict[str, float]
+    touches: dict[str, float]
+    buys: dict[str, float]
+
+
+class Chain:
+    """Constants of the consumer chain."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        chain = scenario.chain
+        self.rules = chain
+        weight = sum(
+            share * chain.buy_propensity.get(stage, 0.0)
+            for stage, share in chain.reference_mix.items()
+        )
+        self.propensity = {
+            stage: chain.buy_propensity.get(stage, 0.0) / weight if weight > 0 else 0.0
+            for stage in CHAIN_STAGES
+        }
+        none = Moves()
+        self.visit = {
+            stage: {to: float(getattr(chain.visit_moves.get(stage, none), to)) for to in targets}
+            for stage, targets in VISIT_TARGETS.items()
+        }
+        self.alone = {  # hazard per day without any visit
+            stage: {to: bar(getattr(chain.base_moves.get(stage, none), to)) / 30 for to in targets}
+            for stage, targets in VISIT_TARGETS.items()
+        }
+        self.customer_cart = float(chain.visit_moves.get("customers", none).cart)
+        self.keen_per_day = bar(chain.keen_per_year) / 365
+
+    def old_hazard(self, step: StepTerms, days: float) -> float:
+        """D / (days - t); never above 2, so that the last of them leave when their day has come."""
+        return step.days / max(days - step.middle, step.days / 2)
+
+
+class Segment:
+    """The people of one segment."""
+
+    def __init__(self, name: str, scenario: Scenario, chain: Chain) -> None:
+        facts = scenario.segments[name]
+        self.name, self.chain = name, chain
+        self.size = float(facts.people)
+        self.people = {stage: 0.0 for stage in CHAIN_STAGES}
+        for stage, share in facts.start.items():
+            self.people["cart" if stage == "perform" else stage] += self.size * share
+        known = sum(self.people[stage] for stage in CHAIN_STAGES[1:])
+        self.people["outside"] = self.size - known
+        self.old = {stage: self.people[stage] for stage in WITH_OLD}
+        self.carts = self.deposits = 0.0  # B, T
+        self.exposure = 0.0  # a
+        self.fatigue = 0.0  # F
+        self.viewed = 0.0
+        self.new_unrefunded = 0.0
+
+    # ----- bands
+    def band_people(self) -> dict[str, float]:
+        return {
+            band: sum(self.people[s] for s in stages) for band, stages in STAGES_OF_BAND.items()
+        }
+
+    def band_propensity(self) -> dict[str, float]:
+        """s_gb of section 5."""
+        means = {}
+        for band, stages in STAGES_OF_BAND.items():
+            people = sum(self.people[s] for s in stages)
+            buying = sum(self.people[s] * self.chain.propensity[s] for s in stages)
+            means[band] = buying / people if people > 0 else 0.0
+        return means
+
+    # ----- hazards (section 7)
+    def hazards(self, step: StepTerms, contacts: Contacts) -> Hazards:
+        table: Hazards = {}
+        for stage in CHAIN_STAGES:
+            band = BAND[stage]
+            x, y, z = contacts.views[band], contacts.touches[band], contacts.buys[band]
+            buys = z * self.chain.propensity[stage]
+            moves = self._contact_moves(stage, step, y)
+            if stage in CUSTOMERS or stage == "lapsed":
+                moves |= self._old_moves(stage, step)
+                moves[DIRECT] = step.success * buys
+            elif stage == "deposit":
+                moves[BALANCE] = step.balance
+            else:
+                moves |= self._forgetting(stage, step, x + y)
+                moves |= self._purchases(stage, step, buys)
+            table[stage] = moves
+        table["outside"]["discover"] = self._reach(contacts.views["outside"])
+        return table
+
+    def _contact_moves(self, stage: str, step: StepTerms, touches: float) -> dict[str, float]:
+        """visit_moves x Y + bar(base_moves) D / 30."""
+        moves = {}
+        for to, per_visit in self.chain.visit.get(stage, {}).items():
+            sale = step.cart if to in {"favourite", "cart"} else 1.0
+            moves[to] = per_visit * touches * sale + self.chain.alone[stage][to] * step.days
+        return moves
+
+    def _reach(self, views: float) -> float:
+        """r_f ln[(1 + (a + X) / r_f) / (1 + a / r_f)], exact for small X too."""
+        shape = self.chain.rules.frequency_shape
+        return shape * math.log1p(views / (shape + self.exposure))
+
+    def _forgetting(self, stage: str, step: StepTerms, contacts: float) -> dict[str, float]:
+        rules = self.chain.rules
+        if stage == "outside":
+            return {}
+        if stage in {"discover", "engage"}:
+            to, window = "outside", rules.discover_days
+        elif stage == "enthuse":
+            to, window = "engage", rules.enthuse_days
+        else:
+            to, window = "engage", rules.basket_days
+        return {to: step.days / window * renewal(contacts, window, step.days)}
+
+    def _purchases(self, stage: str, step: StepTerms, buys: float) -> dict[str, float]:
+        """Orders and deposits of stages 0..5."""
+        ready = {"cart": 1.0, "favourite": float(self.chain.rules.favourite_release)}
+        standing = ready.get(stage, 0.0)
+        return {
+            DIRECT: step.success * buys,
+            RELEASE: step.success * standing * step.release,
+            "deposit": step.deposit * buys + standing * step.deposit_release,
+        }
+
+    def _old_moves(self, stage: str, step: StepTerms) -> dict[str, float]:
+        """Moves of customers and lapsed other than orders; the old part alone lapses or returns."""
+        rules, people = self.chain.rules, self.people[stage]
+        old = min(1.0, self.old[stage] / people) if people > 0 else 0.0
+        if stage == "lapsed":
+            gap = rules.new_customer_window_days - rules.lapse_days
+            return {"outside": old * self.chain.old_hazard(step, gap)}
+        moves = {"lapsed": old * self.chain.old_hazard(step, rules.lapse_days)}
+        if stage == "numerous":
+            moves["keen"] = self.chain.keen_per_day * step.days
+        return moves
+
+    # ----- moves (section 7, "Leaving")
+    def moves(self, table: Hazards) -> Hazards:
+        """People on each move: out_c of the stage, and half of it for the newcomers of the step."""
+        total = {stage: sum(moves.values()) for stage, moves in table.items()}
+        out = {stage: -math.expm1(-hazard) for stage, hazard in total.items()}
+        inflow = dict.fromkeys(CHAIN_STAGES, 0.0)
+        for stage, moves in table.items():
+            leaving = self.people[stage] * out[stage] / total[stage] if total[stage] > 0 else 0.0
+            for move, hazard in moves.items():
+                to = leads_to(stage, move)
+                if to != stage:
+                    inflow[to] += leaving * hazard
+        flows: Hazards = {}
+        for stage, moves in table.items():
+            people, hazard = self.people[stage], total[stage]
+            if people <= 0 or hazard <= 0:
+                flows[stage] = dict.fromkeys(moves, 0.0)
+                continue
+            half = -math.expm1(-hazard / 2) * inflow[stage] / people
+            leaving = people * min(1.0, out[stage] + half)
+            flows[stage] = {move: leaving * part / hazard for move, part in moves.items()}
+        return flows
+
+    # ----- customers' baskets (section 8)
+    def basket_moves(self, step: StepTerms, contacts: Contacts) -> dict[str, float]:
+        """Flows of B and T: orders, deposits, drops, new carts, balances."""
+        views, touches = contacts.views["customers"], contacts.touches["customers"]
+        customers = sum(self.people[stage] for stage in CUSTOMERS)
+        window = self.chain.rules.basket_days
+        hazards = {
+            RELEASE: step.success * step.release,
+            "deposit": step.deposit_release,
+            "drop": step.days / window * renewal(views + touches, window, step.days),
+        }
+        total = sum(hazards.values())
+        leaving = self.carts * -math.expm1(-total)
+        flows = {move: leaving * h / total if total > 0 else 0.0 for move, h in hazards.items()}
+        free = max(0.0, customers - self.carts - self.deposits)
+        flows["add"] = free * -math.expm1(-touches * self.chain.customer_cart * step.cart)
+        flows[BALANCE] = self.deposits * -math.expm1(-step.balance)
+        return flows
+
+    # ----- the end of the step
+    def apply(self, flows: Hazards, basket: dict[str, float]) -> None:
+        """All moves happen at once; orders are those that were paid."""
+        before = dict(self.people)
+        for stage, moves in flows.items():
+            for move, people in moves.items():
+                self.people[stage] -= people
+                self.people[leads_to(stage, move)] += people
+        basket_orders = basket[RELEASE] + basket[BALANCE]
+        customers = sum(before[stage] for stage in CUSTOMERS)
+        part = basket_orders / customers if customers > 0 else 0.0
+        left = before["initial"] - sum(flows["initial"].values())
+        again = min(part * before["initial"], max(0.0, left))
+        self.people["initial"] -= again
+        self.people["numerous"] += again
+        self._age(before, flows, part)
+        self.carts += basket["add"] - basket[RELEASE] - basket["deposit"] - basket["drop"]
+        self.deposits += basket["deposit"] - basket[BALANCE]
+
+    def _age(self, before: dict[str, float], flows: Hazards, basket_part: float) -> None:
+        """old[g, c] after the step; people who lapse are not old in lapsed."""
+        for stage in WITH_OLD:
+            people, moves = before[stage], flows[stage]
+            if people <= 0:
+                self.old[stage] = 0.0
+                continue
+            gone = (moves[DIRECT] + moves.get("keen", 0.0)) / people
+            gone += basket_part if stage in CUSTOMERS else 0.0
+            aged = moves["outside"] if stage == "lapsed" else moves["lapsed"]
+            left = self.old[stage] * (1 - min(1.0, gone)) - aged
+            self.old[stage] = min(max(0.0, left), max(0.0, self.people[stage]))
+
+    def age_contacts(self, views: float, impressions: float, days: float) -> None:
+        """a_g and F_g after the step (sections 7 and 6)."""
+        rules = self.chain.rules
+        window, half_life = rules.reach_window_days, rules.fatigue_half_life_days
+        self.exposure = decayed(self.exposure, views, days / window)
+        mean = impressions / self.size
+        self.fatigue = decayed(self.fatigue, mean, days / half_life * math.log(2))
+
+    def wear(self, impressions: float) -> float:
+        """wear_g of section 6, at the stock plus half the step's impressions."""
+        y = self.fatigue + impressions / (2 * self.size)
+        f = y / -math.expm1(-y) if y > 0 else 1.0
+        return math.exp(-self.chain.rules.fatigue * (f - 1))
+
+    def forfeit(self) -> float:
+        """Deposits that were not settled: people back to engage, customers' deposits vanish."""
+        lost = self.people["deposit"] + self.deposits
+        self.people["engage"] += self.people["deposit"]
+        self.people["deposit"] = self.deposits = 0.0
+        return lost
+
+    def refund_first_orders(self, people: float) -> None:
+        """Refunded first orders: from initial back to engage, never more than there are."""
+        moved = min(people, self.people["initial"])
+        self.people["initial"] -= moved
+        self.people["engage"] += moved
+        self.old["initial"] = min(self.old["initial"], self.people["initial"])
+        self.new_unrefunded -= people

@@ -1,0 +1,321 @@
+"""The twin's products: docs/model.md sections 9 (stock), 10 (stages), 11 (refunds)."""
+
+import math
+from collections.abc import Iterable
+
+from scipy.special import gammaincc
+
+from simulator.scenario.schema import PRODUCT_STAGES, Phase, Scenario
+
+START_ORDERS = dict(zip(PRODUCT_STAGES, (0.05, 0.3, 1.0, 4.0, 2.0, 0.3), strict=True))
+SLOW_PHASES = 4
+
+
+def odds(p: float) -> float:
+    return p / (1 - p)
+
+
+def prob(o: float) -> float:
+    return o / (1 + o)
+
+
+def shock_factor(sd: float, z: float) -> float:
+    """Section 13: exp(S z - S^2 / 2), S^2 = ln(1 + sd^2)."""
+    variance = math.log1p(sd * sd)
+    return math.exp(math.sqrt(variance) * z - variance / 2)
+
+
+# --------------------------------------------------------------------------- stock (section 9)
+def below(stock: float, demand: float) -> float:
+    """Q(S, L): the probability that a Poisson(L) demand is below the stock; dM/dL."""
+    if stock <= 0:
+        return 0.0
+    return 1.0 if plenty(stock, demand) else float(gammaincc(stock, demand))
+
+
+def plenty(stock: float, demand: float) -> bool:
+    return stock > demand + 12 * math.sqrt(demand) + 50
+
+
+def mean_sold(stock: float, demand: float) -> float:
+    """M(S, L): the mean of min(S, Poisson(L))."""
+    if stock <= 0:
+        return 0.0
+    if plenty(stock, demand):
+        return demand
+    inside = float(gammaincc(stock, demand))
+    return demand * inside - edge(stock, demand) + stock * (1 - inside)
+
+
+def edge(stock: float, demand: float) -> float:
+    """e^-L L^S / Gamma(S); for large S by Stirling, because lgamma loses digits there."""
+    if demand <= 0:
+        return 0.0
+    if stock < 50:
+        return math.exp(stock * math.log(demand) - demand - math.lgamma(stock))
+    t = (demand - stock) / stock
+    rest = 1 / (12 * stock) - 1 / (360 * stock**3) + 1 / (1260 * stock**5)
+    return math.sqrt(stock / (2 * math.pi)) * math.exp(stock * (math.log1p(t) - t) - rest)
+
+
+def availability(stock: float, demand: float, wanted: float) -> float:
+    """(M(S, L + X) - M(S, L)) / X, and its limit Q(S, L) without any demand."""
+    if wanted <= 0:
+        return below(stock, demand)
+    if plenty(stock, demand + wanted):
+        return 1.0
+    sold = mean_sold(stock, demand + wanted) - mean_sold(stock, demand)
+    return min(1.0, max(0.0, sold / wanted))
+
+
+# --------------------------------------------------------------------------- refunds (section 11)
+class Pipeline:
+    """Refunds on their way: fast ones, and slow ones in four phases."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        commerce = scenario.commerce
+        self.fast_share = float(commerce.refund_fast_share)
+        self.fast_leaves = 1 - math.exp(-1 / commerce.refund_fast_days)
+        rate = SLOW_PHASES / commerce.refund_slow_days
+        self.jumps = [
+            math.exp(-rate) * rate**jump / math.factorial(jump) for jump in range(SLOW_PHASES)
+        ]
+        self.fast = 0.0
+        self.slow = [0.0] * SLOW_PHASES
+        self.value = 0.0
+
+    def enter(self, refunds: float, value: float) -> None:
+        self.fast += refunds * self.fast_share
+        self.slow[0] += refunds * (1 - self.fast_share)
+        self.value += value
+
+    def advance(self) -> tuple[float, float]:
+        """One day: refunds that fall due and their value, at the pipeline's mean order value."""
+        waiting = self.fast + sum(self.slow)
+        self.fast *= 1 - self.fast_leaves
+        self.slow = [
+            sum(self.slow[phase - jump] * self.jumps[jump] for jump in range(phase + 1))
+            for phase in range(SLOW_PHASES)
+        ]
+        left = self.fast + sum(self.slow)
+        due = waiting - left
+        value = self.value * due / waiting if waiting > 0 else 0.0
+        self.value -= value
+        return due, value
+
+
+# --------------------------------------------------------------------------- one product
+class Product:
+    """State and constants of one product."""
+
+    def __init__(self, name: str, scenario: Scenario, z: float) -> None:
+        item, cycle = scenario.products[name], scenario.life_cycle
+        self.name, self.item, self.cycle = name, item, cycle
+        self.price = float(item.price)
+        self.unit_cost = self.price * (1 - item.margin)  # at order value 1
+        self.power = item.product_power * shock_factor(item.luck_sd, z)
+        self.refund_odds = odds(item.refund)
+        self.stages = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
+        self.week = self.month = cycle.category_orders * START_ORDERS[item.product_stage]
+        self.organic_weight = self.organic_aim()
+        self.organic_share_at_start = self.organic_share()
+        self.stock, self.demand, self.available = float(item.stock), 0.0, 1.0
+        self.first_pipeline, self.other_pipeline = Pipeline(scenario), Pipeline(scenario)
+        self.paid_today = self.first_today = self.refunds_today = self.refund_value_today = 0.0
+        self.paid = self.gmv = self.cost = self.refunds = self.refund_value = 0.0
+        self.bring_effects()
+
+    # ----- stages (section 10)
+    def bring_effects(self) -> None:
+        """ctr_p, cvr_p, quality_p, refund_p and kappa_p of the day."""
+        self.ctr = self._mean(self.cycle.ctr)
+        self.quality = self._mean(self.cycle.quality)
+        self.refund_effect = self._mean(self.cycle.refund)
+        self.kappa = self.power * self._mean(self.cycle.cvr)
+
+    def _mean(self, figures: Iterable[float]) -> float:
+        return sum(share * y for share, y in zip(figures, self.stages.values(), strict=True))
+
+    def organic_aim(self) -> float:
+        return self.cycle.organic_base + self.cycle.organic_orders * math.log(1 + 7 * self.week)
+
+    def organic_share(self) -> float:
+        """g_p."""
+        return self.organic_weight / (self.organic_weight + self.cycle.organic_rivals)
+
+    def organic_change(self) -> float:
+        """g_p / g0_p."""
+        return self.organic_share() / self.organic_share_at_start
+
+    def close_day(self, launched: bool) -> None:
+        """Orders of the finished day change the stage and the organic weight."""
+        self.week += (self.paid_today - self.week) / 7
+        self.month += (self.paid_today - self.month) / 28
+        self._move_stages(launched)
+        memory = self.cycle.organic_memory
+        self.organic_weight = memory * self.organic_weight + (1 - memory) * self.organic_aim()
+        self.paid_today = self.first_today = self.refunds_today = self.refund_value_today = 0.0
+        self.bring_effects()
+
+    def _move_stages(self, launched: bool) -> None:
+        moved = dict(self.stages)
+        for stage, hazards in self._stage_hazards(launched).items():
+            total = sum(hazards.values())
+            if total <= 0:
+                continue
+            leaving = self.stages[stage] * -math.expm1(-total)
+            moved[stage] -= leaving
+            for to, hazard in hazards.items():
+                moved[to] += leaving * hazard / total
+        self.stages = moved
+
+    def _stage_hazards(self, launched: bool) -> dict[str, dict[str, float]]:
+        cycle = self.cycle
+        x = self.week / cycle.category_orders
+        kept = self._hill(self.week / self.month / cycle.decline_at)
+        decline = (1 - kept) / cycle.decline_days
+        to_potential = self._hill(x / cycle.potential_at) / cycle.promotion_days
+        to_hit = self._hill(x / cycle.hit_at) / cycle.promotion_days
+        return {
+            "sampling": {"launch": 1 / 3 if launched else 0.0},
+            "launch": {"potential": to_potential, "clearance": decline},
+            "potential": {"hit": to_hit, "clearance": decline},
+            "hit": {"core": 1 / cycle.core_days, "clearance": decline},
+            "core": {"clearance": decline},
+        }
+
+    def _hill(self, x: float) -> float:
+        """x^s / (1 + x^s)."""
+        steep = self.cycle.steepness
+        return 1 / (1 + x**-steep) if x > 1 else x**steep / (1 + x**steep)
+
+    # ----- sales (sections 9 and 11)
+    def restock(self, units: float) -> None:
+        self.stock = self.stock_left() + units
+        self.demand = 0.0
+        self.available = 1.0 if self.stock > 0 else 0.0
+
+    def stock_left(self) -> float:
+        return self.stock - mean_sold(self.stock, self.demand)
+
+    def serve(self, wanted: float) -> float:
+        """The share of the wanted orders that finds goods."""
+        self.available = availability(self.stock, self.demand, wanted)
+        self.demand += wanted
+        return self.available
+
+    def sell(self, orders: float, first: float, gmv: float, order_value: float) -> None:
+        """Book paid orders; refunds are booked by `expect_refunds`."""
+        self.paid += orders
+        self.paid_today += orders
+        self.first_today += first
+        self.gmv += gmv
+        self.cost += orders * self.unit_cost * order_value
+
+    def refund_probability(self, phase: Phase) -> float:
+        """rho."""
+        return prob(self.refund_odds * phase.refund * self.refund_effect)
+
+    def expect_refunds(self, refunds: float, value: float) -> None:
+        self.refunds_today += refunds
+        self.refund_value_today += value
+
+    def move_refunds(self) -> float:
+        """One midnight: refunds fall due, the finished day enters; refunded first orders."""
+        first_due, first_value = self.first_pipeline.advance()
+        other_due, other_value = self.other_pipeline.advance()
+        first = self.first_today / self.paid_today if self.paid_today > 0 else 0.0
+        self.first_pipeline.enter(self.refunds_today * first, self.refund_value_today * first)
+        self.other_pipeline.enter(
+            self.refunds_today * (1 - first), self.refund_value_today * (1 - first)
+        )
+        self.refunds += first_due + other_due
+        self.refund_value += first_value + other_value
+        return first_due
+
+
+# --------------------------------------------------------------------------- the assortment
+class Goods:
+    """All products, the mixes that scenes and free visits show, and the weights of baskets."""
+
+    def __init__(self, scenario: Scenario, shocks: dict[str, float]) -> None:
+        self.products = {
+            name: Product(name, scenario, shocks.get(f"luck.{name}", 0.0))
+            for name in scenario.products
+        }
+        self.scene_weights = {
+            name: {p: float(w) for p, w in scene.products.items()}
+            or dict.fromkeys(self.products, 1.0)
+            for name, scene in scenario.scenes.items()
+        }
+        organic = {name: float(item.organic) for name, item in scenario.products.items()}
+        self.organic_start = scaled_to_one(organic or {}) or scaled_to_one(
+            dict.fromkeys(organic, 1.0)
+        )
+        self.baskets = dict.fromkeys(self.products, 0.0)  # K
+        self.deposits = dict.fromkeys(self.products, 0.0)  # KT
+        self.bring_mixes()
+        self.direct = self.weights_of_orders({}, 0.0)  # u
+
+    def bring_mixes(self) -> None:
+        """m_ip, omix_p and their means, over the products that are available."""
+        products = self.products
+        self.mixes = {scene: self._on_sale(w) for scene, w in self.scene_weights.items()}
+        self.scene_kappa = self._means("kappa")
+        self.scene_ctr = self._means("ctr")
+        self.scene_quality = self._means("quality")
+        self.scene_price = self._means("price")
+        grown = {p: share * products[p].organic_change() for p, share in self.organic_start.items()}
+        self.organic_multiplier = sum(grown.values())  # Omega
+        self.organic_mix = self._on_sale(grown)
+        self.organic_kappa = sum(w * products[p].kappa for p, w in self.organic_mix.items())
+
+    def _on_sale(self, weights: dict[str, float]) -> dict[str, float]:
+        """Weights scaled to sum 1 over available products, over all if none is."""
+        sold = {p: w for p, w in weights.items() if self.products[p].available >= 0.5}
+        return scaled_to_one(sold) or scaled_to_one(weights)
+
+    def _means(self, figure: str) -> dict[str, float]:
+        return {
+            scene: sum(weight * getattr(self.products[p], figure) for p, weight in mix.items())
+            for scene, mix in self.mixes.items()
+        }
+
+    def weights_of_orders(self, scene_buys: dict[str, float], free_buys: float) -> dict[str, float]:
+        """u_p of section 9 from bz_i and bz_o; by the organic mix where nobody buys."""
+        weights = dict.fromkeys(self.products, 0.0)
+        for scene, buys in scene_buys.items():
+            for p, share in self.mixes[scene].items():
+                weights[p] += buys * share * self.products[p].kappa / self.scene_kappa[scene]
+        for p, share in self.organic_mix.items():
+            weights[p] += free_buys * share * self.products[p].kappa / self.organic_kappa
+        scaled = scaled_to_one(weights)
+        return scaled or self.weights_of_orders({}, 1.0)
+
+    def presale(self, weights: dict[str, float]) -> dict[str, float]:
+        """The part of weights that belongs to presale products."""
+        return {p: weight * self.products[p].item.presale for p, weight in weights.items()}
+
+    def basket_mix(self) -> dict[str, float]:
+        """K^_p: u_p while the baskets are empty."""
+        return scaled_to_one(self.baskets) or self.direct
+
+    def deposit_mix(self) -> dict[str, float]:
+        """KT^_p: u_p of presale products while there is no deposit."""
+        return (
+            scaled_to_one(self.deposits) or scaled_to_one(self.presale(self.direct)) or self.direct
+        )
+
+    def deposit_value(self) -> float:
+        """Mean deposit of an order of value 1 [CNY]."""
+        products = self.products
+        return sum(
+            weight * products[p].price * products[p].item.deposit
+            for p, weight in self.deposit_mix().items()
+        )
+
+
+def scaled_to_one(weights: dict[str, float]) -> dict[str, float]:
+    """Weights scaled to sum 1; nothing where they are all 0."""
+    total = sum(weights.values())
+    return {p: weight / total for p, weight in weights.items()} if total > 0 else {}

@@ -1,0 +1,510 @@
+"""The twin's media: docs/model.md sections 3 (supply), 4 (contracts), 5 (scenes that bid)."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulator.scenario.schema import BANDS, AuctionSlot, ContractSlot, Moves, Scenario
+from tests.oracles.twin_auction import Auction, Offer, offer_at
+from tests.oracles.twin_chain import Segment
+from tests.oracles.twin_clock import DAY, Clock, Step
+from tests.oracles.twin_goods import Goods, odds, prob
+
+NEW_BANDS = ("outside", "aware", "active")
+SPENT = 1e-9  # share of a cell below which the money left is rounding, not money
+
+
+class Supply:
+    """Section 3: opportunities by slot and segment."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.slots = scenario.slots
+        self.sensitivity = {
+            name: float(source.sale_sensitivity) for name, source in scenario.sources.items()
+        }
+        activity = {g: s.people * s.activity for g, s in scenario.segments.items()}
+        self.share = {g: part / sum(activity.values()) for g, part in activity.items()}  # h
+
+    def traffic(self, source: str, step: Step) -> float:
+        """V x phase.traffic^e_m."""
+        return step.browse * step.phase.traffic ** self.sensitivity[source]
+
+    def of_slot(self, slot: str, step: Step) -> float:
+        """The sum of O_kg over the segments."""
+        facts = self.slots[slot]
+        return facts.opportunities * self.traffic(facts.source, step)
+
+    def of_segments(self, segments: list[str]) -> float:
+        return sum(self.share[g] for g in segments)
+
+
+@dataclass
+class Placement:
+    """Scene i on slot k for segment g, with the results of the step."""
+
+    scene: str
+    slot: str
+    segment: str
+    source: str
+    contract: bool
+    click_odds: float  # odds(ctr_k) ctr_g creative_i
+    buy_odds: float  # odds(cvr_k) cvr_g
+    arrival: float
+    viewability: float
+    touch: float
+    auction: Auction | None = None
+    value: float = 0.0  # v; 0 never bids
+    log_value: float = 0.0
+    log_price: float = 0.0  # ln(median_cpm_k) + ln(cpm_g)
+    sensitivity: float = 0.0  # e_m
+    mu: float = 0.0
+    opportunities: float = 0.0  # Q
+    reached: dict[str, float] = field(default_factory=dict)  # e_b
+    offer: Offer | None = None
+    impressions: float = 0.0
+    clicks: float = 0.0
+    visits: float = 0.0
+    buying: float = 0.0  # visits x p_j
+    spend: float = 0.0
+
+    @property
+    def lift(self) -> float:
+        return self.offer.lift if self.offer else 1.0
+
+    @property
+    def position_factor(self) -> float:
+        return self.offer.position_factor if self.offer else 1.0
+
+
+def segments_of(scenario: Scenario, scene: str) -> list[str]:
+    return scenario.scenes[scene].segments or list(scenario.segments)
+
+
+def make_placements(scenario: Scenario, goods: Goods) -> list[Placement]:
+    """Auction slots that a scene uses, contract slots of which it owns a package."""
+    placements = []
+    for scene, facts in scenario.scenes.items():
+        for slot, offered in scenario.slots.items():
+            if isinstance(offered, ContractSlot):
+                used = any(package.scene == scene for package in offered.packages.values())
+            else:
+                used = slot in facts.slots
+            if used:
+                placements += [
+                    _placement(scenario, goods, scene, slot, g)
+                    for g in segments_of(scenario, scene)
+                ]
+    return placements
+
+
+def _placement(scenario: Scenario, goods: Goods, scene: str, slot: str, segment: str) -> Placement:
+    facts, people = scenario.slots[slot], scenario.segments[segment]
+    contract = isinstance(facts, ContractSlot)
+    source = scenario.slots[pool_of(scenario, slot)].source
+    placement = Placement(
+        scene=scene,
+        slot=slot,
+        segment=segment,
+        source=source,
+        contract=contract,
+        click_odds=odds(facts.ctr) * people.ctr * scenario.scenes[scene].creative,
+        buy_odds=odds(facts.cvr) * people.cvr,
+        arrival=float(facts.arrival),
+        viewability=float(facts.viewability),
+        touch=float(scenario.sources[source].touch),
+        sensitivity=float(scenario.sources[source].sale_sensitivity),
+    )
+    if isinstance(facts, AuctionSlot):
+        placement.auction = _auction(facts, float(scenario.scenes[scene].prediction))
+        placement.log_price = math.log(facts.median_cpm) + math.log(people.cpm)
+        placement.value = _value(scenario, goods, placement)
+        placement.log_value = math.log(placement.value) if placement.value > 0 else 0.0
+    return placement
+
+
+def pool_of(scenario: Scenario, slot: str) -> str:
+    """The slot whose inventory it uses."""
+    facts = scenario.slots[slot]
+    return facts.shares or slot if isinstance(facts, ContractSlot) else slot
+
+
+def _auction(facts: AuctionSlot, tau: float) -> Auction:
+    several = facts.mechanism in {"gsp", "vcg"} and facts.positions > 1
+    decay = tuple(float(d) for d in facts.position_decay[: int(facts.positions)])
+    return Auction(
+        mechanism=facts.mechanism,
+        sigma=float(facts.sigma),
+        tau=tau,
+        reserve=float(facts.reserve_cpm),
+        decay=decay if several else (1.0,),
+    )
+
+
+def _value(scenario: Scenario, goods: Goods, placement: Placement) -> float:
+    """v_j: expected actions per 1000 impressions at the start."""
+    bid = scenario.scenes[placement.scene].bid
+    clicks = 1000 * prob(placement.click_odds)
+    orders = clicks * placement.arrival * prob(placement.buy_odds)
+    if bid.mode == "roi_control":
+        order_value = scenario.segments[placement.segment].order_value
+        return orders * goods.scene_price[placement.scene] * order_value
+    if bid.cost_per in {"order", "first_order"}:
+        return orders
+    if bid.cost_per == "cart":
+        return clicks * placement.arrival * cart_move(scenario)
+    return clicks if bid.cost_per == "click" else 1.0
+
+
+def cart_move(scenario: Scenario) -> float:
+    """c0 = visit_moves.engage.cart."""
+    return float(scenario.chain.visit_moves.get("engage", Moves()).cart)
+
+
+# --------------------------------------------------------------------------- contracts (section 4)
+class Package:
+    """One booked package and its delivery."""
+
+    def __init__(self, name: str, scenario: Scenario, clock: Clock) -> None:
+        self.name = name
+        self.slot, key = name.split(".", 1)
+        slot = scenario.slots[self.slot]
+        assert isinstance(slot, ContractSlot)
+        self.facts = slot.packages[key]
+        self.scene = self.facts.scene
+        self.segments = segments_of(scenario, self.scene)
+        self.pool = pool_of(scenario, self.slot)  # whose inventory it takes
+        self.cpm = float(slot.cpm if self.facts.cpm is None else self.facts.cpm)
+        self.make_good = float(slot.make_good) if slot.remedy == "make_good" else 0.0
+        self.remedy = slot.remedy
+        self.booked = float(self.facts.impressions)
+        self.delivered = self.shortfall = self.make_good_due = self.make_good_served = 0.0
+        ends = [span.end for span in clock.spans if span.name in self.facts.phases]
+        self.end = max(ends, default=0)
+        good_end = self.end + slot.make_good_days * DAY
+        self.pace_left = clock.remaining(lambda step: step.phase_name in self.facts.phases)
+        self.good_pace_left = clock.remaining(lambda step: self.end <= step.start < good_end)
+        self.closed = False
+        self.due = self.served = self.spend = 0.0
+
+    def ask(self, step: Step) -> None:
+        """due_q of this step."""
+        if not self.closed:
+            owed, left = self.booked - self.delivered, self.pace_left.get(step.index, 0.0)
+        else:
+            owed = self.make_good_due - self.make_good_served
+            left = self.good_pace_left.get(step.index, 0.0)
+        self.due = max(0.0, owed) * step.pace / left if left > 0 else 0.0
+
+    def serve(self, part: float) -> None:
+        """Impressions of the step; make-good is free."""
+        self.served = part * self.due
+        self.spend = 0.0 if self.closed else self.served * self.cpm / 1000
+        if self.closed:
+            self.make_good_served += self.served
+        else:
+            self.delivered += self.served
+
+    def close_window(self) -> float:
+        """The end of the window: the shortfall and, with make-good, its payment."""
+        self.closed = True
+        self.shortfall = max(0.0, self.booked - self.delivered)
+        self.make_good_due = self.shortfall * self.make_good
+        return self.shortfall * self.cpm / 1000 if self.remedy == "make_good" else 0.0
+
+
+class Contracts:
+    """All booked packages, served before the auction."""
+
+    def __init__(self, scenario: Scenario, clock: Clock, supply: Supply, booked: list[str]) -> None:
+        names = [
+            f"{slot}.{key}"
+            for slot, facts in scenario.slots.items()
+            if isinstance(facts, ContractSlot)
+            for key, package in facts.packages.items()
+            if package.signed or f"{slot}.{key}" in booked
+        ]
+        self.supply = supply
+        self.packages = [Package(name, scenario, clock) for name in names]
+        self.precision = {
+            slot: float(facts.precision)
+            for slot, facts in scenario.slots.items()
+            if isinstance(facts, ContractSlot)
+        }
+
+    def serve(self, step: Step) -> dict[tuple[str, str], float]:
+        """Serve what is due; impressions taken from each pool by (pool, segment)."""
+        taken: dict[tuple[str, str], float] = {}
+        for package in self.packages:
+            package.ask(step)
+        for pool in {package.pool: None for package in self.packages}:
+            asking = [p for p in self.packages if p.pool == pool and p.due > 0]
+            part = self._part(pool, asking, step)
+            for package in self.packages:
+                if package.pool == pool:
+                    package.serve(part)
+            for package in asking:
+                for g, impressions in self.by_segment(package).items():
+                    taken[pool, g] = taken.get((pool, g), 0.0) + impressions
+        return taken
+
+    def _part(self, pool: str, asking: list[Package], step: Step) -> float:
+        """z = min(1, supply / due), supply over the union of the scenes' segments."""
+        due = sum(package.due for package in asking)
+        if due <= 0:
+            return 0.0
+        union = {g: None for package in asking for g in package.segments}
+        offered = self.supply.of_slot(pool, step) * self.supply.of_segments(list(union))
+        return min(1.0, offered * (1 - step.phase.rival_booked) / due)
+
+    def by_segment(self, package: Package) -> dict[str, float]:
+        """served_q over the scene's segments by h_kg."""
+        total = self.supply.of_segments(package.segments)
+        share = self.supply.share
+        return {g: package.served * share[g] / total for g in package.segments}
+
+    def impressions(self) -> dict[tuple[str, str, str], float]:
+        """By placement: scene, slot, segment."""
+        shown: dict[tuple[str, str, str], float] = {}
+        for package in self.packages:
+            for g, impressions in self.by_segment(package).items():
+                key = package.scene, package.slot, g
+                shown[key] = shown.get(key, 0.0) + impressions
+        return shown
+
+    def reached(self, slot: str, audience: dict[str, float], pi: dict[str, float]) -> dict:
+        """e_b = precision a pi / sum a pi + (1 - precision) pi."""
+        aimed = sum(audience[b] * pi[b] for b in BANDS)
+        if aimed <= 0:
+            return dict(pi)
+        precision = self.precision[slot]
+        return {b: precision * audience[b] * pi[b] / aimed + (1 - precision) * pi[b] for b in BANDS}
+
+
+# --------------------------------------------------------------------------- scenes (section 5)
+class Scene:
+    """One scene: its money, its bid and its own auction placements."""
+
+    def __init__(self, name: str, scenario: Scenario, money: dict[str, float]) -> None:
+        facts = scenario.scenes[name]
+        self.name, self.facts = name, facts
+        self.audience = {band: float(facts.audience.get(band, 0.0)) for band in BANDS}
+        self.placements: list[Placement] = []
+        phases = facts.phases or list(scenario.calendar.phases)
+        self.money = {phase: float(money.get(phase, 0.0)) for phase in phases}
+        self.spent = dict.fromkeys(self.money, 0.0)
+        self.pace_left: dict[str, dict[int, float]] = {}
+        self.service = math.exp(0.6 * (scenario.service_score - 4.6))
+        self.order_value = {g: float(s.order_value) for g, s in scenario.segments.items()}
+        self.cart_move = cart_move(scenario)
+        self.held = facts.bid.mode == "custom_bid" or (
+            facts.bid.mode == "cost_control" and facts.pacing == "quick"
+        )
+        self.held_at = math.log(facts.bid.target or 1.0)
+        self.limited = facts.bid.mode in {"cost_control", "roi_control"} and not self.held
+        self.limit = self._limit()
+        self.x = self.level = self.target = self.cost = self.theta = 0.0
+        self.quality = self.log_quality = 0.0
+        self.rates: dict[int, Callable[[float], float]] = {}
+
+    def _limit(self) -> float:
+        """The highest cost per action; with roi_control per yuan of gmv."""
+        target = self.facts.bid.target
+        if target is None:
+            return math.inf
+        return 1 / target if self.facts.bid.mode == "roi_control" else float(target)
+
+    @property
+    def active(self) -> bool:
+        return self.target > 0
+
+    # ----- opening the step: target and (1) the move of the level
+    def open_step(self, step: Step, goods: Goods) -> None:
+        self.target = self._target(step)
+        level = self._level(step)
+        self.x = level if step.index == 0 else self.x + level - self.level
+        self.level = level
+        if self.held:
+            self.x = self.held_at
+        self.quality = self.service * goods.scene_quality[self.name]
+        self.log_quality = math.log(self.quality)
+        self.cost = self.theta = 0.0
+        for j in self.placements:
+            j.offer, j.impressions, j.spend = None, 0.0, 0.0
+
+    def _target(self, step: Step) -> float:
+        money = self.money.get(step.phase_name, 0.0)
+        left = money - self.spent.get(step.phase_name, 0.0)
+        if left <= SPENT * money:
+            return 0.0
+        if self.facts.pacing == "quick":
+            return left
+        pace_left = self.pace_left[step.phase_name][step.index]
+        return left * step.pace / pace_left if pace_left > 0 else 0.0
+
+    def _level(self, step: Step) -> float:
+        """Mean of ln price - ln v over the placements that can bid."""
+        log_cpm = math.log(step.phase.cpm)
+        levels = [
+            j.log_price + j.sensitivity * log_cpm - j.log_value
+            for j in self.placements
+            if j.value > 0
+        ]
+        return sum(levels) / len(levels) if levels else 0.0
+
+    def weight(self, placement: Placement) -> float:
+        """omega_j = (alpha_i v_j)^4."""
+        return (math.exp(self.x) * placement.value) ** 4 if self.active else 0.0
+
+    # ----- bidding: (3) Newton, (4) evaluation, (5) throttle
+    def bid(self, step: Step, market: "Market") -> None:
+        if not self.active:
+            return
+        if self.limited:
+            self.rates = {
+                i: self._rate(j, step, market)
+                for i, j in enumerate(self.placements)
+                if j.opportunities > 0
+            }
+        if not self.held:
+            for _ in range(8 if step.opens_phase else 1):
+                self.x += self._newton()
+                self.x = min(max(self.x, self.level - 6), self.level + 6)
+        self.cost = self._evaluate()[0]
+        self.theta = min(1.0, self.target / self.cost) if self.cost > 0 else 1.0
+        for j in self.placements:
+            if j.offer:
+                entered = self.theta * j.opportunities
+                j.impressions = j.offer.impressions * entered
+                j.spend = entered * j.offer.cost
+        self.spent[step.phase_name] += sum(j.spend for j in self.placements)
+
+    def _evaluate(self) -> tuple[float, float, float, float]:
+        """G, Y and their slopes in x."""
+        cost = actions = cost_slope = action_slope = 0.0
+        for i, j in enumerate(self.placements):
+            if j.opportunities <= 0 or j.auction is None:
+                continue
+            score = self.x + j.log_value + self.log_quality
+            offer = j.offer = offer_at(j.auction, score, j.mu, self.quality)
+            cost += j.opportunities * offer.cost
+            cost_slope += j.opportunities * offer.cost_slope
+            if self.limited:  # actions of won impressions weigh WV / W
+                per_win = j.opportunities * offer.shown * self.rates[i](offer.position_factor)
+                actions += per_win * offer.value_win
+                action_slope += per_win * offer.value_slope
+        return cost, actions, cost_slope, action_slope
+
+    def _newton(self) -> float:
+        cost, actions, cost_slope, action_slope = self._evaluate()
+        floored, slope = max(cost, 1e-300), max(cost_slope, 1e-300)
+        step = clipped(math.log(self.target / floored) * floored / slope)
+        if not self.limited:
+            return step
+        return min(step, self._limit_step(cost, actions, cost_slope, action_slope))
+
+    def _limit_step(
+        self, cost: float, actions: float, cost_slope: float, action_slope: float
+    ) -> float:
+        """step_cost: towards the limit on the cost per action; free while nothing is bought."""
+        if cost <= 1e-300 or math.isinf(self.limit):
+            return 1.0
+        if actions <= 1e-300:
+            return -1.0
+        slope = max(cost_slope / cost - action_slope / actions, 0.05)
+        return clipped(math.log(self.limit * actions / cost) / slope)
+
+    # ----- actions per impression, for the limit
+    def _rate(self, j: Placement, step: Step, market: "Market") -> Callable[[float], float]:
+        """act_j as a function of the position factor E / A."""
+        goods, bid, phase = market.goods, self.facts.bid, step.phase
+        clicks = j.click_odds * goods.scene_ctr[self.name] * phase.ctr * market.wear[j.segment]
+        after = self._after_click(j, step, market)
+        if bid.mode == "cost_control" and bid.cost_per == "impression":
+            return lambda _: 1 / 1000
+        return lambda factor: prob(clicks * factor) * after
+
+    def _after_click(self, j: Placement, step: Step, market: "Market") -> float:
+        """Actions per click."""
+        goods, bid, phase = market.goods, self.facts.bid, step.phase
+        if bid.mode == "cost_control" and bid.cost_per == "cart":
+            return j.arrival * self.cart_move * phase.cart
+        if bid.mode == "cost_control" and bid.cost_per in {"click", "impression"}:
+            return 1.0
+        kappa = goods.scene_kappa[self.name]
+        buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock)
+        orders = j.arrival * buys * step.readiness
+        if bid.mode == "roi_control":
+            return orders * goods.scene_price[self.name] * self.order_value[j.segment]
+        return orders * (market.new_share(j) if bid.cost_per == "first_order" else 1.0)
+
+
+def clipped(step: float) -> float:
+    return min(1.0, max(-1.0, step))
+
+
+class Market:
+    """What scenes bid on in a step: opportunities and rivals of every group (k, g)."""
+
+    def __init__(
+        self, scenario: Scenario, supply: Supply, goods: Goods, people: dict[str, Segment]
+    ) -> None:
+        self.supply, self.goods, self.people = supply, goods, people
+        self.eta = float(scenario.slot_price_scarcity)
+        self.demand_shock = 1.0
+        self.groups: dict[tuple[str, str], list[tuple[Scene, Placement]]] = {}
+        self.wear: dict[str, float] = {}
+        self.propensity: dict[str, dict[str, float]] = {}
+
+    def add(self, scene: Scene, placement: Placement) -> None:
+        scene.placements.append(placement)
+        self.groups.setdefault((placement.slot, placement.segment), []).append((scene, placement))
+
+    def offer(self, step: Step, taken: dict[Any, float], pi: dict[str, dict[str, float]]) -> None:
+        """(2) Q and mu of every placement, from the scenes' x."""
+        self.wear = {g: people.wear(0.0) for g, people in self.people.items()}
+        self.propensity = {g: people.band_propensity() for g, people in self.people.items()}
+        log_cpm = math.log(step.phase.cpm)
+        scarcity = {slot: self._scarcity(slot, step, taken) for slot, _ in self.groups}
+        for (slot, g), members in self.groups.items():
+            offered = self._left(slot, g, step, taken)
+            self._share(members, offered, pi[g])
+            for _, j in members:
+                j.mu = j.log_price + j.sensitivity * log_cpm + scarcity[slot]
+
+    def _left(self, slot: str, g: str, step: Step, taken: dict[Any, float]) -> float:
+        """O'_kg."""
+        offered = self.supply.of_slot(slot, step) * self.supply.share[g]
+        return max(0.0, offered - taken.get((slot, g), 0.0))
+
+    def _scarcity(self, slot: str, step: Step, taken: dict[Any, float]) -> float:
+        """eta ln(1 / left_k)."""
+        if not any(pool == slot for pool, _ in taken):
+            return 0.0
+        forecast = self.supply.of_slot(slot, step)
+        remaining = sum(self._left(slot, g, step, taken) for g in self.people)
+        left = max(0.05, remaining / forecast) if forecast > 0 else 1.0
+        return -self.eta * math.log(left)
+
+    def _share(
+        self, members: list[tuple[Scene, Placement]], offered: float, pi: dict[str, float]
+    ) -> None:
+        """share_jb = a omega S2 / S1^2: own scenes divide the opportunities among them."""
+        weights = [scene.weight(j) for scene, j in members]
+        parts: list[dict[str, float]] = [{} for _ in members]
+        for band in BANDS:
+            s1 = sum(s.audience[band] * w for (s, _), w in zip(members, weights, strict=True))
+            s2 = sum(s.audience[band] ** 2 * w for (s, _), w in zip(members, weights, strict=True))
+            for (scene, _), weight, part in zip(members, weights, parts, strict=True):
+                share = scene.audience[band] * weight * s2 / s1**2 if s1 > 0 else 0.0
+                part[band] = share * pi[band]
+        for (_, j), part in zip(members, parts, strict=True):
+            total = sum(part.values())
+            j.opportunities = offered * total
+            j.reached = {b: x / total if total > 0 else 0.0 for b, x in part.items()}
+
+    def new_share(self, j: Placement) -> float:
+        """nu_j: the share of buyers who would be new customers."""
+        s, reached = self.propensity[j.segment], j.reached
+        everyone = sum(reached[b] * s[b] for b in BANDS)
+        return sum(reached[b] * s[b] for b in NEW_BANDS) / everyone if everyone > 0 else 0.0
