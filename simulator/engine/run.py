@@ -55,8 +55,10 @@ from simulator.market.basket import (
 from simulator.market.bidding import Bidder, Entered
 from simulator.market.calendar import seconds_between
 from simulator.market.contract import Server
+from simulator.market.groups import Groups
 from simulator.market.fulfilment import FIRST, Returns, payment_success
 from simulator.market.lifecycle import LifeCycles
+from simulator.market.tracers import Tracers
 from simulator.market.world import World, bar, prob
 from simulator.outcomes.ledger import Ledger, check_laws
 
@@ -97,8 +99,9 @@ class Run:
     """One chunk of lanes; `world` has the axis [replication], the run spreads it over plans."""
 
     def __init__(
-        self, world: World, chunk: Chunk, seed: int, *, sampled: bool, daily: bool, rules: Sequence[Rule] = ()
-    ) -> None:
+        self, world: World, chunk: Chunk, seed: int, *, sampled: bool, daily: bool,
+        attribution: bool = False, rules: Sequence[Rule] = (),
+    ) -> None:  # fmt: skip
         self.chunk, self.sampled = chunk, sampled
         self.world = world = world.over_plans(len(chunk.plans))
         lanes, reps = chunk.lanes, len(chunk.replications)
@@ -120,6 +123,7 @@ class Run:
             lanes=lanes, days=int(steps.day[-1]) + 1 if daily else 0,
         )  # fmt: skip
         self.number = -1
+        self.tracers = self._tracers() if attribution else None
         self._schedule()
         self._buffers(lanes)
         self._refresh_goods()
@@ -142,6 +146,15 @@ class Run:
                 luck[self.world.names.products.index(name.removeprefix("luck."))] = factor[0]
         return demand, luck
 
+    def _tracers(self) -> Tracers:
+        """Last touches, and the pockets of each scene in each cell."""
+        world, pockets = self.world, self.world.pockets
+        cells = 5 * len(world.names.segments)
+        scene = world.media.scene[pockets.placement]
+        self.by_scene_cell = Groups.of(scene * cells + pockets.cell, len(world.names.scenes) * cells)
+        window = world.scenario.attribution.window_days
+        return Tracers(window, len(world.names.scenes), self.state.crowd.n.shape)
+
     def _schedule(self) -> None:
         """Numbers of every step that follow from the calendar alone."""
         steps, calendar = self.world.steps, self.world.scenario.calendar
@@ -150,6 +163,7 @@ class Run:
         beyond = np.r_[left[1:], 0.0][last]
         self.pace_share = steps.browse / np.maximum(left - beyond, 1e-300)
         self.fresh = steps.first_of(steps.phase)
+        self.market_day = np.maximum(np.bincount(steps.day, steps.buy * market_level(self.world)[steps.phase]), 0.1)
         self.new_day = steps.first_of(steps.day)
         origin = steps.shape.origin
         windows = [
@@ -236,6 +250,8 @@ class Run:
         self.book.add(forfeited=value * mean)
         n[2] += n[6]
         n[6] = 0.0
+        if self.tracers:
+            self.tracers.forfeit()
         baskets.deposits[...] = 0.0
         baskets.presold[...] = 0.0
 
@@ -256,7 +272,7 @@ class Run:
     def _day(self) -> int:
         return int(self.world.steps.day[self.number])
 
-    def _midnight(self) -> None:
+    def _midnight(self, *, last: bool = False) -> None:
         state, draws = self.state, self.draws
         self._refund()
         day = state.day
@@ -269,8 +285,11 @@ class Run:
         price, cost = ratio(day.gmv, day.paid), ratio(day.cost, day.paid)
         self.returns.enter(state.refunds, kinds, price, cost, draws)
         second = int(self.world.steps.start[self.number])
-        self.cycles.close_day(state.shelf, day.paid, second)
+        finished = self._day() - (not last)
+        self.cycles.close_day(state.shelf, day.paid, float(self.market_day[finished]), second)
         state.day = Day.empty(*day.paid.shape)
+        if self.tracers:
+            self.tracers.age_a_day()
         self._refresh_goods()
 
     def _refund(self) -> None:
@@ -282,6 +301,8 @@ class Run:
         gone = due.orders[FIRST].sum(axis=0)[None]
         parts = self.draws.split("refund_people", gone, state.newcomers[:, None])[:, 0]
         parts = np.minimum(parts, np.minimum(state.newcomers, state.crowd.n[7]))
+        if self.tracers:
+            self.tracers.refund(ratio(parts, state.crowd.n[7]))
         state.newcomers -= parts
         state.crowd.n[7] -= parts
         state.crowd.n[2] += parts
@@ -524,16 +545,36 @@ class Run:
         shape = (len(world.names.segments), self.chunk.lanes)
         self.book.viewed += viewed.sum(np.vstack([rows[0], pad]), np.empty(shape), np.empty(shape))
         cover = world.pockets.by_placement.sum(self.bidder.weights_padded, *np.empty((2, *rows[0].shape)))
-        rows *= ratio(np.ones_like(cover), cover)
+        self.per_cover = ratio(np.ones_like(cover), cover)
+        rows *= self.per_cover
         for row, cell in zip(rows, self.cell_rows, strict=True):
             self._to_cells(row, cell)
+        paid_buys = self._trace() if self.tracers else None
         free, buys = self._free_visits()
         bands = (5, *shape)
         views, touches, bought = (ratio(x, self.band_people).reshape(bands) for x in self.cell_rows)
         touches += free[0].reshape(bands)
         bought += free[1].reshape(bands)
+        if paid_buys is not None:
+            self.paid_share = ratio(paid_buys, bought)
         bought *= self.readiness
         return Contact(views, touches, bought), buys
+
+    def _trace(self) -> np.ndarray:
+        """Mark new touches; return paid buying visits per person [scene, band, segment, lane]."""
+        assert self.tracers is not None
+        shape = (len(self.world.names.scenes), 5, len(self.world.names.segments), self.chunk.lanes)
+        rows, pockets = self.pocket_rows, self.world.pockets
+        found = []
+        for amount in (self.visits[:-1], self.buys):
+            scaled = amount * self.per_cover
+            np.take(scaled, pockets.placement, axis=0, out=rows[:-1], mode="clip")
+            rows[:-1] *= self.bidder.weights_padded[:-1]
+            cells = np.empty((shape[0] * len(self.band_people), self.chunk.lanes))
+            total = self.by_scene_cell.sum(rows, cells, np.empty_like(cells)).reshape(shape[0], -1, shape[3])
+            found.append(ratio(total, self.band_people).reshape(shape))
+        self.tracers.touch(found[0], self.state.crowd.n)
+        return found[1]
 
     def _to_cells(self, row: np.ndarray, cell: np.ndarray) -> None:
         pockets, work = self.world.pockets, self.pocket_rows
@@ -623,6 +664,9 @@ class Run:
         flows[ORDER], baskets.orders, baskets.balances = asked[0], asked[1][0], asked[2][0]
         self._book_orders(flows, orders, baskets)
         state = self.state
+        if self.tracers:
+            self._credit(flows, orders, baskets)
+            self.tracers.move(flows, state.crowd.n)
         self._basket_products(flows, baskets)
         again = self._customer_orders(baskets)
         self.chain.settle(state.crowd, pulse, self.draws)
@@ -632,6 +676,24 @@ class Run:
         state.crowd.old[0] = np.minimum(state.crowd.old[0], state.crowd.n[7])
         apply_baskets(state.baskets, baskets)
         self.chain.remember(state.crowd, contact, pulse, self.per_person)
+
+    def _credit(self, flows: np.ndarray, orders: Orders, baskets) -> None:  # type: ignore[no-untyped-def]
+        """Credit this step's orders and their gmv to scenes."""
+        assert self.tracers is not None
+        waiting = np.zeros_like(flows[ORDER])
+        released = np.minimum(ratio(self.chain.baskets, self.chain.hazards[ORDER, 4:6]), 1.0)
+        waiting[4:6] = flows[ORDER, 4:6] * released
+        waiting[6] = flows[ORDER, 6]
+        customers = baskets.orders + baskets.balances
+        credit = self.tracers.credit(
+            flows[ORDER] - waiting, self.paid_share, waiting, customers, self.state.crowd.n
+        )
+        paid = orders.paid.sum(axis=0)
+        worth = ratio(self.segment_gmv, paid)
+        gmv = (credit.orders * worth).sum(axis=1)
+        self.book.scenes["orders_attributed"] += credit.orders.sum(axis=1)
+        self.book.scenes["gmv_attributed"] += gmv
+        self.book.on_day(self._day(), scene_gmv=gmv)
 
     def _customer_orders(self, baskets) -> np.ndarray:  # type: ignore[no-untyped-def]
         """First-time buyers among the customers whose basket was bought: they become numerous."""
@@ -661,6 +723,8 @@ class Run:
         noise = self.draws.mean_noise("order_value", paid, world.scenario.commerce.order_value_sd)
         gmv = value * world.goods.price[self.phase] * noise
         cost = value * world.goods.unit_cost
+        price = (world.goods.price[self.phase] * noise)[:, None]
+        self.segment_gmv = (orders.paid * world.people.order_value * price).sum(axis=0)
         chance = prob(self.refund_odds * world.phases.refund[self.phase])
         new = flows[ORDER, :7].sum(axis=0)
         self.state.newcomers += new
@@ -672,6 +736,8 @@ class Run:
         self._book_counts(flows, orders, baskets, gmv, cost)
         book.products["paid"] += paid
         book.products["gmv"] += gmv
+        if self.number < self.world.steps.advertising:
+            book.add(gmv_campaign=gmv)
         book.on_day(
             self._day(), gmv=gmv.sum(axis=0), new_customers=new.sum(axis=0),
             visits=self.visits.sum(axis=0) + self.free_visits,
@@ -707,11 +773,19 @@ class Run:
     def _last_day(self) -> None:
         """The refunds of the last midnight."""
         self.number -= 1
-        self._midnight()
+        self._midnight(last=True)
 
 
 def pace_traffic(world: World) -> np.ndarray:
     """Traffic of each step as schedules expect it: the file's central figures [step]."""
     phases = world.scenario.calendar.phases
-    factor = [float(np.mean(phases[f].traffic)) if f in phases else 1.0 for f in world.names.phases]
+    factor = [float(phases[f].traffic) if f in phases else 1.0 for f in world.names.phases]
     return np.asarray(world.steps.browse * np.array(factor)[world.steps.phase])
+
+
+def market_level(world: World) -> np.ndarray:
+    """Purchases of a phase's day against a normal day, by the file's central figures: [phase]."""
+    phases = world.scenario.calendar.phases
+    return np.array([
+        float(phases[f].traffic) * float(phases[f].cvr) if f in phases else 1.0 for f in world.names.phases
+    ])  # fmt: skip

@@ -2,7 +2,8 @@
 
 symbol   meaning                                                    unit            shape
 y        share of each stage (one-hot when sampled)                 1               [stage, product, lane]
-o7, o28  orders per day, averaged over about 7 and 28 days          orders per day  [product, lane]
+o7       orders per day, averaged over about 7 days                 orders per day  [product, lane]
+b7, b28  the same over 7 and 28 days, each day per market level     orders per day  [product, lane]
 w        organic weight                                             1               [product, lane]
 kappa    odds multiplier of buying                                  x               [product, lane]
 
@@ -30,7 +31,8 @@ class Shelf:
 
     stage: np.ndarray
     week: np.ndarray
-    month: np.ndarray
+    trend: np.ndarray
+    """Orders against the market's day, over about 7 and 28 days: [2, product, lane]."""
     weight: np.ndarray
     clock: np.ndarray
     """Integrated hazard left before each transition rings (sampled): [transition * product, lane]."""
@@ -70,7 +72,7 @@ class LifeCycles:
         week = np.array(np.broadcast_to(orders, stage.shape[1:]))
         cells = len(NEXT) * len(week)
         clock = np.array(np.broadcast_to(draws.exponential("life_cycle", cells), (cells, lanes)))
-        return Shelf(stage, week, week.copy(), self.organic_target(week), clock)
+        return Shelf(stage, week, np.array([week, week]), self.organic_target(week), clock)
 
     def organic_target(self, week: np.ndarray) -> np.ndarray:
         """a0 + a1 ln(1 + orders of seven days)."""
@@ -86,10 +88,11 @@ class LifeCycles:
         rows = [sum(f * y for f, y in zip(table, shelf.stage, strict=True)) for table in self._tables]
         return Effects(*(np.asarray(row) for row in rows))
 
-    def close_day(self, shelf: Shelf, orders: np.ndarray, second: int) -> None:
-        """End of a day: sales level, organic weight, stage moves."""
+    def close_day(self, shelf: Shelf, orders: np.ndarray, market: float, second: int) -> None:
+        """End of a day: sales level, organic weight, stage moves; `market`: purchases of the day in the
+        calendar, a normal day being 1, so that the end of a sale is no decline of the product."""
         shelf.week += (orders - shelf.week) / 7
-        shelf.month += (orders - shelf.month) / 28
+        shelf.trend += (orders / market - shelf.trend) / np.array([7.0, 28.0])[:, None, None]
         memory = self.rules.organic_memory
         shelf.weight += (1 - memory) * (self.organic_target(shelf.week) - shelf.weight)
         hazard = self._hazards(shelf, second)
@@ -102,7 +105,7 @@ class LifeCycles:
         """Hazards of one day: [transition, product, lane]."""
         r = self.rules
         level = shelf.week / r.category_orders
-        fall = ratio(shelf.week, shelf.month) / r.decline_at
+        fall = ratio(*shelf.trend) / r.decline_at
         decline = (1 - hill(fall, r.steepness)) / r.decline_days
         launched = (self.goods.launch <= second)[:, None] * LAUNCH_RATE
         rows = [

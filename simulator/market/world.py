@@ -335,14 +335,14 @@ def _tile_array(value: Any, plans: int) -> Any:
     return np.tile(value, plans)
 
 
-def build_world(scenario: Scenario, steps: Steps) -> World:
-    """Arrays of a scenario whose uncertain numbers are already drawn (or certain)."""
-    return _Builder(scenario, steps).world()
+def build_world(scenario: Scenario, steps: Steps, original: Scenario | None = None) -> World:
+    """Arrays of a scenario whose uncertain numbers are drawn (`original` has their means) or certain."""
+    return _Builder(scenario, steps, original or scenario).world()
 
 
 class _Builder:
-    def __init__(self, scenario: Scenario, steps: Steps) -> None:
-        self.s, self.steps = scenario, steps
+    def __init__(self, scenario: Scenario, steps: Steps, original: Scenario) -> None:
+        self.s, self.steps, self.original = scenario, steps, original
         self.scenes, self.slots = list(scenario.scenes.values()), list(scenario.slots.values())
         self.segments = list(scenario.segments.values())
         self.scene_at = {name: n for n, name in enumerate(scenario.scenes)}
@@ -366,7 +366,7 @@ class _Builder:
 
     def world(self) -> World:
         return World(
-            scenario=self.s, names=self._names(), steps=self.steps, phases=self._phases(),
+            scenario=self.original, names=self._names(), steps=self.steps, phases=self._phases(),
             media=self._media(), pockets=self._pockets(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
             packages=self._packages(), costs=self._costs(),

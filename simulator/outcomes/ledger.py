@@ -13,7 +13,7 @@ from simulator.errors import RunError
 COUNTS = (
     "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders", "unmet",
     "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers", "refunded_new",
-    "recalled_members", "returned", "lapsed", "gmv", "forfeited", "contract_spend", "money_back",
+    "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
 )  # fmt: skip
 """Totals of a lane, people, orders or CNY."""
 

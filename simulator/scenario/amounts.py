@@ -85,6 +85,8 @@ class Uncertain(float):
     low: float | None
     high: float | None
     stated: bool
+    most: float = math.inf
+    """Largest value that the field allows."""
 
     def __new__(cls, value: float, sd: float | None = None) -> "Uncertain":
         """A log-normal number, or a certain one without `sd`."""
@@ -201,7 +203,9 @@ class _Number:
         if isinstance(value, Uncertain):
             self._check(value, value)
             return value
-        return self._mapping(value) if isinstance(value, Mapping) else Uncertain(self._one(value))
+        number = self._mapping(value) if isinstance(value, Mapping) else Uncertain(self._one(value))
+        number.most = math.inf if self.most is None else self.most
+        return number
 
     def _one(self, value: object) -> float:
         number = read_amount(value, self.percent)

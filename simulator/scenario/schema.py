@@ -65,7 +65,7 @@ class Phase(Part):
     """Odds that a visit buys at once, against a normal day [x]; basket orders come on top."""
     refund: Annotated[Level, Field(gt=0, le=10)] = 1.0
     """Odds that an order of this phase is refunded, against a normal day [x]."""
-    release: Annotated[Rate, Field(ge=0, lt=1)] = 0.02
+    release: Annotated[Rate, Field(ge=0, lt=1)] = 0.007
     """Share of the standing carts that is bought per day of this phase."""
     deposit: Annotated[Level, Field(ge=0, le=10)] = 0.0
     """Odds that a visit pays a presale deposit, against a normal day's purchase [x]; 0: none."""
@@ -153,7 +153,7 @@ class Chain(Part):
     """Moves per 30 days without any visit (word of mouth), by chain stage."""
     buy_propensity: dict[str, Level]
     """Readiness to buy on a visit by chain stage [x], scaled by `reference_mix`."""
-    reference_mix: dict[str, Rate]
+    reference_mix: dict[str, Share]
     """Stage mix of the visits at which the slots' cvr was measured; sums to 1."""
     discover_days: Annotated[Level, Field(gt=0)] = 15
     """Days without contact after which discover and engage are forgotten."""
@@ -236,7 +236,7 @@ class LifeCycle(Part):
     core_days: Annotated[Amount, Field(gt=0)] = 60.0
     """Mean days a hit stays a hit before it is core."""
     decline_at: Annotated[Share, Field(gt=0, lt=1)] = 0.5
-    """Orders of the last week against the last four weeks around which a product declines."""
+    """Orders of a week against four weeks, both per market traffic, around which a product declines."""
     decline_days: Annotated[Amount, Field(gt=0)] = 60.0
     """Mean days to clearance while far below decline_at."""
     ctr: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [0.8, 0.95, 1.05, 1.2, 1.05, 0.85]
@@ -361,7 +361,7 @@ class Bid(Part):
     """Most volume for the money, a fixed bid, an average cost, or a return target."""
     cost_per: Literal["impression", "click", "cart", "order", "first_order"] = "order"
     """The action that is bid for."""
-    target: Annotated[Level, Field(gt=0)] | None = None
+    target: Annotated[Amount, Field(gt=0)] | None = None
     """Bid or average cost per action [CNY], or the gmv per yuan for roi_control."""
 
 
@@ -370,7 +370,7 @@ class Scene(Part):
 
     title: str = ""
     """Name for readers."""
-    audience: dict[str, Rate]
+    audience: dict[str, Share]
     """Share of each audience band that the scene selects; missing bands are 0."""
     segments: list[str] = []
     """Segments it addresses; empty means all."""
@@ -384,7 +384,7 @@ class Scene(Part):
     """How it bids."""
     pacing: Literal["smooth", "quick"] = "smooth"
     """Follow the traffic of the phase, or spend as fast as the bid allows until the money is out."""
-    prediction: Annotated[Level, Field(ge=0, le=1.5)] = 0.5
+    prediction: Annotated[Amount, Field(ge=0, le=1.5)] = 0.5
     """tau: spread of the predicted log value of an impression; 0 is flat bidding."""
     creative: Annotated[Level, Field(gt=0)] = 1.0
     """Click odds of the scene's creatives against the slots' figure [x]."""

@@ -15,6 +15,7 @@ from simulator.errors import FieldError, RunError, ScenarioError, UserError
 from simulator.scenario import loader
 from simulator.scenario.amounts import Amount, Level, Moment, Rate, Seconds, Share, Whole, spread_of
 from simulator.scenario.loader import load, parse_tree, read_tree, validate
+from simulator.scenario.nodes import MOST_DEPTH, Origin
 
 
 class Part(BaseModel):
@@ -526,8 +527,8 @@ def test_the_tree_tells_where_a_value_comes_from(sourced):
     assert str(tree.origin("slots.a.median_cpm").file) == "presets/known.yaml"
     assert tree.origin("slots.a.median_cpm").provenance == "published"
     assert tree.origin("slots.a.reserve_cpm").provenance == "estimate"
-    assert tree.origin("slots.a.tiers.0") == loader.Origin("file.yaml", 4, 21)
-    assert tree.origin(("slots", "b", "cpm")) == loader.Origin("--set slots.b.cpm=7", 1, 13)
+    assert tree.origin("slots.a.tiers.0") == Origin("file.yaml", 4, 21)
+    assert tree.origin(("slots", "b", "cpm")) == Origin("--set slots.b.cpm=7", 1, 13)
     assert tree.origin("slots.f.cpm").provenance is None
     assert tree.origin("extends").line == 2
 
@@ -693,7 +694,7 @@ def test_a_hostile_file_is_refused_at_its_place(write, name):
 
 
 def test_sixty_four_levels_are_read():
-    depth = loader.MOST_DEPTH - 1
+    depth = MOST_DEPTH - 1
     tree = parse_tree(b"a: " + b"[" * depth + b"]" * depth)
     assert tree.origin("a" + ".0" * (depth - 1)).column == 3 + depth
 

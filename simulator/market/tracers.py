@@ -1,0 +1,102 @@
+"""Last touch that moves with people: which scene's click reached them last, and how long ago.
+
+symbol    meaning                                                unit     shape
+T         people whose last paid visit was by a scene, by age    people   [age, scene, stage, segment, lane]
+y_i       paid visits of a scene per person in the step          1        [scene, band, segment, lane]
+age       days since that visit, in classes that end at WIDTHS   d
+
+Credit is platform-style, not causal: an order on a paid visit belongs to that visit's scene; any other
+order belongs to the last touch inside the window, else to nobody (organic). Credited + organic = all.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.market.audience import BAND, STAY, TO, ratio
+
+WIDTHS = (1, 1, 1, 2, 2, 4, 4, 5, 5, 5)  # days of each age class; classes within the window are kept
+
+
+@dataclass
+class Credit:
+    """Orders credited to scenes: [scene, segment, lane]."""
+
+    orders: np.ndarray
+
+
+def classes_within(window_days: int) -> int:
+    """Number of age classes inside a look-back window.
+
+    >>> [classes_within(days) for days in (1, 3, 7, 15, 30)]
+    [1, 3, 5, 7, 10]
+    """
+    return int(np.searchsorted(np.cumsum(WIDTHS), window_days, side="right"))
+
+
+class Tracers:
+    """Last touches of one chunk of lanes."""
+
+    def __init__(self, window_days: int, scenes: int, people: tuple[int, int, int]) -> None:
+        """`people`: the shape [stage, segment, lane]."""
+        self.touched = np.zeros((classes_within(window_days), scenes, *people))
+        self.ages = len(self.touched)
+
+    def age_a_day(self) -> None:
+        """Midnight: a class of w days passes 1/w of its people on; the oldest fall out."""
+        for row in range(self.ages - 1, -1, -1):
+            moved = self.touched[row] / WIDTHS[row]
+            self.touched[row] -= moved
+            if row + 1 < self.ages:
+                self.touched[row + 1] += moved
+
+    def touch(self, visits: np.ndarray, n: np.ndarray) -> None:
+        """New touches: `visits` per person [scene, band, segment, lane]."""
+        total = visits.sum(axis=0)
+        reached = -np.expm1(-total)
+        by_scene = (visits * ratio(reached, total))[:, BAND]
+        self.touched *= (1 - reached)[BAND]
+        self.touched[0] += by_scene * n
+
+    def share(self, n: np.ndarray) -> np.ndarray:
+        """Share of each stage whose last touch is a scene's: [scene, stage, segment, lane]."""
+        return ratio(self.touched.sum(axis=0), n)
+
+    def credit(
+        self, direct: np.ndarray, paid_share: np.ndarray, waiting: np.ndarray, customers: np.ndarray, n: np.ndarray
+    ) -> Credit:
+        """Credit the orders of a step.
+
+        direct [stage, segment, lane]: orders on visits; paid_share [scene, band, segment, lane]: part of the band's buying
+        visits that a scene paid for; waiting [stage, segment, lane]: orders from baskets; customers [segment, lane]: orders
+        from customers' baskets.
+        """
+        last = self.share(n)
+        paid = paid_share[:, BAND]
+        rest = np.maximum(direct * (1 - paid.sum(axis=0)), 0.0) + waiting
+        credited = (direct * paid + rest * last).sum(axis=1)
+        regular = ratio(self.touched[:, :, 7:10].sum(axis=(0, 2)), n[7:10].sum(axis=0))
+        return Credit(credited + customers * regular)
+
+    def move(self, flows: np.ndarray, n: np.ndarray) -> None:
+        """Touches go where their people go; `flows` [kind, stage, segment, lane]."""
+        share = ratio(flows, n)
+        change = np.zeros_like(self.touched)
+        for kind, row in enumerate(TO):
+            for stage, target in enumerate(row):
+                if target != STAY and share[kind, stage].any():
+                    moved = self.touched[:, :, stage] * share[kind, stage]
+                    change[:, :, stage] -= moved
+                    change[:, :, target] += moved
+        self.touched += change
+
+    def forfeit(self) -> None:
+        """Deposits are forfeited: those people fall back to engage."""
+        self.touched[:, :, 2] += self.touched[:, :, 6]
+        self.touched[:, :, 6] = 0.0
+
+    def refund(self, share: np.ndarray) -> None:
+        """A share [segment, lane] of initial customers falls back to engage."""
+        moved = self.touched[:, :, 7] * share
+        self.touched[:, :, 7] -= moved
+        self.touched[:, :, 2] += moved
