@@ -15,6 +15,7 @@ The order of a step, which `Run.step` carries out as it stands here:
 11. the user's own processes see the finished step and set controls for the next
 """
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,7 @@ from simulator.market.audience import (
     Contact,
     Pulse,
     by_band,
+    mean_level,
     ratio,
     wear,
 )
@@ -59,7 +61,7 @@ from simulator.market.groups import Groups
 from simulator.market.fulfilment import FIRST, Returns, payment_success
 from simulator.market.lifecycle import LifeCycles
 from simulator.market.tracers import Tracers
-from simulator.market.world import World, bar, prob
+from simulator.market.world import BUYABLE, World, bar, prob
 from simulator.outcomes.ledger import Ledger, check_laws
 
 
@@ -122,6 +124,8 @@ class Run:
             len(names.scenes), len(names.phases), len(names.segments), len(names.products),
             lanes=lanes, days=int(steps.day[-1]) + 1 if daily else 0,
         )  # fmt: skip
+        action = world.bidding.action[world.media.scene[: world.media.auctions], None]
+        self.lift_on_clicks = action < BUYABLE.index("order")
         self.number = -1
         self.tracers = self._tracers() if attribution else None
         self._schedule()
@@ -230,6 +234,7 @@ class Run:
         due, state = self.due, self.state
         for product, units in due.restocks:
             state.stock.restock(product, units, self.sampled)
+            state.available[product] = 1.0
         if due.forfeit:
             self._forfeit()
         if due.closing:
@@ -373,13 +378,15 @@ class Run:
         before = int(self.world.steps.phase[self.number - 1]) if self.number else None
         self.bidder.follow(self.phase, before)
         money = self._targets()
-        cover = self.bidder.enter(money, self.band_people / size)
+        band_share = self.band_people / size
         if not money.any():
+            self.bidder.enter(money, band_share)
             self.impressions[:n] = 0.0
             return None
-        opportunities, mu = self._opportunities(cover, contract)
+        supply, mu = self._opportunities(contract)
+        self.bidder.enter(money, band_share)
         entered = self.bidder.pace(
-            money, opportunities, self._actions(), mu, self.ln_quality,
+            money, supply, band_share, self._actions(), mu, self.ln_quality,
             phase=self.phase, fresh=bool(self.fresh[self.number]),
         )  # fmt: skip
         self._win(entered)
@@ -388,18 +395,19 @@ class Run:
     def _targets(self) -> np.ndarray:
         """Money that each scene may spend in this step [CNY]: [scene, lane]."""
         bidding, f = self.world.bidding, self.phase
-        left = np.maximum(self.money[:, f] - self.state.spent[:, f], 0.0)
+        left = self.money[:, f] - self.state.spent[:, f]
+        left = np.where(left > 1e-9 * self.money[:, f], left, 0.0)
         share = np.where(bidding.quick, 1.0, self.pace_share[self.number])[:, None]
         return np.asarray(left * share * bidding.active[f][:, None] * self.controls.pace)
 
-    def _opportunities(self, cover: np.ndarray, contract: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _opportunities(self, contract: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Opportunities of the auction placements, and the log median rival bid they meet."""
         media, n = self.world.media, self.world.media.auctions
         supply = media.opportunities[:n] * self._traffic(media.slot[:n])
         mu = media.mu + self.world.phases.ln_cpm[self.phase]
         for k in media.shared_slots:
             mu = self._share_inventory(int(k), contract, supply, mu)
-        return supply * cover, np.ascontiguousarray(mu)
+        return supply, np.ascontiguousarray(mu)
 
     def _share_inventory(
         self, slot: int, contract: np.ndarray, supply: np.ndarray, mu: np.ndarray
@@ -518,12 +526,13 @@ class Run:
         shown = self.impressions[:-1]
         total = media.by_segment.sum(self.impressions, *np.empty((2, len(people.size), shown.shape[1])))
         self.per_person = total / people.size
-        worn = wear(self.state.crowd.fatigue + self.per_person / 2, people.fatigue)
+        rate = float(self.world.steps.days[self.number]) * math.log(2) / people.fatigue_half_life
+        worn = wear(mean_level(self.state.crowd.fatigue, self.per_person, rate), people.fatigue)
         click, buy = self._click_odds(worn), self._buy_odds()
         if entered is not None:
-            lift = np.sqrt(entered.rates.lift)
-            click[:n] *= entered.rates.click_factor * lift
-            buy[:n] *= lift
+            lift, on_clicks = entered.rates.lift, self.lift_on_clicks
+            click[:n] *= entered.rates.click_factor * np.where(on_clicks, lift, np.sqrt(lift))
+            buy[:n] *= np.where(on_clicks, 1.0, np.sqrt(lift))
         clicks = self.draws.binomial("clicks", shown, prob(click), out=self.clicks[:-1])
         np.multiply(clicks, media.arrival, out=self.visits[:-1])
         self.buys = self.visits[:-1] * prob(buy)
@@ -610,7 +619,7 @@ class Run:
         opened = self.presale * float(self.can_deposit[s])
         balance = bar(np.minimum(self.pay * self.balance_share[s], 1 - 1e-12))
         return Pulse(
-            days=days, now=(int(steps.start[s]) + int(steps.end[s])) / 2 / 86400, pay=self.pay,
+            days=days, browse=float(steps.browse[s]), now=(int(steps.start[s]) + int(steps.end[s])) / 2 / 86400, pay=self.pay,
             cart=phases.cart[f], release=phases.release[f] * buy, deposit=phases.deposit[f] * opened,
             deposit_release=phases.deposit_release[f] * buy * opened, balance=balance,
         )  # fmt: skip
@@ -643,7 +652,7 @@ class Run:
         wanted = want(direct, release, balance, mixes, self.draws)
         asked = wanted.sum(axis=1)
         sold = self.state.stock.sell(asked, self.sampled)
-        self.state.available = np.where(asked > 0, ratio(sold, asked), 1.0)
+        self.state.available = np.where(asked > 0, ratio(sold, asked), self.state.available)
         return Orders(wanted, cut_by_stock(wanted, sold, self.draws))
 
     def _direct_mix(self, free: np.ndarray) -> np.ndarray:
@@ -669,7 +678,7 @@ class Run:
             self.tracers.move(flows, state.crowd.n)
         self._basket_products(flows, baskets)
         again = self._customer_orders(baskets)
-        self.chain.settle(state.crowd, pulse, self.draws)
+        self.chain.settle(state.crowd, baskets.orders + baskets.balances, self.draws)
         moved = np.minimum(again, state.crowd.n[7])
         state.crowd.n[7] -= moved
         state.crowd.n[8] += moved

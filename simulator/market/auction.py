@@ -17,11 +17,8 @@ A, E    places and clicks of a score that beats somebody     1                 [
 M       mean of Y, exp(mu + sigma^2/2)                       CNY per mille     [placement, lane]
 F       marginal price s exp(tau^2/2) / (1000 q)             CNY               [placement, lane]
 
-One place at the second price is Vickrey's auction (1961); gsp and vcg with several places are those
-of Edelman, Ostrovsky & Schwarz (2007) and Varian (2007). `docs/model.md` section 5 uses them.
-
-No value depends on its neighbours: `exp` and `log` see contiguous arrays (give two lanes or more),
-every other step is exactly rounded or one scalar function.
+`docs/model.md` section 5 uses these forms. No value depends on its neighbours: `exp` and `log` see
+contiguous arrays (give two lanes or more), all else is exactly rounded or a scalar function.
 """
 
 from collections.abc import Callable, Sequence
@@ -118,8 +115,8 @@ def both_below(h: Array, k: Array, rho: Array) -> Array:
     apart = one * other
     if rho.max() <= LEAST_TAU / 0.05:  # no spread of the prediction: independent to the last bit
         return apart
-    full, square, product = np.arcsin(rho), h * h + k * k, h * k
-    joint, term = apart.copy(), np.empty_like(apart)
+    full, square, product, joint = np.arcsin(rho), h * h + k * k, h * k, apart.copy()
+    term = np.empty_like(joint)
     for node, weight in _legendre(24):
         angle = full * node
         np.multiply(product, 2.0 * np.sin(angle), out=term)
@@ -180,19 +177,15 @@ class Market:
         self.reserve = np.zeros((count, 1)) if reserve is None else reserve
         self.ln_reserve = np.log(np.maximum(self.reserve, 1e-300))
         self.work = np.empty((6, max(1, BLOCK // lanes), lanes))
-        self._places(np.ones((1, count)) if clicks is None else clicks)
-        self._groups(np.asarray(mechanism))
-
-    def _places(self, clicks: Array) -> None:
-        """Terms of the sums over places, each [place, placement, 1]."""
+        clicks = np.ones((1, count)) if clicks is None else clicks
         order = np.array([[float(factorial(place))] for place in range(len(clicks))])
         below = np.append(clicks[1:], np.zeros_like(clicks[:1]), axis=0)
         terms = (clicks > 0.0) / order, clicks / order, (clicks - below) / order
         self.shown, self.clicked, self.paid = (each[:, :, None] for each in terms)
+        self._groups(np.asarray(mechanism), (clicks[0] != 1.0) | (clicks[1:] > 0.0).any(axis=0))
 
-    def _groups(self, mechanism: NDArray[np.str_]) -> None:
+    def _groups(self, mechanism: NDArray[np.str_], several: NDArray[np.bool_]) -> None:
         """What follows the second price, and for which rows."""
-        several = (self.clicked[0] != 1.0).any(1) | (self.shown[1:] > 0.0).any((0, 2))
         reserved = (self.reserve > 0.0).any(axis=1)
         vcg = (mechanism == "vcg") & several
         self.groups: tuple[tuple[Rule, Rows], ...] = (
@@ -200,7 +193,7 @@ class Market:
             (_first_price, np.flatnonzero(mechanism == "first_price")),
             (_gsp, np.flatnonzero((mechanism == "gsp") & several)),
             (_vcg, np.flatnonzero(vcg & ~reserved)),
-            (_vcg_over_reserve, np.flatnonzero(vcg & reserved)),
+            (_vcg, np.flatnonzero(vcg & reserved)),
         )
         tables, self.table = [np.empty(0)], np.zeros(self.down.shape, np.int64)
         for row in np.flatnonzero(vcg):
@@ -226,8 +219,7 @@ def evaluate(ln_score: Array, market: Market, rates: Rates) -> Rates:
     """What one opportunity brings at these scores, written into `rates`.
 
     W = Phi(z), WV = Phi(z + tau^2/d), C = M Phi(z - sigma^2/d) / (1000 q) [CNY] at the second price
-    (Vickrey 1961) and C' = F WV': one more win costs the own score. Then the rows with a reserve, a
-    first price or several places.
+    (Vickrey 1961); C' = F WV'. Then the rows with a reserve, a first price or several places.
 
     >>> one = np.ones((1, 1))
     >>> market = Market(0.8 * one, 0 * one, 2, mechanism=["second_price"])
@@ -352,28 +344,26 @@ def _gsp(_: Array, market: Market, rates: Rates, rows: Rows) -> None:
 
 
 def _vcg(_: Array, market: Market, rates: Rates, rows: Rows) -> None:
-    """What others lose [CNY] (Edelman, Ostrovsky & Schwarz 2007): C times the mean of `vcg_mean`."""
+    """What others lose [CNY] (Edelman, Ostrovsky & Schwarz 2007): C times a mean of clicks."""
     z, rivals, clicked = _place_mix(market, rates, rows)
-    rates.cost[rows] *= vcg_mean(market, rows, z)
     rates.cost_slope[rows] *= rival_sum(market.paid[:, rows], rivals, clicked)
+    mean = _vcg_over_reserve if (market.reserve[rows] > 0.0).any() else vcg_mean
+    rates.cost[rows] *= mean(market, rows, z)
 
 
-def _vcg_over_reserve(_: Array, market: Market, rates: Rates, rows: Rows) -> None:
-    """With a reserve r, what others lose below it costs r.
+def _vcg_over_reserve(market: Market, rows: Rows, z: Array) -> Array:
+    """The mean where clicks lost below a reserve are paid at r; b = (ln r - mu)/d, not above z.
 
-    C times [r Phi(b) E(b) + M (K(z) - K(b))] / [r Phi(b) + M (Phi(z - a) - Phi(b - a))], where
-    b = (ln r - mu)/d is not above z; exact with tau = 0.
+    [r Phi(b) E(b) + M (K(z) - K(b))] / [r Phi(b) + M (Phi(z - a) - Phi(b - a))]; exact if tau = 0.
     """
-    z, rivals, clicked = _place_mix(market, rates, rows)
-    rates.cost_slope[rows] *= rival_sum(market.paid[:, rows], rivals, clicked)
     bar = np.maximum((market.ln_reserve[rows] - market.mu[rows]) / market.d[rows], LOWEST)
     z, level, down = np.maximum(z, bar), market.level[rows], market.down[rows]
     least = market.reserve[rows] / (1000.0 * market.quality[rows]) * ndtr(bar)
     mean, rivals = vcg_mean(market, rows, z), np.minimum(-np.log(ndtr(bar)), MOST_RIVALS)
     whole = least + level * (ndtr(z - down) - ndtr(bar - down))
     lost = ndtr(z - down) * mean - ndtr(bar - down) * vcg_mean(market, rows, bar)
-    lost = level * lost + least * rival_sum(market.clicked[:, rows], rivals, clicked)
-    rates.cost[rows] *= np.divide(lost, whole, out=mean, where=whole > 0.0)
+    lost = level * lost + least * rival_sum(market.clicked[:, rows], rivals, np.empty_like(z))
+    return np.divide(lost, whole, out=mean, where=whole > 0.0)
 
 
 PIECES = 16  # of the vcg table per unit of z

@@ -65,6 +65,8 @@ class Pulse:
     """The numbers of one step that the chain needs; arrays are [1, lane] or scalars."""
 
     days: float
+    browse: float
+    """Visits of the step against a normal day: contacts are counted per day of browsing."""
     now: float
     """Days since the start at the middle of the step."""
     pay: np.ndarray
@@ -96,6 +98,17 @@ def decayed(stock: np.ndarray, inflow: np.ndarray, rate: np.ndarray) -> np.ndarr
     """A stock that decays by `rate` over a step while `inflow` arrives evenly."""
     keep = np.exp(-rate)
     return np.asarray(stock * keep + inflow * (1 - keep) / rate)
+
+
+def mean_level(stock: np.ndarray, inflow: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """Mean of such a stock over the step: S (1 - e^-r)/r + I (r - 1 + e^-r)/r^2.
+
+    >>> float(mean_level(np.array(2.0), np.array(1.0), np.array(1e-6)).round(4))
+    2.5
+    """
+    lost = -np.expm1(-rate)
+    late = np.where(rate > 1e-4, (rate - lost) / np.maximum(rate, 1e-4) ** 2, 0.5 - rate / 6)
+    return np.asarray(stock * lost / rate + inflow * late)
 
 
 def reach_hazard(exposure: np.ndarray, views: np.ndarray, shape: np.ndarray) -> np.ndarray:
@@ -177,7 +190,7 @@ class Chain:
     ) -> None:
         p, h = self.people, self.hazards
         window = p.forget[:, None]
-        contacts = (views[1:6] + touches[1:6]) * (window / pulse.days)
+        contacts = (views[1:6] + touches[1:6]) * (window / pulse.browse)
         np.multiply(renewal(contacts), pulse.days / window, out=h[DECAY, 1:6])
         ageing = (p.lapse_days, p.lapse_days, p.lapse_days, p.window_days - p.lapse_days)
         for row, limit in enumerate(ageing):
@@ -211,18 +224,20 @@ class Chain:
     def _sum_into(self) -> np.ndarray:
         return _INTO.sum(self._rows, self._into, self._work)[:STAGES]
 
-    def settle(self, crowd: Crowd, pulse: Pulse, draws: Draws) -> None:
-        """Carry the flows out: people are conserved."""
+    def settle(self, crowd: Crowd, again: np.ndarray, draws: Draws) -> None:
+        """Carry the flows out: people are conserved; `again` [segment, lane]: customers' basket orders."""
         gone = np.where(TO[:, :, None, None] == STAY, 0.0, self.flows).sum(axis=0)
         rebought = self.flows[ORDER, 7:11].copy()
         rebought[1] += self.flows[PASS_ON, 8]
+        regulars = crowd.n[7:10]
+        rebought[:3] += regulars * ratio(again, regulars.sum(axis=0))
         self._age(crowd, rebought, draws)
         self._rows[:-1] = self.flows.reshape(len(self._rows) - 1, -1)
         crowd.n += self._sum_into().reshape(crowd.n.shape) - gone
 
     def _age(self, crowd: Crowd, rebought: np.ndarray, draws: Draws) -> None:
         decay = self.flows[DECAY, 7:11]
-        kept = crowd.old * (1 - ratio(rebought, crowd.n[7:11])) - decay
+        kept = crowd.old * np.maximum(1 - ratio(rebought, crowd.n[7:11]), 0.0) - decay
         flat = kept.reshape(-1, kept.shape[-1])
         rounded = draws.round_off("old", np.maximum(flat, 0.0)).reshape(kept.shape)
         left = crowd.n[7:11] - decay

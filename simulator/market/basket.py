@@ -54,17 +54,20 @@ def move_baskets(
     *, people: People, draws: Draws,
 ) -> CustomerMoves:  # fmt: skip
     """Competing hazards of customers' baskets; `touches`, `views` of the band customers."""
-    contacts = (views + touches) * people.forget[4] / pulse.days
+    contacts = (views + touches) * people.forget[4] / pulse.browse
     drop = renewal(contacts) * pulse.days / people.forget[4]
     order = np.broadcast_to(pulse.pay * pulse.release, drop.shape)
     deposit = np.broadcast_to(pulse.deposit_release, drop.shape)
     weights = np.array([order, deposit, drop])
-    leaving = draws.binomial("basket_out", baskets.carts, -np.expm1(-weights.sum(axis=0)))
-    orders, deposits, dropped = draws.split("basket_to", leaving, weights)
+    total = weights.sum(axis=0)
     paid = draws.binomial("basket_balance", baskets.deposits, -np.expm1(-pulse.balance))
     free = np.maximum(n[CUSTOMERS].sum(axis=0) - baskets.carts - baskets.deposits, 0.0)
     share = -np.expm1(-touches * people.cart_again * pulse.cart)
     added = draws.binomial("basket_in", free, share)
+    late = -np.expm1(-total / 2) * ratio(free * share, baskets.carts + added)
+    out = -np.expm1(-total) * ratio(baskets.carts, baskets.carts + added) + late
+    leaving = draws.binomial("basket_out", baskets.carts + added, np.minimum(out, 1.0))
+    orders, deposits, dropped = draws.split("basket_to", leaving, weights)
     return CustomerMoves(orders, deposits, dropped, paid, added)
 
 

@@ -2,7 +2,7 @@
 
 symbol   meaning                                                unit                 shape
 x        ln alpha: log bid per action of a scene                ln CNY per action    [scene, lane]
-omega    priority of a scene at an opportunity, (alpha v)^4     -                    [placement, lane]
+omega    priority at an opportunity, money x (alpha v)^4        -                    [placement, lane]
 a, pi    share of a band selected; share of people in the band  1                    [pocket], [cell, lane]
 Q        opportunities a placement may enter                    impressions          [placement, lane]
 G, Y     spend and actions of a scene at x                      CNY, actions         [scene, lane]
@@ -21,10 +21,10 @@ from simulator.market.audience import ratio
 from simulator.market.auction import Market, Rates, evaluate
 from simulator.market.world import World
 
-PRIORITY = 4  # exponent of own priority: large means the highest score takes all
+PRIORITY = 2  # exponent of own priority: large means the highest score takes all
 FRESH_STEPS = 8  # Newton steps where the market is new: the first step of a phase
 LARGEST_STEP = 1.0
-REACH = 6.0  # x stays within this distance of the level that meets the market
+REACH = 3.0  # x stays within this distance of the level that meets the market
 TINY = 1e-300
 
 
@@ -69,6 +69,7 @@ class Bidder:
         self.anchor = media.mu - media.ln_value  # keeps priorities near 1
         self.limited = (world.bidding.cost | world.bidding.roi) & ~world.bidding.held
         self.weights = self.pocket[0]
+        self.keen = np.zeros((rows, lanes))
         """Share of an opportunity that a pocket takes: [pocket, lane]."""
 
     # ------------------------------------------------------------------ who enters
@@ -88,12 +89,28 @@ class Bidder:
         second = pockets.rivals.sum(own, self.rival[1], self.rival[2])
         share = self.rival[3]
         np.divide(second, np.square(np.maximum(first, 1e-150)), out=share)
+        self._keenness(weight[:-1], own[:-1], first, second)
         taken = self.weights[:rows]
         pockets.rivals.spread(share, taken)
         taken *= weight[:-1]
         taken *= np.take(band_share, pockets.cell[:rows], axis=0, out=own[:-1], mode="clip")
         self._contract_weights(band_share)
-        return pockets.by_placement.sum(self.weights_padded, *self.cover)[: media.auctions]
+        cover = pockets.by_placement.sum(self.weights_padded, *self.cover)[: media.auctions].copy()
+        np.multiply(self.keen, taken, out=own[:-1])
+        full = self.pocket[1]
+        full[:rows] = own[:-1]
+        full[rows:] = 0.0
+        self.cover_slope = pockets.by_placement.sum(full, *self.cover)[: media.auctions]
+        return cover
+
+    def _keenness(
+        self, weight: np.ndarray, own: np.ndarray, first: np.ndarray, second: np.ndarray
+    ) -> None:
+        """d ln share / d x of each pocket: PRIORITY (1 + a^2 omega / S2 - 2 a omega / S1)."""
+        rivals, keen = self.world.pockets.rivals, self.keen
+        one, two = ratio(np.ones_like(first), first), ratio(np.ones_like(second), second)
+        keen[...] = own * two[rivals.of_row] - 2 * weight * one[rivals.of_row] + 1
+        keen *= PRIORITY
 
     @property
     def weights_padded(self) -> np.ndarray:
@@ -108,8 +125,7 @@ class Bidder:
         out -= self.anchor
         out *= PRIORITY
         np.exp(out, out=out)
-        able = np.sign(money, out=self.scene[0])
-        out *= np.take(able, scene, axis=0, out=paying, mode="clip")
+        out *= np.take(money, scene, axis=0, out=paying, mode="clip")
         return out
 
     def _contract_weights(self, band_share: np.ndarray) -> None:
@@ -133,16 +149,21 @@ class Bidder:
             self.x[...] = level[phase]
         else:
             self.x += level[phase] - level[before]
+        held = self.world.bidding.held[:, None]
+        if held.any():
+            self.x[...] = np.where(held, np.log(self.world.bidding.target), self.x)
 
     def pace(
-        self, money: np.ndarray, opportunities: np.ndarray, actions: np.ndarray | None,
-        mu: np.ndarray, ln_quality: np.ndarray, *, phase: int, fresh: bool,
+        self, money: np.ndarray, supply: np.ndarray, band_share: np.ndarray,
+        actions: np.ndarray | None, mu: np.ndarray, ln_quality: np.ndarray, *, phase: int, fresh: bool,
     ) -> Entered:  # fmt: skip
         """Find the bids that spend `money` [scene, lane] and the share of opportunities entered."""
         self.market.meet(mu, np.exp(ln_quality))
         for _ in range(FRESH_STEPS if fresh else 1):
+            opportunities = supply * self.enter(money, band_share)
             self._evaluate(ln_quality)
-            self._newton(money, opportunities, actions, phase)
+            self._newton(money, opportunities, supply * self.cover_slope, actions, phase)
+        opportunities = supply * self.enter(money, band_share)
         rates = self._evaluate(ln_quality)
         n = self.world.media.auctions
         cost = self.place[2]
@@ -171,34 +192,38 @@ class Bidder:
         return self._by_scene(work, out)
 
     def _newton(
-        self, money: np.ndarray, opportunities: np.ndarray, actions: np.ndarray | None, phase: int
-    ) -> None:
+        self, money: np.ndarray, opportunities: np.ndarray, gain: np.ndarray,
+        actions: np.ndarray | None, phase: int,
+    ) -> None:  # fmt: skip
         rates, bidding = self.rates, self.world.bidding
         spend = self._weighted(rates.cost, opportunities, self.scene[1])
-        slope = self._weighted(rates.cost_slope, opportunities, self.scene[2])
+        alone = self._weighted(rates.cost_slope, opportunities, self.scene[2])
+        slope = alone + self._weighted(rates.cost, gain, self.scene[3])
         spend, slope = np.maximum(spend, TINY), np.maximum(slope, TINY)
         step = np.log(np.maximum(money, TINY) / spend) * spend / slope
         step = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         if actions is not None and self.limited.any():
-            limit = self._limit_step(spend, slope, opportunities * actions)
+            limit = self._limit_step(spend, alone, opportunities * actions)
             step = np.where(self.limited[:, None], np.minimum(step, limit), step)
         step[(money <= 0) | bidding.held[:, None]] = 0.0
         self.x += step
         level = self.world.phases.level[phase]
-        np.clip(self.x, level - REACH, level + REACH, out=self.x)
-        held = bidding.held[:, None]
-        if held.any():
-            self.x[...] = np.where(held, np.log(bidding.target), self.x)
+        free = np.clip(self.x, level - REACH, level + REACH)
+        self.x[...] = np.where(bidding.held[:, None], self.x, free)
 
     def _limit_step(self, spend: np.ndarray, slope: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """Newton step towards an average cost per action (or gmv per yuan) at its limit."""
         bidding, rates = self.world.bidding, self.rates
-        actions = np.maximum(self._weighted(rates.value, weight, self.scene[3]), TINY)
+        seen = bidding.action[self.world.media.scene[: len(weight)], None] == 0
+        weight = np.where(seen, weight, weight * rates.click_factor)
+        shown = np.where(seen, rates.win, rates.value)
+        actions = np.maximum(self._weighted(shown, weight, self.scene[3]), TINY)
         gain = self._weighted(rates.value_slope, weight, self.scene[4])
         limit = np.where(bidding.roi[:, None], 1 / bidding.target, bidding.target)
         steepness = np.maximum(slope / spend - gain / actions, 0.05)
-        step = np.log(limit * actions / spend) / steepness
-        return np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+        step = np.clip(np.log(limit * actions / spend) / steepness, -LARGEST_STEP, LARGEST_STEP)
+        step = np.where(actions <= TINY, -LARGEST_STEP, step)
+        return np.where(spend <= TINY, LARGEST_STEP, step)
 
 
 def _places(decay: tuple[tuple[float, ...], ...]) -> np.ndarray:

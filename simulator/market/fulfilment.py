@@ -48,8 +48,15 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     tight = (stock > 0) & (demand > 0) & ~plenty
     s, m = np.where(tight, stock, 1.0), np.where(tight, demand, 1.0)
     within = gammaincc(s, m)
-    edge = np.exp(s * np.log(m) - m - gammaln(s))
+    edge = np.where(s < 50, np.exp(s * np.log(m) - m - gammaln(s)), _large_edge(np.maximum(s, 50.0), m))
     return np.where(tight, m * within - edge + s * (1 - within), np.where(plenty, demand, 0.0))
+
+
+def _large_edge(s: np.ndarray, m: np.ndarray) -> np.ndarray:
+    """e^-L L^S / Gamma(S) for S >= 50 by Stirling's series, which keeps the digits that lgamma loses."""
+    t = (m - s) / s
+    series = -1 / (12 * s) + 1 / (360 * s**3) - 1 / (1260 * s**5)
+    return np.asarray(np.sqrt(s / (2 * math.pi)) * np.exp(s * (np.log1p(t) - t) + series))
 
 
 @dataclass

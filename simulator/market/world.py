@@ -34,6 +34,7 @@ from simulator.scenario.schema import (
 
 STAGES, BANDS_N = len(CHAIN_STAGES), len(BANDS)
 BUYABLE = ("impression", "click", "cart", "order", "first_order")
+WORTHLESS = 1e-300  # value of an impression that brings no action: never bid for
 MOVES = ("engage", "enthuse", "favourite", "cart")
 
 
@@ -430,8 +431,11 @@ class _Builder:
 
     def _level(self, phase: Phase) -> list[Any]:
         rise = column(self._ln_cpm(phase))
-        level = self._mu() + rise - self._ln_value()
+        value = self._ln_value()
+        level = self._mu() + rise - value
+        worthy = (value > np.log(WORTHLESS)).any(axis=1)
         scene = np.array([i for i, _, _ in self.places[: self.auctions]], dtype=int)
+        scene = np.where(worthy, scene, -1)
         return [
             level[scene == i].mean(axis=0) if np.any(scene == i) else 0.0
             for i in range(len(self.scenes))
@@ -471,9 +475,10 @@ class _Builder:
             bid = self.scenes[i].bid
             cart = self._moves("engage").cart
             steps = {"impression": 1.0, "click": clicks[j], "cart": clicks[j] * arrival[j] * cart}
-            value = steps.get(bid.cost_per, clicks[j] * arrival[j] * buys[j])
-            money = prices[j] if bid.mode == "roi_control" else 1.0
-            rows.append(np.log(np.maximum(1000.0 * value * money, 1e-300)))
+            order, roi = clicks[j] * arrival[j] * buys[j], bid.mode == "roi_control"
+            value = order if roi else steps.get(bid.cost_per, order)
+            money = prices[j] if roi else 1.0
+            rows.append(np.log(np.maximum(1000.0 * value * money, WORTHLESS)))
         return column(rows)
 
     def _media(self) -> Media:
@@ -548,7 +553,7 @@ class _Builder:
             target=column([1.0 if bid.target is None else bid.target for bid in bids]),
             custom=mode == "custom_bid", cost=mode == "cost_control", roi=mode == "roi_control",
             quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
-            action=np.array([BUYABLE.index(bid.cost_per) for bid in bids]), active=np.array(active),
+            action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), active=np.array(active),
             fixed_cost=np.array([scene.fixed_cost for scene in self.scenes]),
             ln_quality=column([0.6 * (self.s.service_score - 4.6)]),
         )  # fmt: skip
@@ -686,6 +691,10 @@ _ALLOWED = np.array([[c <= last for c in range(STAGES)] for last in (1, 2, 3, 4)
 def _deposit_ratio(phase: Phase) -> Any:
     cvr = np.asarray(phase.cvr, dtype=float)
     return np.divide(phase.deposit, cvr, out=np.zeros(np.broadcast(phase.deposit, cvr).shape), where=cvr > 0)
+
+
+def _action(bid: Any) -> str:
+    return "order" if bid.mode == "roi_control" else bid.cost_per
 
 
 def _positions(slot: Any) -> tuple[float, ...]:

@@ -1,1 +1,44 @@
-"""The question: what a scenario file and a plan say, read and checked."""
+"""THE QUESTION: what a scenario file and a plan say, read and checked."""
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simulator.scenario.nodes import Tree
+    from simulator.scenario.schema import Scenario
+
+
+def read_scenario(
+    path: str | os.PathLike[str], sets: Iterable[str] = (), trusted: bool = True
+) -> "Scenario":
+    """The scenario file at `path` with every KEY=VALUE of `sets` on top; it may extend presets.
+
+    A ScenarioError holds everything that is wrong with it. A file that is not `trusted` may not
+    extend other files.
+    """
+    from simulator.scenario.loader import read_tree
+
+    return _checked(read_tree(path, sets, trusted))
+
+
+def parse_scenario(
+    data: bytes, name: str = "scenario.yaml", sets: Iterable[str] = (), trusted: bool = False
+) -> "Scenario":
+    """The same for the content of a file, such as an uploaded one."""
+    from simulator.scenario.loader import parse_tree
+
+    return _checked(parse_tree(data, name, sets, trusted))
+
+
+def _checked(tree: "Tree") -> "Scenario":
+    from simulator.errors import ScenarioError
+    from simulator.scenario.checks import check_scenario
+    from simulator.scenario.loader import validate
+    from simulator.scenario.schema import Scenario
+
+    scenario = validate(Scenario, tree)
+    problems = check_scenario(scenario, tree)
+    if problems:
+        raise ScenarioError(problems)
+    return scenario

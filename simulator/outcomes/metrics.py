@@ -1,0 +1,265 @@
+"""What the ledger means to a marketer: each metric once, with its title, unit and formula.
+
+symbol      meaning                                                     shape
+book        what the engine wrote                                       [.., lane]
+lane        plan * replications + replication; the last plan has no ads
+quantity    a number of every lane, from which metrics are made         [plan, replication]
+N_g, x_g    people of a segment; viewed impressions of the run / N_g    [segment, replication]
+r_f         shape of the distribution of views over people              [replication]
+
+A metric is a quantity, or a quantity over another. A ratio is defined where its denominator is
+above zero, and its mean is the ratio of the means (see compare.py). Equations: docs/model.md,
+section 12.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from simulator.outcomes.compare import Sample
+from simulator.outcomes.ledger import Ledger
+
+Array = NDArray[np.float64]
+Quantities = dict[str, Array]
+Wish = Literal["more", "less", ""]
+
+NO_ADS = "no ads"
+"""Name of the zero-spend plan, which ends every run's list of plans."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure: `top`, or `top` / `bottom`, times `scale`."""
+
+    name: str
+    title: str
+    chinese: str
+    unit: str
+    top: str
+    bottom: str = ""
+    scale: float = 1.0
+    wish: Wish = "more"
+    """Which of two plans is better; empty: neither."""
+
+    @property
+    def kind(self) -> Literal["total", "ratio"]:
+        """Whether it has a denominator."""
+        return "ratio" if self.bottom else "total"
+
+    def sample(self, quantities: Quantities, row: int | tuple[int, ...]) -> Sample:
+        """The figure in every replication of a plan (or scene and plan)."""
+        top = quantities[self.top][row] * self.scale
+        return Sample(top, quantities[self.bottom][row]) if self.bottom else Sample.total(top)
+
+
+def _total(name: str, title: str, chinese: str, unit: str, wish: Wish = "more") -> Metric:
+    return Metric(name, title, chinese, unit, name, wish=wish)
+
+
+SPEND = _total("spend", "Spend", "花费", "CNY", "")
+IMPRESSIONS = _total("impressions", "Impressions", "展现量", "impressions")
+CLICKS = _total("clicks", "Clicks", "点击量", "clicks")
+CTR = Metric("ctr", "Click-through rate", "点击率", "share", "clicks", "impressions")
+CPM = Metric(
+    "cpm", "Cost per mille", "千次展现成本", "CNY per mille", "spend", "impressions",
+    scale=1000.0, wish="less",
+)  # fmt: skip
+CPC = Metric("cpc", "Cost per click", "点击成本", "CNY per click", "spend", "clicks", wish="less")
+ROAS = Metric("roas", "Attributed GMV per yuan", "投产比", "x", "gmv_attributed", "spend")
+
+METRICS: tuple[Metric, ...] = (
+    Metric("roi", "Net incremental return", "增量净回报率", "x", "profit_incremental", "outlay"),
+    _total("profit", "Profit", "利润", "CNY"),
+    _total("profit_incremental", "Incremental profit", "增量利润", "CNY"),
+    _total("new_customers", "New customers", "新客数", "people"),
+    _total("new_customers_gross", "New customers, refunds included", "新客数(含退款)", "people"),
+    _total("new_customers_incremental", "Incremental new customers", "增量新客数", "people"),
+    Metric(
+        "cac", "Cost of an incremental new customer", "增量获客成本", "CNY per person",
+        "net_spend", "new_customers_incremental", wish="less",
+    ),
+    _total("recalled_members", "Recalled members", "召回会员数", "people"),
+    SPEND,
+    _total("net_spend", "Net spend", "净花费", "CNY", ""),
+    _total("gmv", "GMV", "成交额", "CNY"),
+    _total("revenue", "Revenue after refunds", "退款后收入", "CNY"),
+    _total("contribution", "Contribution before advertising", "广告前贡献毛利", "CNY"),
+    ROAS,
+    Metric(
+        "roas_break_even", "Break-even ROAS", "保本投产比", "x",
+        "gmv", "contribution", wish="less",
+    ),
+    Metric(
+        "iroas", "Incremental revenue per yuan", "增量投产比", "x",
+        "revenue_incremental", "net_spend",
+    ),
+    _total("mroi", "Marginal return", "边际净回报率", "x"),
+    _total("asset_value", "Value of the people won", "人群资产价值", "CNY"),
+    IMPRESSIONS,
+    _total("reach", "Reach", "触达人数", "people"),
+    Metric("frequency", "Frequency", "人均触达频次", "views per person", "views", "reach", wish=""),
+    CLICKS,
+    _total("visits", "Visits", "访问量", "visits"),
+    _total("favourites", "Favourites", "收藏数", "people"),
+    _total("carts", "Carts", "加购数", "people"),
+    _total("deposits", "Deposits", "预售定金笔数", "orders"),
+    _total("orders", "Orders", "下单数", "orders"),
+    _total("paid_orders", "Paid orders", "支付订单数", "orders"),
+    _total("refunds", "Refunds", "退款订单数", "orders", "less"),
+    CTR,
+    Metric("cvr", "Paid orders per visit", "支付转化率", "share", "paid_orders", "visits"),
+    CPM,
+    CPC,
+    Metric("aov", "Average order value", "客单价", "CNY per order", "gmv", "paid_orders"),
+    Metric("win_rate", "Auction win rate", "竞得率", "share", "impressions_auction", "offered"),
+    Metric("fill_rate", "Contract fill rate", "合约完成率", "share", "served", "booked"),
+)  # fmt: skip
+"""Every metric of a plan, in the order in which it is listed."""
+
+SCENE_METRICS: tuple[Metric, ...] = (
+    SPEND,
+    IMPRESSIONS,
+    CLICKS,
+    _total("visits", "Paid visits", "付费访问量", "visits"),
+    _total("orders_attributed", "Attributed orders", "归因订单数", "orders"),
+    _total("gmv_attributed", "Attributed GMV", "归因成交额", "CNY"),
+    CTR,
+    CPM,
+    CPC,
+    ROAS,
+)
+"""Every metric of a scene; roas is to be read beside the plan's roas_break_even."""
+
+BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """What the metrics need beside the ledger: the drawn costs of orders, and the people."""
+
+    commission: Array
+    """Share of kept revenue: [replication], as the next five."""
+    payment_fee: Array
+    """Share of gmv."""
+    fulfilment: Array
+    """Of a paid order [CNY]."""
+    refund_handling: Array
+    """Of a refund [CNY]."""
+    depreciation: Array
+    """Loss of a returned order, share of its unit cost."""
+    frequency_shape: Array
+    """r_f: shape of the negative binomial of views per person."""
+    people: Array
+    """People of each segment: [segment, replication]."""
+    fixed: Array
+    """Fixed cost of the scenes that run [CNY]: [scene, plan], the zero-spend plan last."""
+
+    @classmethod
+    def over(
+        cls, replications: int, *, people: ArrayLike, fixed: ArrayLike, **each: ArrayLike
+    ) -> "Terms":
+        """Numbers, or arrays [replication] or [1, replication], spread over all replications.
+
+        >>> terms = Terms.over(
+        ...     2, people=[[100.0]], fixed=[[0.0, 0.0]], commission=0.05, payment_fee=0.006,
+        ...     fulfilment=[8.0], refund_handling=8.0, depreciation=0.05, frequency_shape=0.6)
+        >>> terms.commission.tolist(), terms.people.tolist()
+        ([0.05, 0.05], [[100.0, 100.0]])
+        """
+        rows = {name: _spread(np.ravel(value), replications) for name, value in each.items()}
+        crowd = np.atleast_2d(np.asarray(people, dtype=float))
+        crowd = _spread(crowd, replications)
+        return cls(**rows, people=crowd, fixed=np.asarray(fixed, dtype=float))
+
+
+def _spread(values: ArrayLike, replications: int) -> Array:
+    array = np.asarray(values, dtype=float)
+    return np.broadcast_to(array, (*array.shape[:-1], replications)).copy()
+
+
+def quantities(book: Ledger, terms: Terms) -> Quantities:
+    """Every quantity of every plan: [plan, replication], the zero-spend plan last."""
+    n = len(terms.commission)
+    lanes = _media(book, n) | _shop(book, n)
+    lanes |= _people(book, terms, n)
+    lanes |= _money(lanes, terms)
+    return lanes | _beyond_no_ads(lanes)
+
+
+def scene_quantities(book: Ledger, replications: int) -> Quantities:
+    """Every quantity of every scene: [scene, plan, replication]."""
+    return {name: _grid(values, replications) for name, values in book.scenes.items()}
+
+
+def _grid(values: Array, replications: int) -> Array:
+    """[.., lane] as [.., plan, replication]."""
+    return values.reshape(*values.shape[:-1], -1, replications)
+
+
+def _media(book: Ledger, n: int) -> Quantities:
+    """What was shown, and what it cost; contract impressions are those delivered or made good."""
+    lanes = {name: rows.sum(axis=0) for name, rows in scene_quantities(book, n).items()}
+    none = np.zeros_like(lanes["spend"])
+    packs = {name: _grid(rows, n).sum(axis=0) for name, rows in book.packages.items()}
+    served = packs.get("delivered", none) + packs.get("made_good", none)
+    auction = np.maximum(lanes["impressions"] - served, 0.0)
+    del lanes["visits"]  # those of the ads; `visits` of a plan counts the free ones too
+    return lanes | {
+        "served": served, "booked": packs.get("booked", none), "impressions_auction": auction,
+        "mroi": np.full_like(none, math.nan),  # a run cannot know it, only an optimiser
+    }  # fmt: skip
+
+
+def _shop(book: Ledger, n: int) -> Quantities:
+    """What people did in the shop."""
+    lanes = {name: _grid(values, n) for name, values in book.totals.items()}
+    gross = lanes.pop("new_customers")
+    return lanes | {
+        "visits": lanes["paid_visits"] + lanes["free_visits"],
+        "new_customers_gross": gross,
+        "new_customers": gross - lanes["refunded_new"],
+    }
+
+
+def _people(book: Ledger, terms: Terms, n: int) -> Quantities:
+    """Whom the ads met, and what the people are worth at the end.
+
+    reach = sum_g N_g (1 - (1 + x_g / r_f)^-r_f)  [people]: views are negative binomial
+    (Ehrenberg 1959).
+    """
+    viewed = _grid(book.viewed, n)  # [segment, plan, replication]
+    people, shape = terms.people[:, None], terms.frequency_shape
+    met = -np.expm1(-shape * np.log1p(viewed / people / shape))
+    views = viewed.sum(axis=0)
+    asset = _grid(book.asset, n) if book.asset.size else np.full_like(views, math.nan)
+    return {"views": views, "reach": (people * met).sum(axis=0), "asset": asset}
+
+
+def _money(lanes: Quantities, terms: Terms) -> Quantities:
+    """From gmv to profit [CNY]; a refunded order gives its goods back, less depreciation."""
+    revenue = lanes["gmv"] - lanes["refund_value"]
+    kept_goods = lanes["goods_cost"] - lanes["refund_cost"]
+    fees = terms.commission * revenue + terms.payment_fee * lanes["gmv"]
+    handling = terms.fulfilment * lanes["paid_orders"] + terms.refund_handling * lanes["refunds"]
+    loss = terms.depreciation * lanes["refund_cost"]
+    contribution = revenue + lanes["forfeited"] - kept_goods - fees - handling - loss
+    net_spend = lanes["spend"] - lanes["money_back"]
+    outlay = net_spend + terms.fixed.sum(axis=0)[:, None]
+    return {
+        "revenue": revenue, "contribution": contribution, "net_spend": net_spend,
+        "outlay": outlay, "profit": contribution - outlay,
+    }  # fmt: skip
+
+
+def _beyond_no_ads(lanes: Quantities) -> Quantities:
+    """What the zero-spend plan of the same replication does not have."""
+    beyond = {name: lanes[name] - lanes[name][-1] for name in ("profit", "revenue", "asset")}
+    return {
+        "profit_incremental": beyond["profit"],
+        "revenue_incremental": beyond["revenue"],
+        "asset_value": beyond["asset"],
+        "new_customers_incremental": lanes["new_customers"] - lanes["new_customers"][-1],
+    }

@@ -1,0 +1,283 @@
+"""The answer: what every plan brought, with what certainty, and how plans differ.
+
+symbol   meaning                                            shape
+book     all lanes of the run                               [.., lane]
+lane     plan * replications + replication; the last plan is the zero-spend one
+figure   a metric of a plan (or of a scene): see metrics.py and compare.py
+"""
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import numpy as np
+
+from simulator.errors import UserError
+from simulator.outcomes.compare import (
+    Sample,
+    by_replication,
+    describe,
+    paired_difference,
+    plain,
+    ratio_of_means,
+    share_above,
+)
+from simulator.outcomes.ledger import Ledger
+from simulator.outcomes.metrics import (
+    BY_NAME,
+    METRICS,
+    NO_ADS,
+    SCENE_METRICS,
+    Metric,
+    Quantities,
+    Terms,
+    quantities,
+    scene_quantities,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Named = TypeVar("Named")
+Numbers = dict[str, float | None]
+STATISTICS = ("mean", "p10", "p50", "p90", "ci_lo", "ci_hi", "undefined_share")
+DIFFERENCES = ("a", "b", "difference", "ci_lo", "ci_hi", "better", "variance_reduction")
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Names along the axes of the book."""
+
+    plans: tuple[str, ...]
+    """Without the zero-spend plan, which stands last in the book."""
+    scenes: tuple[str, ...]
+    phases: tuple[str, ...]
+    segments: tuple[str, ...]
+    products: tuple[str, ...]
+    stages: tuple[str, ...]
+    """Chain stages."""
+    days: tuple[str, ...] = ()
+    """Dates of the daily book, ISO; empty without one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What a run found; the one thing that `simulate` returns."""
+
+    scenario: str
+    """Name of the scenario's file."""
+    title: str
+    mode: Literal["expected", "sampled"]
+    replications: int
+    """Draws of chance in each plan; in expected mode, quadrature points of equal weight."""
+    seed: int
+    axes: Axes = field(repr=False)
+    book: Ledger = field(repr=False)
+    terms: Terms = field(repr=False)
+    chance_only: "Outcomes | None" = field(default=None, repr=False)
+    """The same plans with every uncertain number at its central value."""
+    scenario_hash: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        plans = self.axes.plans
+        if NO_ADS in plans or len(set(plans)) < len(plans):
+            raise UserError(
+                f"plan names must differ, and {NO_ADS!r} is always run beside them; "
+                f"got {', '.join(plans)}"
+            )
+        if self.mode not in ("expected", "sampled"):
+            raise ValueError(f"mode is {self.mode!r}")
+        if self.chance_only is not None and self.chance_only.axes.plans != plans:
+            raise ValueError("chance_only has other plans")
+        self._check_shapes()
+
+    def _check_shapes(self) -> None:
+        axes, n, terms = self.axes, self.replications, self.terms
+        plans = len(axes.plans) + 1
+        wanted = {
+            "book.spend": (len(axes.scenes), len(axes.phases), plans * n),
+            "book.viewed": (len(axes.segments), plans * n),
+            "terms.people": (len(axes.segments), n),
+            "terms.fixed": (len(axes.scenes), plans),
+        }
+        arrays = (self.book.spend, self.book.viewed, terms.people, terms.fixed)
+        for (name, shape), array in zip(wanted.items(), arrays, strict=True):
+            if array.shape != shape:
+                raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+
+    @property
+    def plans(self) -> tuple[str, ...]:
+        """Names of the plans, the zero-spend one left out."""
+        return self.axes.plans
+
+    @cached_property
+    def _lanes(self) -> Quantities:
+        return quantities(self.book, self.terms)
+
+    @cached_property
+    def _scene_lanes(self) -> Quantities:
+        return scene_quantities(self.book, self.replications)
+
+    # ------------------------------------------------------------------ figures
+    def sample(self, plan: str, metric: str) -> Sample:
+        """Numerator and denominator of a metric in every replication."""
+        return _find(metric, BY_NAME, "metric").sample(self._lanes, self._row(plan))
+
+    def values(self, plan: str, metric: str) -> np.ndarray:
+        """A metric in every replication, NaN where it is undefined: [replication]."""
+        return by_replication(self.sample(plan, metric))
+
+    def metrics(self, plan: str) -> dict[str, Numbers]:
+        """Every metric of a plan: mean, quantiles and interval; in expected mode the mean alone."""
+        row = self._row(plan)
+        return {m.name: self._describe(m.sample(self._lanes, row)) for m in METRICS}
+
+    def scenes(self, plan: str) -> dict[str, dict[str, Numbers]]:
+        """Every metric of every scene of a plan."""
+        row, lanes = self._row(plan), self._scene_lanes
+        return {
+            scene: {m.name: self._describe(m.sample(lanes, (i, row))) for m in SCENE_METRICS}
+            for i, scene in enumerate(self.axes.scenes)
+        }
+
+    def differences(self, a: str, b: str) -> dict[str, Numbers]:
+        """Plan a less plan b in every metric, over the same replications.
+
+        `better` is the share of replications in which a is better, a tie counting half; it is None
+        where neither more nor less is better. Expected mode has the differences alone.
+        """
+        rows = self._row(a), self._row(b)
+        return {m.name: self._differ(m, *rows) for m in METRICS}
+
+    # ------------------------------------------------------------------ tables
+    def summary(self, *metrics: str) -> "pd.DataFrame":
+        """A row per plan; columns (metric, statistic) for these metrics, or for all."""
+        import pandas as pd
+
+        chosen = [_find(name, BY_NAME, "metric").name for name in metrics] or list(BY_NAME)
+        rows = []
+        for plan in self.plans:
+            figures = self.metrics(plan)
+            rows.append([figures[m].get(s) for m in chosen for s in self._statistics])
+        columns = pd.MultiIndex.from_product(
+            [chosen, self._statistics], names=["metric", "statistic"]
+        )
+        index = pd.Index(self.plans, name="plan", dtype=object)
+        return pd.DataFrame(np.array(rows, dtype=float), index=index, columns=columns)
+
+    def compare(self, a: str, b: str) -> "pd.DataFrame":
+        """`differences` as a table: a row per metric."""
+        import pandas as pd
+
+        table = self.differences(a, b)
+        columns = list(next(iter(table.values())))
+        numbers = np.array([list(row.values()) for row in table.values()], dtype=float)
+        return pd.DataFrame(numbers, index=pd.Index(table, name="metric"), columns=columns)
+
+    def days(self, plan: str) -> "pd.DataFrame":
+        """Means by day: spend, gmv, new customers, visits; then spend and gmv of each scene."""
+        import pandas as pd
+
+        if not self.axes.days:
+            raise UserError("this run has no daily book; simulate it again with one")
+        total = {name: self._mean(self.book.days[name], plan) for name in Ledger.DAY}
+        table: dict[str, Any] = {"date": pd.to_datetime(list(self.axes.days))}
+        table |= {name: total[name] for name in ("spend", "gmv", "new_customers", "visits")}
+        for measure in ("spend", "gmv"):
+            by_scene = self._mean(self.book.days[f"scene_{measure}"], plan)
+            names = [f"{measure}.{scene}" for scene in self.axes.scenes]
+            table |= dict(zip(names, by_scene.T, strict=True))
+        return pd.DataFrame(table)
+
+    def people(self, plan: str) -> "pd.DataFrame":
+        """Mean number of people at the end: a row per chain stage, a column per segment."""
+        import pandas as pd
+
+        rows = pd.Index(self.axes.stages, name="chain_stage")
+        columns = pd.Index(self.axes.segments, name="segment")
+        return pd.DataFrame(self._mean(self.book.people, plan), index=rows, columns=columns)
+
+    def products(self, plan: str) -> "pd.DataFrame":
+        """Mean paid orders, gmv and refunds of every product."""
+        import pandas as pd
+
+        book = {name: self._mean(rows, plan) for name, rows in self.book.products.items()}
+        table = {"paid_orders": book["paid"], "gmv": book["gmv"], "refunds": book["refunds"]}
+        return pd.DataFrame(table, index=pd.Index(self.axes.products, name="product"))
+
+    # ------------------------------------------------------------------ to other programs
+    def as_json(self) -> dict[str, Any]:
+        """What `adsim run --format json` prints; undefined numbers are None."""
+        head = {"scenario": self.scenario, "mode": self.mode}
+        counts = {"replications": self.replications, "seed": self.seed}
+        return head | counts | {"plans": [self._plan_json(plan) for plan in self.plans]}
+
+    def as_csv(self) -> str:
+        """Long form: a row per plan, scene (empty for the whole plan) and metric."""
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(["plan", "scene", "metric", *self._statistics])
+        for plan, scene, metric, numbers in self._long():
+            table.writerow([plan, scene, metric, *(numbers.get(s) for s in self._statistics)])
+        return text.getvalue()
+
+    def to_csv(self, path: str | Path) -> None:
+        """Write `as_csv` to a file that spreadsheet programs open as UTF-8."""
+        Path(path).write_text(self.as_csv(), encoding="utf-8-sig", newline="")
+
+    # ------------------------------------------------------------------ parts
+    @property
+    def _statistics(self) -> tuple[str, ...]:
+        return STATISTICS if self.mode == "sampled" else STATISTICS[:1]
+
+    def _row(self, plan: str) -> int:
+        names = [*self.plans, NO_ADS]
+        return _find(plan, {name: row for row, name in enumerate(names)}, "plan")
+
+    def _mean(self, values: np.ndarray, plan: str) -> np.ndarray:
+        """Mean over the lanes of a plan: [.., lane] to [..]."""
+        first = self._row(plan) * self.replications
+        return np.asarray(values[..., first : first + self.replications].mean(axis=-1))
+
+    def _describe(self, sample: Sample) -> Numbers:
+        if self.mode == "expected":
+            return {"mean": plain(ratio_of_means(sample))}
+        return describe(sample)
+
+    def _differ(self, metric: Metric, row_a: int, row_b: int) -> Numbers:
+        a, b = metric.sample(self._lanes, row_a), metric.sample(self._lanes, row_b)
+        gap = paired_difference(a, b)
+        numbers = [ratio_of_means(a), ratio_of_means(b), gap.mean]
+        if self.mode == "sampled":
+            better = {"more": share_above(a, b), "less": share_above(b, a), "": math.nan}
+            numbers += [*gap.interval, better[metric.wish], gap.variance_reduction]
+        return {name: plain(x) for name, x in zip(DIFFERENCES, numbers, strict=False)}
+
+    def _plan_json(self, plan: str) -> dict[str, Any]:
+        entry = {"plan": plan, "metrics": self.metrics(plan), "scenes": self.scenes(plan)}
+        if self.chance_only is not None:
+            entry["chance_only"] = self.chance_only.metrics(plan)
+        return entry
+
+    def _long(self) -> Iterator[tuple[str, str, str, Numbers]]:
+        for plan in self.plans:
+            for name, numbers in self.metrics(plan).items():
+                yield plan, "", name, numbers
+            for scene, figures in self.scenes(plan).items():
+                for name, numbers in figures.items():
+                    yield plan, scene, name, numbers
+
+
+def _find(name: str, known: dict[str, Named], what: str) -> Named:
+    """The entry of this name, or an error that offers the nearest one."""
+    if name in known:
+        return known[name]
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+    raise UserError(f"no {what} is called {name!r}; {hint}")

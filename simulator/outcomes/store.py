@@ -1,0 +1,215 @@
+"""Outcomes on disk: a folder with one file of arrays and a manifest that names it.
+
+The arrays are written first, under a name made of their content; the manifest is put in their place
+last, in one move. A reader therefore finds the old run or the new one, never half of either.
+"""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from simulator.errors import UserError
+from simulator.outcomes.ledger import Ledger
+from simulator.outcomes.metrics import Terms
+from simulator.outcomes.outcomes import Axes, Outcomes
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+HEAD = ("scenario", "title", "mode", "replications", "seed", "scenario_hash")
+_ARRAYS = re.compile(r"book-[0-9a-f]{16}\.npz")
+
+DAMAGE = (
+    OSError, AttributeError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile,
+)  # fmt: skip
+"""What a spoilt manifest or file of arrays makes Python say."""
+
+Arrays = dict[str, np.ndarray]
+
+
+def write_outcomes(outcomes: Outcomes, folder: str | Path) -> Path:
+    """Write a run into a folder, made if missing; an older run there is replaced as a whole."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        name, digest = _write_arrays(outcomes, folder)
+        manifest = _manifest(outcomes) | {"arrays": {"file": name, "sha256": digest}}
+        text = json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
+        _replace(folder / MANIFEST, lambda file: file.write(text.encode("utf-8")))
+        _sweep(folder, name)
+    except OSError as error:
+        raise UserError(f"cannot write the run to {folder}: {error.strerror or error}") from error
+    return folder
+
+
+def read_outcomes(folder: str | Path) -> Outcomes:
+    """Read a run; every number is to the bit the one that was written."""
+    folder = Path(folder)
+    manifest = _read_manifest(folder)
+    try:
+        with np.load(_checked_file(folder, manifest["arrays"]), allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+        return _outcomes_of(manifest, found)
+    except DAMAGE as error:
+        raise UserError(
+            f"the run in {folder} is damaged ({error}); simulate it again, or restore a copy"
+        ) from error
+
+
+def this_machine() -> dict[str, Any]:
+    """What the last bits of a result depend on: versions and CPU features."""
+    import platform
+
+    import scipy
+
+    from simulator import __version__
+
+    simd = np.show_config(mode="dicts").get("SIMD Extensions", {})
+    return {
+        "versions": {
+            "simulator": __version__, "python": platform.python_version(),
+            "numpy": np.__version__, "scipy": scipy.__version__,
+        },
+        "cpu": {
+            "machine": platform.machine(),
+            "features": sorted({*simd.get("baseline", []), *simd.get("found", [])}),
+        },
+    }  # fmt: skip
+
+
+# ---------------------------------------------------------------------- writing
+def _manifest(outcomes: Outcomes) -> dict[str, Any]:
+    return {"format": FORMAT} | _head(outcomes) | this_machine()
+
+
+def _head(outcomes: Outcomes) -> dict[str, Any]:
+    inner = outcomes.chance_only
+    head = {name: getattr(outcomes, name) for name in HEAD}
+    return head | {"axes": asdict(outcomes.axes), "chance_only": inner and _head(inner)}
+
+
+def _arrays(outcomes: Outcomes, prefix: str = "") -> Arrays:
+    found: Arrays = {}
+    for room, part in (("book", outcomes.book), ("terms", outcomes.terms)):
+        for f in fields(part):
+            value = getattr(part, f.name)
+            rows = (
+                {f"/{k}": v for k, v in value.items()} if isinstance(value, dict) else {"": value}
+            )
+            found |= {f"{prefix}{room}/{f.name}{key}": array for key, array in rows.items()}
+    if outcomes.chance_only is not None:
+        found |= _arrays(outcomes.chance_only, prefix + "chance_only/")
+    return found
+
+
+def _write_arrays(outcomes: Outcomes, folder: Path) -> tuple[str, str]:
+    """Write all arrays into one file; return its name and SHA-256."""
+    found = _arrays(outcomes)
+    handle, part = tempfile.mkstemp(dir=folder, prefix=".book-", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, **found)  # type: ignore[arg-type]
+            _to_disk(file)
+        digest = _digest(Path(part))
+        name = f"book-{digest[:16]}.npz"
+        os.replace(part, folder / name)
+    finally:
+        Path(part).unlink(missing_ok=True)
+    return name, digest
+
+
+def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file beside the path, then put it there in one move."""
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            _to_disk(file)
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def _to_disk(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sweep(folder: Path, keep: str) -> None:
+    """Remove the arrays of the run that was here before."""
+    for path in folder.iterdir():
+        if _ARRAYS.fullmatch(path.name) and path.name != keep:
+            path.unlink(missing_ok=True)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# ---------------------------------------------------------------------- reading
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"there is no run in {folder}: {MANIFEST} is missing") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"the run in {folder} is damaged: {MANIFEST}: {error}") from error
+    version = manifest.get("format") if isinstance(manifest, dict) else None
+    if type(version) is not int or version < 1:
+        raise UserError(f"the run in {folder} is damaged: {MANIFEST} names no format")
+    if version > FORMAT:
+        raise UserError(
+            f"the run in {folder} has format {version}; this program reads up to format {FORMAT}: "
+            f"install a newer version of it"
+        )
+    return manifest
+
+
+def _checked_file(folder: Path, entry: dict[str, str]) -> Path:
+    """The file of arrays, if its content is what the manifest says."""
+    if not _ARRAYS.fullmatch(entry["file"]):
+        raise ValueError(f"{entry['file']!r} is no name of a file of arrays")
+    path = folder / entry["file"]
+    if _digest(path) != entry["sha256"]:
+        raise ValueError(f"{entry['file']} has changed since it was written")
+    return path
+
+
+def _outcomes_of(head: dict[str, Any], arrays: Arrays, prefix: str = "") -> Outcomes:
+    book, terms = _part(arrays, prefix + "book/"), _part(arrays, prefix + "terms/")
+    inner = head["chance_only"]
+    return Outcomes(
+        **{name: head[name] for name in HEAD},
+        axes=Axes(**{name: tuple(names) for name, names in head["axes"].items()}),
+        book=Ledger(**_complete(book)),
+        terms=Terms(**terms),
+        chance_only=_outcomes_of(inner, arrays, prefix + "chance_only/") if inner else None,
+    )
+
+
+def _part(arrays: Arrays, prefix: str) -> dict[str, Any]:
+    """The arrays under a prefix; "totals/gmv" becomes an entry of the dictionary "totals"."""
+    part: dict[str, Any] = {}
+    for name, array in arrays.items():
+        if name.startswith(prefix):
+            key, _, inner = name.removeprefix(prefix).partition("/")
+            if inner:
+                part.setdefault(key, {})[inner] = array
+            else:
+                part[key] = array
+    return part
+
+
+def _complete(book: dict[str, Any]) -> dict[str, Any]:
+    """A book without days or packages leaves no trace of them."""
+    return {"days": {}, "packages": {}} | book

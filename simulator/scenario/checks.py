@@ -1,0 +1,171 @@
+"""Cross-checks of a scenario that fits the model: do its parts fit each other?
+
+Checks yield faults; `check_scenario` puts them at their place in the file. Plans and size are
+looked at only when every name finds its thing and every part makes sense by itself.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from simulator.errors import Problem, UserError
+from simulator.scenario.amounts import spread_of
+from simulator.scenario.nodes import Parts, Tree
+from simulator.scenario.plan import Plan
+from simulator.scenario.plausible import check_parts, packages_of, percent, runoff_days
+from simulator.scenario.references import Fault, check_references
+from simulator.scenario.schema import AuctionSlot, ContractSlot, PlanEntry, Scenario
+
+MOST_STEPS = 50_000
+MOST_PLACEMENTS = 5_000
+MOST_ENTRIES = 1_000
+MOST_WORK = 10_000_000
+"""Steps x (placements + segments + products) of one lane; more would take hours."""
+
+
+def check_scenario(scenario: Scenario, tree: Tree) -> list[Problem]:
+    """Everything in the scenario that contradicts itself or cannot be run, at its place."""
+    faults = [*check_references(scenario), *check_parts(scenario, tree)]
+    if not faults:
+        faults = [*_check_plans(scenario), *_check_size(scenario)]
+    return [_placed(fault, tree) for fault in faults]
+
+
+def _placed(fault: Fault, tree: Tree) -> Problem:
+    path, head = fault.path, fault.path[:3]
+    if head[:1] == ("plans",) and head[2:] == ("scenes",) and not tree.nearest(head)[1]:
+        path = (*head[:2], *path[3:])  # the short form of a plan is written without `scenes`
+    return (tree.key_problem if fault.at_name else tree.problem)(path, fault.message)
+
+
+def counts(scenario: Scenario) -> dict[str, int]:
+    """How large a scenario is, by what is counted."""
+    return {
+        "segments": len(scenario.segments),
+        "scenes": len(scenario.scenes),
+        "slots": len(scenario.slots),
+        "placements": _placements(scenario),
+        "plans": len(scenario.plans),
+        "uncertain numbers": _uncertain(scenario),
+    }
+
+
+def _uncertain(value: Any) -> int:
+    match value:
+        case BaseModel():
+            return sum(_uncertain(item) for _, item in value)
+        case dict():
+            return sum(map(_uncertain, value.values()))
+        case list():
+            return sum(map(_uncertain, value))
+        case float():
+            return int(spread_of(value) > 0)
+    return 0
+
+
+# --------------------------------------------------------------------------- money
+def _check_plans(scenario: Scenario) -> Iterator[Fault]:
+    for name, entry in scenario.plans.items():
+        faults = list(_check_units(("plans", name), entry))
+        yield from faults or _check_money(scenario, name, entry)
+    if not scenario.plans:
+        try:
+            Plan.even(scenario)
+        except UserError as error:
+            yield Fault(("budget",), f"is too small for the even split: {_without_plan(error)}")
+
+
+def _check_units(at: Parts, entry: PlanEntry) -> Iterator[Fault]:
+    """All numbers are shares of the budget, or all are money: a share among money is 0.2 CNY."""
+    if entry.in_shares:
+        return
+    cells = list(_cells(entry))
+    total = sum(money for _, money in cells)
+    if all(money <= 1 for _, money in cells):
+        rule = f"must share out at most 100% of the budget (shares {percent(total)})"
+        yield Fault(at, f"{rule}; divide each by {total:.4g}")
+        return
+    for path, money in cells:
+        if 0 < money < 1:
+            rule = f"is a share ({percent(money)}) among amounts of money"
+            yield Fault((*at, "scenes", *path), f"{rule}: write all as one or the other")
+
+
+def _cells(entry: PlanEntry) -> Iterator[tuple[Parts, float]]:
+    for scene, value in entry.scenes.items():
+        if isinstance(value, Mapping):
+            yield from (((scene, phase), money) for phase, money in value.items())
+        else:
+            yield (scene,), value
+
+
+def _check_money(scenario: Scenario, name: str, entry: PlanEntry) -> Iterator[Fault]:
+    try:
+        plan = Plan.from_entry(scenario, name, entry)
+    except UserError as error:
+        yield Fault(("plans", name), f"does not fit: {_without_plan(error)}")
+        return
+    over = plan.total(scenario) - scenario.budget
+    if over > 1e-9 * scenario.budget:
+        signed = any(p.signed for p in packages_of(scenario))
+        what = f"{over:,.0f} CNY more than the budget of {scenario.budget:,.0f} CNY"
+        why = ", signed packages included" if signed else ""
+        yield Fault(("plans", name), f"spends {what}{why}: lower it, or raise the budget")
+
+
+def _without_plan(error: UserError) -> str:
+    return str(error).partition("': ")[2] or str(error)
+
+
+# --------------------------------------------------------------------------- size
+def _check_size(scenario: Scenario) -> Iterator[Fault]:
+    steps, placements = _steps(scenario), _placements(scenario)
+    entries = len(scenario.segments) + len(scenario.products)
+    if steps > MOST_STEPS:
+        yield _too_many(("calendar", "phases"), steps, "steps", MOST_STEPS)
+    if placements > MOST_PLACEMENTS:
+        what = "placements (scene x slot x segment)"
+        yield _too_many(("scenes",), placements, what, MOST_PLACEMENTS)
+    for section in ("segments", "products", "sources", "plans"):
+        number = len(getattr(scenario, section))
+        if number > MOST_ENTRIES:
+            yield _too_many((section,), number, "entries", MOST_ENTRIES)
+    if steps * (placements + entries) > MOST_WORK:
+        what = f"{steps:,} steps x {placements + entries:,} placements, segments and products"
+        rule = f"make a run too large: {what} is above {MOST_WORK:,}"
+        yield Fault(("calendar", "phases"), f"{rule}; give phases a longer clock")
+
+
+def _too_many(path: Parts, number: int, what: str, most: int) -> Fault:
+    mend = "give phases a longer clock" if what == "steps" else "merge some of them"
+    return Fault(path, f"make {number:,} {what}, above {most:,}: {mend}")
+
+
+def _steps(scenario: Scenario) -> int:
+    """Steps of the clock, run-off included; cuts inside a phase are left out."""
+    calendar = scenario.calendar
+    phases = sorted(calendar.phases.values(), key=lambda phase: phase.start)
+    ends = [*(phase.start for phase in phases[1:]), calendar.end]
+    seconds = [(b - a.start).total_seconds() for a, b in zip(phases, ends, strict=True)]
+    during = sum(math.ceil(s / a.clock) for a, s in zip(phases, seconds, strict=True))
+    return during + runoff_days(scenario)
+
+
+def _placements(scenario: Scenario) -> int:
+    """Combinations of scene, slot and segment to which money can go."""
+    slots = scenario.slots
+    pairs = {
+        (name, key)
+        for name, scene in scenario.scenes.items()
+        for key in scene.slots
+        if isinstance(slots[key], AuctionSlot)
+    }
+    pairs |= {
+        (package.scene, key)
+        for key, slot in slots.items()
+        if isinstance(slot, ContractSlot)
+        for package in slot.packages.values()
+    }
+    return sum(len(scenario.scenes[i].segments or scenario.segments) for i, _ in pairs)

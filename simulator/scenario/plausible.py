@@ -1,0 +1,385 @@
+"""Checks of the parts of a scenario by themselves: can this number, date or list be meant?"""
+
+import math
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import pairwise
+
+from simulator.scenario.amounts import shown
+from simulator.scenario.nodes import Parts, Tree
+from simulator.scenario.references import Fault
+from simulator.scenario.schema import (
+    AuctionSlot,
+    Calendar,
+    Commerce,
+    ContractSlot,
+    Package,
+    Product,
+    Scenario,
+    Scene,
+)
+
+DAY = 86400
+LEAST_RUNOFF_DAYS = 7
+UNSETTLED = 0.001
+"""Share of refunds that may be open at the end of the run-off."""
+
+_Check = Callable[[Scenario], Iterator[Fault]]
+_Ranges = dict[str, dict[str, tuple[float, float]]]
+_FACTOR, _DAYS = (0.001, 1000.0), (0.01, 3650.0)
+_RANGES: _Ranges = {
+    "segments": {
+        "people": (1.0, 1e10), "activity": _FACTOR, "ctr": _FACTOR, "cvr": _FACTOR,
+        "order_value": _FACTOR, "cpm": _FACTOR,
+    },
+    "products": {"price": (0.01, 1e9), "product_power": _FACTOR, "stock": (0, 1e12)},
+    "sources": {"organic_visits": (0, 1e11)},
+    "slots": {"opportunities": (1.0, 1e12), "median_cpm": (0.01, 1e6), "cpm": (0.01, 1e6)},
+    "scenes": {"creative": _FACTOR},
+}  # fmt: skip
+"""What the entries of a section can be meant to hold; beyond it, somebody slipped by many zeros."""
+_RANGES_OF_PARTS: _Ranges = {
+    "chain": {
+        "discover_days": _DAYS, "enthuse_days": _DAYS, "basket_days": _DAYS, "lapse_days": _DAYS,
+        "new_customer_window_days": _DAYS, "reach_window_days": _DAYS,
+        "fatigue_half_life_days": _DAYS,
+    },
+    "commerce": {"refund_fast_days": (0.01, 365.0), "refund_slow_days": (0.01, 365.0)},
+    "life_cycle": {
+        "category_orders": (0.001, 1e9), "potential_at": _FACTOR, "hit_at": _FACTOR,
+        "promotion_days": _DAYS, "core_days": _DAYS, "decline_days": _DAYS,
+    },
+}  # fmt: skip
+
+
+def check_parts(scenario: Scenario, tree: Tree) -> Iterator[Fault]:
+    """Everything that cannot be meant, whatever the rest of the file says."""
+    yield from _check_order(scenario.calendar, tree)
+    for check in _CHECKS:
+        yield from check(scenario)
+
+
+def _check_ranges(scenario: Scenario) -> Iterator[Fault]:
+    yield from _in_range(("budget",), scenario.budget, (0.01, 1e13))
+    for part, ranges in _RANGES_OF_PARTS.items():
+        for field, limits in ranges.items():
+            yield from _in_range((part, field), getattr(getattr(scenario, part), field), limits)
+    for section, ranges in _RANGES.items():
+        for name, entry in getattr(scenario, section).items():
+            for field, limits in ranges.items():
+                yield from _in_range((section, name, field), getattr(entry, field, None), limits)
+
+
+def _in_range(path: Parts, value: float | None, limits: tuple[float, float]) -> Iterator[Fault]:
+    least, most = limits
+    if value is not None and not least <= value <= most:
+        yield Fault(path, f"must lie in {least:g}..{most:g} (got {value:g})")
+
+
+# --------------------------------------------------------------------------- calendar
+def _check_order(calendar: Calendar, tree: Tree) -> Iterator[Fault]:
+    """Phases stand in order of time in the file that dates them; a phase more may come later."""
+    last: dict[str, str] = {}
+    for name, phase in calendar.phases.items():
+        path = ("calendar", "phases", name, "start")
+        file = tree.origin(path).file
+        before = calendar.phases[last[file]] if file in last else None
+        if before and phase.start < before.start:
+            first = f"{shown(last[file])} ({_moment(before.start)})"
+            yield Fault(path, f"must not be before the phase above it, {first}: put them in order")
+        last[file] = name
+
+
+def _check_phases(scenario: Scenario) -> Iterator[Fault]:
+    calendar, seen = scenario.calendar, dict[datetime, str]()
+    if not calendar.phases:
+        yield Fault(("calendar", "phases"), "must have at least one phase")
+    for name, phase in calendar.phases.items():
+        path = ("calendar", "phases", name)
+        if phase.start >= calendar.end:
+            end = f"calendar.end, {_moment(calendar.end)}"
+            yield Fault((*path, "start"), f"must be before {end} (got {_moment(phase.start)})")
+        if phase.start in seen:
+            other = shown(seen[phase.start])
+            yield Fault((*path, "start"), f"must not be that of phase {other}: one has no length")
+        seen.setdefault(phase.start, name)
+        if phase.clock <= 0 or DAY % phase.clock:
+            near = _duration(_nearest_clock(phase.clock))
+            rule = f"must divide a day evenly, 1d at most (got {_duration(phase.clock)})"
+            yield Fault((*path, "clock"), f"{rule}; the nearest is {near}")
+
+
+def _check_balances(scenario: Scenario) -> Iterator[Fault]:
+    calendar, path = scenario.calendar, ("calendar", "balances")
+    inside = f"must lie inside the calendar, {_span(calendar)}"
+    for number, window in enumerate(calendar.balances):
+        if window.start < _first(calendar):
+            yield Fault((*path, number, "start"), f"{inside} (got {_moment(window.start)})")
+        if window.end > calendar.end:
+            yield Fault((*path, number, "end"), f"{inside} (got {_moment(window.end)})")
+        if window.end <= window.start:
+            yield Fault((*path, number, "end"), f"must be after its start {_moment(window.start)}")
+    for number, (one, two) in enumerate(pairwise(calendar.balances), start=1):
+        if two.start < one.end:
+            rule = f"must not be before the window above it ends, {_moment(one.end)}"
+            yield Fault((*path, number, "start"), f"{rule}: windows stand in order, side by side")
+
+
+def _check_curves(scenario: Scenario) -> Iterator[Fault]:
+    calendar = scenario.calendar
+    for name in ("hours_browse", "hours_buy", "weekdays_browse", "weekdays_buy"):
+        yield from _weights(("calendar", name), getattr(calendar, name))
+    for name in ("ctr", "cvr", "quality", "refund"):
+        for number, value in enumerate(getattr(scenario.life_cycle, name)):
+            if value <= 0:
+                path = ("life_cycle", name, number)
+                yield Fault(path, f"must be > 0 (got {value:g}): 1 changes nothing")
+
+
+def _weights(path: Parts, values: list[float]) -> Iterator[Fault]:
+    for number, value in enumerate(values):
+        if value < 0:
+            yield Fault((*path, number), f"must be >= 0 (got {value:g})")
+    if not any(values):
+        yield Fault(path, "must not be 0 throughout")
+
+
+def _check_length(scenario: Scenario) -> Iterator[Fault]:
+    """People age by their last order; the model follows those of the start for one window only."""
+    calendar, chain = scenario.calendar, scenario.chain
+    if not calendar.phases:
+        return
+    after = runoff_days(scenario)
+    days = math.ceil((calendar.end - _first(calendar)).total_seconds() / DAY) + after
+    run = f"the run lasts {days} days with {after} days of run-off"
+    if days > chain.lapse_days:
+        latest = math.floor(chain.lapse_days) - after
+        mend = f"advertise {latest} days at most" if latest > 0 else "settle refunds sooner"
+        rule = f"is too late: {run}, more than chain.lapse_days ({chain.lapse_days:g})"
+        yield Fault(("calendar", "end"), f"{rule}; {mend}, or raise lapse_days")
+    elif days > chain.new_customer_window_days - chain.lapse_days:
+        least = f"lapse_days + {days} = {chain.lapse_days + days:g}"
+        path = ("chain", "new_customer_window_days")
+        yield Fault(path, f"must be >= {least}, since {run}")
+
+
+def runoff_days(scenario: Scenario) -> int:
+    """Days after the end of advertising until refunds, make-goods and guarantees are settled."""
+    owed = [
+        slot.make_good_days
+        for slot in scenario.slots.values()
+        if isinstance(slot, ContractSlot) and slot.packages and slot.remedy == "make_good"
+    ]
+    settled = _settle_days(scenario.commerce)
+    return max(settled, LEAST_RUNOFF_DAYS, *(math.ceil(days) for days in owed))
+
+
+def _settle_days(commerce: Commerce) -> int:
+    """Days until all but UNSETTLED of the refunds are due: exponential or Gamma of shape 4."""
+
+    def still_open(day: int) -> float:
+        fast, slow = day / commerce.refund_fast_days, 4 * day / commerce.refund_slow_days
+        tail = math.exp(-slow) * sum(slow**k / math.factorial(k) for k in range(4))
+        share = commerce.refund_fast_share
+        return share * math.exp(-fast) + (1 - share) * tail
+
+    longest = 1
+    while still_open(longest) > UNSETTLED:
+        longest *= 2
+    shortest = longest // 2
+    while longest - shortest > 1:
+        middle = (shortest + longest) // 2
+        if still_open(middle) > UNSETTLED:
+            shortest = middle
+        else:
+            longest = middle
+    return longest + 1
+
+
+# --------------------------------------------------------------------------- people
+def _check_people(scenario: Scenario) -> Iterator[Fault]:
+    if not scenario.segments:
+        yield Fault(("segments",), "must have at least one segment")
+    for name, segment in scenario.segments.items():
+        path = ("segments", name, "start")
+        total = sum(map(float, segment.start.values()))
+        if total > 1 + 1e-9:
+            rule = f"must sum to at most 100% (sums to {percent(total)})"
+            yield Fault(path, f"{rule}: the rest is outside")
+        elif "outside" in segment.start and total < 1 - 1e-9:
+            rest = 1 - total + segment.start["outside"]
+            rule = "must be the rest of the people"
+            yield Fault((*path, "outside"), f"{rule}, {percent(rest)}, or be left out")
+
+
+def _check_mix(scenario: Scenario) -> Iterator[Fault]:
+    mix, ready = scenario.chain.reference_mix, scenario.chain.buy_propensity
+    total = sum(map(float, mix.values()))
+    if abs(total - 1) > 1e-6:
+        yield Fault(("chain", "reference_mix"), f"must sum to 100% (sums to {percent(total)})")
+    elif not any(share * ready.get(stage, 0) for stage, share in mix.items()):
+        rule = "must be above 0 for a stage of reference_mix"
+        yield Fault(("chain", "buy_propensity"), f"{rule}: nobody would ever buy")
+
+
+# --------------------------------------------------------------------------- goods
+def _check_goods(scenario: Scenario) -> Iterator[Fault]:
+    products = scenario.products
+    if not products:
+        yield Fault(("products",), "must have at least one product")
+    elif not any(product.organic for product in products.values()):
+        path = ("products", next(iter(products)), "organic")
+        yield Fault(path, "must be above 0 for one product: free visits look at something")
+    for name, product in products.items():
+        yield from _check_product(scenario.calendar, ("products", name), product)
+
+
+def _check_product(calendar: Calendar, at: Parts, product: Product) -> Iterator[Fault]:
+    if product.launch and product.product_stage != "sampling":
+        rule = f"is for products in stage sampling only (this one is {product.product_stage})"
+        yield Fault((*at, "launch"), f"{rule}: leave it out, or set product_stage: sampling")
+    if product.launch and product.launch >= calendar.end:
+        yield Fault((*at, "launch"), f"must be before calendar.end, {_moment(calendar.end)}")
+    for number, restock in enumerate(product.restocks):
+        path = (*at, "restocks", number)
+        yield from _in_range((*path, "units"), restock.units, (1, 1e12))
+        if calendar.phases and not _first(calendar) <= restock.at < calendar.end:
+            got = f"(got {_moment(restock.at)})"
+            yield Fault((*path, "at"), f"must lie inside the run, {_span(calendar)} {got}")
+
+
+# --------------------------------------------------------------------------- media
+def _check_sources(scenario: Scenario) -> Iterator[Fault]:
+    for name, source in scenario.sources.items():
+        if source.organic_visits > 0 and not any(source.organic_bands.values()):
+            rule = "must give a band above 0, or organic_visits has no effect"
+            yield Fault(("sources", name, "organic_bands"), rule)
+
+
+def _check_slots(scenario: Scenario) -> Iterator[Fault]:
+    for name, slot in scenario.slots.items():
+        if isinstance(slot, AuctionSlot):
+            yield from _check_positions(("slots", name), slot)
+        else:
+            yield from _check_packages(("slots", name, "packages"), slot)
+
+
+def _check_positions(at: Parts, slot: AuctionSlot) -> Iterator[Fault]:
+    decay = slot.position_decay
+    if slot.positions % 1:
+        rule = f"must be a whole number (got {slot.positions:g})"
+        yield Fault((*at, "positions"), f"{rule}; the nearest is {round(slot.positions)}")
+    if len(decay) < slot.positions:
+        rule = f"must have a click rate for each of {slot.positions:g} positions"
+        yield Fault((*at, "position_decay"), f"{rule} (has {len(decay)})")
+    if not decay or decay[0] <= 0:
+        yield Fault((*at, "position_decay"), "must start above 0: the first position is 1")
+    for number, (above, below) in enumerate(pairwise(decay), start=1):
+        if below > above:
+            rule = f"must not be above that of the position before it, {above:g}"
+            yield Fault((*at, "position_decay", number), f"{rule} (got {below:g})")
+
+
+def _check_packages(at: Parts, slot: ContractSlot) -> Iterator[Fault]:
+    for name, package in slot.packages.items():
+        yield from _in_range((*at, name, "impressions"), package.impressions, (1, 1e12))
+        yield from _in_range((*at, name, "cpm"), package.cpm, (0.01, 1e6))
+        if not package.phases:
+            yield Fault((*at, name, "phases"), "must name at least one phase")
+
+
+# --------------------------------------------------------------------------- scenes
+def _check_scenes(scenario: Scenario) -> Iterator[Fault]:
+    if not scenario.scenes:
+        yield Fault(("scenes",), "must have at least one scene")
+    for name, scene in scenario.scenes.items():
+        at = ("scenes", name)
+        yield from _check_aim(at, scene)
+        if scene.bid.mode != "max_amount" and scene.bid.target is None:
+            action = scene.bid.cost_per.replace("_", " ")
+            what = "gmv per CNY" if scene.bid.mode == "roi_control" else f"CNY per {action}"
+            yield Fault((*at, "bid", "target"), f"is required by {scene.bid.mode} [{what}]")
+        if _only_booked(scenario, name, scene):
+            rule = "must hold an auction slot, or a contract slot with a package of this scene"
+            yield Fault((*at, "slots"), f"{rule}: its money could not be spent")
+
+
+def _check_aim(at: Parts, scene: Scene) -> Iterator[Fault]:
+    if not any(scene.audience.values()):
+        rule = "must give a band above 0: the scene selects nobody"
+        yield Fault((*at, "audience"), rule)
+    if not scene.slots:
+        yield Fault((*at, "slots"), "must name at least one slot")
+    if scene.products and not any(scene.products.values()):
+        rule = "must give a product a weight above 0, or be left out for all alike"
+        yield Fault((*at, "products"), rule)
+
+
+def _only_booked(scenario: Scenario, name: str, scene: Scene) -> bool:
+    """Whether the scene has known slots, but none of them can take its money."""
+    slots = [scenario.slots[slot] for slot in scene.slots if slot in scenario.slots]
+    able = [
+        isinstance(slot, AuctionSlot) or any(p.scene == name for p in slot.packages.values())
+        for slot in slots
+    ]
+    return bool(slots) and not any(able)
+
+
+def _check_media(scenario: Scenario) -> Iterator[Fault]:
+    auctions = any(isinstance(slot, AuctionSlot) for slot in scenario.slots.values())
+    if not auctions and not any(packages_of(scenario)):
+        yield Fault(("slots",), "must have at least one auction slot or package")
+
+
+def packages_of(scenario: Scenario) -> Iterator[Package]:
+    """All contract packages."""
+    for slot in scenario.slots.values():
+        if isinstance(slot, ContractSlot):
+            yield from slot.packages.values()
+
+
+# --------------------------------------------------------------------------- words
+def _nearest_clock(seconds: int) -> int:
+    even = [clock for clock in range(1, DAY + 1) if DAY % clock == 0]
+    return min(even, key=lambda clock: abs(clock - seconds))
+
+
+def _first(calendar: Calendar) -> datetime:
+    return min((phase.start for phase in calendar.phases.values()), default=calendar.end)
+
+
+def _span(calendar: Calendar) -> str:
+    return f"{_moment(_first(calendar))} to {_moment(calendar.end)}"
+
+
+def _moment(moment: datetime) -> str:
+    return moment.isoformat(" ").removesuffix(":00").removesuffix(" 00:00")
+
+
+def _duration(seconds: int) -> str:
+    if seconds == 0:
+        return "0s"
+    units = {"d": DAY, "h": 3600, "min": 60, "s": 1}
+    name = next(unit for unit, size in units.items() if seconds % size == 0)
+    return f"{seconds // units[name]}{name}"
+
+
+def percent(share: float) -> str:
+    """The share as people write it."""
+    return f"{100 * share:.6g}%"
+
+
+_CHECKS: tuple[_Check, ...] = (
+    _check_ranges,
+    _check_phases,
+    _check_balances,
+    _check_curves,
+    _check_length,
+    _check_people,
+    _check_mix,
+    _check_goods,
+    _check_sources,
+    _check_slots,
+    _check_scenes,
+    _check_media,
+)

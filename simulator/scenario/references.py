@@ -1,0 +1,191 @@
+"""Names in a scenario: all well formed, and whatever points at something finds it."""
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from simulator.scenario.amounts import shown, suggestion
+from simulator.scenario.nodes import Parts
+from simulator.scenario.schema import (
+    BANDS,
+    CHAIN_STAGES,
+    AuctionSlot,
+    Chain,
+    ContractSlot,
+    Moves,
+    Package,
+    PlanEntry,
+    Scenario,
+    Scene,
+)
+
+LONGEST_NAME = 60
+_NAME = re.compile(rf"\w[\w-]{{0,{LONGEST_NAME - 1}}}")
+_KEPT = {
+    "phases": {"runoff": "for the days after the end of advertising"},
+    "scenes": {word: "by plans" for word in ("scenes", "packages", "preset")},
+    "plans": {"none": "for the plan without further ad money"},
+}
+"""Names that mean something else already, by what they would name."""
+
+_LAST_STAGE = {
+    "engage": "discover",
+    "enthuse": "engage",
+    "favourite": "enthuse",
+    "cart": "favourite",
+}
+"""The last stage from which a person can still make each move."""
+
+
+class Fault(NamedTuple):
+    """What is wrong with the value at a path, or with the name at its end."""
+
+    path: Parts
+    message: str
+    at_name: bool = False
+
+
+def check_references(scenario: Scenario) -> Iterator[Fault]:
+    """Every name of the file that is malformed or finds nothing."""
+    yield from _check_names(scenario)
+    yield from _check_chain(scenario.chain)
+    for name, segment in scenario.segments.items():
+        stages = (*CHAIN_STAGES, "perform")
+        yield from _keys(("segments", name, "start"), segment.start, stages, "chain stage")
+    for name, source in scenario.sources.items():
+        yield from _keys(("sources", name, "organic_bands"), source.organic_bands, BANDS, "band")
+    for name, product in scenario.products.items():
+        phases = scenario.calendar.phases
+        yield from _keys(("products", name, "discount"), product.discount, phases, "phase")
+    for name, scene in scenario.scenes.items():
+        yield from _check_scene(scenario, ("scenes", name), scene)
+    for name, slot in scenario.slots.items():
+        yield from _one(("slots", name, "source"), slot.source, scenario.sources, "source")
+        if isinstance(slot, ContractSlot):
+            yield from _check_contract(scenario, name, slot)
+    for name, plan in scenario.plans.items():
+        yield from _check_plan(scenario, ("plans", name), plan)
+
+
+# --------------------------------------------------------------------------- well formed
+def _check_names(scenario: Scenario) -> Iterator[Fault]:
+    yield from _well_formed(("calendar", "phases"), scenario.calendar.phases)
+    yield from _well_formed(("segments",), scenario.segments)
+    yield from _well_formed(("products",), scenario.products)
+    yield from _well_formed(("sources",), scenario.sources)
+    yield from _well_formed(("slots",), scenario.slots)
+    yield from _well_formed(("scenes",), scenario.scenes)
+    yield from _well_formed(("plans",), scenario.plans)
+    for name, slot in scenario.slots.items():
+        if isinstance(slot, ContractSlot):
+            yield from _well_formed(("slots", name, "packages"), slot.packages)
+
+
+def _well_formed(path: Parts, names: Iterable[str]) -> Iterator[Fault]:
+    kept = _KEPT.get(str(path[-1]), {})
+    for name in names:
+        if not _NAME.fullmatch(name):
+            plain = re.sub(r"[^\w-]+", "_", name).strip("_-")[:LONGEST_NAME] or "a_name"
+            rule = f"is no name: letters, digits, _ and -, at most {LONGEST_NAME}"
+            yield Fault((*path, name), f"{rule}; write {shown(plain)}", at_name=True)
+        elif name in kept:
+            yield Fault((*path, name), f"is a name kept {kept[name]}: choose another", at_name=True)
+
+
+# --------------------------------------------------------------------------- pointing
+def _check_chain(chain: Chain) -> Iterator[Fault]:
+    visitors = (*CHAIN_STAGES, "customers")
+    yield from _keys(("chain", "visit_moves"), chain.visit_moves, visitors, "chain stage")
+    yield from _keys(("chain", "base_moves"), chain.base_moves, CHAIN_STAGES, "chain stage")
+    yield from _keys(("chain", "buy_propensity"), chain.buy_propensity, CHAIN_STAGES, "chain stage")
+    yield from _keys(("chain", "reference_mix"), chain.reference_mix, CHAIN_STAGES, "chain stage")
+    yield from _possible(("chain", "visit_moves"), chain.visit_moves)
+    yield from _possible(("chain", "base_moves"), chain.base_moves)
+
+
+def _possible(path: Parts, table: Mapping[str, Moves]) -> Iterator[Fault]:
+    """Moves that nobody of the stage can make would be dropped in silence."""
+    for stage in table.keys() & {*CHAIN_STAGES, "customers"}:
+        for move, last in _LAST_STAGE.items():
+            possible = CHAIN_STAGES[: CHAIN_STAGES.index(last) + 1]
+            again = stage == "customers" and move == "cart"
+            if getattr(table[stage], move) > 0 and stage not in possible and not again:
+                way = f"people {move} from {', '.join(possible)} only"
+                yield Fault((*path, stage, move), f"has no effect: {way}; leave it out")
+
+
+def _check_scene(scenario: Scenario, at: Parts, scene: Scene) -> Iterator[Fault]:
+    yield from _keys((*at, "audience"), scene.audience, BANDS, "band")
+    yield from _keys((*at, "products"), scene.products, scenario.products, "product")
+    yield from _list((*at, "slots"), scene.slots, scenario.slots, "slot")
+    yield from _list((*at, "segments"), scene.segments, scenario.segments, "segment")
+    yield from _list((*at, "phases"), scene.phases, scenario.calendar.phases, "phase")
+
+
+def _check_contract(scenario: Scenario, name: str, slot: ContractSlot) -> Iterator[Fault]:
+    auctions = [key for key, other in scenario.slots.items() if isinstance(other, AuctionSlot)]
+    if slot.shares is not None:
+        yield from _one(("slots", name, "shares"), slot.shares, auctions, "auction slot")
+    for key, package in slot.packages.items():
+        at = ("slots", name, "packages", key)
+        yield from _list((*at, "phases"), package.phases, scenario.calendar.phases, "phase")
+        yield from _one((*at, "scene"), package.scene, scenario.scenes, "scene")
+        yield from _owned(scenario, (*at, "scene"), name, package)
+
+
+def _owned(scenario: Scenario, path: Parts, slot: str, package: Package) -> Iterator[Fault]:
+    scene = scenario.scenes.get(package.scene)
+    if scene and slot not in scene.slots:
+        what = f"scene {shown(package.scene)} does not use slot {shown(slot)}"
+        yield Fault(path, f"must use the slot: {what}; add it to scenes.{package.scene}.slots")
+
+
+def _check_plan(scenario: Scenario, at: Parts, plan: PlanEntry) -> Iterator[Fault]:
+    yield from _keys((*at, "scenes"), plan.scenes, scenario.scenes, "scene")
+    for name, money in plan.scenes.items():
+        if isinstance(money, Mapping):
+            known = scenario.calendar.phases
+            yield from _keys((*at, "scenes", name), money, known, "phase")
+            yield from _active(scenario, (*at, "scenes", name), money)
+    if not isinstance(plan.packages, str):
+        packages = [
+            f"{name}.{key}"
+            for name, slot in scenario.slots.items()
+            if isinstance(slot, ContractSlot)
+            for key in slot.packages
+        ]
+        yield from _list((*at, "packages"), plan.packages, packages, "contract package")
+
+
+def _active(scenario: Scenario, path: Parts, money: Mapping[str, float]) -> Iterator[Fault]:
+    scene = scenario.scenes.get(str(path[-1]))
+    for phase in money.keys() & scenario.calendar.phases.keys():
+        if scene and scene.phases and phase not in scene.phases:
+            where = f"scene {shown(path[-1])} spends in {', '.join(scene.phases)} only"
+            yield Fault((*path, phase), f"gives money to a phase without the scene: {where}", True)
+
+
+# --------------------------------------------------------------------------- one name or many
+def _one(path: Parts, name: str, known: Collection[str], what: str) -> Iterator[Fault]:
+    if name not in known:
+        yield Fault(path, _unknown(name, known, what))
+
+
+def _list(path: Parts, names: list[str], known: Collection[str], what: str) -> Iterator[Fault]:
+    for number, name in enumerate(names):
+        yield from _one((*path, number), name, known, what)
+        if name in names[:number]:
+            yield Fault((*path, number), f"names {what} {shown(name)} twice: leave one out")
+
+
+def _keys(path: Parts, names: Iterable[str], known: Collection[str], what: str) -> Iterator[Fault]:
+    for name in names:
+        if name not in known:
+            yield Fault((*path, name), _unknown(name, known, what), at_name=True)
+
+
+def _unknown(name: str, known: Collection[str], what: str) -> str:
+    words = list(known)
+    listed = f"; known are {', '.join(words)}" if words else "; there is none"
+    near = suggestion(name, words) or (listed if len(listed) < 300 else "")
+    return f"names no {what}: {shown(name)}{near}"
