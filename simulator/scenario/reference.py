@@ -9,6 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from simulator.scenario.amounts import Share
 from simulator.scenario.loader import preset_names
 from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
 
@@ -21,10 +24,15 @@ _NUMBERS = {
         "Level",
         "A number, or one that is not quite known: 80, {value: 80, sd: 20%}, {low: 60, high: 100}.",
     ),
-    (True, True): ("Rate", "A share, or one that is not quite known: 2.5%, {value: 2.5%, sd: 20%}."),
+    (True, True): (
+        "Rate",
+        "A share, or one that is not quite known: 2.5%, {value: 2.5%, sd: 20%}.",
+    ),
 }
 """Definitions of numbers, by whether they may be percentages and whether they may be uncertain."""
 _MONEY = ("Money", "Money [CNY], or a share of the budget: 3m or 20%.")
+
+_NOTHING = {"const": None, "description": "Takes away what a preset gives."}
 
 _STAGES = list(CHAIN_STAGES)
 _WORDS = {
@@ -39,29 +47,33 @@ _WORDS = {
 """Mappings whose names are words of the model, not of the user."""
 
 
+_NUMBER_NAMES = {_MONEY[0], *(name for name, _ in _NUMBERS.values())}
+
+
+def _tidied() -> tuple[Json, Json, Json]:
+    """The model as JSON Schema: the root, its parts by name, and the numbers by name."""
+    root = Scenario.model_json_schema()
+    numbers: Json = {}
+    parts: Json = _tidy(root.pop("$defs"), numbers)
+    root = _tidy(root, numbers)
+    for (owner, field), words in _WORDS.items():
+        parts[owner]["properties"][field]["propertyNames"] = {"enum": words}
+    return root, parts, numbers
+
+
 # --------------------------------------------------------------------------- JSON Schema
 def make_schema() -> Json:
     """The JSON Schema of a scenario file."""
-    schema = Scenario.model_json_schema()
-    parts: Json = schema.pop("$defs")
-    root: Json = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Scenario of the ad budget simulator",
-    }
-    root |= {key: schema[key] for key in ("description", "type", "additionalProperties")}
-    root["properties"] = {"extends": _extends()} | schema["properties"]
-    in_lists = set(_inside_lists(root["properties"])) | set(_inside_lists(parts))
-    for name, part in parts.items():
-        if name not in in_lists:
-            part.pop("required", None)
-        for field, words in ((field, words) for (owner, field), words in _WORDS.items() if owner == name):
-            part["properties"][field]["propertyNames"] = {"enum": words}
+    root, parts, numbers = _tidied()
+    in_lists = {*_inside_lists(root), *_inside_lists(parts)}
+    for name in parts.keys() - in_lists:
+        parts[name].pop("required", None)
     _know_presets(root["properties"], parts)
     _know_short_plans(parts["PlanEntry"])
-    numbers: Json = {}
-    root["properties"] = _tidy(root["properties"], numbers)
-    root["$defs"] = _tidy(parts, numbers) | numbers
-    return root
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Scenario"}
+    head |= {key: root[key] for key in ("description", "type", "additionalProperties")}
+    properties = {"extends": _extends()} | root["properties"]
+    return head | {"properties": properties, "$defs": parts | numbers}
 
 
 def schema_text() -> str:
@@ -70,7 +82,11 @@ def schema_text() -> str:
 
 
 def _extends() -> Json:
-    whole = [name for name in preset_names() if name.split("/")[0] in {"calendars", "categories", "chain"}]
+    whole = [
+        name
+        for name in preset_names()
+        if name.split("/")[0] in {"calendars", "categories", "chain"}
+    ]
     name: Json = {"anyOf": [{"enum": whole}, {"type": "string", "pattern": r"^\.{0,2}/"}]}
     sentence = "Presets, or paths of files (./ or /), that lie below this file, the first lowest."
     return {"anyOf": [name, {"type": "array", "items": name}], "description": sentence}
@@ -92,13 +108,15 @@ def _know_presets(sections: Json, parts: Json) -> None:
         if not inner:
             continue
         members = [inner] if "$ref" in inner else inner["oneOf"]
-        presets = [name.partition("/")[2] for name in preset_names() if name.startswith(f"{section}/")]
+        presets = [
+            name.partition("/")[2] for name in preset_names() if name.startswith(f"{section}/")
+        ]
         for member in members if presets else []:
             sentence = f"Preset that the entry starts from, one of {section}/."
             preset = {"enum": presets, "description": sentence}
             part = parts[member["$ref"].rpartition("/")[2]]
             part["properties"] = {"preset": preset} | part["properties"]
-        field["additionalProperties"] = {"anyOf": [*members, {"type": "null"}]}
+        field["additionalProperties"] = {"anyOf": [*members, _NOTHING]}
         field["propertyNames"] = {"pattern": r"^[^./\s]+$"}
 
 
@@ -113,38 +131,190 @@ def _tidy(node: Any, numbers: Json) -> Any:
         return [_tidy(item, numbers) for item in node]
     if not isinstance(node, dict):
         return node
-    if node.get("ge") == 0 and node.get("type") == "number":
-        return _reference(_MONEY, _money_forms(), numbers) | {"minimum": 0}
-    kept = {key: _tidy(item, numbers) for key, item in node.items() if not _is_noise(key, item)}
-    if kept.get("exclusiveMinimum", -1) >= kept.get("minimum", 0):
-        kept.pop("minimum", None)
+    if node.get("type") == "number" and "ge" in node:
+        return _number(_MONEY, _money_forms(), numbers) | {"minimum": node["ge"]}
+    node = _without_null({key: item for key, item in node.items() if not _is_noise(key, item)})
     forms = node.get("anyOf", [])
-    patterns = [form["pattern"] for form in forms if "suffix" in form or "万" in form.get("pattern", "")]
-    if not patterns:
-        return kept
-    uncertain = any("high" in form.get("properties", {}) for form in forms)
-    nothing = [form for form in forms if form.get("type") == "null"]
-    forms = [form for form in forms if form not in nothing]
-    kept.pop("anyOf")
-    return _reference(_NUMBERS["%" in patterns[0], uncertain], forms, numbers) | kept
+    if forms[:1] != [{"type": "number"}]:
+        return {key: _tidy(item, numbers) for key, item in node.items()}
+    if node.get("exclusiveMinimum", -1) >= node.get("minimum", 0):
+        node.pop("minimum", None)
+    kind = ("%" in forms[1]["pattern"], len(forms) > 2)
+    rest = {key: item for key, item in node.items() if key != "anyOf"}
+    return _number(_NUMBERS[kind], forms, numbers) | rest
+
+
+def _without_null(node: Json) -> Json:
+    """A field that may be absent need not be null."""
+    forms = [form for form in node.get("anyOf", []) if form != {"type": "null"}]
+    if len(forms) == len(node.get("anyOf", [])):
+        return node
+    rest = {key: item for key, item in node.items() if key != "anyOf"}
+    return rest | (forms[0] if len(forms) == 1 else {"anyOf": forms})
 
 
 def _is_noise(key: str, item: Any) -> bool:
-    """Titles that repeat the name, defaults that are whole parts, and nothing as a default."""
-    return (key == "title" and isinstance(item, str)) or (
-        key == "default" and (item is None or isinstance(item, dict))
-    )
+    """Titles that repeat the name, and defaults that are whole parts or nothing."""
+    titled = key == "title" and isinstance(item, str)
+    return titled or (key == "default" and (item is None or isinstance(item, dict)))
 
 
-def _reference(named: tuple[str, str], forms: list[Json], numbers: Json) -> Json:
+def _number(named: tuple[str, str], forms: list[Json], numbers: Json) -> Json:
     name, sentence = named
     numbers.setdefault(name, {"description": sentence, "anyOf": forms})
     return {"$ref": f"#/$defs/{name}"}
 
 
 def _money_forms() -> list[Json]:
-    share = Scenario.model_json_schema()["$defs"]["Balance"]["properties"]["completion"]
+    share: Json = TypeAdapter(Share).json_schema()
     return list(share["anyOf"])
 
 
 # --------------------------------------------------------------------------- the page
+_HEAD = """\
+# The scenario file
+
+Every field of a scenario file, made from the model by `adsim schema --format markdown`: do not edit
+it here. `adsim check FILE` reads a file against all of this and against itself, and names the line of
+everything that is wrong. `adsim new NAME` writes a file to start from.
+
+A file is YAML 1.2 without anchors, aliases and tags. `no`, `12:30` and dates are text. No name may be
+given twice. Names of your own (segments, scenes, plans ...) are letters of any script, digits, `_` and `-`.
+
+| written as | means |
+| --- | --- |
+"""
+_WRITTEN = {
+    "moment": "Local wall-clock time, one zone a file: 2020-11-11 or 2020-11-11 20:00.",
+    "duration": "30s, 15min, 1h, 7d or 2w.",
+}
+_PRESETS = """
+## Presets
+
+`extends: [calendars/plain, chain/deeplink]` lays whole presets, or files (`./base.yaml`), below the file;
+`preset: harvest` in an entry lays a preset below that entry. Mappings merge, anything else replaces, and
+`null` takes an entry away. `--set slots.search.median_cpm=60` lays one value on top of all. A number of a
+preset has a spread of its own or that of its origin: 10% when published, 30% when it is our estimate.
+
+| section | presets |
+| --- | --- |
+"""
+
+
+def page_text() -> str:
+    """The reference page as it stands in docs/scenario.md."""
+    root, parts, numbers = _tidied()
+    written = {name.lower(): number["description"] for name, number in numbers.items()}
+    lines = [
+        _HEAD.rstrip(),
+        *(f"| {name} | {what} |" for name, what in (written | _WRITTEN).items()),
+    ]
+    for title, path, part in _walk(root, parts):
+        lines += ["", f"## {title}", "", f"{part['description']}", ""]
+        lines += [f"In the file: {path}.", ""] if path else []
+        lines += [
+            "| field | type | bound | unit | default | |",
+            "| --- | --- | --- | --- | --- | --- |",
+        ]
+        required = part.get("required", [])
+        lines += [_row(name, field, name in required) for name, field in part["properties"].items()]
+    lines += [_PRESETS.rstrip(), *_preset_rows()]
+    return "\n".join(lines) + "\n"
+
+
+def _walk(root: Json, parts: Json) -> Iterator[tuple[str, str, Json]]:
+    """Title, place and definition of every part, each after the part that it stands in."""
+    places: dict[str, list[str]] = {}
+    _place(root, "", parts, places)
+    yield "Scenario", "", root
+    for name, found in places.items():
+        shown = ", ".join(f"`{path}`" for path in dict.fromkeys(found))
+        yield _title(name), shown, parts[name]
+
+
+def _place(part: Json, path: str, parts: Json, places: dict[str, list[str]]) -> None:
+    for name, field in part["properties"].items():
+        for inner, way in _parts_in(field, f"{path}{name}"):
+            places.setdefault(inner, []).append(way)
+            _place(parts[inner], f"{way}.", parts, places)
+
+
+def _parts_in(field: Json, path: str) -> Iterator[tuple[str, str]]:
+    """Parts that a field holds, and the way to them."""
+    name = field.get("$ref", "").rpartition("/")[2]
+    if name and name not in _NUMBER_NAMES:
+        yield name, path
+    for form in [*field.get("anyOf", []), *field.get("oneOf", [])]:
+        yield from _parts_in(form, path)
+    if isinstance(field.get("additionalProperties"), dict):
+        yield from _parts_in(field["additionalProperties"], f"{path}.NAME")
+    if "items" in field:
+        yield from _parts_in(field["items"], f"{path}.0")
+
+
+def _row(name: str, field: Json, required: bool) -> str:
+    sentence = field.get("description", "")
+    units = re.findall(r"\[([^\]]+)\]", sentence)
+    plain = re.sub(r"\s*\[[^\]]+\]", "", sentence)
+    kind = _type(field)
+    usual = {"share": "share", "rate": "share"}.get(kind, "d" if name.endswith("_days") else "")
+    default = "required" if required else _default(field.get("default"))
+    unit = units[0] if units else usual
+    return f"| `{name}` | {kind} | {_bound(field)} | {unit} | {default} | {plain} |"
+
+
+def _default(value: Any) -> str:
+    if value in ("", None, [], {}):
+        return ""
+    return f"`{json.dumps(value, ensure_ascii=False)}`".replace('"', "")
+
+
+def _bound(field: Json) -> str:
+    signs = {"exclusiveMinimum": ">", "minimum": ">=", "exclusiveMaximum": "<", "maximum": "<="}
+    return ", ".join(f"{sign} {field[key]:g}" for key, sign in signs.items() if key in field)
+
+
+def _type(field: Json) -> str:
+    """The type of a field in words."""
+    forms = [*field.get("anyOf", []), *field.get("oneOf", [])]
+    if forms:
+        return " or ".join(dict.fromkeys(map(_type, forms)))
+    if "$ref" in field:
+        name = field["$ref"].rpartition("/")[2]
+        title = _title(name)
+        return (
+            name.lower()
+            if name in _NUMBER_NAMES
+            else f"[{title}](#{title.lower().replace(' ', '-')})"
+        )
+    if "enum" in field or "const" in field:
+        return ", ".join(f"`{word}`" for word in field.get("enum", [field.get("const")]))
+    if field.get("type") == "array":
+        count = f"{field['minItems']} of " if "minItems" in field else "list of "
+        return f"{count}{_type(field['items'])}"
+    if field.get("type") == "object":
+        words = field.get("propertyNames", {}).get("enum")
+        names = "words" if words else "names"
+        return f"{names} with {_type(field['additionalProperties'])}"
+    return _text_type(field)
+
+
+def _text_type(field: Json) -> str:
+    pattern = field.get("pattern", "")
+    if pattern:
+        return "duration" if "min" in pattern else "moment"
+    return {"string": "text", "boolean": "true or false"}.get(field["type"], field["type"])
+
+
+def _title(name: str) -> str:
+    """`AuctionSlot` as a heading: Auction slot."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()
+
+
+def _preset_rows() -> Iterator[str]:
+    sections: dict[str, list[str]] = {}
+    for name in preset_names():
+        section, _, rest = name.partition("/")
+        sections.setdefault(section, []).append(f"`{rest}`")
+    for section, names in sections.items():
+        yield f"| {section} | {', '.join(names)} |"

@@ -257,6 +257,7 @@ def test_one_place_is_a_second_price_under_any_name(reserve):
 # --- what holds for every bid -------------------------------------------------------------------
 
 spreads = st.floats(0.1, 2.0)
+NORMAL_NUMBERS = -36.0  # a score further down than this many deviations brings less than 1e-280
 RESERVES = st.sampled_from([0.0, 5.0, 40.0])
 MECHANISMS = st.sampled_from(["second_price", "first_price", "gsp", "vcg"])
 
@@ -271,7 +272,7 @@ def test_a_higher_bid_wins_more_and_pays_more(mechanism, sigma, tau, reserve):
     if tau and len(decays) > 1:  # the places of the average prediction: an approximation
         names = ["cost"] if reserve == 0 else []
     for name in names:
-        level = getattr(rates, name)[0]
+        level = getattr(rates, name)[rates.z > NORMAL_NUMBERS]
         assert (np.diff(level) >= -1e-12 * level[1:]).all(), name
     assert (rates.win >= 0).all() and (rates.win <= 1 + 1e-12).all()
     assert (rates.cost_slope >= 0).all() and (rates.value_slope >= 0).all()
@@ -287,7 +288,7 @@ def test_a_win_costs_between_nothing_and_the_own_score(mechanism, sigma, tau, re
     price = np.exp(scores + tau**2 / 2) / 1100
     most = price * rates.value * rates.click_factor
     assert (rates.cost >= 0).all()
-    assert (rates.cost <= most * (1 + 1e-9))[rates.z > LOWEST].all()
+    assert (rates.cost <= most * (1 + 1e-9))[rates.z > NORMAL_NUMBERS].all()
 
 
 def test_money_is_a_unit():
