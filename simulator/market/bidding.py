@@ -66,6 +66,7 @@ class Bidder:
         self.cover = np.zeros((2, len(media.scene), lanes))
         self.scene = np.zeros((6, *self.x.shape))
         self.affinity = pockets.affinity[:rows]
+        self.ln_value = media.ln_value - media.tau**2 / 2
         self.anchor = media.mu - media.ln_value  # keeps priorities near 1
         self.limited = (world.bidding.cost | world.bidding.roi) & ~world.bidding.held
         self.weights = self.pocket[0]
@@ -179,7 +180,7 @@ class Bidder:
     def _evaluate(self, ln_quality: np.ndarray) -> Rates:
         media, n = self.world.media, self.world.media.auctions
         score = np.take(self.x, media.scene[:n], axis=0, out=self.place[0, :n], mode="clip")
-        score += media.ln_value
+        score += self.ln_value
         score += ln_quality
         return evaluate(score, self.market, self.rates)
 

@@ -491,7 +491,7 @@ class _Builder:
             scene=i, slot=k, segment=g, auctions=n,
             opportunities=self._per_place(lambda i, k, g: k.opportunities) * share[g],
             mu=self._mu(), sigma=self._per_place(lambda i, k, g: k.sigma, chosen),
-            tau=self._per_place(lambda i, k, g: i.prediction, chosen), ln_value=self._ln_value(),
+            tau=self._per_place(lambda i, k, g: _flat(k) * i.prediction, chosen), ln_value=self._ln_value(),
             reserve=self._per_place(lambda i, k, g: k.reserve_cpm, chosen),
             mechanism=tuple(self.slots[k].mechanism for _, k, _ in chosen),  # type: ignore[union-attr]
             decay=tuple(_positions(self.slots[k]) for _, k, _ in chosen),
@@ -695,6 +695,11 @@ def _deposit_ratio(phase: Phase) -> Any:
 
 def _action(bid: Any) -> str:
     return "order" if bid.mode == "roi_control" else bid.cost_per
+
+
+def _flat(slot: Any) -> float:
+    """0 where several positions are sold: there a score is bid flat."""
+    return float(len(_positions(slot)) == 1)
 
 
 def _positions(slot: Any) -> tuple[float, ...]:

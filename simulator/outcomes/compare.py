@@ -8,10 +8,10 @@ e        influence of one replication on R: (y - R x) / mean(x)         [y] / [x
 t        97.5% point of Student's t with n - 1 degrees of freedom       1
 
 Replication r draws the same chance for every plan, so figures of two plans are compared replication
-by replication. A figure is defined where its denominator is above zero; NaN stands for an undefined
-number here, and `plain` turns it into None at the border. Sources: Cochran, Sampling Techniques
-(1977), chapter 6, for the ratio; Law, Simulation Modeling and Analysis (2015), sections 10.2 and
-11.2, for paired differences under common random numbers.
+by replication. A figure is defined where its denominator is above zero (by more than rounding can
+leave behind); NaN stands for an undefined number here, and `plain` makes it None at the border.
+Sources: Cochran, Sampling Techniques (1977), chapter 6, for the ratio; Law, Simulation Modeling and
+Analysis (2015), sections 10.2 and 11.2, for paired differences under common random numbers.
 """
 
 import math
@@ -25,6 +25,8 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 CONFIDENCE = 0.95
+NOTHING = 1e-9
+"""A denominator up to here is zero: what rounding leaves of a difference of two equal sums."""
 QUANTILES = {"p10": 0.1, "p50": 0.5, "p90": 0.9}
 
 
@@ -66,7 +68,7 @@ def plain(value: float) -> float | None:
 
 
 def ratio_of_means(sample: Sample) -> float:
-    """R = mean(y) / mean(x)  [y / x]; NaN unless mean(x) > 0 (Cochran 1977, section 6.2).
+    """R = mean(y) / mean(x)  [y / x]; NaN where mean(x) is 0 (Cochran 1977, section 6.2).
 
     A mean of ratios would let replications with a small denominator speak loudest.
 
@@ -74,7 +76,7 @@ def ratio_of_means(sample: Sample) -> float:
     2.0
     """
     below = float(sample.bottom.mean())
-    return float(sample.top.mean()) / below if below > 0 else math.nan
+    return float(sample.top.mean()) / below if below > NOTHING else math.nan
 
 
 def influence(sample: Sample) -> Array:
@@ -117,12 +119,12 @@ def student_t(freedom: int) -> float:
 
 
 def by_replication(sample: Sample) -> Array:
-    """Figure y / x of every replication [replication], NaN where x <= 0.
+    """Figure y / x of every replication [replication], NaN where x is 0.
 
     >>> by_replication(Sample(np.array([1.0, 5.0]), np.array([0.0, 2.0]))).tolist()
     [nan, 2.5]
     """
-    safe = sample.bottom > 0
+    safe = sample.bottom > NOTHING
     values = sample.top / np.where(safe, sample.bottom, 1.0)
     return np.where(safe, values, math.nan)
 

@@ -195,8 +195,8 @@ def scene_quantities(book: Ledger, replications: int) -> Quantities:
 
 
 def _grid(values: Array, replications: int) -> Array:
-    """[.., lane] as [.., plan, replication]."""
-    return values.reshape(*values.shape[:-1], -1, replications)
+    """[.., lane] as [.., plan, replication]; one layout, so that sums have one order."""
+    return np.ascontiguousarray(values).reshape(*values.shape[:-1], -1, replications)
 
 
 def _media(book: Ledger, n: int) -> Quantities:

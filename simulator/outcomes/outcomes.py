@@ -164,7 +164,7 @@ class Outcomes:
         rows = []
         for plan in self.plans:
             figures = self.metrics(plan)
-            rows.append([figures[m].get(s) for m in chosen for s in self._statistics])
+            rows.append([x for m in chosen for x in self._cells(figures[m])])
         columns = pd.MultiIndex.from_product(
             [chosen, self._statistics], names=["metric", "statistic"]
         )
@@ -224,7 +224,7 @@ class Outcomes:
         table = csv.writer(text, lineterminator="\n")
         table.writerow(["plan", "scene", "metric", *self._statistics])
         for plan, scene, metric, numbers in self._long():
-            table.writerow([plan, scene, metric, *(numbers.get(s) for s in self._statistics)])
+            table.writerow([plan, scene, metric, *self._cells(numbers)])
         return text.getvalue()
 
     def to_csv(self, path: str | Path) -> None:
@@ -236,6 +236,10 @@ class Outcomes:
     def _statistics(self) -> tuple[str, ...]:
         return STATISTICS if self.mode == "sampled" else STATISTICS[:1]
 
+    def _cells(self, numbers: Numbers) -> list[float | None]:
+        """A figure's row of a table, in which an undefined share of zero is written out."""
+        return [numbers.get(name, 0.0) for name in self._statistics]
+
     def _row(self, plan: str) -> int:
         names = [*self.plans, NO_ADS]
         return _find(plan, {name: row for row, name in enumerate(names)}, "plan")
@@ -243,7 +247,8 @@ class Outcomes:
     def _mean(self, values: np.ndarray, plan: str) -> np.ndarray:
         """Mean over the lanes of a plan: [.., lane] to [..]."""
         first = self._row(plan) * self.replications
-        return np.asarray(values[..., first : first + self.replications].mean(axis=-1))
+        own = np.ascontiguousarray(values[..., first : first + self.replications])
+        return np.asarray(own.mean(axis=-1))
 
     def _describe(self, sample: Sample) -> Numbers:
         if self.mode == "expected":

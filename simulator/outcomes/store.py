@@ -8,12 +8,12 @@ import hashlib
 import json
 import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import numpy as np
 
@@ -43,7 +43,8 @@ def write_outcomes(outcomes: Outcomes, folder: str | Path) -> Path:
         name, digest = _write_arrays(outcomes, folder)
         manifest = _manifest(outcomes) | {"arrays": {"file": name, "sha256": digest}}
         text = json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-        _replace(folder / MANIFEST, lambda file: file.write(text.encode("utf-8")))
+        part = _write_part(folder, lambda file: file.write(text.encode("utf-8")))
+        os.replace(part, folder / MANIFEST)
         _sweep(folder, name)
     except OSError as error:
         raise UserError(f"cannot write the run to {folder}: {error.strerror or error}") from error
@@ -112,35 +113,26 @@ def _arrays(outcomes: Outcomes, prefix: str = "") -> Arrays:
 
 def _write_arrays(outcomes: Outcomes, folder: Path) -> tuple[str, str]:
     """Write all arrays into one file; return its name and SHA-256."""
-    found = _arrays(outcomes)
-    handle, part = tempfile.mkstemp(dir=folder, prefix=".book-", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, **found)  # type: ignore[arg-type]
-            _to_disk(file)
-        digest = _digest(Path(part))
-        name = f"book-{digest[:16]}.npz"
-        os.replace(part, folder / name)
-    finally:
-        Path(part).unlink(missing_ok=True)
+    found: dict[str, Any] = _arrays(outcomes)
+    part = _write_part(folder, lambda file: np.savez_compressed(file, **found))
+    digest = _digest(part)
+    name = f"book-{digest[:16]}.npz"
+    os.replace(part, folder / name)
     return name, digest
 
 
-def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside the path, then put it there in one move."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-", suffix=".part")
+def _write_part(folder: Path, write: Callable[[IO[bytes]], object]) -> Path:
+    """A whole file, safe on disk, under a name that nobody reads yet."""
+    part = folder / f".{uuid4().hex}.part"
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("xb") as file:
             write(file)
-            _to_disk(file)
-        os.replace(part, path)
-    finally:
-        Path(part).unlink(missing_ok=True)
-
-
-def _to_disk(file: IO[bytes]) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return part
 
 
 def _sweep(folder: Path, keep: str) -> None:

@@ -104,8 +104,8 @@ def _check_phases(scenario: Scenario) -> Iterator[Fault]:
             yield Fault((*path, "start"), f"must not be that of phase {other}: one has no length")
         seen.setdefault(phase.start, name)
         if phase.clock <= 0 or DAY % phase.clock:
-            near = _duration(_nearest_clock(phase.clock))
-            rule = f"must divide a day evenly, 1d at most (got {_duration(phase.clock)})"
+            near = duration(_nearest_clock(phase.clock))
+            rule = f"must divide a day evenly, 1d at most (got {duration(phase.clock)})"
             yield Fault((*path, "clock"), f"{rule}; the nearest is {near}")
 
 
@@ -356,7 +356,8 @@ def _moment(moment: datetime) -> str:
     return moment.isoformat(" ").removesuffix(":00").removesuffix(" 00:00")
 
 
-def _duration(seconds: int) -> str:
+def duration(seconds: int) -> str:
+    """Whole seconds as people write them."""
     if seconds == 0:
         return "0s"
     units = {"d": DAY, "h": 3600, "min": 60, "s": 1}

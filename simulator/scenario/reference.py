@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from simulator.scenario.amounts import Share
 from simulator.scenario.loader import preset_names
+from simulator.scenario.plausible import duration
 from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
 
 Json = dict[str, Any]
@@ -134,11 +135,14 @@ def _tidy(node: Any, numbers: Json) -> Any:
     if node.get("type") == "number" and "ge" in node:
         return _number(_MONEY, _money_forms(), numbers) | {"minimum": node["ge"]}
     node = _without_null({key: item for key, item in node.items() if not _is_noise(key, item)})
+    if isinstance(node.get("default"), int) and node.get("type") == "string":
+        node["default"] = duration(node["default"])
     forms = node.get("anyOf", [])
     if forms[:1] != [{"type": "number"}]:
         return {key: _tidy(item, numbers) for key, item in node.items()}
-    if node.get("exclusiveMinimum", -1) >= node.get("minimum", 0):
-        node.pop("minimum", None)
+    for strict, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if node.get(strict) == node.get(bound):
+            node.pop(bound, None)
     kind = ("%" in forms[1]["pattern"], len(forms) > 2)
     rest = {key: item for key, item in node.items() if key != "anyOf"}
     return _number(_NUMBERS[kind], forms, numbers) | rest
@@ -174,12 +178,14 @@ def _money_forms() -> list[Json]:
 _HEAD = """\
 # The scenario file
 
-Every field of a scenario file, made from the model by `adsim schema --format markdown`: do not edit
-it here. `adsim check FILE` reads a file against all of this and against itself, and names the line of
-everything that is wrong. `adsim new NAME` writes a file to start from.
+Every field of a scenario file. This page is made from the model by `adsim schema --format
+markdown`: do not edit it. `adsim check FILE` reads a file against all of this and against
+itself, and names the line of everything that is wrong. `adsim new NAME` writes a file to start
+from, `adsim schema` the JSON Schema with which an editor completes one.
 
-A file is YAML 1.2 without anchors, aliases and tags. `no`, `12:30` and dates are text. No name may be
-given twice. Names of your own (segments, scenes, plans ...) are letters of any script, digits, `_` and `-`.
+A file is YAML 1.2 without anchors, aliases and tags. `no`, `12:30` and dates are text. No name
+may be given twice. Your own names (of segments, scenes, plans ...) are letters of any script,
+digits, `_` and `-`.
 
 | written as | means |
 | --- | --- |
@@ -187,14 +193,17 @@ given twice. Names of your own (segments, scenes, plans ...) are letters of any 
 _WRITTEN = {
     "moment": "Local wall-clock time, one zone a file: 2020-11-11 or 2020-11-11 20:00.",
     "duration": "30s, 15min, 1h, 7d or 2w.",
+    "bands": f"Of an audience: {', '.join(BANDS)}.",
+    "chain stages": f"Where a person stands: {', '.join(CHAIN_STAGES)}.",
 }
 _PRESETS = """
 ## Presets
 
-`extends: [calendars/plain, chain/deeplink]` lays whole presets, or files (`./base.yaml`), below the file;
-`preset: harvest` in an entry lays a preset below that entry. Mappings merge, anything else replaces, and
-`null` takes an entry away. `--set slots.search.median_cpm=60` lays one value on top of all. A number of a
-preset has a spread of its own or that of its origin: 10% when published, 30% when it is our estimate.
+`extends: [calendars/plain, chain/deeplink]` lays whole presets, or files (`./base.yaml`), below
+the file; `preset: harvest` in an entry lays a preset below that entry. Mappings merge, anything
+else replaces, and `null` takes an entry away. `--set slots.search.median_cpm=60` lays one value
+on top of all. A number of a preset has a spread of its own, or that of its origin: 10% when it
+was published, 30% when it is our estimate.
 
 | section | presets |
 | --- | --- |
@@ -257,10 +266,16 @@ def _row(name: str, field: Json, required: bool) -> str:
     units = re.findall(r"\[([^\]]+)\]", sentence)
     plain = re.sub(r"\s*\[[^\]]+\]", "", sentence)
     kind = _type(field)
-    usual = {"share": "share", "rate": "share"}.get(kind, "d" if name.endswith("_days") else "")
     default = "required" if required else _default(field.get("default"))
-    unit = units[0] if units else usual
+    unit = units[0] if units else _usual_unit(name, kind, field)
     return f"| `{name}` | {kind} | {_bound(field)} | {unit} | {default} | {plain} |"
+
+
+def _usual_unit(name: str, kind: str, field: Json) -> str:
+    """The unit of a field whose sentence names none."""
+    if kind in {"share", "rate"}:
+        return "x" if field.get("maximum", 1) > 1 else "share"
+    return "d" if name.endswith("_days") else ""
 
 
 def _default(value: Any) -> str:
@@ -293,9 +308,10 @@ def _type(field: Json) -> str:
         count = f"{field['minItems']} of " if "minItems" in field else "list of "
         return f"{count}{_type(field['items'])}"
     if field.get("type") == "object":
-        words = field.get("propertyNames", {}).get("enum")
-        names = "words" if words else "names"
-        return f"{names} with {_type(field['additionalProperties'])}"
+        words = field.get("propertyNames", {}).get("enum", [])
+        names = "names" if not words else "bands" if len(words) == len(BANDS) else "chain stages"
+        inner = _type(field["additionalProperties"])
+        return f"{names} with ({inner})" if " with " in inner else f"{names} with {inner}"
     return _text_type(field)
 
 
@@ -303,7 +319,7 @@ def _text_type(field: Json) -> str:
     pattern = field.get("pattern", "")
     if pattern:
         return "duration" if "min" in pattern else "moment"
-    return {"string": "text", "boolean": "true or false"}.get(field["type"], field["type"])
+    return {"string": "text", "boolean": "true or false"}.get(field["type"], str(field["type"]))
 
 
 def _title(name: str) -> str:

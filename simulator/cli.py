@@ -1,0 +1,468 @@
+"""The command line: data on stdout, everything else on stderr, one exit code.
+
+0 all is well; 1 the run failed; 2 the command or a file is wrong; 130 stopped by Ctrl-C. Imports
+that take time wait inside the commands, so that `adsim --help` and `adsim check` answer at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from simulator import __version__
+from simulator.errors import RunError, ScenarioError, UserError
+
+if TYPE_CHECKING:
+    from simulator.outcomes import Outcomes
+    from simulator.scenario.plan import Plan
+    from simulator.scenario.schema import Scenario
+
+Progress = Callable[[int, int], None]
+
+INTERRUPTED = 130
+MAIN_METRICS = (
+    "spend", "net_spend", "gmv", "revenue", "profit", "roi", "iroas", "roas", "roas_break_even",
+    "new_customers", "cac", "recalled_members", "asset_value",
+)  # fmt: skip
+SCENE_COLUMNS = {
+    "spend": "spend",
+    "impressions": "shown",
+    "clicks": "clicks",
+    "orders_attributed": "orders",
+    "gmv_attributed": "gmv",
+    "roas": "roas",
+}
+
+
+# --------------------------------------------------------------------------- the program
+class Program(click.Group):
+    """Ends every command with an exit code and a line on stderr, never with a traceback."""
+
+    def main(self, args: Sequence[str] | None = None, *_: Any, **__: Any) -> NoReturn:
+        """Run one command and leave Python."""
+        sys.exit(main(args))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return UserError.exit_code
+    except (UserError, RunError) as error:
+        positioned = isinstance(error, ScenarioError)
+        click.echo(error if positioned else f"Error: {error}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nstopped", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader has seen enough, as in `adsim run ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _confess(error)
+
+
+def _run(arguments: list[str]) -> int:
+    with adsim.make_context("adsim", arguments) as context:
+        code = adsim.invoke(context)
+    sys.stdout.flush()
+    return int(code or 0)
+
+
+def _confess(error: Exception) -> int:
+    """A fault of this program: one line, and with ADSIM_DEBUG=1 the traceback."""
+    if os.environ.get("ADSIM_DEBUG") == "1":
+        import traceback
+
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    words = " ".join(f"{type(error).__name__}: {error}".split())
+    hint = "please report it with what ADSIM_DEBUG=1 shows"
+    click.echo(f"adsim: internal error: {words} ({hint})", err=True)
+    return RunError.exit_code
+
+
+@click.group(cls=Program, name="adsim", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "--version", message="%(version)s")
+def adsim() -> None:
+    """Split an advertising budget over scenes, slots and days, and see what it brings."""
+
+
+_SETS = click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE",
+    help="Lay a value over the file, such as slots.search.median_cpm=60; may be repeated.",
+)  # fmt: skip
+_FORMAT = click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table",
+    show_default=True, help="How to print the answer.",
+)  # fmt: skip
+
+
+# --------------------------------------------------------------------------- check
+@adsim.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@_SETS
+def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
+    """Name everything that is wrong with scenario files, with its line."""
+    from simulator.scenario import read_scenario
+    from simulator.scenario.checks import counts
+
+    code = 0
+    for file in files:
+        try:
+            found = counts(read_scenario(file, sets))
+        except ScenarioError as error:
+            click.echo(error, err=True)
+            code = error.exit_code
+        else:
+            parts = [
+                f"{n} {what.removesuffix('s') if n == 1 else what}" for what, n in found.items()
+            ]
+            click.echo(f"{file}: ok ({', '.join(parts)})")
+    return code
+
+
+# --------------------------------------------------------------------------- run
+@adsim.command()
+@click.argument("file")
+@click.option(
+    "--plan", "names", multiple=True, metavar="NAME",
+    help="A plan of the file, `even` or `none`; may be repeated. Default: all of the file.",
+)  # fmt: skip
+@click.option(
+    "-n", "replications", type=click.IntRange(1, 1_000_000), default=200, show_default=True,
+    help="Draws of chance in sampled mode.",
+)  # fmt: skip
+@click.option(
+    "--mode", type=click.Choice(["expected", "sampled"]), default="sampled", show_default=True,
+    help="The mean alone, or every decision drawn.",
+)  # fmt: skip
+@click.option(
+    "--seed", type=click.IntRange(0, 2**64 - 1), default=11, show_default=True,
+    help="Start of all chance: the same seed gives the same numbers.",
+)  # fmt: skip
+@_SETS
+@click.option("--no-spread", is_flag=True, help="Take every uncertain number at its value.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 1024), default=1, show_default=True,
+    help="Processes to run at once; the numbers do not depend on it.",
+)  # fmt: skip
+@click.option("-o", "folder", metavar="DIR", help="Save the run here, with table.csv.")
+@_FORMAT
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+def run(
+    file: str, *, names: tuple[str, ...], replications: int, mode: str, seed: int,
+    sets: tuple[str, ...], no_spread: bool, jobs: int, folder: str | None, form: str, quiet: bool,
+) -> None:  # fmt: skip
+    """Play every plan of a scenario FILE, and the same world without ads."""
+    from simulator.scenario import read_scenario
+
+    scenario = read_scenario(file, sets)
+    plans = _plans(scenario, names)
+    target = _made_folder(folder)
+    with _bar(quiet) as progress, _workers(jobs) as executor:
+        from simulator.engine.simulate import simulate
+
+        outcomes = simulate(
+            scenario, plans, replications=replications, seed=seed, mode=mode,
+            spreads=not no_spread, executor=executor, progress=progress,
+        )  # fmt: skip
+    outcomes = _called(outcomes, file)
+    if target is not None:
+        from simulator.outcomes import write_outcomes
+
+        write_outcomes(outcomes, target)
+        outcomes.to_csv(os.path.join(target, "table.csv"))
+    click.echo(_PRINTED[form](outcomes), nl=form != "csv")
+
+
+def _plans(scenario: "Scenario", names: Sequence[str]) -> "list[Plan]":
+    """The plans of these names, or all of the file; `even` and `none` are always there."""
+    from dataclasses import replace
+
+    from simulator.scenario.amounts import suggestion
+    from simulator.scenario.plan import Plan, plans_of
+
+    if not names:
+        return plans_of(scenario)
+    made: dict[str, Callable[[], Plan]] = {
+        "even": lambda: Plan.even(scenario),
+        "none": lambda: replace(Plan.none(scenario), name="none"),
+    }
+    known = [*scenario.plans, *(name for name in made if name not in scenario.plans)]
+    for name in names:
+        if name not in known:
+            near = suggestion(name, known) or f"; known are {', '.join(known)}"
+            raise UserError(f"no plan is called {name!r}{near}")
+    return [
+        Plan.from_entry(scenario, name, scenario.plans[name])
+        if name in scenario.plans
+        else made[name]()
+        for name in dict.fromkeys(names)
+    ]
+
+
+def _made_folder(folder: str | None) -> str | None:
+    """The folder, made before the run: a run that cannot be saved is not begun."""
+    if folder is None:
+        return None
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from None
+    return folder
+
+
+def _called(outcomes: "Outcomes", file: str) -> "Outcomes":
+    """The outcomes under the name of their file."""
+    from dataclasses import replace
+    from pathlib import Path
+
+    inner = outcomes.chance_only and replace(outcomes.chance_only, scenario=Path(file).stem)
+    return replace(outcomes, scenario=Path(file).stem, chance_only=inner)
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Progress | None]:
+    """A bar on stderr, where somebody looks at it."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("simulating", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def _workers(jobs: int) -> Iterator[Any]:
+    """Processes to compute in; None for this one alone. Ctrl-C does not wait for them."""
+    if jobs == 1:
+        yield None
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    pool = ProcessPoolExecutor(jobs)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+# --------------------------------------------------------------------------- compare
+@adsim.command()
+@click.argument("folder", metavar="DIR")
+@click.argument("a")
+@click.argument("b")
+@_FORMAT
+def compare(folder: str, a: str, b: str, form: str) -> None:
+    """Plan A less plan B in a run saved in DIR, replication by replication."""
+    import json
+
+    from simulator.outcomes import read_outcomes
+
+    outcomes = read_outcomes(folder)
+    found = outcomes.differences(a, b)
+    if form == "json":
+        head = {"scenario": outcomes.scenario, "a": a, "b": b, "metrics": found}
+        click.echo(json.dumps(head, ensure_ascii=False, indent=1, allow_nan=False))
+    elif form == "csv":
+        names = list(next(iter(found.values())))
+        rows = [[metric, *map(_cell, row.values())] for metric, row in found.items()]
+        click.echo("\n".join(map(",".join, [["metric", *names], *rows])))
+    else:
+        click.echo(_difference_table(outcomes, a, b))
+
+
+def _cell(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+# --------------------------------------------------------------------------- new, schema
+@adsim.command()
+@click.argument("name")
+@click.option("-o", "path", metavar="FILE", help="Where to write it. Default: NAME.yaml.")
+def new(name: str, path: str | None) -> None:
+    """Write a scenario called NAME to start from."""
+    import json
+    import re
+    from importlib import resources
+
+    if path is None and not re.fullmatch(r"\w[\w -]*", name):
+        raise UserError(f"{name!r} cannot name a file: choose one with -o FILE")
+    place = path or f"{name}.yaml"
+    presets = resources.files("simulator.scenario.presets")
+    text = presets.joinpath("starter.yaml.txt").read_text(encoding="utf-8")
+    title = json.dumps(name, ensure_ascii=False)
+    _write(place, text.replace("NAME_OF_THE_SCENARIO", title), mode="x")
+    click.echo(f"wrote {place}; next: adsim check {place}", err=True)
+
+
+@adsim.command()
+@click.option("-o", "path", metavar="FILE", help="Write to a file instead of stdout.")
+@click.option(
+    "--format", "form", type=click.Choice(["json", "markdown"]), default="json",
+    show_default=True, help="The JSON Schema, or a page with every field.",
+)  # fmt: skip
+def schema(path: str | None, form: str) -> None:
+    """Print what a scenario file may hold."""
+    from simulator.scenario.reference import page_text, schema_text
+
+    text = schema_text() if form == "json" else page_text()
+    if path is None:
+        click.echo(text, nl=False)
+    else:
+        _write(path, text)
+
+
+def _write(path: str, text: str, mode: str = "w") -> None:
+    try:
+        with open(path, mode, encoding="utf-8", newline="\n") as file:
+            file.write(text)
+    except FileExistsError:
+        raise UserError(f"{path} exists: choose another name with -o FILE") from None
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+# --------------------------------------------------------------------------- tables
+def _json(outcomes: "Outcomes") -> str:
+    import json
+
+    return json.dumps(outcomes.as_json(), ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def _csv(outcomes: "Outcomes") -> str:
+    return outcomes.as_csv()
+
+
+def _table(outcomes: "Outcomes") -> str:
+    """Each plan with its main figures, and its scenes."""
+    how = outcomes.mode
+    if how == "sampled":
+        how += f", {outcomes.replications} replications, seed {outcomes.seed}"
+        how += "\nRanges hold the middle 80% of the replications (P10 to P90)."
+    parts = [_bold(outcomes.title), how]
+    for plan in outcomes.plans:
+        parts += ["", _bold(f"Plan {plan}"), _plan_table(outcomes, plan)]
+        parts += ["", f"Scenes of {plan}", _scene_table(outcomes, plan)]
+    return "\n".join(parts)
+
+
+def _plan_table(outcomes: "Outcomes", plan: str) -> str:
+    from simulator.outcomes.metrics import BY_NAME
+
+    figures = outcomes.metrics(plan)
+    alone = outcomes.chance_only.metrics(plan) if outcomes.chance_only else None
+    head = ["metric", "unit", "mean"]
+    if alone:
+        head += ["chance\nonly", "chance and\nnot knowing"]
+    elif outcomes.mode == "sampled":
+        head.append("range")
+    rows = []
+    for name in MAIN_METRICS:
+        ranges = [_range(book[name]) for book in (alone, figures) if book]
+        unit = BY_NAME[name].unit.replace(" per ", "/")
+        row = [name, unit, compact(figures[name]["mean"]), *ranges]
+        rows.append(row[: len(head)])
+    return _columns([head, *rows], left=2)
+
+
+def _range(numbers: dict[str, float | None]) -> str:
+    low, high = numbers.get("p10"), numbers.get("p90")
+    return "-" if low is None or high is None else f"{compact(low)} to {compact(high)}"
+
+
+def _scene_table(outcomes: "Outcomes", plan: str) -> str:
+    rows = [
+        [_cut(scene, 24), *(compact(figures[name]["mean"]) for name in SCENE_COLUMNS)]
+        for scene, figures in outcomes.scenes(plan).items()
+    ]
+    return _columns([["scene", *SCENE_COLUMNS.values()], *rows], left=1)
+
+
+def _difference_table(outcomes: "Outcomes", a: str, b: str) -> str:
+    found = outcomes.differences(a, b)
+    sampled = outcomes.mode == "sampled"
+    head = ["metric", "A", "B", "A less B"] + ["95% interval", "A better"] * sampled
+    rows = []
+    for name in MAIN_METRICS:
+        row = found[name]
+        cells = [name, *(compact(row[key]) for key in ("a", "b", "difference"))]
+        if sampled:
+            low, high, better = row["ci_lo"], row["ci_hi"], row["better"]
+            unknown = low is None or high is None
+            cells.append("-" if unknown else f"{compact(low)} to {compact(high)}")
+            cells.append("-" if better is None else f"{better:.0%}")
+        rows.append(cells)
+    return "\n".join([_bold(f"A: {a}   B: {b}"), _columns([head, *rows], left=1)])
+
+
+def compact(value: float | None) -> str:
+    """A number in at most eight characters.
+
+    >>> compact(8_998_120), compact(1234.5), compact(0.6149), compact(None)
+    ('9.00m', '1,234', '0.615', '-')
+    """
+    if value is None:
+        return "-"
+    for size, unit, least in ((1e9, "bn", 0.9995e9), (1e6, "m", 0.9995e6), (1e3, "k", 9.995e3)):
+        if abs(value) >= least:
+            part = abs(value) / size
+            digits = 2 if part < 9.995 else 1 if part < 99.95 else 0
+            return f"{value / size:,.{digits}f}{unit}"
+    if abs(value) >= 999.5:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.0e}"
+
+
+def _columns(rows: list[list[str]], left: int) -> str:
+    """Cells in columns, the first `left` of them flush left; cells of the head may have two lines."""
+    head = [cell.split("\n") for cell in rows[0]]
+    deep = max(map(len, head))
+    above = [[([""] * (deep - len(cell)) + cell)[n] for cell in head] for n in range(deep)]
+    table = [*above, *rows[1:]]
+    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
+    return "\n".join(_line(row, widths, left) for row in table)
+
+
+def _line(row: list[str], widths: list[int], left: int) -> str:
+    cells = []
+    for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        blank = " " * (width - _width(cell))
+        cells.append(cell + blank if number < left else blank + cell)
+    return ("  " + "  ".join(cells)).rstrip()
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes in a terminal: Chinese characters take two."""
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
+
+
+def _cut(text: str, most: int) -> str:
+    if _width(text) <= most:
+        return text
+    while _width(text) >= most:
+        text = text[:-1]
+    return f"{text}…"
+
+
+def _bold(text: str) -> str:
+    plain = "NO_COLOR" in os.environ or not sys.stdout.isatty()
+    return text if plain else click.style(text, bold=True)
+
+
+_PRINTED: dict[str, Callable[["Outcomes"], str]] = {"table": _table, "json": _json, "csv": _csv}

@@ -1,0 +1,149 @@
+"""Every definition against an example computed by hand."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from simulator.outcomes.ledger import Ledger
+from simulator.outcomes.metrics import BY_NAME, METRICS, SCENE_METRICS, Terms, quantities
+from simulator.outcomes.outcomes import Outcomes
+from tests.outcomes.synthetic import MONEY, make_axes, make_outcomes
+
+WISHED = set(
+    re.findall(
+        r"\w+",
+        """impressions reach frequency clicks visits favourites carts deposits orders paid_orders
+refunds new_customers new_customers_gross new_customers_incremental recalled_members spend net_spend
+gmv revenue contribution profit ctr cvr cpm cpc aov win_rate fill_rate roas roas_break_even iroas
+roi mroi cac asset_value""",
+    )
+)
+
+TOTALS = {  # with ads, without
+    "paid_visits": (60, 0), "free_visits": (140, 150), "paid_orders": (20, 10), "orders": (25, 12),
+    "gmv": (2000, 1000), "refunds": (2, 1), "refund_value": (200, 100), "goods_cost": (800, 400),
+    "refund_cost": (80, 40), "new_customers": (12, 4), "refunded_new": (2, 1), "forfeited": (30, 0),
+    "money_back": (10, 0), "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
+    "deposits": (5, 1),
+}  # fmt: skip
+SCENES = {  # [scene] with ads; without there are none
+    "impressions": (1000, 480), "offered": (4000, 0), "clicks": (49, 25), "visits": (40, 20),
+    "spend": (100, 60), "gmv_attributed": (300, 100), "orders_attributed": (3, 1),
+}  # fmt: skip
+# revenue 1800; goods kept 720; fees 90 + 20; handling 100 + 8; depreciation 8
+CONTRIBUTION = 1800 + 30 - 720 - 110 - 108 - 8
+# without ads: revenue 900; goods kept 360; fees 45 + 10; handling 50 + 4; depreciation 4
+WITHOUT = 900 - 360 - 55 - 54 - 4
+REACH = 1000 * (1 - 1.6**-0.5)
+
+BY_HAND = {
+    "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 200,
+    "favourites": 40, "carts": 30, "deposits": 5, "orders": 25, "paid_orders": 20, "refunds": 2,
+    "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
+    "recalled_members": 3, "spend": 160, "net_spend": 150, "gmv": 2000, "revenue": 1800,
+    "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 150 - 20, "ctr": 0.05, "cvr": 0.1,
+    "profit_incremental": CONTRIBUTION - 170 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
+    "aov": 100, "win_rate": 0.25, "fill_rate": 0.96, "roas": 2.5,
+    "roas_break_even": 2000 / CONTRIBUTION, "iroas": 6, "mroi": None, "cac": 150 / 7,
+    "roi": (CONTRIBUTION - 170 - WITHOUT) / 170, "asset_value": 800,
+}  # fmt: skip
+
+
+@pytest.fixture
+def example():
+    axes = make_axes(plans=("mine",), days=0)
+    book = Ledger.empty(2, 2, 2, 2, lanes=2)
+    for name, pair in TOTALS.items():
+        book.totals[name][:] = pair
+    for name, pair in SCENES.items():
+        book.scenes[name][:, 0] = pair
+    book.viewed[0, 0] = 300
+    packs = {"booked": 500, "delivered": 450, "shortfall": 50, "made_good": 30}
+    book.packages = {name: np.array([[value, 0.0]]) for name, value in packs.items()}
+    book.asset = np.array([5000.0, 4200.0])
+    terms = Terms.over(
+        1, people=[[1000.0], [500.0]], fixed=[[20.0, 0.0], [0.0, 0.0]], commission=0.05,
+        payment_fee=0.01, fulfilment=5, refund_handling=4, depreciation=0.1, frequency_shape=0.5,
+    )  # fmt: skip
+    return Outcomes("x", "X", "expected", 1, 0, axes=axes, book=book, terms=terms)
+
+
+def test_every_metric_is_what_the_hand_gets(example):
+    found = {name: numbers["mean"] for name, numbers in example.metrics("mine").items()}
+    assert found == {name: value and pytest.approx(value) for name, value in BY_HAND.items()}
+
+
+def test_every_metric_of_a_scene_is_what_the_hand_gets(example):
+    found = {name: numbers["mean"] for name, numbers in example.scenes("mine")["search"].items()}
+    assert found == pytest.approx({
+        "spend": 100, "impressions": 1000, "clicks": 49, "visits": 40, "orders_attributed": 3,
+        "gmv_attributed": 300, "ctr": 0.049, "cpm": 100, "cpc": 100 / 49, "roas": 3,
+    })  # fmt: skip
+
+
+def test_without_ads_nothing_is_incremental_and_no_ratio_to_spend_exists(example):
+    found = {name: numbers["mean"] for name, numbers in example.metrics("no ads").items()}
+    assert found["profit"] == pytest.approx(WITHOUT)
+    assert {
+        found[n] for n in ("profit_incremental", "new_customers_incremental", "asset_value")
+    } == {0}
+    assert {found[n] for n in ("roi", "cac", "iroas", "roas", "cpm", "win_rate")} == {None}
+
+
+def test_the_table_has_every_metric_once_in_two_languages():
+    assert WISHED - set(BY_NAME) == set()
+    assert len(BY_NAME) == len(METRICS)
+    for metric in (*METRICS, *SCENE_METRICS):
+        assert metric.title and metric.unit
+        assert any("\u4e00" <= letter <= "\u9fff" for letter in metric.chinese)
+        assert metric.kind == ("ratio" if metric.bottom else "total")
+
+
+def test_a_plan_is_the_same_alone_and_among_others():
+    both = make_outcomes()
+    n, axes = both.replications, dataclasses.replace(both.axes, plans=both.plans[1:])
+    terms = dataclasses.replace(both.terms, fixed=both.terms.fixed[:, 1:])
+    chosen = np.arange(n, 3 * n)
+    alone = dataclasses.replace(both, axes=axes, book=both.book.lanes(chosen), terms=terms)
+    assert alone.metrics("launch first") == both.metrics("launch first")
+
+
+def test_doubling_every_money_unit_changes_no_ratio():
+    once, twice = make_outcomes(), make_outcomes()
+    for name in MONEY:
+        twice.book.totals[name] *= 2
+    for rows in (twice.book.scenes["spend"], twice.book.scenes["gmv_attributed"], twice.book.asset):
+        rows[:] *= 2
+    terms, double = once.terms, ("fulfilment", "refund_handling", "fixed")
+    terms = dataclasses.replace(terms, **{name: 2 * getattr(terms, name) for name in double})
+    twice = dataclasses.replace(twice, terms=terms)
+    a, b = once.metrics("even"), twice.metrics("even")
+    for metric in METRICS:
+        factor = 2 if metric.unit.startswith("CNY") else 1
+        expected = {
+            k: v and v * factor for k, v in a[metric.name].items() if k != "undefined_share"
+        }
+        found = {k: v for k, v in b[metric.name].items() if k != "undefined_share"}
+        assert found == {k: v and pytest.approx(v) for k, v in expected.items()}, metric.name
+
+
+def test_without_contracts_or_asset_these_figures_are_null():
+    outcomes = make_outcomes()
+    outcomes.book.packages, outcomes.book.asset = {}, np.zeros(0)
+    found = outcomes.metrics("even")
+    assert {found[name]["mean"] for name in ("fill_rate", "asset_value")} == {None}
+    assert found["win_rate"]["mean"] is not None
+
+
+def test_reach_never_passes_the_people_and_starts_with_the_views():
+    outcomes = make_outcomes()
+    people = outcomes.terms.people.sum(axis=0)
+    for size, most in ((1e-6, 1e-3), (1e12, people)):
+        outcomes.book.viewed[:] = size
+        reach = quantities(outcomes.book, outcomes.terms)["reach"]
+        assert np.all(reach <= most)
+    outcomes.book.viewed[:] = 1e-6
+    reach = quantities(outcomes.book, outcomes.terms)["reach"]
+    assert reach == pytest.approx(2e-6, rel=1e-6)

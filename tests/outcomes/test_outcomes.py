@@ -1,0 +1,215 @@
+"""The answer in its forms: numbers, tables, JSON, CSV."""
+
+import csv
+import dataclasses
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simulator.errors import UserError
+from simulator.outcomes.compare import paired_difference
+from simulator.outcomes.metrics import METRICS, SCENE_METRICS
+from tests.outcomes.synthetic import make_axes, make_outcomes, make_shop
+
+STATISTICS = ["mean", "p10", "p50", "p90", "ci_lo", "ci_hi"]
+
+
+@pytest.fixture(scope="module")
+def outcomes():
+    return make_outcomes(chance_only=make_outcomes(seed=2))
+
+
+@pytest.fixture
+def uneven():
+    """Plan b sells nothing; plan a wins no customer in one of four replications."""
+    spend = [[10.0, 10, 10, 10], [0, 0, 0, 0], [0, 0, 0, 0]]
+    gmv = [[60.0, 70, 80, 90], [50, 50, 50, 50], [50, 50, 50, 50]]
+    new = [[2, 4, 0, 5], [1, 1, 1, 1], [1, 1, 1, 1]]
+    return make_shop(spend, gmv, new)
+
+
+def test_sampled_figures_have_every_statistic(outcomes):
+    for plan in outcomes.plans:
+        for name, numbers in outcomes.metrics(plan).items():
+            assert list(numbers)[:6] == STATISTICS
+            if name != "mroi":
+                assert numbers["p10"] <= numbers["p50"] <= numbers["p90"]
+                assert numbers["ci_lo"] <= numbers["mean"] <= numbers["ci_hi"]
+
+
+def test_expected_mode_gives_the_mean_alone():
+    expected = make_outcomes(mode="expected", replications=4)
+    sampled = dataclasses.replace(expected, mode="sampled")
+    for name, numbers in expected.metrics("even").items():
+        assert numbers == {"mean": sampled.metrics("even")[name]["mean"]}
+    entry = expected.as_json()["plans"][0]["scenes"]["live"]
+    assert all(list(numbers) == ["mean"] for numbers in entry.values())
+    assert set(expected.summary().columns.get_level_values(1)) == {"mean"}
+    assert list(expected.compare("even", "no ads").columns) == ["a", "b", "difference"]
+    assert expected.as_csv().splitlines()[0] == "plan,scene,metric,mean"
+
+
+def test_an_undefined_replication_is_left_out_of_quantiles_and_counted(uneven):
+    cac = uneven.metrics("a")["cac"]
+    # incremental customers 1, 3, -1, 4: cost 10, 3.33, undefined, 2.5; the mean is 40 / 7
+    assert cac["mean"] == pytest.approx(40 / 7)
+    assert cac["undefined_share"] == 0.25
+    assert cac["p50"] == pytest.approx(10 / 3)
+    assert (cac["p10"], cac["p90"]) == pytest.approx((2.5, 10))
+    assert "undefined_share" not in uneven.metrics("a")["roi"]
+    assert uneven.metrics("b")["cac"] == dict.fromkeys(STATISTICS) | {"undefined_share": 1.0}
+
+
+def test_the_interval_of_an_incremental_figure_is_paired_with_no_ads(outcomes):
+    gap = paired_difference(outcomes.sample("even", "profit"), outcomes.sample("no ads", "profit"))
+    found = outcomes.metrics("even")["profit_incremental"]
+    assert (found["mean"], found["ci_lo"], found["ci_hi"]) == pytest.approx(
+        (gap.mean, *gap.interval)
+    )
+
+
+def test_differences_say_which_plan_is_better(uneven):
+    table = uneven.differences("a", "no ads")
+    assert table["profit"]["difference"] == 15
+    assert table["profit"]["better"] == 0.875  # one tie, three above
+    assert table["refunds"]["better"] == 0.5
+    assert table["spend"]["better"] is None
+    assert table["spend"]["variance_reduction"] is None
+    assert table["new_customers"]["better"] == 0.75
+    backwards = uneven.differences("no ads", "a")
+    assert backwards["profit"]["difference"] == -15
+    assert backwards["profit"]["better"] == 0.125
+
+
+def test_a_lower_cost_is_better():
+    cheap_and_dear = make_shop(
+        [[10.0, 10], [20, 20], [0, 0]], np.ones((3, 2)), [[5, 5], [5, 5], [0, 1]]
+    )
+    gap = cheap_and_dear.differences("a", "b")["cac"]
+    assert gap["better"] == 1
+    assert gap["difference"] == pytest.approx(10 / 4.5 - 20 / 4.5)
+
+
+def test_compare_is_the_differences_as_a_table(outcomes):
+    table, numbers = (
+        outcomes.compare("even", "launch first"),
+        outcomes.differences("even", "launch first"),
+    )
+    assert list(table.index) == [metric.name for metric in METRICS]
+    for name, row in numbers.items():
+        expected = {k: np.nan if v is None else v for k, v in row.items()}
+        assert table.loc[name].to_dict() == pytest.approx(expected, nan_ok=True)
+
+
+def test_summary_is_a_row_per_plan(outcomes):
+    table = outcomes.summary()
+    assert list(table.index) == ["even", "launch first"]
+    assert table.loc["even", ("roi", "mean")] == outcomes.metrics("even")["roi"]["mean"]
+    short = outcomes.summary("cac", "roi")
+    assert list(short.columns.get_level_values("metric").unique()) == ["cac", "roi"]
+    pd.testing.assert_frame_equal(short, table[["cac", "roi"]])
+    assert table.loc["even", ("roi", "undefined_share")] == 0
+    assert table.loc["even", ("mroi", "undefined_share")] == 1
+
+
+def test_json_is_the_contract(outcomes):
+    found = outcomes.as_json()
+    assert list(found) == ["scenario", "mode", "replications", "seed", "plans"]
+    assert [entry["plan"] for entry in found["plans"]] == ["even", "launch first"]
+    for entry in found["plans"]:
+        assert list(entry) == ["plan", "metrics", "scenes", "chance_only"]
+        assert list(entry["metrics"]) == list(entry["chance_only"]) == [m.name for m in METRICS]
+        assert list(entry["scenes"]) == ["search", "live"]
+        assert list(entry["scenes"]["live"]) == [m.name for m in SCENE_METRICS]
+    assert found["plans"][0]["chance_only"] == outcomes.chance_only.metrics("even")
+    assert list(make_outcomes().as_json()["plans"][0]) == ["plan", "metrics", "scenes"]
+
+
+def test_json_has_no_nan_and_plain_floats(outcomes, uneven):
+    for each in (outcomes, uneven):
+        found = each.as_json()
+        assert json.loads(json.dumps(found, allow_nan=False)) == found
+        kinds = {
+            type(value)
+            for entry in found["plans"]
+            for numbers in entry["metrics"].values()
+            for value in numbers.values()
+        }
+        assert kinds == {float, type(None)}
+
+
+def test_csv_is_long_and_complete(outcomes, tmp_path):
+    outcomes.to_csv(tmp_path / "run.csv")
+    raw = (tmp_path / "run.csv").read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbf")
+    assert b"\r" not in raw
+    rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"))))
+    assert len(rows) == 2 * (len(METRICS) + 2 * len(SCENE_METRICS))
+    by_key = {(row["plan"], row["scene"], row["metric"]): row for row in rows}
+    roi = outcomes.metrics("even")["roi"]
+    assert float(by_key["even", "", "roi"]["p90"]) == roi["p90"]
+    spend = outcomes.scenes("even")["live"]["spend"]
+    assert float(by_key["even", "live", "spend"]["mean"]) == spend["mean"]
+    assert by_key["even", "", "mroi"]["mean"] == ""
+
+
+def test_days_people_and_products_are_means_over_the_plans_lanes(outcomes):
+    n, book = outcomes.replications, outcomes.book
+    second = slice(n, 2 * n)
+    days = outcomes.days("launch first")
+    assert list(days.columns[:5]) == ["date", "spend", "gmv", "new_customers", "visits"]
+    assert list(days["date"].dt.strftime("%Y-%m-%d")) == list(outcomes.axes.days)
+    assert days["gmv"].to_numpy() == pytest.approx(book.days["gmv"][:, second].mean(axis=1))
+    scene = book.days["scene_spend"][:, 1, second].mean(axis=1)
+    assert days["spend.live"].to_numpy() == pytest.approx(scene)
+    people = outcomes.people("launch first")
+    assert people.loc["initial", "members"] == pytest.approx(book.people[2, 1, second].mean())
+    products = outcomes.products("launch first")
+    assert products.loc["beans", "refunds"] == pytest.approx(
+        book.products["refunds"][1, second].mean()
+    )
+
+
+def test_without_a_daily_book_days_says_so():
+    with pytest.raises(UserError, match="no daily book"):
+        make_outcomes(axes=make_axes(days=0)).days("even")
+
+
+def test_a_wrong_name_is_met_with_the_right_one(outcomes):
+    with pytest.raises(UserError, match="no plan is called 'evn'; did you mean 'even'"):
+        outcomes.metrics("evn")
+    with pytest.raises(UserError, match="no metric is called 'x'; known are roi, profit"):
+        outcomes.values("even", "x")
+
+
+@pytest.mark.parametrize("plans", [("even", "even"), ("even", "no ads")])
+def test_plan_names_differ(plans):
+    with pytest.raises(UserError, match="plan names must differ"):
+        make_outcomes(axes=make_axes(plans=plans))
+
+
+def test_a_book_of_another_shape_is_refused(outcomes):
+    with pytest.raises(ValueError, match=r"book\.spend has shape"):
+        dataclasses.replace(outcomes, replications=39, chance_only=None)
+    with pytest.raises(ValueError, match="chance_only has other plans"):
+        other = make_outcomes(axes=make_axes(plans=("even",)))
+        dataclasses.replace(outcomes, chance_only=other)
+
+
+def test_printing_it_prints_no_arrays(outcomes):
+    assert repr(outcomes) == (
+        "Outcomes(scenario='coffee', title='新咖啡', mode='sampled', replications=40, seed=1)"
+    )
+
+
+def test_the_room_opens_without_heavy_imports():
+    code = (
+        "import sys, simulator.outcomes as room; assert 'numpy' not in sys.modules; "
+        "room.Outcomes, room.read_outcomes; assert not {'pandas', 'scipy'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
