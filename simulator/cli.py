@@ -53,23 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
-    except click.exceptions.Exit as end:
-        return end.exit_code
-    except click.ClickException as error:
-        error.show()
-        return UserError.exit_code
-    except (UserError, RunError) as error:
-        positioned = isinstance(error, ScenarioError)
-        click.echo(error if positioned else f"Error: {error}", err=True)
-        return error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("\nstopped", err=True)
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader has seen enough, as in `adsim run ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception as error:
-        return _confess(error)
+    except (Exception, KeyboardInterrupt) as error:
+        return _end(error)
 
 
 def _run(arguments: list[str]) -> int:
@@ -79,7 +64,30 @@ def _run(arguments: list[str]) -> int:
     return int(code or 0)
 
 
-def _confess(error: Exception) -> int:
+def _end(error: BaseException) -> int:
+    """Say on stderr what ended a command early; the exit code."""
+    code = RunError.exit_code
+    if isinstance(error, click.exceptions.Exit):
+        code = error.exit_code
+    elif isinstance(error, click.ClickException):
+        error.show()
+        code = UserError.exit_code
+    elif isinstance(error, UserError | RunError):
+        placed = isinstance(error, ScenarioError)
+        click.echo(error if placed else f"Error: {error}", err=True)
+        code = error.exit_code
+    elif isinstance(error, KeyboardInterrupt | click.Abort):
+        click.echo("\nstopped", err=True)
+        code = INTERRUPTED
+    elif isinstance(error, BrokenPipeError):  # the reader has seen enough: adsim run ... | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    else:
+        _confess(error)
+    return code
+
+
+def _confess(error: BaseException) -> None:
     """A fault of this program: one line, and with ADSIM_DEBUG=1 the traceback."""
     if os.environ.get("ADSIM_DEBUG") == "1":
         import traceback
@@ -88,7 +96,6 @@ def _confess(error: Exception) -> int:
     words = " ".join(f"{type(error).__name__}: {error}".split())
     hint = "please report it with what ADSIM_DEBUG=1 shows"
     click.echo(f"adsim: internal error: {words} ({hint})", err=True)
-    return RunError.exit_code
 
 
 @click.group(cls=Program, name="adsim", context_settings={"help_option_names": ["-h", "--help"]})
@@ -349,7 +356,7 @@ def _csv(outcomes: "Outcomes") -> str:
 
 def _table(outcomes: "Outcomes") -> str:
     """Each plan with its main figures, and its scenes."""
-    how = outcomes.mode
+    how: str = outcomes.mode
     if how == "sampled":
         how += f", {outcomes.replications} replications, seed {outcomes.seed}"
         how += "\nRanges hold the middle 80% of the replications (P10 to P90)."
@@ -428,7 +435,7 @@ def compact(value: float | None) -> str:
 
 
 def _columns(rows: list[list[str]], left: int) -> str:
-    """Cells in columns, the first `left` of them flush left; cells of the head may have two lines."""
+    """Cells in columns, the first `left` of them flush left; the head may have two lines."""
     head = [cell.split("\n") for cell in rows[0]]
     deep = max(map(len, head))
     above = [[([""] * (deep - len(cell)) + cell)[n] for cell in head] for n in range(deep)]

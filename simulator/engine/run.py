@@ -54,10 +54,9 @@ from simulator.market.basket import (
     shares,
     want,
 )
-from simulator.market.bidding import Bidder, Entered
+from simulator.market.bidding import Bidder, Entered, Field
 from simulator.market.calendar import seconds_between
 from simulator.market.contract import Server
-from simulator.market.groups import Groups
 from simulator.market.fulfilment import FIRST, Returns, payment_success
 from simulator.market.lifecycle import LifeCycles
 from simulator.market.tracers import Tracers
@@ -151,13 +150,8 @@ class Run:
         return demand, luck
 
     def _tracers(self) -> Tracers:
-        """Last touches, and the pockets of each scene in each cell."""
-        world, pockets = self.world, self.world.pockets
-        cells = 5 * len(world.names.segments)
-        scene = world.media.scene[pockets.placement]
-        self.by_scene_cell = Groups.of(scene * cells + pockets.cell, len(world.names.scenes) * cells)
-        window = world.scenario.attribution.window_days
-        return Tracers(window, len(world.names.scenes), self.state.crowd.n.shape)
+        window = self.world.scenario.attribution.window_days
+        return Tracers(window, len(self.world.names.scenes), self.state.crowd.n.shape)
 
     def _schedule(self) -> None:
         """Numbers of every step that follow from the calendar alone."""
@@ -186,15 +180,15 @@ class Run:
             )[inside]
 
     def _buffers(self, lanes: int) -> None:
-        places, cells = len(self.world.media.scene), 5 * len(self.world.names.segments)
+        places, segments = len(self.world.media.scene), len(self.world.names.segments)
         self.reach_rows = np.zeros((3, places, lanes))  # views, touches, buys of placements
-        self.pocket_rows = np.zeros((len(self.world.pockets.placement) + 1, lanes))
-        self.cell_rows = np.zeros((3, cells, lanes))
-        self.cell_work = np.zeros((cells, lanes))
+        self.band_rows = np.zeros((3, 5, segments, lanes))  # the same of bands
         self.impressions = np.zeros((places + 1, lanes))
         self.clicks = np.zeros((places + 1, lanes))
         self.visits = np.zeros((places + 1, lanes))
         self.place_work = np.zeros((3, places + 1, lanes))
+        bidding = self.world.bidding
+        self.limited = bool(((bidding.cost | bidding.roi) & ~bidding.held).any())
 
     # ------------------------------------------------------------------ the clock
     def go(self, progress: Callable[[int], None] | None = None) -> Ledger:
@@ -234,7 +228,6 @@ class Run:
         due, state = self.due, self.state
         for product, units in due.restocks:
             state.stock.restock(product, units, self.sampled)
-            state.available[product] = 1.0
         if due.forfeit:
             self._forfeit()
         if due.closing:
@@ -320,8 +313,7 @@ class Run:
         effects = self.cycles.effects(state.shelf)
         self.refund_odds = goods.refund_odds * effects.refund
         self.kappa = goods.power * self.luck * effects.cvr
-        on_sale = state.available >= 0.5
-        self.on_sale = on_sale
+        on_sale = state.stock.available(self.sampled)
         mix = goods.mix * on_sale
         total = mix.sum(axis=1, keepdims=True)
         self.mix = np.where(total > 0, ratio(mix, total), goods.mix)
@@ -372,23 +364,25 @@ class Run:
     def _auction(self, contract: np.ndarray) -> Entered | None:
         """Bid, win and pay; None where no scene has money."""
         self._contract_impressions(contract)
-        state, n = self.state, self.world.media.auctions
-        self.band_people = by_band(state.crowd.n).reshape(-1, self.chunk.lanes)
-        size = np.tile(self.world.people.size, (5, 1))
+        n = self.world.media.auctions
+        self.band_people = by_band(self.state.crowd.n)
+        bands = self.band_people / self.world.people.size
+        self.bidder.entry.aim(bands)
         before = int(self.world.steps.phase[self.number - 1]) if self.number else None
         self.bidder.follow(self.phase, before)
         money = self._targets()
-        band_share = self.band_people / size
         if not money.any():
-            self.bidder.enter(money, band_share)
             self.impressions[:n] = 0.0
             return None
         supply, mu = self._opportunities(contract)
-        self.bidder.enter(money, band_share)
-        entered = self.bidder.pace(
-            money, supply, band_share, self._actions(), mu, self.ln_quality,
+        field = Field(
+            money, supply, bands, mu, self.ln_quality, None,
             phase=self.phase, fresh=bool(self.fresh[self.number]),
         )  # fmt: skip
+        if self.limited:
+            self.bidder.prepare(field)
+            field.actions = self._actions()
+        entered = self.bidder.pace(field)
         self._win(entered)
         return entered
 
@@ -426,10 +420,8 @@ class Run:
         rise[rows] = -self.world.scenario.slot_price_scarcity * np.log(left)
         return mu + rise
 
-    def _actions(self) -> np.ndarray | None:
+    def _actions(self) -> np.ndarray:
         """Actions per impression, for the scenes whose cost per action is bounded."""
-        if not self.bidder.limited.any():
-            return None
         media, n = self.world.media, self.world.media.auctions
         scene, phases = media.scene[:n], self.world.phases
         worn = wear(self.state.crowd.fatigue, self.world.people.fatigue)
@@ -454,17 +446,10 @@ class Run:
 
     def _newness(self) -> np.ndarray:
         """Share of an auction placement's buyers who are new customers: [placement, lane]."""
-        n, people = self.state.crowd.n, self.world.people
-        eager = by_band(n * people.propensity[:, None]).reshape(-1, self.chunk.lanes)
-        eager = ratio(eager, self.band_people)
-        pockets, media = self.world.pockets, self.world.media
-        rows = self.pocket_rows
-        np.take(eager, pockets.cell, axis=0, out=rows[:-1], mode="clip")
-        rows[:-1] *= self.bidder.weights_padded[:-1]
-        both = pockets.by_placement.sum(rows, *self.place_work[:2, :-1]).copy()
-        rows[:-1] *= (pockets.cell < 3 * len(self.world.names.segments))[:, None]
-        new = pockets.by_placement.sum(rows, *self.place_work[:2, :-1])
-        return ratio(new, both)[: media.auctions]
+        n, entry = self.state.crowd.n, self.bidder.entry
+        eager = ratio(by_band(n * self.world.people.propensity[:, None]), self.band_people)
+        new, every = (entry.weighted(eager, slice(0, last)) for last in (3, 5))
+        return ratio(new, every)[: self.world.media.auctions]
 
     def _win(self, entered: Entered) -> None:
         """Impressions won and money paid."""
@@ -524,8 +509,7 @@ class Run:
     def _clicks(self, entered: Entered | None) -> None:
         media, people, n = self.world.media, self.world.people, self.world.media.auctions
         shown = self.impressions[:-1]
-        total = media.by_segment.sum(self.impressions, *np.empty((2, len(people.size), shown.shape[1])))
-        self.per_person = total / people.size
+        self.per_person = self._by_segment(shown) / people.size
         rate = float(self.world.steps.days[self.number]) * math.log(2) / people.fatigue_half_life
         worn = wear(mean_level(self.state.crowd.fatigue, self.per_person, rate), people.fatigue)
         click, buy = self._click_odds(worn), self._buy_odds()
@@ -543,71 +527,62 @@ class Run:
 
     # ------------------------------------------------------------------ 6 exposure
     def _contact(self) -> tuple[Contact, np.ndarray]:
-        """What the people of each band meet; and the buying visits by scene and free ones."""
-        media, world = self.world.media, self.world
+        """What the people of each band meet; and the free buying visits [lane]."""
+        media, entry = self.world.media, self.bidder.entry
         rows = self.reach_rows
         np.multiply(self.impressions[:-1], media.viewability, out=rows[0])
         np.multiply(self.visits[:-1], media.touch, out=rows[1])
         rows[2] = self.buys
-        viewed = world.media.by_segment
-        pad = np.zeros((1, self.chunk.lanes))
-        shape = (len(world.names.segments), self.chunk.lanes)
-        self.book.viewed += viewed.sum(np.vstack([rows[0], pad]), np.empty(shape), np.empty(shape))
-        cover = world.pockets.by_placement.sum(self.bidder.weights_padded, *np.empty((2, *rows[0].shape)))
-        self.per_cover = ratio(np.ones_like(cover), cover)
+        self.book.viewed += self._by_segment(rows[0])
+        self.per_cover = ratio(np.ones_like(entry.cover), entry.cover)
         rows *= self.per_cover
-        for row, cell in zip(rows, self.cell_rows, strict=True):
-            self._to_cells(row, cell)
+        for row, band in zip(rows, self.band_rows, strict=True):
+            entry.to_bands(row, band)
         paid_buys = self._trace() if self.tracers else None
         free, buys = self._free_visits()
-        bands = (5, *shape)
-        views, touches, bought = (ratio(x, self.band_people).reshape(bands) for x in self.cell_rows)
-        touches += free[0].reshape(bands)
-        bought += free[1].reshape(bands)
+        views, touches, bought = (ratio(x, self.band_people) for x in self.band_rows)
+        touches += free[0]
+        bought += free[1]
         if paid_buys is not None:
             self.paid_share = ratio(paid_buys, bought)
         bought *= self.readiness
         return Contact(views, touches, bought), buys
 
+    def _by_segment(self, rows: np.ndarray) -> np.ndarray:
+        """Placements [placement, lane] summed by segment: [segment, lane]."""
+        padded = self.place_work[0]
+        padded[:-1] = rows
+        shape = (len(self.world.names.segments), self.chunk.lanes)
+        return self.world.media.by_segment.sum(padded, np.empty(shape), np.empty(shape))
+
     def _trace(self) -> np.ndarray:
         """Mark new touches; return paid buying visits per person [scene, band, segment, lane]."""
         assert self.tracers is not None
-        shape = (len(self.world.names.scenes), 5, len(self.world.names.segments), self.chunk.lanes)
-        rows, pockets = self.pocket_rows, self.world.pockets
+        shape = (len(self.world.names.scenes), *self.band_people.shape)
         found = []
         for amount in (self.visits[:-1], self.buys):
-            scaled = amount * self.per_cover
-            np.take(scaled, pockets.placement, axis=0, out=rows[:-1], mode="clip")
-            rows[:-1] *= self.bidder.weights_padded[:-1]
-            cells = np.empty((shape[0] * len(self.band_people), self.chunk.lanes))
-            total = self.by_scene_cell.sum(rows, cells, np.empty_like(cells)).reshape(shape[0], -1, shape[3])
-            found.append(ratio(total, self.band_people).reshape(shape))
+            cells = np.empty(shape)
+            self.bidder.entry.by_scene(amount * self.per_cover, cells)
+            found.append(ratio(cells, self.band_people))
         self.tracers.touch(found[0], self.state.crowd.n)
         return found[1]
 
-    def _to_cells(self, row: np.ndarray, cell: np.ndarray) -> None:
-        pockets, work = self.world.pockets, self.pocket_rows
-        np.take(row, pockets.placement, axis=0, out=work[:-1], mode="clip")
-        work[:-1] *= self.bidder.weights_padded[:-1]
-        pockets.by_cell.sum(work, cell, self.cell_work)
-
     def _free_visits(self) -> tuple[np.ndarray, np.ndarray]:
-        """Touches and buying visits per person [2, cell, lane], and free buying visits in all [lane]."""
+        """Touches and buying visits per person [2, band, segment, lane], and free buying visits in all [lane]."""
         free, phases, f = self.world.free, self.world.phases, self.phase
-        segments, lanes = len(self.world.names.segments), self.chunk.lanes
+        shape = self.band_people.shape
         scale = self.world.steps.browse[self.number] * self.organic
-        total = np.zeros((2, len(self.band_people), lanes))
-        visits = np.zeros(lanes)
+        total, every = np.zeros((2, *shape)), np.zeros(shape)
+        ready = self.free_kappa * phases.cvr[f] * self.shock
         for m, rate in enumerate(free.rate):
-            each = rate * (phases.free_traffic[f, m] * scale)
-            odds = free.buy_odds[m * segments : (m + 1) * segments]
-            p = prob(odds * self.free_kappa * phases.cvr[f] * self.shock)
+            each = rate.reshape(5, shape[1], -1) * (phases.free_traffic[f, m] * scale)
+            odds = free.buy_odds[m * shape[1] : (m + 1) * shape[1]]
+            every += each
             total[0] += each * free.touch[m]
-            total[1] += each * np.tile(p, (5, 1))
-            visits += (each * self.band_people).sum(axis=0)
-        self.book.add(free_visits=visits[None])
-        self.free_visits = visits
-        return total, (total[1] * self.band_people).sum(axis=0)
+            total[1] += each * prob(odds * ready)
+        self.free_visits = (every * self.band_people).sum(axis=(0, 1))
+        self.book.add(free_visits=self.free_visits[None])
+        return total, (total[1] * self.band_people).sum(axis=(0, 1))
 
     # ------------------------------------------------------------------ 7 chain and baskets
     def _pulse(self) -> Pulse:
@@ -652,7 +627,6 @@ class Run:
         wanted = want(direct, release, balance, mixes, self.draws)
         asked = wanted.sum(axis=1)
         sold = self.state.stock.sell(asked, self.sampled)
-        self.state.available = np.where(asked > 0, ratio(sold, asked), self.state.available)
         return Orders(wanted, cut_by_stock(wanted, sold, self.draws))
 
     def _direct_mix(self, free: np.ndarray) -> np.ndarray:

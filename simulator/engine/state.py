@@ -46,8 +46,6 @@ class State:
     """Auction spend [CNY]: [scene, phase, lane]."""
     carry: np.ndarray
     """Fractions of a fen not yet charged [CNY]: [placement, lane]."""
-    available: np.ndarray
-    """Share of the last step's demand that found goods: [product, lane]."""
     newcomers: np.ndarray
     """New customers not (yet) refunded: [segment, lane]."""
     supply_noise: np.ndarray
@@ -68,7 +66,7 @@ def first_state(
         shelf=cycles.start(lanes, draws), stock=Stock.of(world.goods.stock, lanes),
         refunds=Refunds.of(products, lanes), day=Day.empty(products, lanes),
         spent=np.zeros((len(names.scenes), len(names.phases), lanes)),
-        carry=np.zeros((world.media.auctions, lanes)), available=np.ones((products, lanes)),
+        carry=np.zeros((world.media.auctions, lanes)),
         newcomers=zeros.copy(), supply_noise=np.ones((len(names.slots), lanes)),
     )  # fmt: skip
 

@@ -79,6 +79,14 @@ class Stock:
         """Units left [product, lane]."""
         return self.units if sampled else self.units - mean_sold(self.units, self.demand)
 
+    def available(self, sampled: bool) -> np.ndarray:
+        """Probability that the next order finds goods, Q(S, L) [product, lane]."""
+        if sampled:
+            return np.asarray((self.units > 0).astype(float))
+        some = self.units > 0
+        chance = gammaincc(np.where(some, self.units, 1.0), np.maximum(self.demand, 0.0))
+        return np.where(some, chance, 0.0)
+
     def restock(self, product: int, units: int, sampled: bool) -> None:
         """Goods arrive; demand that went away before does not come back."""
         self.units[product] = self.left(sampled)[product] + units

@@ -1,8 +1,8 @@
 """The world as arrays: what a scenario says, once per replication, ready for the rules.
 
 Every array ends with the axis [replication] (length 1 where the number is certain). The flat axis of
-the auction is the placement: one valid scene x slot x segment, sorted by scene; contract placements
-follow the auction's. A pocket is a placement x band; auction pockets first.
+the auction is the placement: one valid scene x slot x segment; those that meet on a slot stand together in
+a block, and contract placements follow the auction's.
 
 symbol   meaning                                          unit                  shape
 J        placements, auction then contract                                      [placement]
@@ -146,24 +146,22 @@ class Media:
 
 
 @dataclass(frozen=True)
-class Pockets:
-    """Placement x band."""
+class Block:
+    """Scenes that meet on one slot for the same segments; their placements stand together."""
 
-    placement: np.ndarray
-    auctions: int
-    """Number of auction pockets; they come first."""
+    rows: slice
+    """Placements: [scene, segment] flattened."""
+    scenes: int
+    scene_of: np.ndarray
+    """Scene of each row of scenes."""
+    segments: np.ndarray
+    everybody: bool
+    """All segments, in order."""
     affinity: np.ndarray
-    """a: share of the band that the scene selects: [pocket]."""
-    cell: np.ndarray
-    """Band x segment of the pocket (band * segments + segment): [pocket]."""
-    rivals: Groups
-    """Auction pockets by slot x segment x band: own scenes that meet there."""
-    by_placement: Groups
-    """All pockets by placement."""
-    by_cell: Groups
-    """All pockets by segment x band."""
+    """a: share of a band that a scene selects: [scene, band, 1, replication]."""
+    contract: bool
     precision: np.ndarray
-    """Targeting precision of the contract pockets: [contract pocket]."""
+    """Targeting precision of a contract slot: [1, replication]."""
 
 
 @dataclass(frozen=True)
@@ -306,7 +304,7 @@ class World:
     steps: Steps
     phases: PhaseTable
     media: Media
-    pockets: Pockets
+    blocks: tuple[Block, ...]
     bidding: Bidding
     people: People
     free: Free
@@ -320,10 +318,12 @@ class World:
         return World(**parts)
 
 
-REPLICATED = (PhaseTable, Media, Pockets, Bidding, People, Free, Goods, Packages, Costs)
+REPLICATED = (PhaseTable, Media, Block, Bidding, People, Free, Goods, Packages, Costs)
 
 
 def _tile(part: Any, plans: int) -> Any:
+    if isinstance(part, tuple):
+        return tuple(_tile(item, plans) for item in part)
     if not isinstance(part, REPLICATED):
         return part
     return type(part)(**{f.name: _tile_array(getattr(part, f.name), plans) for f in fields(part)})
@@ -362,13 +362,15 @@ class _Builder:
             if isinstance(slot, ContractSlot)
             for key, package in slot.packages.items()
         ]
-        self.places = self._auction_places() + self._contract_places()
-        self.auctions = len(self._auction_places())
+        self.groups = self._auction_groups() + self._contract_groups()
+        self.places = [(i, k, g) for k, scenes, segments in self.groups for i in scenes for g in segments]
+        auction = [k for _, k, _ in self.places if isinstance(self.slots[k], AuctionSlot)]
+        self.auctions = len(auction)
 
     def world(self) -> World:
         return World(
             scenario=self.original, names=self._names(), steps=self.steps, phases=self._phases(),
-            media=self._media(), pockets=self._pockets(), bidding=self._bidding(),
+            media=self._media(), blocks=self._blocks(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
             packages=self._packages(), costs=self._costs(),
         )  # fmt: skip
@@ -377,18 +379,34 @@ class _Builder:
     def _segments_of(self, scene: Scene) -> list[int]:
         return [self.segment_at[name] for name in scene.segments] or list(range(len(self.segments)))
 
-    def _auction_places(self) -> list[tuple[int, int, int]]:
+    def _auction_groups(self) -> list[tuple[int, list[int], list[int]]]:
+        """(slot, scenes, segments): scenes that use an auction slot for the same segments."""
         return [
-            (i, self.slot_at[slot], g)
-            for i, scene in enumerate(self.scenes)
-            for slot in scene.slots
-            if isinstance(self.s.slots[slot], AuctionSlot)
-            for g in self._segments_of(scene)
+            (k, scenes, segments)
+            for k, (name, slot) in enumerate(self.s.slots.items())
+            if isinstance(slot, AuctionSlot)
+            for scenes, segments in self._meetings([i for i, x in enumerate(self.scenes) if name in x.slots])
         ]
 
-    def _contract_places(self) -> list[tuple[int, int, int]]:
-        owners = dict.fromkeys((self.scene_at[p.scene], k) for k, _, p in self.booked)
-        return [(i, k, g) for i, k in owners for g in self._segments_of(self.scenes[i])]
+    def _contract_groups(self) -> list[tuple[int, list[int], list[int]]]:
+        """The same for contract slots and the scenes that own a package there."""
+        owners: dict[int, list[int]] = {}
+        for k, _, package in self.booked:
+            owners.setdefault(k, []).append(self.scene_at[package.scene])
+        return [
+            (k, scenes, segments)
+            for k, own in owners.items()
+            for scenes, segments in self._meetings(list(dict.fromkeys(own)))
+        ]
+
+    def _meetings(self, scenes: list[int]) -> list[tuple[list[int], list[int]]]:
+        """Scenes that meet, and the segments for which exactly these meet."""
+        found: dict[tuple[int, ...], list[int]] = {}
+        for g in range(len(self.segments)):
+            here = tuple(i for i in scenes if g in self._segments_of(self.scenes[i]))
+            if here:
+                found.setdefault(here, []).append(g)
+        return [(list(here), segments) for here, segments in found.items()]
 
     def _names(self) -> Names:
         s = self.s
@@ -515,31 +533,23 @@ class _Builder:
         ]
         return column(rows)
 
-    def _pockets(self) -> Pockets:
-        found = [
-            (j, b, self.scenes[i].audience.get(BANDS[b], 0.0))
-            for j, (i, _, _) in enumerate(self.places[: self.auctions])
-            for b in range(BANDS_N)
-            if BANDS[b] in self.scenes[i].audience
-        ]
-        first = len(found)
-        found += [
-            (j, b, self.scenes[self.places[j][0]].audience.get(BANDS[b], 0.0))
-            for j in range(self.auctions, len(self.places))
-            for b in range(BANDS_N)
-        ]
-        placement = np.array([j for j, _, _ in found], dtype=np.intp)
-        places = [self.places[j] for j in placement]
-        cell = np.array([b * len(self.segments) + g for (_, _, g), (_, b, _) in zip(places, found, strict=True)])
-        meet = [k * 10_000 + c for (_, k, _), c in zip(places[:first], cell, strict=False)]
-        _, rival = np.unique(meet, return_inverse=True)
-        contract = [self.slots[k].precision for _, k, _ in places[first:]]  # type: ignore[union-attr]
-        return Pockets(
-            placement=placement, auctions=first, affinity=column([a for _, _, a in found]), cell=cell,
-            rivals=Groups.of(rival, int(rival.max(initial=-1)) + 1),
-            by_placement=Groups.of(placement, len(self.places)),
-            by_cell=Groups.of(cell, len(self.segments) * BANDS_N), precision=column(contract),
-        )  # fmt: skip
+    def _blocks(self) -> tuple[Block, ...]:
+        blocks, first = [], 0
+        for k, scenes, segments in self.groups:
+            last, slot = first + len(scenes) * len(segments), self.slots[k]
+            audience = [self.scenes[i].audience for i in scenes]
+            affinity = np.array([[x.get(band, 0.0) for band in BANDS] for x in audience])
+            contract = isinstance(slot, ContractSlot)
+            blocks.append(
+                Block(
+                    rows=slice(first, last), scenes=len(scenes), scene_of=np.array(scenes),
+                    segments=np.array(segments), everybody=len(segments) == len(self.segments),
+                    affinity=affinity[:, :, None, None], contract=contract,
+                    precision=column([slot.precision if contract else 1.0]),  # type: ignore[union-attr]
+                )
+            )  # fmt: skip
+            first = last
+        return tuple(blocks)
 
     def _bidding(self) -> Bidding:
         bids = [scene.bid for scene in self.scenes]

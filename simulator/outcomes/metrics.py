@@ -196,7 +196,9 @@ def scene_quantities(book: Ledger, replications: int) -> Quantities:
 
 def _grid(values: Array, replications: int) -> Array:
     """[.., lane] as [.., plan, replication]; one layout, so that sums have one order."""
-    return np.ascontiguousarray(values).reshape(*values.shape[:-1], -1, replications)
+    *rows, lanes = values.shape
+    plans = lanes // replications
+    return np.ascontiguousarray(values).reshape(*rows, plans, replications)
 
 
 def _media(book: Ledger, n: int) -> Quantities:

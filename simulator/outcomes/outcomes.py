@@ -181,7 +181,10 @@ class Outcomes:
         return pd.DataFrame(numbers, index=pd.Index(table, name="metric"), columns=columns)
 
     def days(self, plan: str) -> "pd.DataFrame":
-        """Means by day: spend, gmv, new customers, visits; then spend and gmv of each scene."""
+        """Means by day: spend, gmv, new customers, visits; then spend and gmv of each scene.
+
+        A day's new customers are gross: their refunds fall on later days.
+        """
         import pandas as pd
 
         if not self.axes.days:

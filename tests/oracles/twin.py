@@ -7,7 +7,8 @@ steps. A step:
 
 1. what is due at this moment: forfeits, deliveries, refunds, the daily close (their processes)
 2. contracts are served
-3. scenes open the step (target, level), the market divides opportunities, scenes bid and pay
+3. scenes open the step (target, level); the market divides opportunities anew before each of
+   their moves; they pay
 4. clicks, visits, free visits, contacts per person
 5. the chain and customers' baskets
 6. orders: products, stock, refunds to come; what found no goods stays where it was
@@ -49,6 +50,7 @@ from tests.oracles.twin_media import (
 )
 
 BASKET = ("favourite", "cart")
+SCENE_COUNTS = ("impressions", "clicks", "visits", "spend")
 OnStep = Callable[[int, dict[str, Any]], None]
 Wait = Generator[simpy.Event, Any, None]
 
@@ -146,10 +148,11 @@ class World:
         self._set_pace()
         self._set_free_visits()
         self.balances = self.clock.balance_shares()
+        self.market_levels = self.clock.market_levels()
+        self.day_opens = False
         self.totals = dict.fromkeys(TOTALS, 0.0)
         self.scene_totals = {
-            s: dict.fromkeys(("impressions", "clicks", "spend", "contract_spend", "offered"), 0.0)
-            for s in self.scenes
+            s: dict.fromkeys((*SCENE_COUNTS, "contract_spend", "offered"), 0.0) for s in self.scenes
         }
         self.days: dict[str, dict[str, float]] = {}
 
@@ -177,8 +180,7 @@ class World:
     # ----------------------------------------------------------------- processes beside the market
     def start(self, environment: simpy.Environment) -> None:
         """One process per window, delivery and scene; the market comes last."""
-        self.opened, self.divided = environment.event(), environment.event()
-        self.answers: list[simpy.Event] = []
+        self.called = environment.event()
         for _, end, _ in self.clock.balances:
             if end > 0:
                 environment.process(self.forfeits(environment, end))
@@ -208,37 +210,39 @@ class World:
 
     def refunds(self, environment: simpy.Environment) -> Wait:
         """Section 11: each midnight refunds fall due and the finished day's enter."""
-        for midnight in self.clock.midnights():
-            yield environment.timeout(midnight - environment.now)
-            first = sum(product.move_refunds() for product in self.goods.products.values())
-            self._refund_new_customers(first)
+        products = self.goods.products.values()
+        for moment in self.clock.closings():
+            yield environment.timeout(moment - environment.now)
+            paid = sum(product.paid_today for product in products)
+            first = sum(product.first_today for product in products) / paid if paid > 0 else 0.0
+            self._refund_new_customers(sum(product.move_refunds(first) for product in products))
 
     def _refund_new_customers(self, first: float) -> None:
         unrefunded = {g: people.new_unrefunded for g, people in self.people.items()}
         total = sum(unrefunded.values())
         if first <= 0 or total <= 0:
             return
-        self.totals["refunded_new_customers"] += first
         for g, people in self.people.items():
-            people.refund_first_orders(first * unrefunded[g] / total)
+            moved = people.refund_first_orders(first * unrefunded[g] / total)
+            self.totals["refunded_new_customers"] += moved
 
     def daily_close(self, environment: simpy.Environment) -> Wait:
         """Section 10: each midnight product stages and organic weights move."""
-        for midnight in self.clock.midnights():
-            yield environment.timeout(midnight - environment.now)
+        for moment in self.clock.closings():
+            yield environment.timeout(moment - environment.now)
+            level = self.market_levels[self.clock.date(moment - 1)]
             for product in self.goods.products.values():
                 launch = product.item.launch
-                product.close_day(launch is None or self.clock.seconds(launch) <= midnight)
+                launched = launch is None or self.clock.seconds(launch) <= moment
+                product.close_day(launched, level)
+            self.day_opens = True
 
     def bids(self, scene: Scene) -> Wait:
-        """Section 5: a scene opens every step with its target, then bids for what it is offered."""
+        """Section 5: what a scene does in a step, each time the market calls."""
         while True:
-            step, answer = yield self.opened
-            scene.open_step(step, self.goods)
-            answer[scene.name].succeed()
-            step, answer = yield self.divided
-            scene.bid(step, self.market)
-            answer[scene.name].succeed()
+            act, answers = yield self.called
+            act(scene)
+            answers[scene.name].succeed()
 
     # ----------------------------------------------------------------- the market
     def run(
@@ -247,24 +251,37 @@ class World:
         """The steps, one after the other."""
         for step in steps:
             yield environment.timeout(0)  # after everything that was due at this moment
-            self.goods.bring_mixes()
+            if self.day_opens:  # after the day's close and its deliveries
+                self.goods.bring_mixes()
+                self.day_opens = False
             pi = self._band_shares()
             taken = self.contracts.serve(step)
-            self.opened, opened = environment.event(), self.opened
-            yield self._ask(environment, opened, step)
-            self.market.offer(step, taken, pi)
-            self.divided, divided = environment.event(), self.divided
-            yield self._ask(environment, divided, step)
+            yield from self._bidding(environment, step, partial(self.market.open, step, taken, pi))
             values = self.finish_step(step, pi)
             if on_step:
                 on_step(step.index, values)
             yield environment.timeout(step.end - step.start)
         yield environment.timeout(0)
 
-    def _ask(self, environment: simpy.Environment, event: simpy.Event, step: Step) -> simpy.Event:
+    def _bidding(
+        self, environment: simpy.Environment, step: Step, open_market: Callable[[], None]
+    ) -> Wait:
+        """Section 5, in its order; all scenes move together."""
+        yield self._call(environment, lambda scene: scene.open_step(step, self.goods))
+        open_market()
+        self.market.divide()
+        yield self._call(environment, lambda scene: scene.learn(step, self.market))
+        for _ in range(8 if step.opens_phase else 1):
+            self.market.divide()
+            yield self._call(environment, Scene.move)
+        self.market.divide()
+        yield self._call(environment, lambda scene: scene.settle(step))
+
+    def _call(self, environment: simpy.Environment, act: Callable[[Scene], None]) -> simpy.Event:
         """Wake all scenes and wait for their answers."""
         answers = {scene: environment.event() for scene in self.scenes}
-        event.succeed((step, answers))
+        self.called, called = environment.event(), self.called
+        called.succeed((act, answers))
         return environment.all_of(answers.values())
 
     def _band_shares(self) -> dict[str, dict[str, float]]:
@@ -316,13 +333,12 @@ class World:
         shown = dict.fromkeys(self.people, 0.0)
         for j in self.placements:
             shown[j.segment] += j.impressions
-        wear = {g: people.wear(shown[g]) for g, people in self.people.items()}
+        wear = {g: people.wear_of_step(shown[g], step.days) for g, people in self.people.items()}
         buys = dict.fromkeys(self.scenes, 0.0)
         for j in self.placements:
-            lift = math.sqrt(j.lift)
-            click = j.click_odds * goods.scene_ctr[j.scene] * phase.ctr * wear[j.segment] * lift
-            buy = j.buy_odds * goods.scene_kappa[j.scene] * phase.cvr * self.demand * lift
-            j.clicks = j.impressions * prob(click * j.position_factor)
+            click = j.click_odds * goods.scene_ctr[j.scene] * phase.ctr * wear[j.segment]
+            buy = j.buy_odds * goods.scene_kappa[j.scene] * phase.cvr * self.demand * j.buy_lift
+            j.clicks = j.impressions * prob(click * j.position_factor * j.click_lift)
             j.visits = j.clicks * j.arrival
             j.buying = j.visits * prob(buy)
             buys[j.scene] += j.buying
@@ -375,11 +391,12 @@ class World:
         load = phase.payment_load * step.buy / step.days
         fail = min(0.5, payment.fail * (1 - payment.wallet_share) * load**2)
         success = 1 - fail * (1 - payment.retry)
-        presale = sum(self.goods.presale(self.goods.direct).values())  # dep
+        presale = sum(self.goods.presale(self.goods.organic_mix).values())  # dep
         open_later = any(end > step.start for _, end, _ in self.clock.balances)
         dep = presale if open_later else 0.0
         return StepTerms(
             days=step.days,
+            browsing=step.browse if step.browse > 0 else step.days,
             middle=(step.start + step.end) / 2 / DAY,
             cart=float(phase.cart),
             success=success,
@@ -413,7 +430,7 @@ class World:
             }
             total = sum(wanted.values())
             part = product.serve(total)
-            self.totals["orders"] += total / success
+            self.totals["orders"] += total * part / success
             self.totals["unmet"] += total * (1 - part)
             for g, x in wanted.items():
                 buyers[g].by_product[p] = x * part
@@ -425,7 +442,7 @@ class World:
         gmv = orders * product.price * (1 - discount) * order_value
         product.sell(orders, first, gmv, order_value)
         refund = product.refund_probability(step.phase)
-        product.expect_refunds(orders * refund, gmv * refund)
+        product.expect_refunds(orders * refund)
         self.totals["paid_orders"] += orders
         self.totals["gmv"] += gmv
         self._day(step)["gmv"] += gmv
@@ -463,7 +480,7 @@ class World:
             kept = 1 - left / standing if standing > 0 else 1.0
             goods.baskets[p] = goods.baskets[p] * max(0.0, kept) + u * entered
             kept = 1 - settled / held if held > 0 else 1.0
-            new = presale[p] / presale_total if presale_total > 0 else 0.0
+            new = presale[p] / presale_total if presale_total > 0 else u
             goods.deposits[p] = goods.deposits[p] * max(0.0, kept) + new * taken
 
     # ----- the end of the step
@@ -498,9 +515,10 @@ class World:
         totals, day = self.totals, self._day(step)
         for j in self.placements:
             scene = self.scene_totals[j.scene]
-            for count, x in (("impressions", j.impressions), ("clicks", j.clicks)):
-                totals[count] += x
-                scene[count] += x
+            for count in SCENE_COUNTS[:3]:
+                scene[count] += getattr(j, count)
+            totals["impressions"] += j.impressions
+            totals["clicks"] += j.clicks
             totals["viewed"] += j.impressions * j.viewability
             totals["paid_visits"] += j.visits
             if not j.contract:
@@ -509,14 +527,9 @@ class World:
                 totals["auction_spend"] += j.spend
                 day["spend"] += j.spend
         for package in self.contracts.packages:
-            self._pay(step, package, package.spend)
-            if not package.closed and package.end == step.end:
-                self._pay(step, package, package.close_window())
-
-    def _pay(self, step: Step, package: Package, spend: float) -> None:
-        self.totals["contract_spend"] += spend
-        self.scene_totals[package.scene]["contract_spend"] += spend
-        self._day(step)["spend"] += spend
+            totals["contract_spend"] += package.spend
+            self.scene_totals[package.scene]["contract_spend"] += package.spend
+            day["spend"] += package.spend
 
     def _day(self, step: Step) -> dict[str, float]:
         return self.days.setdefault(
@@ -572,8 +585,11 @@ class World:
         totals["spend"] = totals["auction_spend"] + totals["contract_spend"]
         totals["refunds"] = sum(product.refunds for product in products)
         totals["refund_value"] = sum(product.refund_value for product in products)
+        booked = {package.scene for package in self.contracts.packages}
         totals["fixed_costs"] = sum(
-            scene.facts.fixed_cost for scene in scenes if sum(scene.money.values()) > 0
+            scene.facts.fixed_cost
+            for scene in scenes
+            if sum(scene.money.values()) > 0 or scene.name in booked
         )
         totals["contribution"] = self._contribution()
         totals["net_spend"] = totals["spend"] - totals["money_back"]
@@ -585,11 +601,10 @@ class World:
     def _contribution(self) -> float:
         totals, commerce = self.totals, self.scenario.commerce
         revenue = totals["revenue"] = totals["gmv"] - totals["refund_value"]
-        kept = lost = 0.0
-        for product in self.goods.products.values():
-            refunded = product.refunds / product.paid if product.paid > 0 else 0.0
-            kept += product.cost * (1 - refunded)
-            lost += product.cost * refunded * commerce.depreciation
+        products = self.goods.products.values()
+        refunded = totals["refund_cost"] = sum(product.refund_cost for product in products)
+        totals["goods_cost"] = sum(product.cost for product in products)
+        kept, lost = totals["goods_cost"] - refunded, refunded * commerce.depreciation
         return (
             revenue * (1 - commerce.commission)
             + totals["forfeited"]

@@ -27,8 +27,8 @@ Hazards = dict[str, dict[str, float]]
 
 
 def bar(q: float) -> float:
-    """-ln(1 - q): a probability as a hazard; certainty is a very large one."""
-    return -math.log(max(1 - q, 1e-300))
+    """-ln(1 - q): a probability as a hazard; certainty is a large one."""
+    return -math.log1p(-min(q, 1 - 1e-12))
 
 
 def order_leads_to(stage: str) -> str:
@@ -41,9 +41,9 @@ def leads_to(stage: str, move: str) -> str:
     return order_leads_to(stage) if move in ORDERS else move
 
 
-def renewal(contacts: float, window: float, days: float) -> float:
+def renewal(contacts: float, window: float, browsing: float) -> float:
     """ren: the rate at which contacts leave a gap as long as the window, against 1 / window."""
-    u = contacts * window / days
+    u = contacts * window / browsing
     if u <= 0:
         return 1.0
     return u / math.expm1(u) if u < 700 else 0.0
@@ -59,6 +59,7 @@ class StepTerms:
     """What the hazards of all segments share in a step."""
 
     days: float  # D
+    browsing: float  # V, or D where V is 0
     middle: float  # t [d]
     cart: float  # phase.cart
     success: float  # Pi
@@ -104,8 +105,8 @@ class Chain:
         self.keen_per_day = bar(chain.keen_per_year) / 365
 
     def old_hazard(self, step: StepTerms, days: float) -> float:
-        """D / (days - t); never above 2, so that the last of them leave when their day has come."""
-        return step.days / max(days - step.middle, step.days / 2)
+        """D / (days - t); never above 1."""
+        return step.days / max(days - step.middle, step.days)
 
 
 class Segment:
@@ -185,7 +186,7 @@ class Segment:
             to, window = "engage", rules.enthuse_days
         else:
             to, window = "engage", rules.basket_days
-        return {to: step.days / window * renewal(contacts, window, step.days)}
+        return {to: step.days / window * renewal(contacts, window, step.browsing)}
 
     def _purchases(self, stage: str, step: StepTerms, buys: float) -> dict[str, float]:
         """Orders and deposits of stages 0..5."""
@@ -241,13 +242,14 @@ class Segment:
         hazards = {
             RELEASE: step.success * step.release,
             "deposit": step.deposit_release,
-            "drop": step.days / window * renewal(views + touches, window, step.days),
+            "drop": step.days / window * renewal(views + touches, window, step.browsing),
         }
-        total = sum(hazards.values())
-        leaving = self.carts * -math.expm1(-total)
-        flows = {move: leaving * h / total if total > 0 else 0.0 for move, h in hazards.items()}
         free = max(0.0, customers - self.carts - self.deposits)
-        flows["add"] = free * -math.expm1(-touches * self.chain.customer_cart * step.cart)
+        added = free * -math.expm1(-touches * self.chain.customer_cart * step.cart)
+        total = sum(hazards.values())
+        leaving = self.carts * -math.expm1(-total) + added * -math.expm1(-total / 2)
+        flows = {move: leaving * h / total if total > 0 else 0.0 for move, h in hazards.items()}
+        flows["add"] = added
         flows[BALANCE] = self.deposits * -math.expm1(-step.balance)
         return flows
 
@@ -262,8 +264,7 @@ class Segment:
         basket_orders = basket[RELEASE] + basket[BALANCE]
         customers = sum(before[stage] for stage in CUSTOMERS)
         part = basket_orders / customers if customers > 0 else 0.0
-        left = before["initial"] - sum(flows["initial"].values())
-        again = min(part * before["initial"], max(0.0, left))
+        again = min(part * before["initial"], max(0.0, self.people["initial"]))
         self.people["initial"] -= again
         self.people["numerous"] += again
         self._age(before, flows, part)
@@ -280,8 +281,8 @@ class Segment:
             gone = (moves[DIRECT] + moves.get("keen", 0.0)) / people
             gone += basket_part if stage in CUSTOMERS else 0.0
             aged = moves["outside"] if stage == "lapsed" else moves["lapsed"]
-            left = self.old[stage] * (1 - min(1.0, gone)) - aged
-            self.old[stage] = min(max(0.0, left), max(0.0, self.people[stage]))
+            left = self.old[stage] * max(0.0, 1 - gone) - aged
+            self.old[stage] = min(max(0.0, left), people - aged)
 
     def age_contacts(self, views: float, impressions: float, days: float) -> None:
         """a_g and F_g after the step (sections 7 and 6)."""
@@ -291,9 +292,14 @@ class Segment:
         mean = impressions / self.size
         self.fatigue = decayed(self.fatigue, mean, days / half_life * math.log(2))
 
-    def wear(self, impressions: float) -> float:
-        """wear_g of section 6, at the stock plus half the step's impressions."""
-        y = self.fatigue + impressions / (2 * self.size)
+    def wear_of_step(self, impressions: float, days: float) -> float:
+        """wear_g of section 6, at the mean stock of the step."""
+        h = days * math.log(2) / self.chain.rules.fatigue_half_life_days
+        stock = self.fatigue * -math.expm1(-h) / h
+        return self.wear(stock + impressions / self.size * (h + math.expm1(-h)) / h**2)
+
+    def wear(self, y: float) -> float:
+        """exp(-fatigue (f - 1)), f = y / (1 - e^-y)."""
         f = y / -math.expm1(-y) if y > 0 else 1.0
         return math.exp(-self.chain.rules.fatigue * (f - 1))
 
@@ -304,10 +310,11 @@ class Segment:
         self.people["deposit"] = self.deposits = 0.0
         return lost
 
-    def refund_first_orders(self, people: float) -> None:
+    def refund_first_orders(self, people: float) -> float:
         """Refunded first orders: from initial back to engage, never more than there are."""
-        moved = min(people, self.people["initial"])
+        moved = min(people, self.new_unrefunded, self.people["initial"])
         self.people["initial"] -= moved
         self.people["engage"] += moved
         self.old["initial"] = min(self.old["initial"], self.people["initial"])
-        self.new_unrefunded -= people
+        self.new_unrefunded -= moved
+        return moved

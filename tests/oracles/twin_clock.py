@@ -8,11 +8,12 @@ from itertools import pairwise
 
 from scipy.special import gammaincc
 
-from simulator.scenario.schema import Burst, Phase, Scenario
+from simulator.scenario.schema import Burst, ContractSlot, Package, Phase, Scenario
 
 DAY = 86400
 HOUR = 3600
 RUNOFF = "runoff"
+ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Span:
 
 
 def runoff_days(scenario: Scenario) -> int:
-    """R of section 12; it follows the scenario alone: every slot with packages counts as booked."""
+    """R of section 12; it follows the scenario alone: every package counts as booked."""
     commerce = scenario.commerce
     fast_share = commerce.refund_fast_share
     days = 0
@@ -66,12 +67,25 @@ def runoff_days(scenario: Scenario) -> int:
         if fast_share * fast + (1 - fast_share) * slow <= 0.001:
             break
         days += 1
-    make_goods = [
-        math.ceil(slot.make_good_days)
+    return max([days + 1, 7, *make_good_days(scenario)])  # orders enter at their first midnight
+
+
+def make_good_days(scenario: Scenario) -> list[int]:
+    """Days of the packages' make-good windows beyond the end of the last phase."""
+    return [
+        math.ceil((make_good_end(scenario, slot, package) - scenario.calendar.end) / ONE_DAY)
         for slot in scenario.slots.values()
-        if slot.kind == "contract" and slot.packages
+        if slot.kind == "contract" and slot.remedy == "make_good"
+        for package in slot.packages.values()
     ]
-    return max([days, 7, *make_goods])
+
+
+def make_good_end(scenario: Scenario, slot: ContractSlot, package: Package) -> datetime:
+    calendar = scenario.calendar
+    starts = sorted(phase.start for phase in calendar.phases.values())
+    ends = dict(zip(starts, [*starts[1:], calendar.end], strict=True))
+    last = max(ends[calendar.phases[name].start] for name in package.phases)
+    return last + timedelta(days=float(slot.make_good_days))
 
 
 class Clock:
@@ -101,12 +115,27 @@ class Clock:
         spans = [
             Span(name, phase, starts[i], starts[i + 1]) for i, (name, phase) in enumerate(ordered)
         ]
-        return [*spans, Span(RUNOFF, Phase(start=end, release=0.02), self.end_of_ads, self.end)]
+        return [*spans, Span(RUNOFF, Phase(start=end), self.end_of_ads, self.end)]
 
     def midnights(self) -> Iterable[int]:
         """Every midnight after the start, up to the end of the run-off included."""
         first = datetime.combine(self.start.date(), datetime.min.time()) + timedelta(days=1)
         return range(self.seconds(first), self.end + 1, DAY)
+
+    def closings(self) -> list[int]:
+        """The ends of the run's days: every midnight, and the end of the run."""
+        return sorted({*self.midnights(), self.end})
+
+    def market_levels(self) -> dict[str, float]:
+        """Section 2: U x traffic x cvr of every date, at least 0.1."""
+        levels: dict[str, float] = {}
+        for step in self.steps:
+            level = step.buy * step.phase.traffic * step.phase.cvr
+            levels[step.date] = levels.get(step.date, 0.0) + level
+        return {date: max(0.1, level) for date, level in levels.items()}
+
+    def date(self, seconds: int) -> str:
+        return (self.start + timedelta(seconds=seconds)).date().isoformat()
 
     def _cuts(self) -> list[int]:
         cuts = {span.start for span in self.spans} | {self.end_of_ads, self.end}
@@ -132,7 +161,7 @@ class Clock:
             index=index,
             start=start,
             end=end,
-            date=(self.start + timedelta(seconds=start)).date().isoformat(),
+            date=self.date(start),
             phase_name=span.name,
             phase=span.phase,
             opens_phase=start == span.start,

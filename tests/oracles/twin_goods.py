@@ -26,13 +26,6 @@ def shock_factor(sd: float, z: float) -> float:
 
 
 # --------------------------------------------------------------------------- stock (section 9)
-def below(stock: float, demand: float) -> float:
-    """Q(S, L): the probability that a Poisson(L) demand is below the stock; dM/dL."""
-    if stock <= 0:
-        return 0.0
-    return 1.0 if plenty(stock, demand) else float(gammaincc(stock, demand))
-
-
 def plenty(stock: float, demand: float) -> bool:
     return stock > demand + 12 * math.sqrt(demand) + 50
 
@@ -59,9 +52,7 @@ def edge(stock: float, demand: float) -> float:
 
 
 def availability(stock: float, demand: float, wanted: float) -> float:
-    """(M(S, L + X) - M(S, L)) / X, and its limit Q(S, L) without any demand."""
-    if wanted <= 0:
-        return below(stock, demand)
+    """(M(S, L + X) - M(S, L)) / X."""
     if plenty(stock, demand + wanted):
         return 1.0
     sold = mean_sold(stock, demand + wanted) - mean_sold(stock, demand)
@@ -82,26 +73,24 @@ class Pipeline:
         ]
         self.fast = 0.0
         self.slow = [0.0] * SLOW_PHASES
-        self.value = 0.0
 
-    def enter(self, refunds: float, value: float) -> None:
+    @property
+    def waiting(self) -> float:
+        return self.fast + sum(self.slow)
+
+    def enter(self, refunds: float) -> None:
         self.fast += refunds * self.fast_share
         self.slow[0] += refunds * (1 - self.fast_share)
-        self.value += value
 
-    def advance(self) -> tuple[float, float]:
-        """One day: refunds that fall due and their value, at the pipeline's mean order value."""
-        waiting = self.fast + sum(self.slow)
+    def advance(self) -> float:
+        """One day: the refunds that fall due."""
+        before = self.waiting
         self.fast *= 1 - self.fast_leaves
         self.slow = [
             sum(self.slow[phase - jump] * self.jumps[jump] for jump in range(phase + 1))
             for phase in range(SLOW_PHASES)
         ]
-        left = self.fast + sum(self.slow)
-        due = waiting - left
-        value = self.value * due / waiting if waiting > 0 else 0.0
-        self.value -= value
-        return due, value
+        return before - self.waiting
 
 
 # --------------------------------------------------------------------------- one product
@@ -116,14 +105,21 @@ class Product:
         self.power = item.product_power * shock_factor(item.luck_sd, z)
         self.refund_odds = odds(item.refund)
         self.stages = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
-        self.week = self.month = cycle.category_orders * START_ORDERS[item.product_stage]
+        self.week = cycle.category_orders * START_ORDERS[item.product_stage]  # o7
+        self.level_week = self.level_month = self.week  # b7, b28
         self.organic_weight = self.organic_aim()
         self.organic_share_at_start = self.organic_share()
         self.stock, self.demand, self.available = float(item.stock), 0.0, 1.0
         self.first_pipeline, self.other_pipeline = Pipeline(scenario), Pipeline(scenario)
-        self.paid_today = self.first_today = self.refunds_today = self.refund_value_today = 0.0
-        self.paid = self.gmv = self.cost = self.refunds = self.refund_value = 0.0
+        self.pending_value = self.pending_cost = 0.0  # of the refunds in both pipelines
+        self.paid = self.gmv = self.cost = 0.0
+        self.refunds = self.refund_value = self.refund_cost = 0.0
+        self._open_day()
         self.bring_effects()
+
+    def _open_day(self) -> None:
+        self.paid_today = self.first_today = self.refunds_today = 0.0
+        self.gmv_today = self.cost_today = 0.0
 
     # ----- stages (section 10)
     def bring_effects(self) -> None:
@@ -147,14 +143,15 @@ class Product:
         """g_p / g0_p."""
         return self.organic_share() / self.organic_share_at_start
 
-    def close_day(self, launched: bool) -> None:
+    def close_day(self, launched: bool, level: float) -> None:
         """Orders of the finished day change the stage and the organic weight."""
         self.week += (self.paid_today - self.week) / 7
-        self.month += (self.paid_today - self.month) / 28
+        self.level_week += (self.paid_today / level - self.level_week) / 7
+        self.level_month += (self.paid_today / level - self.level_month) / 28
         self._move_stages(launched)
         memory = self.cycle.organic_memory
         self.organic_weight = memory * self.organic_weight + (1 - memory) * self.organic_aim()
-        self.paid_today = self.first_today = self.refunds_today = self.refund_value_today = 0.0
+        self._open_day()
         self.bring_effects()
 
     def _move_stages(self, launched: bool) -> None:
@@ -172,7 +169,7 @@ class Product:
     def _stage_hazards(self, launched: bool) -> dict[str, dict[str, float]]:
         cycle = self.cycle
         x = self.week / cycle.category_orders
-        kept = self._hill(self.week / self.month / cycle.decline_at)
+        kept = self._hill(self.level_week / self.level_month / cycle.decline_at)
         decline = (1 - kept) / cycle.decline_days
         to_potential = self._hill(x / cycle.potential_at) / cycle.promotion_days
         to_hit = self._hill(x / cycle.hit_at) / cycle.promotion_days
@@ -193,45 +190,60 @@ class Product:
     def restock(self, units: float) -> None:
         self.stock = self.stock_left() + units
         self.demand = 0.0
-        self.available = 1.0 if self.stock > 0 else 0.0
+        self.available = 1.0
 
     def stock_left(self) -> float:
         return self.stock - mean_sold(self.stock, self.demand)
 
     def serve(self, wanted: float) -> float:
         """The share of the wanted orders that finds goods."""
-        self.available = availability(self.stock, self.demand, wanted)
-        self.demand += wanted
+        if wanted > 0:
+            self.available = availability(self.stock, self.demand, wanted)
+            self.demand += wanted
         return self.available
 
     def sell(self, orders: float, first: float, gmv: float, order_value: float) -> None:
         """Book paid orders; refunds are booked by `expect_refunds`."""
+        cost = orders * self.unit_cost * order_value
         self.paid += orders
         self.paid_today += orders
         self.first_today += first
         self.gmv += gmv
-        self.cost += orders * self.unit_cost * order_value
+        self.gmv_today += gmv
+        self.cost += cost
+        self.cost_today += cost
 
     def refund_probability(self, phase: Phase) -> float:
         """rho."""
         return prob(self.refund_odds * phase.refund * self.refund_effect)
 
-    def expect_refunds(self, refunds: float, value: float) -> None:
+    def expect_refunds(self, refunds: float) -> None:
         self.refunds_today += refunds
-        self.refund_value_today += value
 
-    def move_refunds(self) -> float:
-        """One midnight: refunds fall due, the finished day enters; refunded first orders."""
-        first_due, first_value = self.first_pipeline.advance()
-        other_due, other_value = self.other_pipeline.advance()
-        first = self.first_today / self.paid_today if self.paid_today > 0 else 0.0
-        self.first_pipeline.enter(self.refunds_today * first, self.refund_value_today * first)
-        self.other_pipeline.enter(
-            self.refunds_today * (1 - first), self.refund_value_today * (1 - first)
-        )
-        self.refunds += first_due + other_due
-        self.refund_value += first_value + other_value
+    def move_refunds(self, first: float) -> float:
+        """One midnight: refunds fall due, the finished day enters; refunded first orders.
+
+        `first` is the share of first orders in all paid orders of the day.
+        """
+        waiting = self.first_pipeline.waiting + self.other_pipeline.waiting
+        first_due = self.first_pipeline.advance()
+        due = first_due + self.other_pipeline.advance()
+        self._settle(due, due / waiting if waiting > 0 else 0.0)
+        self.first_pipeline.enter(self.refunds_today * first)
+        self.other_pipeline.enter(self.refunds_today * (1 - first))
+        if self.paid_today > 0:
+            part = self.refunds_today / self.paid_today
+            self.pending_value += self.gmv_today * part
+            self.pending_cost += self.cost_today * part
         return first_due
+
+    def _settle(self, due: float, part: float) -> None:
+        """What falls due takes its share of the pools."""
+        self.refunds += due
+        self.refund_value += self.pending_value * part
+        self.refund_cost += self.pending_cost * part
+        self.pending_value *= 1 - part
+        self.pending_cost *= 1 - part
 
 
 # --------------------------------------------------------------------------- the assortment
@@ -289,8 +301,7 @@ class Goods:
                 weights[p] += buys * share * self.products[p].kappa / self.scene_kappa[scene]
         for p, share in self.organic_mix.items():
             weights[p] += free_buys * share * self.products[p].kappa / self.organic_kappa
-        scaled = scaled_to_one(weights)
-        return scaled or self.weights_of_orders({}, 1.0)
+        return scaled_to_one(weights) or self.organic_mix
 
     def presale(self, weights: dict[str, float]) -> dict[str, float]:
         """The part of weights that belongs to presale products."""

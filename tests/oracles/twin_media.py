@@ -60,17 +60,16 @@ class Placement:
     sensitivity: float = 0.0  # e_m
     mu: float = 0.0
     opportunities: float = 0.0  # Q
+    opportunity_slope: float = 0.0  # Q'
     reached: dict[str, float] = field(default_factory=dict)  # e_b
     offer: Offer | None = None
+    click_lift: float = 1.0  # lc
+    buy_lift: float = 1.0  # lb
     impressions: float = 0.0
     clicks: float = 0.0
     visits: float = 0.0
     buying: float = 0.0  # visits x p_j
     spend: float = 0.0
-
-    @property
-    def lift(self) -> float:
-        return self.offer.lift if self.offer else 1.0
 
     @property
     def position_factor(self) -> float:
@@ -101,7 +100,7 @@ def make_placements(scenario: Scenario, goods: Goods) -> list[Placement]:
 def _placement(scenario: Scenario, goods: Goods, scene: str, slot: str, segment: str) -> Placement:
     facts, people = scenario.slots[slot], scenario.segments[segment]
     contract = isinstance(facts, ContractSlot)
-    source = scenario.slots[pool_of(scenario, slot)].source
+    source = facts.source  # its own, also where it shares another slot's inventory
     placement = Placement(
         scene=scene,
         slot=slot,
@@ -187,6 +186,17 @@ class Package:
         self.closed = False
         self.due = self.served = self.spend = 0.0
 
+    def open_step(self, step: Step) -> None:
+        """At the first step at or after the window's end the shortfall is known."""
+        self.spend = 0.0
+        if self.closed or step.start < self.end:
+            return
+        self.closed = True
+        self.shortfall = max(0.0, self.booked - self.delivered)
+        self.make_good_due = self.shortfall * self.make_good
+        if self.remedy == "make_good":
+            self.spend = self.shortfall * self.cpm / 1000
+
     def ask(self, step: Step) -> None:
         """due_q of this step."""
         if not self.closed:
@@ -199,18 +209,11 @@ class Package:
     def serve(self, part: float) -> None:
         """Impressions of the step; make-good is free."""
         self.served = part * self.due
-        self.spend = 0.0 if self.closed else self.served * self.cpm / 1000
         if self.closed:
             self.make_good_served += self.served
         else:
             self.delivered += self.served
-
-    def close_window(self) -> float:
-        """The end of the window: the shortfall and, with make-good, its payment."""
-        self.closed = True
-        self.shortfall = max(0.0, self.booked - self.delivered)
-        self.make_good_due = self.shortfall * self.make_good
-        return self.shortfall * self.cpm / 1000 if self.remedy == "make_good" else 0.0
+            self.spend = self.served * self.cpm / 1000
 
 
 class Contracts:
@@ -236,26 +239,25 @@ class Contracts:
         """Serve what is due; impressions taken from each pool by (pool, segment)."""
         taken: dict[tuple[str, str], float] = {}
         for package in self.packages:
+            package.open_step(step)
             package.ask(step)
-        for pool in {package.pool: None for package in self.packages}:
-            asking = [p for p in self.packages if p.pool == pool and p.due > 0]
-            part = self._part(pool, asking, step)
-            for package in self.packages:
-                if package.pool == pool:
-                    package.serve(part)
-            for package in asking:
-                for g, impressions in self.by_segment(package).items():
-                    taken[pool, g] = taken.get((pool, g), 0.0) + impressions
+        wanted = {
+            pool: sum(package.due for package in self.packages if package.pool == pool)
+            for pool in {package.pool for package in self.packages}
+        }
+        for package in self.packages:
+            package.serve(self._part(package, wanted[package.pool], step))
+            for g, impressions in self.by_segment(package).items():
+                taken[package.pool, g] = taken.get((package.pool, g), 0.0) + impressions
         return taken
 
-    def _part(self, pool: str, asking: list[Package], step: Step) -> float:
-        """z = min(1, supply / due), supply over the union of the scenes' segments."""
-        due = sum(package.due for package in asking)
-        if due <= 0:
+    def _part(self, package: Package, wanted: float, step: Step) -> float:
+        """z_q = min(1, supply_q / what all packages of the inventory want)."""
+        if wanted <= 0:
             return 0.0
-        union = {g: None for package in asking for g in package.segments}
-        offered = self.supply.of_slot(pool, step) * self.supply.of_segments(list(union))
-        return min(1.0, offered * (1 - step.phase.rival_booked) / due)
+        offered = self.supply.of_slot(package.pool, step)
+        offered *= self.supply.of_segments(package.segments)
+        return min(1.0, offered * (1 - step.phase.rival_booked) / wanted)
 
     def by_segment(self, package: Package) -> dict[str, float]:
         """served_q over the scene's segments by h_kg."""
@@ -301,6 +303,11 @@ class Scene:
             facts.bid.mode == "cost_control" and facts.pacing == "quick"
         )
         self.held_at = math.log(facts.bid.target or 1.0)
+        self.lift_on_clicks = facts.bid.mode != "roi_control" and facts.bid.cost_per in {
+            "impression",
+            "click",
+            "cart",
+        }
         self.limited = facts.bid.mode in {"cost_control", "roi_control"} and not self.held
         self.limit = self._limit()
         self.x = self.level = self.target = self.cost = self.theta = 0.0
@@ -331,6 +338,7 @@ class Scene:
         self.cost = self.theta = 0.0
         for j in self.placements:
             j.offer, j.impressions, j.spend = None, 0.0, 0.0
+            j.click_lift = j.buy_lift = 1.0
 
     def _target(self, step: Step) -> float:
         money = self.money.get(step.phase_name, 0.0)
@@ -353,83 +361,93 @@ class Scene:
         return sum(levels) / len(levels) if levels else 0.0
 
     def weight(self, placement: Placement) -> float:
-        """omega_j = (alpha_i v_j)^4."""
-        return (math.exp(self.x) * placement.value) ** 4 if self.active else 0.0
+        """omega_j = target (alpha_i v_j / exp(mu0_j))^2."""
+        if placement.value <= 0:
+            return 0.0
+        return self.target * math.exp(2 * (self.x + placement.log_value - placement.log_price))
 
-    # ----- bidding: (3) Newton, (4) evaluation, (5) throttle
-    def bid(self, step: Step, market: "Market") -> None:
+    # ----- bidding: (2) actions, (3) Newton, (4) evaluation, (5) throttle
+    def learn(self, step: Step, market: "Market") -> None:
+        if self.limited and self.active:
+            self.rates = {
+                i: self._rate(j, step, market) for i, j in enumerate(self.placements) if j.value > 0
+            }
+
+    def move(self) -> None:
+        """One Newton iteration."""
+        if self.active and not self.held:
+            self.x += self._newton()
+            self.x = min(max(self.x, self.level - 3), self.level + 3)
+
+    def settle(self, step: Step) -> None:
+        """Evaluation at the new x, throttle and results."""
         if not self.active:
             return
-        if self.limited:
-            self.rates = {
-                i: self._rate(j, step, market)
-                for i, j in enumerate(self.placements)
-                if j.opportunities > 0
-            }
-        if not self.held:
-            for _ in range(8 if step.opens_phase else 1):
-                self.x += self._newton()
-                self.x = min(max(self.x, self.level - 6), self.level + 6)
-        self.cost = self._evaluate()[0]
+        self.cost = self._evaluate().cost
         self.theta = min(1.0, self.target / self.cost) if self.cost > 0 else 1.0
         for j in self.placements:
             if j.offer:
                 entered = self.theta * j.opportunities
                 j.impressions = j.offer.impressions * entered
                 j.spend = entered * j.offer.cost
+                lift = j.offer.lift
+                lifts = (lift, 1.0) if self.lift_on_clicks else (math.sqrt(lift), math.sqrt(lift))
+                j.click_lift, j.buy_lift = lifts
         self.spent[step.phase_name] += sum(j.spend for j in self.placements)
 
-    def _evaluate(self) -> tuple[float, float, float, float]:
+    def _evaluate(self) -> "Evaluation":
         """G, Y and their slopes in x."""
-        cost = actions = cost_slope = action_slope = 0.0
+        found = Evaluation()
         for i, j in enumerate(self.placements):
-            if j.opportunities <= 0 or j.auction is None:
+            if j.value <= 0 or j.auction is None:
                 continue
             score = self.x + j.log_value + self.log_quality
             offer = j.offer = offer_at(j.auction, score, j.mu, self.quality)
-            cost += j.opportunities * offer.cost
-            cost_slope += j.opportunities * offer.cost_slope
-            if self.limited:  # actions of won impressions weigh WV / W
+            found.cost += j.opportunities * offer.cost
+            found.cost_slope += j.opportunities * offer.cost_slope
+            found.entry_slope += j.opportunity_slope * offer.cost
+            if self.limited:
                 per_win = j.opportunities * offer.shown * self.rates[i](offer.position_factor)
-                actions += per_win * offer.value_win
-                action_slope += per_win * offer.value_slope
-        return cost, actions, cost_slope, action_slope
+                flat = self.counts_impressions  # other actions weigh WV / W
+                found.actions += per_win * (offer.win if flat else offer.value_win)
+                found.action_slope += per_win * (offer.win_slope if flat else offer.value_slope)
+        return found
 
     def _newton(self) -> float:
-        cost, actions, cost_slope, action_slope = self._evaluate()
-        floored, slope = max(cost, 1e-300), max(cost_slope, 1e-300)
-        step = clipped(math.log(self.target / floored) * floored / slope)
-        if not self.limited:
-            return step
-        return min(step, self._limit_step(cost, actions, cost_slope, action_slope))
+        found = self._evaluate()
+        cost, slope = max(found.cost, 1e-300), max(found.cost_slope + found.entry_slope, 1e-300)
+        step = clipped(math.log(self.target / cost) * cost / slope)
+        return min(step, self._limit_step(found)) if self.limited else step
 
-    def _limit_step(
-        self, cost: float, actions: float, cost_slope: float, action_slope: float
-    ) -> float:
+    def _limit_step(self, found: "Evaluation") -> float:
         """step_cost: towards the limit on the cost per action; free while nothing is bought."""
-        if cost <= 1e-300 or math.isinf(self.limit):
+        if found.cost <= 1e-300 or math.isinf(self.limit):
             return 1.0
-        if actions <= 1e-300:
+        if found.actions <= 1e-300:
             return -1.0
-        slope = max(cost_slope / cost - action_slope / actions, 0.05)
-        return clipped(math.log(self.limit * actions / cost) / slope)
+        slope = found.cost_slope / found.cost - found.action_slope / found.actions
+        return clipped(math.log(self.limit * found.actions / found.cost) / max(slope, 0.05))
 
     # ----- actions per impression, for the limit
+    @property
+    def counts_impressions(self) -> bool:
+        return self.facts.bid.mode == "cost_control" and self.facts.bid.cost_per == "impression"
+
     def _rate(self, j: Placement, step: Step, market: "Market") -> Callable[[float], float]:
         """act_j as a function of the position factor E / A."""
-        goods, bid, phase = market.goods, self.facts.bid, step.phase
-        clicks = j.click_odds * goods.scene_ctr[self.name] * phase.ctr * market.wear[j.segment]
-        after = self._after_click(j, step, market)
-        if bid.mode == "cost_control" and bid.cost_per == "impression":
+        if self.counts_impressions:
             return lambda _: 1 / 1000
-        return lambda factor: prob(clicks * factor) * after
+        goods, phase = market.goods, step.phase
+        clicks = j.click_odds * goods.scene_ctr[self.name] * phase.ctr * market.wear[j.segment]
+        rate = prob(clicks) * self._after_click(j, step, market)
+        return lambda factor: rate * factor
 
     def _after_click(self, j: Placement, step: Step, market: "Market") -> float:
         """Actions per click."""
         goods, bid, phase = market.goods, self.facts.bid, step.phase
         if bid.mode == "cost_control" and bid.cost_per == "cart":
             return j.arrival * self.cart_move * phase.cart
-        if bid.mode == "cost_control" and bid.cost_per in {"click", "impression"}:
+        if bid.mode == "cost_control" and bid.cost_per == "click":
             return 1.0
         kappa = goods.scene_kappa[self.name]
         buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock)
@@ -437,6 +455,17 @@ class Scene:
         if bid.mode == "roi_control":
             return orders * goods.scene_price[self.name] * self.order_value[j.segment]
         return orders * (market.new_share(j) if bid.cost_per == "first_order" else 1.0)
+
+
+@dataclass
+class Evaluation:
+    """What a scene's bid brings in a step, and its slopes in x."""
+
+    cost: float = 0.0  # G
+    cost_slope: float = 0.0  # sum of Q C'
+    entry_slope: float = 0.0  # sum of Q' C
+    actions: float = 0.0  # Y
+    action_slope: float = 0.0
 
 
 def clipped(step: float) -> float:
@@ -455,22 +484,29 @@ class Market:
         self.groups: dict[tuple[str, str], list[tuple[Scene, Placement]]] = {}
         self.wear: dict[str, float] = {}
         self.propensity: dict[str, dict[str, float]] = {}
+        self.offered: dict[tuple[str, str], float] = {}  # O'
+        self.pi: dict[str, dict[str, float]] = {}
 
     def add(self, scene: Scene, placement: Placement) -> None:
         scene.placements.append(placement)
         self.groups.setdefault((placement.slot, placement.segment), []).append((scene, placement))
 
-    def offer(self, step: Step, taken: dict[Any, float], pi: dict[str, dict[str, float]]) -> None:
-        """(2) Q and mu of every placement, from the scenes' x."""
-        self.wear = {g: people.wear(0.0) for g, people in self.people.items()}
+    def open(self, step: Step, taken: dict[Any, float], pi: dict[str, dict[str, float]]) -> None:
+        """O' of every group and mu of every placement."""
+        self.pi = pi
+        self.wear = {g: people.wear(people.fatigue) for g, people in self.people.items()}
         self.propensity = {g: people.band_propensity() for g, people in self.people.items()}
         log_cpm = math.log(step.phase.cpm)
         scarcity = {slot: self._scarcity(slot, step, taken) for slot, _ in self.groups}
         for (slot, g), members in self.groups.items():
-            offered = self._left(slot, g, step, taken)
-            self._share(members, offered, pi[g])
+            self.offered[slot, g] = self._left(slot, g, step, taken)
             for _, j in members:
                 j.mu = j.log_price + j.sensitivity * log_cpm + scarcity[slot]
+
+    def divide(self) -> None:
+        """Q, Q' and e_b of every placement, from the scenes' x."""
+        for (slot, g), members in self.groups.items():
+            self._share(members, self.offered[slot, g], self.pi[g])
 
     def _left(self, slot: str, g: str, step: Step, taken: dict[Any, float]) -> float:
         """O'_kg."""
@@ -491,16 +527,23 @@ class Market:
     ) -> None:
         """share_jb = a omega S2 / S1^2: own scenes divide the opportunities among them."""
         weights = [scene.weight(j) for scene, j in members]
+        most = max(weights)  # only their proportions count
+        weights = [weight / most if most > 0 else 0.0 for weight in weights]
         parts: list[dict[str, float]] = [{} for _ in members]
+        slopes = [0.0] * len(members)
         for band in BANDS:
             s1 = sum(s.audience[band] * w for (s, _), w in zip(members, weights, strict=True))
             s2 = sum(s.audience[band] ** 2 * w for (s, _), w in zip(members, weights, strict=True))
-            for (scene, _), weight, part in zip(members, weights, parts, strict=True):
-                share = scene.audience[band] * weight * s2 / s1**2 if s1 > 0 else 0.0
-                part[band] = share * pi[band]
-        for (_, j), part in zip(members, parts, strict=True):
+            for at, ((scene, _), weight) in enumerate(zip(members, weights, strict=True)):
+                a = scene.audience[band]
+                share = a * weight * s2 / s1**2 if s1 > 0 else 0.0
+                kappa = 2 * (1 + a**2 * weight / s2 - 2 * a * weight / s1) if s1 > 0 else 2.0
+                parts[at][band] = share * pi[band]
+                slopes[at] += share * pi[band] * kappa
+        for (_, j), part, slope in zip(members, parts, slopes, strict=True):
             total = sum(part.values())
             j.opportunities = offered * total
+            j.opportunity_slope = offered * slope
             j.reached = {b: x / total if total > 0 else 0.0 for b, x in part.items()}
 
     def new_share(self, j: Placement) -> float:

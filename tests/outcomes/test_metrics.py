@@ -129,12 +129,23 @@ def test_doubling_every_money_unit_changes_no_ratio():
         assert found == {k: v and pytest.approx(v) for k, v in expected.items()}, metric.name
 
 
-def test_without_contracts_or_asset_these_figures_are_null():
+@pytest.mark.parametrize("packages", [{}, {"booked": 0, "delivered": 0, "made_good": 0}])
+def test_without_contracts_or_asset_these_figures_are_null(packages):
     outcomes = make_outcomes()
-    outcomes.book.packages, outcomes.book.asset = {}, np.zeros(0)
+    lanes = outcomes.book.viewed.shape[-1]
+    outcomes.book.packages = {name: np.zeros((rows, lanes)) for name, rows in packages.items()}
+    outcomes.book.asset = np.zeros(0)
     found = outcomes.metrics("even")
     assert {found[name]["mean"] for name in ("fill_rate", "asset_value")} == {None}
     assert found["win_rate"]["mean"] is not None
+
+
+def test_a_run_without_attribution_has_no_roas():
+    outcomes = make_outcomes()
+    outcomes.book.scenes["gmv_attributed"][:] = np.nan  # unknown is not zero
+    assert outcomes.metrics("even")["roas"]["mean"] is None
+    assert outcomes.scenes("even")["live"]["gmv_attributed"]["p50"] is None
+    assert outcomes.metrics("even")["roi"]["mean"] is not None
 
 
 def test_reach_never_passes_the_people_and_starts_with_the_views():
