@@ -281,7 +281,7 @@ class Run:
         flat = kinds.reshape(-1, kinds.shape[-1])
         kinds = draws.binomial("refunds", flat, np.tile(back, (2, 1))).reshape(kinds.shape)
         price, cost = ratio(day.gmv, day.paid), ratio(day.cost, day.paid)
-        self.returns.enter(state.refunds, kinds, price, cost, draws)
+        self.returns.enter(state.refunds, kinds, price, cost)
         second = int(self.world.steps.start[self.number])
         finished = self._day() - (not last)
         self.cycles.close_day(state.shelf, day.paid, float(self.market_day[finished]), second)
@@ -602,7 +602,7 @@ class Run:
     def _moves(self, contact: Contact, pulse: Pulse):  # type: ignore[no-untyped-def]
         crowd, chain = self.state.crowd, self.chain
         chain.fill(crowd, contact, pulse)
-        flows = chain.move(crowd, self.draws)
+        flows = chain.move(crowd, pulse, self.draws)
         baskets = move_baskets(
             self.state.baskets, crowd.n, contact.touches[3], contact.views[3], pulse,
             people=self.world.people, draws=self.draws,
@@ -746,7 +746,7 @@ class Run:
             "booked": bookings.booked, "delivered": bookings.delivered,
             "shortfall": bookings.shortfall + bookings.left, "made_good": bookings.made_good,
         }  # fmt: skip
-        book.people, book.pending = state.crowd.n, state.refunds.pending.sum(axis=(0, 1, 2))
+        book.people, book.pending = state.crowd.n, state.refunds.pending.sum(axis=(0, 1))
         size = whole_size(self.world, self.chunk.lanes, sampled=self.sampled)
         stock = np.array(self.world.goods.stock)
         for _, product, units in self.world.goods.restocks:

@@ -197,20 +197,45 @@ class Chain:
             rate = pulse.days / max(limit - pulse.now, pulse.days)
             h[DECAY, 7 + row] = rate * ratio(crowd.old[row], crowd.n[7 + row])
 
-    def move(self, crowd: Crowd, draws: Draws) -> np.ndarray:
+    def move(self, crowd: Crowd, pulse: Pulse, draws: Draws) -> np.ndarray:
         """Draw the flows of the step [kind, stage, segment, lane]; the crowd is not changed yet."""
         total = self.hazards.sum(axis=0)
         leaving = self._leaving(crowd.n, total)
         buying = ratio(self.hazards[ORDER] + self.hazards[DEPOSIT], total)
-        flat = (STAGES * total.shape[1], total.shape[2])
-        n, f, sb = (x.reshape(flat) for x in (crowd.n, leaving, buying))
-        buyers = draws.binomial("buyers", n, f * sb)
-        rest = draws.binomial("movers", n - buyers, np.minimum(f * (1 - sb) / np.maximum(1 - f * sb, 1e-12), 1.0))
-        flows = self.flows.reshape(len(KINDS), *flat)
-        weights = self.hazards.reshape(len(KINDS), *flat)
-        flows[:2] = draws.split("purchase", buyers, weights[:2])
-        flows[2:] = draws.split("passage", rest, weights[2:])
+        buying *= leaving
+        flat = (-1, total.shape[2])
+        n, bought = crowd.n.reshape(flat), buying.reshape(flat)
+        buyers = draws.binomial("buyers", n, bought)
+        staying = np.maximum(1 - bought, 1e-12)
+        others = np.minimum((leaving.reshape(flat) - bought) / staying, 1.0)
+        rest = draws.binomial("movers", n - buyers, np.maximum(others, 0.0))
+        self._part_buyers(buyers.reshape(total.shape), pulse, draws)
+        self._part_others(rest.reshape(total.shape), draws)
         return self.flows
+
+    def _part_buyers(self, buyers: np.ndarray, pulse: Pulse, draws: Draws) -> None:
+        """Orders and deposits."""
+        self.flows[ORDER], self.flows[DEPOSIT] = buyers, 0.0
+        if np.any(pulse.deposit) or np.any(pulse.deposit_release):
+            self._split("purchase", buyers, slice(0, 6), [ORDER, DEPOSIT], draws)
+
+    def _part_others(self, rest: np.ndarray, draws: Draws) -> None:
+        """All other moves; most stages have one way to go."""
+        self.flows[DECAY] = rest
+        self.flows[DECAY, 6] = 0.0
+        ways = [CART, FAVOURITE, ENTHUSE, ENGAGE]
+        self._split("discovery", rest, slice(0, 1), [*ways, PASS_ON], draws)
+        self.flows[DECAY, 0] = 0.0
+        self._split("passage", rest, slice(1, 5), [*ways, DECAY], draws)
+        self._split("promotion", rest, slice(8, 9), [PASS_ON, DECAY], draws)
+
+    def _split(
+        self, purpose: str, people: np.ndarray, stages: slice, kinds: list[int], draws: Draws
+    ) -> None:
+        weights = self.hazards[kinds, stages]
+        flat = (-1, people.shape[2])
+        parts = draws.split(purpose, people[stages].reshape(flat), weights.reshape(len(kinds), *flat))
+        self.flows[kinds, stages] = parts.reshape(weights.shape)
 
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Share of a stage that leaves; newcomers of the step get half of its hazard."""
@@ -252,12 +277,12 @@ class Chain:
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, 0 where the whole is 0.
+    """part / whole, 0 where both are 0 (a part of nothing is nothing).
 
-    >>> ratio(np.array([1.0, 1.0]), np.array([4.0, 0.0])).tolist()
+    >>> ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0])).tolist()
     [0.25, 0.0]
     """
-    return np.where(whole > 0, part / np.where(whole > 0, whole, 1.0), 0.0)
+    return np.asarray(part / np.maximum(whole, 1e-200))
 
 
 def by_band(n: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ Q, Q'    opportunities a placement may enter, slope in x        impressions     
 G, Y     spend and actions of a scene at x                      CNY, actions         [scene, lane]
 theta    share of opportunities entered, so that money lasts    1                    [scene, lane]
 
-One Newton step in x a step, started from the last step's bid moved with the market's level
+One Newton step in x a step, started from the last step's bid and what it was seen to bring
 (docs/model.md section 5). Who enters which opportunity is decided in `entry`.
 """
 
@@ -69,9 +69,9 @@ class Bidder:
         self.x = np.zeros((scenes, lanes))
         self.rates = Rates.of(n, lanes)
         self.score, self.work, self.opportunities = np.zeros((3, n, lanes))
-        self.rows = np.zeros((n + 1, 4, lanes))
+        self.rows = np.zeros((3, n + 1, lanes))
         """What is summed by scene in one go; the last row stays zero."""
-        self.sums = np.zeros((2, scenes, 4 * lanes))
+        self.sums = np.zeros((2, 3, scenes, lanes))
         self.ln_value = media.ln_value - media.tau**2 / 2
         self.anchor = media.mu - media.ln_value  # keeps priorities near 1
         bidding = world.bidding
@@ -95,8 +95,8 @@ class Bidder:
         for _ in range(FRESH_STEPS if field.fresh else 1):
             if field.fresh:
                 self._divide(field)
+                self._evaluate(field)
             self._enter(field, slope=True)
-            self._evaluate(field)
             self._newton(field)
         self._divide(field)
         self._enter(field, slope=False)
@@ -133,12 +133,12 @@ class Bidder:
 
     def _newton(self, field: Field) -> None:
         rates, n = self.rates, len(self.places)
-        spend, alone, gain = self.rows[:n, 0], self.rows[:n, 1], self.rows[:n, 2]
+        spend, alone, gain = self.rows[:, :n]
         np.multiply(self.opportunities, rates.cost, out=spend)
         np.multiply(self.opportunities, rates.cost_slope, out=alone)
         np.multiply(field.supply, self.entry.slope[:n], out=gain)
         gain *= rates.cost
-        spend, alone, gain, _ = self._by_scene()
+        spend, alone, gain = self._by_scene()
         slope = np.maximum(alone + gain, TINY)
         spend = np.maximum(spend, TINY)
         step = np.log(np.maximum(field.money, TINY) / spend) * (spend / slope)
@@ -153,18 +153,16 @@ class Bidder:
         self.x[...] = np.where(self.held, self.x, free)
 
     def _by_scene(self) -> np.ndarray:
-        """The four rows summed by scene: [row, scene, lane]."""
-        flat = self.rows.reshape(len(self.rows), -1)
-        total = self.world.media.auction_by_scene.sum(flat, *self.sums)
-        return total.reshape(len(total), 4, -1).swapaxes(0, 1)
+        """The rows summed by scene: [row, scene, lane]."""
+        return self.world.media.auction_by_scene.sum(self.rows, *self.sums)
 
     def _limit_step(self, actions: np.ndarray, spend: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """Newton step towards an average cost per action (or gmv per yuan) at its limit."""
         bidding, rates, n = self.world.bidding, self.rates, len(self.places)
-        slope = slope.copy()
+        spend, slope = spend.copy(), slope.copy()
         weight = self.opportunities * np.where(self.seen, actions, actions * rates.click_factor)
-        np.multiply(weight, np.where(self.seen, rates.win, rates.value), out=self.rows[:n, 0])
-        np.multiply(weight, rates.value_slope, out=self.rows[:n, 1])
+        np.multiply(weight, np.where(self.seen, rates.win, rates.value), out=self.rows[0, :n])
+        np.multiply(weight, rates.value_slope, out=self.rows[1, :n])
         done, gain, *_ = self._by_scene()
         done = np.maximum(done, TINY)
         limit = np.where(bidding.roi[:, None], 1 / bidding.target, bidding.target)
@@ -175,12 +173,11 @@ class Bidder:
 
     def _throttle(self, field: Field) -> Entered:
         n = len(self.places)
-        np.multiply(self.opportunities, self.rates.cost, out=self.rows[:n, 0])
-        spend = self._by_scene()[0]
+        cost = np.multiply(self.opportunities, self.rates.cost, out=self.rows[0, :n])
+        spend = self.world.media.auction_by_scene.sum(self.rows[0], *self.sums[:, 0])
         theta = np.minimum(1.0, ratio(field.money, spend))
         theta[(spend <= 0) & (field.money > 0)] = 1.0
         entered = np.take(theta, self.places, axis=0, out=self.work, mode="clip")
-        cost = self.rows[:n, 0]
         cost *= entered
         entered *= self.opportunities
         return Entered(entered, cost, self.rates)

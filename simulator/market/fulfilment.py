@@ -4,7 +4,7 @@ symbol   meaning                                              unit     shape
 Pi       payment success                                      1        [1, lane]
 S, L     stock and cumulated demand since the last restock    units    [product, lane]
 M        mean of min(S, Poisson(L))                           units    [product, lane]
-pending  orders that will be refunded, by phase of delay      orders   [phase, kind, product, lane]
+pending  orders that will be refunded                         orders   [kind, product, lane]
 
 Refund delays are phase-type: a share waits Exp(fast), the rest Gamma(4, slow) as four exponential
 phases (docs/model.md sections 9 and 11).
@@ -100,7 +100,7 @@ class Stock:
         else:
             before = mean_sold(self.units, self.demand)
             self.demand += wanted
-            sold = np.minimum(mean_sold(self.units, self.demand) - before, wanted)
+            sold = np.clip(mean_sold(self.units, self.demand) - before, 0.0, wanted)
         self.sold += sold
         return np.asarray(sold)
 
@@ -109,8 +109,10 @@ class Stock:
 class Refunds:
     """Orders on their way back."""
 
+    waiting: np.ndarray
+    """Mean of the orders in each phase of their delay: [phase, kind, product, lane]."""
     pending: np.ndarray
-    """[phase, kind, product, lane]"""
+    """Orders that will be refunded and are not yet: [kind, product, lane]."""
     value: np.ndarray
     """Price paid for the pending orders [CNY]: [product, lane]."""
     cost: np.ndarray
@@ -120,7 +122,7 @@ class Refunds:
     def of(cls, products: int, lanes: int) -> "Refunds":
         """Nothing pending."""
         money = [np.zeros((products, lanes)) for _ in range(2)]
-        return cls(np.zeros((PHASES, 2, products, lanes)), *money)
+        return cls(np.zeros((PHASES, 2, products, lanes)), np.zeros((2, products, lanes)), *money)
 
 
 def delay_matrix(commerce: Commerce) -> np.ndarray:
@@ -162,35 +164,40 @@ class Due:
 
 
 class Returns:
-    """Moves refunds through their delay, one day at a time."""
+    """Moves refunds through their delay, one day at a time.
+
+    How many orders come back is drawn when they are paid; when they come back follows the mean delay,
+    rounded without bias to whole orders.
+    """
 
     def __init__(self, commerce: Commerce) -> None:
         self.table = delay_matrix(commerce)
-        self.fast = commerce.refund_fast_share
+        self.fast = float(commerce.refund_fast_share)
 
     def advance(self, refunds: Refunds, draws: Draws) -> Due:
         """One day passes; the orders that leave the last phase are refunded now."""
-        shape = refunds.pending.shape[1:]
-        moved = np.zeros((PHASES + 1, *shape))
-        for row in range(PHASES):
-            total = refunds.pending[row].reshape(-1, shape[-1])
-            weights = np.broadcast_to(self.table[row][:, None, None], (PHASES + 1, *total.shape))
-            parts = draws.split(f"refund_phase_{row}", total, np.ascontiguousarray(weights))
-            moved += parts.reshape(moved.shape)
-        before = refunds.pending.sum(axis=(0, 1))
-        refunds.pending = moved[:PHASES]
-        share = ratio(moved[PHASES].sum(axis=0), before)
-        due = Due(moved[PHASES], refunds.value * share, refunds.cost * share)
-        refunds.value = refunds.value - due.value
-        refunds.cost = refunds.cost - due.cost
-        return due
+        now = refunds.waiting
+        ripe = sum(self.table[row, PHASES] * now[row] for row in range(PHASES))
+        refunds.waiting = np.array([
+            sum(self.table[row, to] * now[row] for row in range(to + 1)) for to in range(PHASES)
+        ])  # fmt: skip
+        flat = np.asarray(ripe).reshape(-1, now.shape[-1])
+        due = draws.round_off("refund_due", flat).reshape(refunds.pending.shape)
+        due = np.minimum(due, refunds.pending)
+        share = ratio(due.sum(axis=0), refunds.pending.sum(axis=0))
+        refunds.pending = refunds.pending - due
+        out = Due(due, refunds.value * share, refunds.cost * share)
+        refunds.value = refunds.value - out.value
+        refunds.cost = refunds.cost - out.cost
+        return out
 
-    def enter(self, refunds: Refunds, orders: np.ndarray, price: np.ndarray, cost: np.ndarray, draws: Draws) -> None:
+    def enter(
+        self, refunds: Refunds, orders: np.ndarray, price: np.ndarray, cost: np.ndarray
+    ) -> None:
         """Orders [kind, product, lane] that will be refunded, at a price and unit cost each."""
-        flat = orders.reshape(-1, orders.shape[-1])
-        fast = np.broadcast_to(np.asarray(self.fast, dtype=float), flat.shape)
-        parts = draws.split("refund_speed", flat, np.array([fast, 1 - fast]))
-        refunds.pending[:2] += parts.reshape(2, *orders.shape)
+        refunds.waiting[0] += self.fast * orders
+        refunds.waiting[1] += (1 - self.fast) * orders
+        refunds.pending = refunds.pending + orders
         count = orders.sum(axis=0)
         refunds.value = refunds.value + count * price
         refunds.cost = refunds.cost + count * cost

@@ -33,16 +33,16 @@ class Groups:
         return cls(np.asarray(group, dtype=np.intp), table)
 
     def sum(self, rows: np.ndarray, out: np.ndarray, work: np.ndarray) -> np.ndarray:
-        """Sum the rows of each group; `rows` [row + 1, lane] ends with a row of zeros.
+        """Sum the rows of each group; `rows` [.., row + 1, lane] ends with a row of zeros.
 
         >>> rows = np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0], [0.0, 0.0]])
         >>> groups = Groups.of(np.array([0, 1, 0]), 2)
         >>> groups.sum(rows, np.empty((2, 2)), np.empty((2, 2))).tolist()
         [[5.0, 5.0], [2.0, 2.0]]
         """
-        np.take(rows, self.table[0], axis=0, out=out, mode="clip")
+        rows.take(self.table[0], axis=-2, out=out, mode="clip")
         for index in self.table[1:]:
-            out += np.take(rows, index, axis=0, out=work, mode="clip")
+            out += rows.take(index, axis=-2, out=work, mode="clip")
         return out
 
     def spread(self, groups: np.ndarray, out: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ steps. A step:
 
 1. what is due at this moment: forfeits, deliveries, refunds, the daily close (their processes)
 2. contracts are served
-3. scenes open the step (target, level); the market divides opportunities anew before each of
-   their moves; they pay
+3. scenes open the step (target, level) and move their bids; the market shares opportunities
+   out; they pay
 4. clicks, visits, free visits, contacts per person
 5. the chain and customers' baskets
 6. orders: products, stock, refunds to come; what found no goods stays where it was
@@ -38,7 +38,7 @@ from tests.oracles.twin_chain import (
     StepTerms,
     bar,
 )
-from tests.oracles.twin_clock import DAY, Clock, Step, runoff_days
+from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
 from tests.oracles.twin_goods import Goods, Product, odds, prob, shock_factor
 from tests.oracles.twin_media import (
     Contracts,
@@ -50,6 +50,7 @@ from tests.oracles.twin_media import (
 )
 
 BASKET = ("favourite", "cart")
+DAY_COUNTS = ("gmv", "spend", "new_customers", "visits")
 SCENE_COUNTS = ("impressions", "clicks", "visits", "spend")
 OnStep = Callable[[int, dict[str, Any]], None]
 Wait = Generator[simpy.Event, Any, None]
@@ -57,8 +58,9 @@ Wait = Generator[simpy.Event, Any, None]
 TOTALS = (
     "impressions", "viewed", "clicks", "visits", "paid_visits", "free_visits", "favourites",
     "carts", "deposits", "orders", "paid_orders", "unmet", "refunds", "refund_value",
-    "new_customers", "refunded_new_customers", "recalled", "returned", "lapsed", "gmv", "spend",
-    "auction_spend", "contract_spend", "money_back", "forfeited", "fixed_costs",
+    "new_customers", "refunded_new_customers", "recalled", "returned", "lapsed", "gmv",
+    "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
+    "fixed_costs",
 )  # fmt: skip
 
 
@@ -71,6 +73,7 @@ class TwinResult:
     scene_phase_spend: dict[tuple[str, str], float]
     packages: dict[str, dict[str, float]]
     people: dict[tuple[str, str], float]
+    viewed: dict[str, float]
     products: dict[str, dict[str, Any]]
     daily: list[dict[str, Any]]
     steps: int = 0
@@ -269,11 +272,12 @@ class World:
         """Section 5, in its order; all scenes move together."""
         yield self._call(environment, lambda scene: scene.open_step(step, self.goods))
         open_market()
-        self.market.divide()
+        share_out = self.market.divide if step.opens_phase else self.market.bring_opportunities
+        share_out()
         yield self._call(environment, lambda scene: scene.learn(step, self.market))
         for _ in range(8 if step.opens_phase else 1):
-            self.market.divide()
-            yield self._call(environment, Scene.move)
+            share_out()
+            yield self._call(environment, lambda scene: scene.move(step.opens_phase))
         self.market.divide()
         yield self._call(environment, lambda scene: scene.settle(step))
 
@@ -368,7 +372,7 @@ class World:
 
     def _free_visits(self, step: Step, sums: dict[str, list[dict[str, float]]]) -> float:
         """Free visits of every band, source by source, added to the sums of touches and buys."""
-        buying = 0.0
+        buying = self.free_visits = 0.0
         goods = self.goods
         factor = goods.organic_kappa * step.phase.cvr * self.demand
         bands = {g: people.band_people() for g, people in self.people.items()}
@@ -382,7 +386,7 @@ class World:
                     touches[b] += visits * source.touch
                     buys[b] += visits * buy
                     buying += visits * buy
-                    self.totals["free_visits"] += visits
+                    self.free_visits += visits
         return buying
 
     # ----- sections 7 and 9: what the step's hazards share
@@ -446,6 +450,8 @@ class World:
         self.totals["paid_orders"] += orders
         self.totals["gmv"] += gmv
         self._day(step)["gmv"] += gmv
+        if step.phase_name != RUNOFF:
+            self.totals["gmv_campaign"] += gmv
 
     def _cut(self, flows: Hazards, basket: dict[str, float], buyers: Buyers) -> None:
         """Orders without goods do not happen: their people stay where they were."""
@@ -513,6 +519,8 @@ class World:
 
     def _count_media(self, step: Step) -> None:
         totals, day = self.totals, self._day(step)
+        day["visits"] += self.free_visits
+        totals["free_visits"] += self.free_visits
         for j in self.placements:
             scene = self.scene_totals[j.scene]
             for count in SCENE_COUNTS[:3]:
@@ -521,6 +529,7 @@ class World:
             totals["clicks"] += j.clicks
             totals["viewed"] += j.impressions * j.viewability
             totals["paid_visits"] += j.visits
+            day["visits"] += j.visits
             if not j.contract:
                 scene["offered"] += j.opportunities
                 scene["spend"] += j.spend
@@ -532,9 +541,7 @@ class World:
             day["spend"] += package.spend
 
     def _day(self, step: Step) -> dict[str, float]:
-        return self.days.setdefault(
-            step.date, dict.fromkeys(("gmv", "spend", "new_customers"), 0.0)
-        )
+        return self.days.setdefault(step.date, dict.fromkeys(DAY_COUNTS, 0.0))
 
     def _trace(self, contacts: dict[str, Contacts]) -> dict[str, Any]:
         scenes = self.scenes
@@ -571,6 +578,7 @@ class World:
                 for g, people in self.people.items()
                 for stage in CHAIN_STAGES
             },
+            viewed={g: people.viewed for g, people in self.people.items()},
             products={p: product_result(product) for p, product in self.goods.products.items()},
             daily=[{"date": date, **day} for date, day in self.days.items()],
             steps=steps,

@@ -30,6 +30,13 @@ def plenty(stock: float, demand: float) -> bool:
     return stock > demand + 12 * math.sqrt(demand) + 50
 
 
+def find_goods(stock: float, demand: float) -> float:
+    """Q(S, L): the probability that the next order finds goods; dM/dL."""
+    if stock <= 0:
+        return 0.0
+    return 1.0 if plenty(stock, demand) else float(gammaincc(stock, demand))
+
+
 def mean_sold(stock: float, demand: float) -> float:
     """M(S, L): the mean of min(S, Poisson(L))."""
     if stock <= 0:
@@ -52,8 +59,8 @@ def edge(stock: float, demand: float) -> float:
 
 
 def availability(stock: float, demand: float, wanted: float) -> float:
-    """(M(S, L + X) - M(S, L)) / X."""
-    if plenty(stock, demand + wanted):
+    """(M(S, L + X) - M(S, L)) / X; 1 if nothing is wanted."""
+    if wanted <= 0 or plenty(stock, demand + wanted):
         return 1.0
     sold = mean_sold(stock, demand + wanted) - mean_sold(stock, demand)
     return min(1.0, max(0.0, sold / wanted))
@@ -109,7 +116,7 @@ class Product:
         self.level_week = self.level_month = self.week  # b7, b28
         self.organic_weight = self.organic_aim()
         self.organic_share_at_start = self.organic_share()
-        self.stock, self.demand, self.available = float(item.stock), 0.0, 1.0
+        self.stock, self.demand = float(item.stock), 0.0
         self.first_pipeline, self.other_pipeline = Pipeline(scenario), Pipeline(scenario)
         self.pending_value = self.pending_cost = 0.0  # of the refunds in both pipelines
         self.paid = self.gmv = self.cost = 0.0
@@ -190,17 +197,15 @@ class Product:
     def restock(self, units: float) -> None:
         self.stock = self.stock_left() + units
         self.demand = 0.0
-        self.available = 1.0
 
     def stock_left(self) -> float:
         return self.stock - mean_sold(self.stock, self.demand)
 
     def serve(self, wanted: float) -> float:
         """The share of the wanted orders that finds goods."""
-        if wanted > 0:
-            self.available = availability(self.stock, self.demand, wanted)
-            self.demand += wanted
-        return self.available
+        found = availability(self.stock, self.demand, wanted)
+        self.demand += wanted
+        return found
 
     def sell(self, orders: float, first: float, gmv: float, order_value: float) -> None:
         """Book paid orders; refunds are booked by `expect_refunds`."""
@@ -270,7 +275,7 @@ class Goods:
         self.direct = self.weights_of_orders({}, 0.0)  # u
 
     def bring_mixes(self) -> None:
-        """m_ip, omix_p and their means, over the products that are available."""
+        """m_ip, omix_p and their means, by the products' availability."""
         products = self.products
         self.mixes = {scene: self._on_sale(w) for scene, w in self.scene_weights.items()}
         self.scene_kappa = self._means("kappa")
@@ -283,8 +288,11 @@ class Goods:
         self.organic_kappa = sum(w * products[p].kappa for p, w in self.organic_mix.items())
 
     def _on_sale(self, weights: dict[str, float]) -> dict[str, float]:
-        """Weights scaled to sum 1 over available products, over all if none is."""
-        sold = {p: w for p, w in weights.items() if self.products[p].available >= 0.5}
+        """Weights times availability, scaled to sum 1; without it if nothing is available."""
+        sold = {
+            p: weight * find_goods(self.products[p].stock, self.products[p].demand)
+            for p, weight in weights.items()
+        }
         return scaled_to_one(sold) or scaled_to_one(weights)
 
     def _means(self, figure: str) -> dict[str, float]:

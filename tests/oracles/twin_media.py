@@ -61,6 +61,8 @@ class Placement:
     mu: float = 0.0
     opportunities: float = 0.0  # Q
     opportunity_slope: float = 0.0  # Q'
+    shares: dict[str, float] = field(default_factory=dict)  # share_b
+    share_slopes: dict[str, float] = field(default_factory=dict)  # kappa_b
     reached: dict[str, float] = field(default_factory=dict)  # e_b
     offer: Offer | None = None
     click_lift: float = 1.0  # lc
@@ -129,12 +131,12 @@ def pool_of(scenario: Scenario, slot: str) -> str:
 
 
 def _auction(facts: AuctionSlot, tau: float) -> Auction:
-    several = facts.mechanism in {"gsp", "vcg"} and facts.positions > 1
+    several = facts.mechanism in {"gsp", "vcg"} and facts.positions > 1  # there the bid is flat
     decay = tuple(float(d) for d in facts.position_decay[: int(facts.positions)])
     return Auction(
         mechanism=facts.mechanism,
         sigma=float(facts.sigma),
-        tau=tau,
+        tau=0.0 if several else tau,
         reserve=float(facts.reserve_cpm),
         decay=decay if several else (1.0,),
     )
@@ -337,7 +339,7 @@ class Scene:
         self.log_quality = math.log(self.quality)
         self.cost = self.theta = 0.0
         for j in self.placements:
-            j.offer, j.impressions, j.spend = None, 0.0, 0.0
+            j.impressions = j.spend = 0.0
             j.click_lift = j.buy_lift = 1.0
 
     def _target(self, step: Step) -> float:
@@ -373,9 +375,11 @@ class Scene:
                 i: self._rate(j, step, market) for i, j in enumerate(self.placements) if j.value > 0
             }
 
-    def move(self) -> None:
-        """One Newton iteration."""
+    def move(self, anew: bool) -> None:
+        """One Newton iteration, at the rates of x or at those that the step before ended with."""
         if self.active and not self.held:
+            if anew:
+                self._bring_offers()
             self.x += self._newton()
             self.x = min(max(self.x, self.level - 3), self.level + 3)
 
@@ -383,6 +387,7 @@ class Scene:
         """Evaluation at the new x, throttle and results."""
         if not self.active:
             return
+        self._bring_offers()
         self.cost = self._evaluate().cost
         self.theta = min(1.0, self.target / self.cost) if self.cost > 0 else 1.0
         for j in self.placements:
@@ -395,14 +400,20 @@ class Scene:
                 j.click_lift, j.buy_lift = lifts
         self.spent[step.phase_name] += sum(j.spend for j in self.placements)
 
+    def _bring_offers(self) -> None:
+        """What one opportunity of each placement brings at x."""
+        for j in self.placements:
+            if j.value > 0 and j.auction is not None:
+                score = self.x + j.log_value - j.auction.tau**2 / 2 + self.log_quality
+                j.offer = offer_at(j.auction, score, j.mu, self.quality)
+
     def _evaluate(self) -> "Evaluation":
         """G, Y and their slopes in x."""
         found = Evaluation()
         for i, j in enumerate(self.placements):
-            if j.value <= 0 or j.auction is None:
+            offer = j.offer
+            if offer is None:
                 continue
-            score = self.x + j.log_value + self.log_quality
-            offer = j.offer = offer_at(j.auction, score, j.mu, self.quality)
             found.cost += j.opportunities * offer.cost
             found.cost_slope += j.opportunities * offer.cost_slope
             found.entry_slope += j.opportunity_slope * offer.cost
@@ -504,9 +515,21 @@ class Market:
                 j.mu = j.log_price + j.sensitivity * log_cpm + scarcity[slot]
 
     def divide(self) -> None:
-        """Q, Q' and e_b of every placement, from the scenes' x."""
+        """New shares from the scenes' x and targets, and what follows from them."""
+        for members in self.groups.values():
+            self._share(members)
+        self.bring_opportunities()
+
+    def bring_opportunities(self) -> None:
+        """Q, Q' and e_b of every placement at the shares in force."""
         for (slot, g), members in self.groups.items():
-            self._share(members, self.offered[slot, g], self.pi[g])
+            for _, j in members:
+                part = {b: share * self.pi[g][b] for b, share in j.shares.items()}
+                total = sum(part.values())
+                slope = sum(x * j.share_slopes[b] for b, x in part.items())
+                j.opportunities = self.offered[slot, g] * total
+                j.opportunity_slope = self.offered[slot, g] * slope
+                j.reached = {b: x / total if total > 0 else 0.0 for b, x in part.items()}
 
     def _left(self, slot: str, g: str, step: Step, taken: dict[Any, float]) -> float:
         """O'_kg."""
@@ -522,29 +545,19 @@ class Market:
         left = max(0.05, remaining / forecast) if forecast > 0 else 1.0
         return -self.eta * math.log(left)
 
-    def _share(
-        self, members: list[tuple[Scene, Placement]], offered: float, pi: dict[str, float]
-    ) -> None:
+    def _share(self, members: list[tuple[Scene, Placement]]) -> None:
         """share_jb = a omega S2 / S1^2: own scenes divide the opportunities among them."""
         weights = [scene.weight(j) for scene, j in members]
         most = max(weights)  # only their proportions count
         weights = [weight / most if most > 0 else 0.0 for weight in weights]
-        parts: list[dict[str, float]] = [{} for _ in members]
-        slopes = [0.0] * len(members)
         for band in BANDS:
             s1 = sum(s.audience[band] * w for (s, _), w in zip(members, weights, strict=True))
             s2 = sum(s.audience[band] ** 2 * w for (s, _), w in zip(members, weights, strict=True))
-            for at, ((scene, _), weight) in enumerate(zip(members, weights, strict=True)):
+            for (scene, j), weight in zip(members, weights, strict=True):
                 a = scene.audience[band]
-                share = a * weight * s2 / s1**2 if s1 > 0 else 0.0
-                kappa = 2 * (1 + a**2 * weight / s2 - 2 * a * weight / s1) if s1 > 0 else 2.0
-                parts[at][band] = share * pi[band]
-                slopes[at] += share * pi[band] * kappa
-        for (_, j), part, slope in zip(members, parts, slopes, strict=True):
-            total = sum(part.values())
-            j.opportunities = offered * total
-            j.opportunity_slope = offered * slope
-            j.reached = {b: x / total if total > 0 else 0.0 for b, x in part.items()}
+                own = 2 * (a**2 * weight / s2 - 2 * a * weight / s1) if s1 > 0 else 0.0
+                j.shares[band] = a * weight * s2 / s1**2 if s1 > 0 else 0.0
+                j.share_slopes[band] = 2 + own
 
     def new_share(self, j: Placement) -> float:
         """nu_j: the share of buyers who would be new customers."""

@@ -12,6 +12,7 @@ from copy import deepcopy
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -24,10 +25,10 @@ TEXTS = {name: (SCENARIOS / f"{name}.yaml").read_bytes() for name in ("minimal",
 WANTED = 300
 BATCHES = 10
 PLACE = re.compile(r"[^:]+\.yaml:[1-9][0-9]*:[1-9][0-9]*: \S.+")
-ODD = [
+ODD: list[Any] = [
     None, True, -1, 0, 1e300, 10**18, "", "many", "5%%", "1,000", "12:30", "nan", [], [1], [[]], {},
-    {"low": 2, "high": 1}, {"value": 1, "sd": -1}, {"value": "x"}, "2021-13-01", "2021-03-01T00:00Z",
-    "数", "a.b", "x" * 500,
+    {"low": 2, "high": 1}, {"value": 1, "sd": -1}, {"value": "x"}, "2021-13-01", "数", "a.b",
+    "2021-03-01T00:00Z", "x" * 500,
 ]  # fmt: skip
 
 
