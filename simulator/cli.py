@@ -119,7 +119,7 @@ _FORMAT = click.option(
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @_SETS
 def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
-    """Name everything that is wrong with scenario files, with its line."""
+    """Name every line of scenario files that is wrong."""
     from simulator.scenario import read_scenario
     from simulator.scenario.checks import counts
 
@@ -170,7 +170,11 @@ def run(
     file: str, *, names: tuple[str, ...], replications: int, mode: str, seed: int,
     sets: tuple[str, ...], no_spread: bool, jobs: int, folder: str | None, form: str, quiet: bool,
 ) -> None:  # fmt: skip
-    """Play every plan of a scenario FILE, and the same world without ads."""
+    """Play every plan of a scenario FILE.
+
+    The same world without ads is always played beside them, so that sales that would have come
+    anyway are not counted.
+    """
     from simulator.scenario import read_scenario
 
     scenario = read_scenario(file, sets)
@@ -274,7 +278,10 @@ def _workers(jobs: int) -> Iterator[Any]:
 @click.argument("b")
 @_FORMAT
 def compare(folder: str, a: str, b: str, form: str) -> None:
-    """Plan A less plan B in a run saved in DIR, replication by replication."""
+    """Compare plans A and B of a run saved in DIR.
+
+    Differences are A less B, replication by replication, with their 95% intervals.
+    """
     import json
 
     from simulator.outcomes import read_outcomes

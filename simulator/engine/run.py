@@ -183,10 +183,10 @@ class Run:
         places, segments = len(self.world.media.scene), len(self.world.names.segments)
         self.reach_rows = np.zeros((3, places, lanes))  # views, touches, buys of placements
         self.band_rows = np.zeros((3, 5, segments, lanes))  # the same of bands
-        self.impressions = np.zeros((places + 1, lanes))
-        self.clicks = np.zeros((places + 1, lanes))
-        self.visits = np.zeros((places + 1, lanes))
-        self.place_work = np.zeros((3, places + 1, lanes))
+        self.tally = np.zeros((4, places, lanes))
+        self.impressions, self.clicks, self.visits, self.buys = self.tally
+        self.auction_tally = np.zeros((3, self.world.media.auctions, lanes))
+        self.odds = np.zeros((2, places, lanes))
         bidding = self.world.bidding
         self.limited = bool(((bidding.cost | bidding.roi) & ~bidding.held).any())
 
@@ -453,32 +453,34 @@ class Run:
 
     def _win(self, entered: Entered) -> None:
         """Impressions won and money paid."""
-        draws, n, media = self.draws, self.world.media.auctions, self.world.media
-        tried = draws.round_off("opportunities", entered.opportunities)
-        won = draws.binomial("impressions", tried, entered.rates.win, out=self.impressions[:n])
-        price = ratio(entered.cost, entered.opportunities * entered.rates.win)
+        draws, n = self.draws, self.world.media.auctions
+        offered, won = entered.opportunities, self.impressions[:n]
+        tried = draws.round_off("opportunities", offered)
+        draws.binomial("impressions", tried, entered.rates.win, out=won)
+        price = entered.cost / np.maximum(offered * entered.rates.win, 1e-200)
         spend = won * price
         if self.sampled:
             spend = self._charge(spend, won)
-        by_scene = media.auction_by_scene
-        rows = np.vstack([spend, np.zeros((1, spend.shape[1]))])
-        shape = self.controls.pace.shape
-        total = by_scene.sum(rows, np.empty(shape), np.empty(shape))
+        rows = self.auction_tally[:2]
+        rows[0], rows[1] = spend, offered
+        total, tried_by = self.world.media.auction_by_scene.sum(rows)
         self.state.spent[:, self.phase] += total
-        self._book_auction(entered, total)
+        book = self.book
+        book.scenes["offered"] += tried_by
+        book.scenes["spend"] += total
+        book.spend[:, self.phase] += total
+        book.on_day(self._day(), spend=total.sum(axis=0), scene_spend=total)
 
     def _charge(self, spend: np.ndarray, won: np.ndarray) -> np.ndarray:
         """Price noise by scene, never above the scene's money; whole fen with the rest carried on."""
         media, state, f = self.world.media, self.state, self.phase
-        scene, shape = media.scene[: media.auctions], self.controls.pace.shape
-        pad = np.zeros((1, spend.shape[1]))
-        out, work = np.empty(shape), np.empty(shape)
-        count = media.auction_by_scene.sum(np.vstack([won, pad]), out, work).copy()
-        noise = self.draws.mean_noise("price", count, self.world.scenario.chance.price_sd)
+        scene, rows = media.scene[: media.auctions], self.auction_tally
         if self.fresh[self.number]:
             state.carry[...] = 0.0
-        wanted = media.auction_by_scene.sum(np.vstack([spend + 0.0, pad]), out, work) * noise
-        carried = media.auction_by_scene.sum(np.vstack([state.carry, pad]), np.empty(shape), work)
+        rows[0], rows[1], rows[2] = won, spend, state.carry
+        count, wanted, carried = media.auction_by_scene.sum(rows)
+        noise = self.draws.mean_noise("price", count, self.world.scenario.chance.price_sd)
+        wanted *= noise
         left = np.maximum(self.money[:, f] - state.spent[:, f] - carried, 0.0)
         noise *= np.minimum(1.0, ratio(left, np.maximum(wanted, left)))
         exact = spend * noise[scene] + state.carry
@@ -486,58 +488,57 @@ class Run:
         state.carry[...] = np.maximum(exact - fen, 0.0)
         return np.asarray(fen)
 
-    def _book_auction(self, entered: Entered, spend: np.ndarray) -> None:
-        media, book = self.world.media, self.book
-        rows = np.vstack([entered.opportunities, np.zeros((1, spend.shape[1]))])
-        work = np.empty_like(spend)
-        book.scenes["offered"] += media.auction_by_scene.sum(rows, np.empty_like(spend), work)
-        book.scenes["spend"] += spend
-        book.spend[:, self.phase] += spend
-        book.on_day(self._day(), spend=spend.sum(axis=0), scene_spend=spend)
-
     # ------------------------------------------------------------------ 5 clicks and visits
     def _click_odds(self, worn: np.ndarray) -> np.ndarray:
-        media = self.world.media
-        odds = media.click_odds * self.world.phases.ctr[self.phase]
-        return np.asarray(odds * self.scene_ctr[media.scene] * worn[media.segment])
+        media, odds, work = self.world.media, self.odds[0], self.reach_rows[0]
+        np.take(self.scene_ctr, media.scene, axis=0, out=odds, mode="clip")
+        odds *= media.click_odds * self.world.phases.ctr[self.phase]
+        odds *= np.take(worn, media.segment, axis=0, out=work, mode="clip")
+        return odds
 
     def _buy_odds(self) -> np.ndarray:
-        media = self.world.media
-        odds = media.buy_odds * (self.world.phases.cvr[self.phase] * self.shock)
-        return np.asarray(odds * self.scene_kappa[media.scene])
+        media, odds = self.world.media, self.odds[1]
+        ready = self.scene_kappa * (self.world.phases.cvr[self.phase] * self.shock)
+        np.take(ready, media.scene, axis=0, out=odds, mode="clip")
+        odds *= media.buy_odds
+        return odds
 
     def _clicks(self, entered: Entered | None) -> None:
         media, people, n = self.world.media, self.world.people, self.world.media.auctions
-        shown = self.impressions[:-1]
-        self.per_person = self._by_segment(shown) / people.size
+        self.per_person = media.by_segment.sum(self.impressions) / people.size
         rate = float(self.world.steps.days[self.number]) * math.log(2) / people.fatigue_half_life
         worn = wear(mean_level(self.state.crowd.fatigue, self.per_person, rate), people.fatigue)
+        if not self.impressions.any():
+            self.tally[1:] = 0.0
+            self.scene_buys = np.zeros_like(self.controls.pace)
+            return
         click, buy = self._click_odds(worn), self._buy_odds()
         if entered is not None:
-            lift, on_clicks = entered.rates.lift, self.lift_on_clicks
-            click[:n] *= entered.rates.click_factor * np.where(on_clicks, lift, np.sqrt(lift))
-            buy[:n] *= np.where(on_clicks, 1.0, np.sqrt(lift))
-        clicks = self.draws.binomial("clicks", shown, prob(click), out=self.clicks[:-1])
-        np.multiply(clicks, media.arrival, out=self.visits[:-1])
-        self.buys = self.visits[:-1] * prob(buy)
-        work = np.empty_like(self.controls.pace)
-        for name, rows in (("impressions", self.impressions), ("clicks", self.clicks), ("visits", self.visits)):
-            self.book.scenes[name] += media.by_scene.sum(rows, np.empty_like(work), work)
-        self.book.add(paid_visits=self.visits)
+            lift, root = entered.rates.lift, np.sqrt(entered.rates.lift)
+            click[:n] *= entered.rates.click_factor
+            click[:n] *= np.where(self.lift_on_clicks, lift, root)
+            buy[:n] *= np.where(self.lift_on_clicks, 1.0, root)
+        self.draws.binomial("clicks", self.impressions, _prob(click), out=self.clicks)
+        np.multiply(self.clicks, media.arrival, out=self.visits)
+        np.multiply(self.visits, _prob(buy), out=self.buys)
+        totals = media.by_scene.sum(self.tally)
+        for name, total in zip(("impressions", "clicks", "visits"), totals, strict=False):
+            self.book.scenes[name] += total
+        self.scene_buys = totals[3]
+        self.book.add(paid_visits=totals[2])
 
     # ------------------------------------------------------------------ 6 exposure
     def _contact(self) -> tuple[Contact, np.ndarray]:
         """What the people of each band meet; and the free buying visits [lane]."""
         media, entry = self.world.media, self.bidder.entry
         rows = self.reach_rows
-        np.multiply(self.impressions[:-1], media.viewability, out=rows[0])
-        np.multiply(self.visits[:-1], media.touch, out=rows[1])
-        rows[2] = self.buys
-        self.book.viewed += self._by_segment(rows[0])
-        self.per_cover = ratio(np.ones_like(entry.cover), entry.cover)
-        rows *= self.per_cover
-        for row, band in zip(rows, self.band_rows, strict=True):
-            entry.to_bands(row, band)
+        self.per_cover = 1 / np.maximum(entry.cover, 1e-200)
+        np.multiply(self.impressions, media.viewability, out=rows[0])
+        np.multiply(self.visits, media.touch, out=rows[1])
+        np.multiply(self.buys, self.per_cover, out=rows[2])
+        rows[:2] *= self.per_cover
+        entry.to_bands(rows, self.band_rows)
+        self.book.viewed += self.band_rows[0].sum(axis=0)
         paid_buys = self._trace() if self.tracers else None
         free, buys = self._free_visits()
         views, touches, bought = (ratio(x, self.band_people) for x in self.band_rows)
@@ -548,19 +549,12 @@ class Run:
         bought *= self.readiness
         return Contact(views, touches, bought), buys
 
-    def _by_segment(self, rows: np.ndarray) -> np.ndarray:
-        """Placements [placement, lane] summed by segment: [segment, lane]."""
-        padded = self.place_work[0]
-        padded[:-1] = rows
-        shape = (len(self.world.names.segments), self.chunk.lanes)
-        return self.world.media.by_segment.sum(padded, np.empty(shape), np.empty(shape))
-
     def _trace(self) -> np.ndarray:
         """Mark new touches; return paid buying visits per person [scene, band, segment, lane]."""
         assert self.tracers is not None
         shape = (len(self.world.names.scenes), *self.band_people.shape)
         found = []
-        for amount in (self.visits[:-1], self.buys):
+        for amount in (self.visits, self.buys):
             cells = np.empty(shape)
             self.bidder.entry.by_scene(amount * self.per_cover, cells)
             found.append(ratio(cells, self.band_people))
@@ -631,10 +625,6 @@ class Run:
 
     def _direct_mix(self, free: np.ndarray) -> np.ndarray:
         """u: product weights of orders from visits, paid ones by scene and free ones."""
-        media = self.world.media
-        rows = np.vstack([self.buys, np.zeros((1, self.chunk.lanes))])
-        shape = self.controls.pace.shape
-        self.scene_buys = media.by_scene.sum(rows, np.empty(shape), np.empty(shape))
         weights = (self.mix * ratio(self.scene_buys, self.scene_kappa)[:, None]).sum(axis=0)
         weights = (weights + self.free_mix * (free / self.free_kappa)) * self.kappa
         return shares(weights, self.free_mix)
@@ -772,3 +762,8 @@ def market_level(world: World) -> np.ndarray:
     return np.array([
         float(phases[f].traffic) * float(phases[f].cvr) if f in phases else 1.0 for f in world.names.phases
     ])  # fmt: skip
+
+
+def _prob(odds: np.ndarray) -> np.ndarray:
+    """Odds to probabilities, in place: o / (1 + o)."""
+    return np.divide(odds, odds + 1, out=odds)

@@ -38,7 +38,7 @@ TO = np.array([
     [STAY, 0, 0, 2, 2, 2, STAY, 10, 10, 10, 0],
 ])  # fmt: skip
 BAND = np.array(BAND_OF_STAGE, dtype=np.intp)
-_INTO = Groups.of(np.where(TO.ravel() == STAY, STAGES, TO.ravel()), STAGES + 1)
+_INTO = Groups.of(TO.ravel(), STAGES)
 
 
 @dataclass
@@ -139,9 +139,9 @@ class Chain:
         shape = (len(KINDS), STAGES, segments, lanes)
         self.hazards = np.zeros(shape)
         self.flows = np.zeros(shape)
-        self._rows = np.zeros((len(KINDS) * STAGES + 1, segments * lanes))
-        self._into = np.zeros((STAGES + 1, segments * lanes))
-        self._work = np.zeros((STAGES + 1, segments * lanes))
+        self._rows = np.zeros((len(KINDS) * STAGES, segments * lanes))
+        self._into = np.zeros((STAGES, segments * lanes))
+        self._work = np.zeros((2, STAGES, segments * lanes))
         self._contact = np.zeros((3, STAGES, segments, lanes))
         self.baskets = np.zeros((2, segments, lanes))
         """Release part of the order hazard of favourite and cart."""
@@ -240,25 +240,26 @@ class Chain:
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Share of a stage that leaves; newcomers of the step get half of its hazard."""
         out = -np.expm1(-total)
-        rows = self._rows[:-1].reshape(self.hazards.shape)
+        rows = self._rows.reshape(self.hazards.shape)
         np.multiply(self.hazards, ratio(n * out, total), out=rows)
         inflow = self._sum_into().reshape(n.shape)
         out += -np.expm1(-0.5 * total) * ratio(inflow, n)
         return np.minimum(out, 1.0, out=out)
 
     def _sum_into(self) -> np.ndarray:
-        return _INTO.sum(self._rows, self._into, self._work)[:STAGES]
+        return _INTO.sum(self._rows, self._into, self._work)
 
     def settle(self, crowd: Crowd, again: np.ndarray, draws: Draws) -> None:
         """Carry the flows out: people are conserved; `again` [segment, lane]: customers' basket orders."""
-        gone = np.where(TO[:, :, None, None] == STAY, 0.0, self.flows).sum(axis=0)
+        gone = self.flows.sum(axis=0)
+        gone[8:10] -= self.flows[ORDER, 8:10]
         rebought = self.flows[ORDER, 7:11].copy()
         rebought[1] += self.flows[PASS_ON, 8]
         regulars = crowd.n[7:10]
         rebought[:3] += regulars * ratio(again, regulars.sum(axis=0))
         self._age(crowd, rebought, draws)
-        self._rows[:-1] = self.flows.reshape(len(self._rows) - 1, -1)
-        crowd.n += self._sum_into().reshape(crowd.n.shape) - gone
+        flows = self.flows.reshape(len(self._rows), -1)
+        crowd.n += _INTO.sum(flows, self._into, self._work).reshape(crowd.n.shape) - gone
 
     def _age(self, crowd: Crowd, rebought: np.ndarray, draws: Draws) -> None:
         decay = self.flows[DECAY, 7:11]

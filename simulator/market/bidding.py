@@ -69,9 +69,9 @@ class Bidder:
         self.x = np.zeros((scenes, lanes))
         self.rates = Rates.of(n, lanes)
         self.score, self.work, self.opportunities = np.zeros((3, n, lanes))
-        self.rows = np.zeros((3, n + 1, lanes))
-        """What is summed by scene in one go; the last row stays zero."""
-        self.sums = np.zeros((2, 3, scenes, lanes))
+        self.rows = np.zeros((3, n, lanes))
+        """What is summed by scene in one go."""
+        self.sums = np.zeros((3, 3, scenes, lanes))
         self.ln_value = media.ln_value - media.tau**2 / 2
         self.anchor = media.mu - media.ln_value  # keeps priorities near 1
         bidding = world.bidding
@@ -133,7 +133,7 @@ class Bidder:
 
     def _newton(self, field: Field) -> None:
         rates, n = self.rates, len(self.places)
-        spend, alone, gain = self.rows[:, :n]
+        spend, alone, gain = self.rows
         np.multiply(self.opportunities, rates.cost, out=spend)
         np.multiply(self.opportunities, rates.cost_slope, out=alone)
         np.multiply(field.supply, self.entry.slope[:n], out=gain)
@@ -154,15 +154,15 @@ class Bidder:
 
     def _by_scene(self) -> np.ndarray:
         """The rows summed by scene: [row, scene, lane]."""
-        return self.world.media.auction_by_scene.sum(self.rows, *self.sums)
+        return self.world.media.auction_by_scene.sum(self.rows, self.sums[0], self.sums[1:])
 
     def _limit_step(self, actions: np.ndarray, spend: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """Newton step towards an average cost per action (or gmv per yuan) at its limit."""
-        bidding, rates, n = self.world.bidding, self.rates, len(self.places)
+        bidding, rates = self.world.bidding, self.rates
         spend, slope = spend.copy(), slope.copy()
         weight = self.opportunities * np.where(self.seen, actions, actions * rates.click_factor)
-        np.multiply(weight, np.where(self.seen, rates.win, rates.value), out=self.rows[0, :n])
-        np.multiply(weight, rates.value_slope, out=self.rows[1, :n])
+        np.multiply(weight, np.where(self.seen, rates.win, rates.value), out=self.rows[0])
+        np.multiply(weight, rates.value_slope, out=self.rows[1])
         done, gain, *_ = self._by_scene()
         done = np.maximum(done, TINY)
         limit = np.where(bidding.roi[:, None], 1 / bidding.target, bidding.target)
@@ -172,9 +172,8 @@ class Bidder:
         return np.where(spend <= TINY, LARGEST_STEP, step)
 
     def _throttle(self, field: Field) -> Entered:
-        n = len(self.places)
-        cost = np.multiply(self.opportunities, self.rates.cost, out=self.rows[0, :n])
-        spend = self.world.media.auction_by_scene.sum(self.rows[0], *self.sums[:, 0])
+        cost = np.multiply(self.opportunities, self.rates.cost, out=self.rows[0])
+        spend = self.world.media.auction_by_scene.sum(cost)
         theta = np.minimum(1.0, ratio(field.money, spend))
         theta[(spend <= 0) & (field.money > 0)] = 1.0
         entered = np.take(theta, self.places, axis=0, out=self.work, mode="clip")

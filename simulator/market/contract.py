@@ -55,7 +55,8 @@ class Server:
         self.open = delivery
         self.share = _schedule(steps, delivery, traffic)
         self.late_share = _schedule(steps, late, traffic)
-        self.groups = Groups.of(np.unique(packages.inventory, return_inverse=True)[1], max(count, 1))
+        self.inventory = np.unique(packages.inventory, return_inverse=True)[1]
+        self.groups = Groups.of(self.inventory, max(count, 1))
 
     def due(self, bookings: Bookings, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Impressions wanted by the schedule and by make-good in this step: [package, lane] each."""
@@ -80,10 +81,7 @@ class Server:
         return paid, good
 
     def _together(self, wanted: np.ndarray) -> np.ndarray:
-        rows = np.vstack([wanted, np.zeros((1, wanted.shape[1]))])
-        shape = (self.groups.table.shape[1], wanted.shape[1])
-        total = self.groups.sum(rows, np.empty(shape), np.empty(shape))
-        return total[self.groups.of_row]
+        return self.groups.sum(wanted)[self.inventory]
 
     def close(self, bookings: Bookings, second: int) -> np.ndarray:
         """Windows that end now: note the shortfall; return what must be paid for it [package, lane]."""

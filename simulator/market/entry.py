@@ -67,6 +67,13 @@ class Share:
             np.multiply(self.taken, self.keen, out=self.work[0])
             np.add.reduce(self.work[0], axis=1, out=slope)
 
+    def bring(self, row: np.ndarray) -> np.ndarray:
+        """What placements [scene, segment, lane] bring to each band: [band, segment, lane]."""
+        if len(row) == 1:
+            return np.multiply(self.taken[0], row[0], out=self.sums[0])
+        np.multiply(self.taken, row[:, None], out=self.work[0])
+        return np.add.reduce(self.work[0], axis=0, out=self.sums[0])
+
     def aim(self, bands: np.ndarray) -> None:
         """Contract impressions: precision x the audience + (1 - precision) x everybody, summing to 1."""
         pi = self.pi(bands)
@@ -107,17 +114,17 @@ class Entry:
         for share in self.contract:
             share.aim(bands)
 
-    def to_bands(self, row: np.ndarray, out: np.ndarray) -> None:
-        """Add up what placements [placement, lane] bring to each band [band, segment, lane]."""
+    def to_bands(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Add up what placements [row, placement, lane] bring to each band [row, band, segment, lane]."""
         out.fill(0.0)
         for share in self.blocks:
             block = share.block
-            np.multiply(share.taken, _block(row, block)[:, None], out=share.work[0])
-            brought = np.add.reduce(share.work[0], axis=0, out=share.sums[0])
-            if block.everybody:
-                out += brought
-            else:
-                out[:, block.segments] += brought
+            for row, total in zip(rows, out, strict=True):
+                brought = share.bring(_block(row, block))
+                if block.everybody:
+                    total += brought
+                else:
+                    total[:, block.segments] += brought
 
     def by_scene(self, row: np.ndarray, out: np.ndarray) -> None:
         """The same kept apart by scene: [scene, band, segment, lane]."""

@@ -1,50 +1,66 @@
 """Sums over groups of rows: the one door for every [row, lane] -> [group, lane] sum.
 
-A gather table of row numbers, padded with a row of zeros, turns a grouped sum into a few whole-array
-additions in a fixed order, so that the result is the same for any number of lanes.
+A grouped sum is a few whole-array additions in a fixed order (the first member of every group, the
+second of every group that has two ...), so that the result is the same for any number of lanes.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+NOBODY = -1  # group of rows that are not summed
 
 
 @dataclass(frozen=True)
 class Groups:
     """Which rows belong to which group."""
 
-    of_row: np.ndarray
-    """Group of each row: [row]."""
-    table: np.ndarray
-    """Rows of each group, padded with the number of rows: [size, group]."""
+    rounds: tuple[np.ndarray, ...]
+    """Rows taken in each round; groups stand in order of falling size."""
+    place: np.ndarray
+    """Where each group stands in that order: [group]."""
 
     @classmethod
     def of(cls, group: np.ndarray, count: int) -> "Groups":
-        """Make the table for `count` groups from the group of each row.
+        """Rounds for `count` groups from the group of each row; an empty group sums to 0.
 
-        >>> Groups.of(np.array([0, 1, 0]), 2).table.tolist()
-        [[0, 1], [2, 3]]
+        >>> [r.tolist() for r in Groups.of(np.array([1, 0, 1]), 2).rounds]
+        [[0, 1], [2]]
         """
         members = [np.flatnonzero(group == g) for g in range(count)]
+        order = sorted(range(count), key=lambda g: -len(members[g]))
         size = max((len(m) for m in members), default=0)
-        table = np.full((max(size, 1), count), len(group), dtype=np.intp)
-        for g, rows in enumerate(members):
-            table[: len(rows), g] = rows
-        return cls(np.asarray(group, dtype=np.intp), table)
+        rounds = [[members[g][r] for g in order if len(members[g]) > r] for r in range(size)]
+        place = np.argsort(np.array(order, dtype=np.intp), kind="stable")
+        return cls(tuple(np.array(r, dtype=np.intp) for r in rounds), place)
 
-    def sum(self, rows: np.ndarray, out: np.ndarray, work: np.ndarray) -> np.ndarray:
-        """Sum the rows of each group; `rows` [.., row + 1, lane] ends with a row of zeros.
+    def sum(
+        self, rows: np.ndarray, out: np.ndarray | None = None, work: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Sum rows [.., row, lane] into `out` [.., group, lane]; `work` is [2, *out.shape].
 
-        >>> rows = np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0], [0.0, 0.0]])
-        >>> groups = Groups.of(np.array([0, 1, 0]), 2)
-        >>> groups.sum(rows, np.empty((2, 2)), np.empty((2, 2))).tolist()
-        [[5.0, 5.0], [2.0, 2.0]]
+        >>> rows = np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]])
+        >>> groups = Groups.of(np.array([1, 0, 1]), 2)
+        >>> groups.sum(rows).tolist()
+        [[2.0, 2.0], [5.0, 5.0]]
         """
-        rows.take(self.table[0], axis=-2, out=out, mode="clip")
-        for index in self.table[1:]:
-            out += rows.take(index, axis=-2, out=work, mode="clip")
-        return out
+        shape = (*rows.shape[:-2], len(self.place), rows.shape[-1])
+        out = np.empty(shape) if out is None else out
+        total, part = np.empty((2, *shape)) if work is None else work
+        first = len(self.rounds[0]) if self.rounds else 0
+        total[..., first:, :] = 0.0
+        for number, index in enumerate(self.rounds):
+            taken = _room(part, len(index))
+            rows.take(index, axis=-2, out=taken, mode="clip")
+            if number:
+                total[..., : len(index), :] += taken
+            else:
+                total[..., : len(index), :] = taken
+        return total.take(self.place, axis=-2, out=out, mode="clip")
 
-    def spread(self, groups: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Give each row the value of its group."""
-        return np.take(groups, self.of_row, axis=0, out=out, mode="clip")
+
+def _room(work: np.ndarray, groups: int) -> np.ndarray:
+    """A contiguous [.., groups, lane] in the memory of `work`."""
+    shape = (*work.shape[:-2], groups, work.shape[-1])
+    return work.reshape(-1)[: math.prod(shape)].reshape(shape)

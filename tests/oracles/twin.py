@@ -531,7 +531,7 @@ class World:
             totals["paid_visits"] += j.visits
             day["visits"] += j.visits
             if not j.contract:
-                scene["offered"] += j.opportunities
+                scene["offered"] += self.scenes[j.scene].theta * j.opportunities
                 scene["spend"] += j.spend
                 totals["auction_spend"] += j.spend
                 day["spend"] += j.spend

@@ -1,0 +1,354 @@
+"""Two small scenarios that strain the rules, and a plan that spends on everything."""
+
+from typing import Any
+
+from simulator.scenario.plan import Plan, all_packages
+from simulator.scenario.schema import Scenario
+
+Data = dict[str, Any]
+
+
+def plan(scenario: Scenario) -> Plan:
+    """Every package, and the budget in growing parts over scenes and phases."""
+    phases = list(scenario.calendar.phases)
+    cells = {
+        scene: {
+            phase: 1.0 + i + 0.5 * f
+            for f, phase in enumerate(phases)
+            if not facts.phases or phase in facts.phases
+        }
+        for i, (scene, facts) in enumerate(scenario.scenes.items())
+    }
+    unit = scenario.budget / sum(sum(money.values()) for money in cells.values())
+    money = {scene: {f: x * unit for f, x in part.items()} for scene, part in cells.items()}
+    return Plan("stress", money, frozenset(all_packages(scenario)))
+
+
+def rush() -> Data:
+    """All bid modes and mechanisms, both pacings, two balance windows, a launch, shocks."""
+    return {
+        "name": "rush",
+        "budget": 200e3,
+        "calendar": {
+            "end": "2020-11-15 10:30",
+            **hours(),
+            "balances": [
+                {"start": "2020-11-03 06:00", "end": "2020-11-04 03:00", "completion": 0.85},
+                {"start": "2020-11-11", "end": "2020-11-12 00:30", "completion": 0.95},
+            ],
+            "phases": {
+                "warm": {"start": "2020-10-25 20:00"},
+                "presale": {
+                    "start": "2020-11-01",
+                    "traffic": 1.3,
+                    "cpm": 1.2,
+                    "ctr": 0.9,
+                    "deposit": 0.6,
+                    "deposit_release": 0.05,
+                    "cart": 2,
+                    "cvr": 0.6,
+                    "clock": "7h",
+                },
+                "day": {
+                    "start": "2020-11-10 22:00",
+                    "traffic": 3,
+                    "cpm": 2,
+                    "cvr": 2,
+                    "refund": 1.4,
+                    "release": 0.4,
+                    "payment_load": 2,
+                    "clock": "1h",
+                    "burst": {},
+                },
+                "after": {"start": "2020-11-12 08:00", "traffic": 0.8, "burst": {"share": 0.3}},
+            },
+        },
+        "segments": {
+            "a": {"people": 3e5, "activity": 1.5, "cpm": 1.2, "start": mix(1.0)},
+            "b": {"people": 5e5, "cvr": 0.7, "order_value": 0.8, "ctr": 1.1, "start": mix(0.4)},
+        },
+        "chain": chain(),
+        "products": {
+            "x": {"price": 120, "margin": 0.6, "presale": True, "discount": {"day": 0.2}},
+            "y": {"price": 60, "margin": 0.5, "product_stage": "hit", "organic": 2},
+            "z": {
+                "price": 90,
+                "margin": 0.4,
+                "product_stage": "sampling",
+                "launch": "2020-11-02",
+                "luck_sd": 0.5,
+                "presale": True,
+                "deposit": 0.2,
+            },
+        },
+        "life_cycle": {"category_orders": 60},
+        "sources": sources(),
+        "slots": {
+            "words": {**auction("search", 4e5, 60), "mechanism": "gsp", "positions": 3},
+            "stream": auction("feed", 2e6, 25),
+            "out": {**auction("feed", 1e6, 15), "mechanism": "first_price"},
+        },
+        "scenes": {
+            "brand": {
+                "audience": {"outside": 0.3, "aware": 0.1},
+                "slots": ["out", "stream"],
+                "bid": {"cost_per": "impression"},
+            },
+            "new": {
+                "audience": {"outside": 0.2, "aware": 0.8, "active": 0.8},
+                "slots": ["words", "stream"],
+                "bid": {"mode": "cost_control", "cost_per": "first_order", "target": 90},
+            },
+            "sale": {
+                "audience": {"aware": 0.5, "active": 1, "customers": 0.5},
+                "slots": ["words", "stream", "out"],
+                "bid": {"mode": "roi_control", "target": 2},
+                "products": {"x": 1, "z": 2},
+                "creative": 1.2,
+            },
+            "keep": {
+                "audience": {"customers": 1, "lapsed": 1},
+                "slots": ["words"],
+                "segments": ["a"],
+                "bid": {"mode": "custom_bid", "cost_per": "click", "target": 1.5},
+                "pacing": "quick",
+            },
+            "swift": {
+                "audience": {"aware": 1, "active": 1},
+                "slots": ["stream", "words"],
+                "bid": {"cost_per": "cart"},
+                "pacing": "quick",
+                "prediction": 0.2,
+            },
+            "held": {
+                "audience": {"active": 0.7},
+                "slots": ["words", "out"],
+                "bid": {"mode": "cost_control", "cost_per": "order", "target": 40},
+                "pacing": "quick",
+                "phases": ["day"],
+            },
+            "seen": {
+                "audience": {"outside": 0.5},
+                "slots": ["stream"],
+                "bid": {"mode": "cost_control", "cost_per": "impression", "target": 20},
+                "prediction": 0,
+            },
+            "clicks": {
+                "audience": {"outside": 0.5, "lapsed": 0.5},
+                "slots": ["stream", "words"],
+                "bid": {"mode": "cost_control", "cost_per": "click", "target": 2.0},
+            },
+        },
+        "service_score": 4.8,
+        "chance": {"demand_sd": 0.2},
+    }
+
+
+def scarcity() -> Data:
+    """Contracts beyond supply in shared and own inventory, make-goods and refunds, little stock."""
+    return {
+        "name": "scarcity",
+        "budget": 120e3,
+        "calendar": {
+            "end": "2020-11-15",
+            **hours(),
+            "balances": [{"start": "2020-11-11", "end": "2020-11-12", "completion": 0.9}],
+            "phases": {
+                "early": {"start": "2020-10-20"},
+                "presale": {
+                    "start": "2020-11-01",
+                    "deposit": 0.8,
+                    "deposit_release": 0.08,
+                    "cart": 1.5,
+                    "clock": "6h",
+                    "rival_booked": 0.2,
+                },
+                "day": {
+                    "start": "2020-11-11",
+                    "traffic": 3,
+                    "cpm": 2,
+                    "cvr": 2,
+                    "release": 0.4,
+                    "payment_load": 6,
+                    "rival_booked": 0.3,
+                    "clock": "1h",
+                    "burst": {},
+                },
+                "after": {"start": "2020-11-12", "traffic": 0.8},
+            },
+        },
+        "segments": {
+            "a": {"people": 2e5, "activity": 1.5, "cpm": 1.2, "start": mix(1.0)},
+            "b": {"people": 4e5, "cvr": 0.7, "order_value": 0.8, "start": mix(0.5)},
+            "c": {"people": 1e5, "cvr": 1.3, "activity": 2, "start": {}},
+        },
+        "chain": chain() | {"fatigue": 0.3, "discover_days": 7},
+        "products": {
+            "x": {
+                "price": 120,
+                "margin": 0.6,
+                "presale": True,
+                "stock": 300,
+                "restocks": [
+                    {"at": "2020-11-05 12:00", "units": 120},
+                    {"at": "2020-11-11", "units": 200},
+                    {"at": "2020-11-11 09:30", "units": 40},
+                ],
+            },
+            "y": {
+                "price": 60,
+                "margin": 0.5,
+                "product_stage": "potential",
+                "organic": 2,
+                "stock": 2500,
+                "restocks": [{"at": "2020-11-12", "units": 3000}],
+                "discount": {"day": 0.1, "after": 0.3},
+            },
+            "w": {"price": 75, "margin": 0.5, "stock": 30, "organic": 0.2},
+        },
+        "sources": sources(),
+        "slots": {
+            "words": {**auction("search", 4e5, 60), "mechanism": "gsp", "positions": 4},
+            "stream": auction("feed", 2e6, 25),
+            "top": {
+                **contract("feed"),
+                "shares": "stream",
+                "packages": {
+                    "sale": {"impressions": 6_000_000, "phases": ["day"], "scene": "brand"},
+                    "long": {
+                        "impressions": 9_000_000,
+                        "phases": ["early", "day"],
+                        "scene": "few",
+                        "cpm": 30,
+                    },
+                },
+            },
+            "front": {
+                **contract("search"),
+                "shares": "stream",
+                "remedy": "refund",
+                "precision": 0.3,
+                "packages": {
+                    "back": {"impressions": 4_000_000, "phases": ["day"], "scene": "sale"},
+                },
+            },
+            "own": {
+                **contract("feed"),
+                "opportunities": 300e3,
+                "make_good_days": 5,
+                "packages": {
+                    "first": {
+                        "impressions": 2_000_000,
+                        "phases": ["presale"],
+                        "scene": "brand",
+                        "signed": True,
+                    },
+                    "last": {"impressions": 1_500_000, "phases": ["after"], "scene": "few"},
+                },
+            },
+        },
+        "scenes": {
+            "brand": {
+                "audience": {"outside": 0.3, "aware": 0.1},
+                "slots": ["stream", "top", "own"],
+                "bid": {"cost_per": "impression"},
+            },
+            "few": {
+                "audience": {"aware": 0.8, "active": 0.8},
+                "slots": ["words", "stream", "top", "own"],
+                "segments": ["a", "c"],
+                "bid": {"mode": "cost_control", "cost_per": "cart", "target": 25},
+                "products": {"x": 1, "w": 1},
+            },
+            "sale": {
+                "audience": {"active": 1, "customers": 1},
+                "slots": ["words", "stream", "front"],
+                "phases": ["presale", "day"],
+            },
+        },
+        "slot_price_scarcity": 1.1,
+    }
+
+
+def hours() -> Data:
+    return {
+        "hours_browse": [1, 1, 0.5] + [2] * 21,
+        "hours_buy": [2] + [1] * 23,
+        "weekdays_browse": [1, 1, 1, 1, 1, 1.3, 1.2],
+        "weekdays_buy": [1] * 6 + [0.8],
+    }
+
+
+def mix(size: float) -> Data:
+    shares = {
+        "discover": 0.1,
+        "engage": 0.05,
+        "enthuse": 0.01,
+        "favourite": 0.01,
+        "cart": 0.02,
+        "initial": 0.02,
+        "numerous": 0.01,
+        "lapsed": 0.03,
+    }
+    return {stage: share * size for stage, share in shares.items()}
+
+
+def chain() -> Data:
+    return {
+        "visit_moves": {
+            "outside": {"engage": 0.2, "enthuse": 0.02, "favourite": 0.02, "cart": 0.02},
+            "discover": {"engage": 0.3, "enthuse": 0.03, "favourite": 0.03, "cart": 0.04},
+            "engage": {"enthuse": 0.1, "favourite": 0.05, "cart": 0.07},
+            "enthuse": {"favourite": 0.08, "cart": 0.1},
+            "favourite": {"cart": 0.1},
+            "customers": {"cart": 0.12},
+        },
+        "base_moves": {"outside": {"engage": 0.001}, "engage": {"enthuse": 0.01}},
+        "buy_propensity": {
+            "outside": 0.3,
+            "discover": 0.5,
+            "engage": 1,
+            "enthuse": 1.5,
+            "favourite": 2,
+            "cart": 3,
+            "initial": 2,
+            "numerous": 2.5,
+            "keen": 4,
+            "lapsed": 1,
+        },
+        "reference_mix": {"outside": 0.5, "engage": 0.4, "cart": 0.1},
+    }
+
+
+def sources() -> Data:
+    return {
+        "search": {"organic_visits": 2000, "organic_bands": {"aware": 1, "customers": 3}},
+        "feed": {
+            "organic_visits": 900,
+            "organic_bands": {"outside": 1, "active": 2, "lapsed": 1},
+            "sale_sensitivity": 0.8,
+            "touch": 0.7,
+        },
+    }
+
+
+def auction(source: str, opportunities: float, median_cpm: float) -> Data:
+    return {
+        "kind": "auction",
+        "source": source,
+        "opportunities": opportunities,
+        "ctr": 0.03,
+        "cvr": 0.02,
+        "median_cpm": median_cpm,
+    }
+
+
+def contract(source: str) -> Data:
+    return {
+        "kind": "contract",
+        "source": source,
+        "opportunities": 1,
+        "ctr": 0.03,
+        "cvr": 0.015,
+        "cpm": 40,
+    }

@@ -1,0 +1,138 @@
+"""The engine's lanes against the twin: one page of rules, two programs, the same figures.
+
+What both produce must agree to 1e-9 of it (and to 1e-6 in absolute terms) in every lane: all plans
+of the scenario, the plan without ads, and all points of the shocks.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from simulator.engine.lanes import Chunk, quadrature, shock_names
+from simulator.engine.run import Run
+from simulator.engine.simulate import make_grid
+from simulator.market.world import build_world
+from simulator.scenario import read_scenario
+from simulator.scenario.plan import Plan, all_packages, plans_of
+from simulator.scenario.schema import CHAIN_STAGES, Scenario
+from tests.engine import stress
+from tests.oracles.twin import TwinResult, run_twin
+
+REL, ABS = 1e-9, 1e-6
+Figures = dict[str, float]
+
+TOTALS = {  # engine: twin
+    "refunded_new": "refunded_new_customers",
+    "recalled_members": "recalled",
+} | {
+    name: name
+    for name in (
+        "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders",
+        "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers",
+        "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
+    )
+}  # fmt: skip
+SCENES = ("impressions", "offered", "clicks", "visits", "spend")
+PACKAGES = {"delivered": "delivered", "shortfall": "shortfall", "made_good": "make_good_served"}
+PRODUCTS = ("paid", "gmv", "refunds")
+DAYS = ("gmv", "spend", "new_customers", "visits")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A scenario with the plans that are compared."""
+
+    scenario: Scenario
+    plans: tuple[Plan, ...]
+
+
+def of_file(name: str) -> Case:
+    scenario = read_scenario(f"scenarios/{name}.yaml")
+    return Case(scenario, (*plans_of(scenario), Plan.none(scenario)))
+
+
+def of_stress(data: dict) -> Case:
+    scenario = Scenario.model_validate(data)
+    return Case(scenario, (stress.plan(scenario), Plan.none(scenario)))
+
+
+CASES = {
+    "minimal": lambda: of_file("minimal"),
+    "new_coffee_100m": lambda: of_file("new_coffee_100m"),
+    "rush": lambda: of_stress(stress.rush()),
+    "scarcity": lambda: of_stress(stress.scarcity()),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_engine_agrees_with_the_twin(name: str):
+    apart = [
+        f"{lane}: {figure}: engine {ours!r}, twin {theirs!r}"
+        for lane, figure, ours, theirs in pairs_of(CASES[name]())
+        if abs(ours - theirs) > max(REL * abs(theirs), ABS)
+    ]
+    assert not apart, "\n".join(apart[:40])
+
+
+def pairs_of(case: Case) -> Iterator[tuple[str, str, float, float]]:
+    """(lane, figure, engine, twin) of everything that both produce."""
+    names = shock_names(case.scenario)
+    points = quadrature(len(names))
+    book = run_engine(case, points)
+    for lane in range(len(case.plans) * points.shape[1]):
+        plan, point = divmod(lane, points.shape[1])
+        shocks = dict(zip(names, map(float, points[:, point]), strict=True))
+        chosen = case.plans[plan]
+        money = {scene: dict(cells) for scene, cells in chosen.money.items()}
+        twin = run_twin(case.scenario, money, sorted(chosen.packages), shocks)
+        ours, theirs = (
+            figures_of_engine(case.scenario, book, lane),
+            figures_of_twin(case.scenario, twin),
+        )
+        assert ours.keys() == theirs.keys()
+        yield from ((f"{chosen.name}[{point}]", at, ours[at], theirs[at]) for at in ours)
+
+
+def run_engine(case: Case, points: np.ndarray):
+    world = build_world(case.scenario, make_grid(case.scenario))
+    chunk = Chunk(case.plans, tuple(range(points.shape[1])))
+    return Run(world, chunk, 1, sampled=False, daily=True).go()
+
+
+def figures_of_engine(scenario: Scenario, book, lane: int) -> Figures:
+    found = {f"total {name}": book.totals[name][lane] for name in TOTALS}
+    phases = sorted(scenario.calendar.phases, key=lambda name: scenario.calendar.phases[name].start)
+    for i, scene in enumerate(scenario.scenes):
+        found |= {f"{scene} {name}": book.scenes[name][i, lane] for name in SCENES}
+        found |= {f"{scene} {p} spend": book.spend[i, f, lane] for f, p in enumerate(phases)}
+    for q, package in enumerate(all_packages(scenario)):
+        found |= {f"{package} {name}": book.packages[name][q, lane] for name in PACKAGES}
+    for g, segment in enumerate(scenario.segments):
+        found[f"{segment} viewed"] = book.viewed[g, lane]
+        for c, stage in enumerate(CHAIN_STAGES):
+            found[f"{segment} {stage}"] = book.people[c, g, lane]
+    for p, product in enumerate(scenario.products):
+        found |= {f"{product} {name}": book.products[name][p, lane] for name in PRODUCTS}
+    for name in DAYS:
+        found |= {f"day {d} {name}": x for d, x in enumerate(book.days[name][:, lane])}
+    return {at: float(x) for at, x in found.items()}
+
+
+def figures_of_twin(scenario: Scenario, twin: TwinResult) -> Figures:
+    found = {f"total {name}": twin.totals[theirs] for name, theirs in TOTALS.items()}
+    for scene, counts in twin.scenes.items():
+        found |= {f"{scene} {name}": counts[name] for name in SCENES}
+        for phase in scenario.calendar.phases:
+            found[f"{scene} {phase} spend"] = twin.scene_phase_spend.get((scene, phase), 0.0)
+    for package in all_packages(scenario):
+        counts = twin.packages.get(package, {})
+        found |= {f"{package} {name}": counts.get(at, 0.0) for name, at in PACKAGES.items()}
+    found |= {f"{segment} viewed": x for segment, x in twin.viewed.items()}
+    found |= {f"{segment} {stage}": n for (segment, stage), n in twin.people.items()}
+    for product, counts in twin.products.items():
+        found |= {f"{product} {name}": counts[name] for name in PRODUCTS}
+    for name in DAYS:
+        found |= {f"day {d} {name}": day[name] for d, day in enumerate(twin.daily)}
+    return found

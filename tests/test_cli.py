@@ -1,0 +1,543 @@
+"""The command line: exit codes, what stands on which stream, and what each command prints."""
+
+import csv
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unicodedata import east_asian_width
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import simulator
+from simulator import cli
+from simulator.errors import RunError
+from simulator.outcomes import read_outcomes
+from simulator.scenario import read_scenario
+from tests.outcomes.synthetic import make_axes, make_outcomes
+
+ROOT = Path(__file__).parents[1]
+MINIMAL = str(ROOT / "scenarios/minimal.yaml")
+COFFEE = str(ROOT / "scenarios/new_coffee_100m.yaml")
+HEAVY = {"numpy", "pandas", "scipy", "simpy", "matplotlib", "pyarrow", "rich", "simulator.engine"}
+START = {"pydantic", "yaml", "simulator.scenario"}
+
+
+def answer(*arguments):
+    return CliRunner().invoke(cli.adsim, list(arguments))
+
+
+def program(
+    *arguments, code="import sys; from simulator.cli import main; sys.exit(main())", **more
+):
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT, capture_output=True, encoding="utf-8", check=False, **more,
+    )  # fmt: skip
+
+
+def columns(line):
+    return sum(2 if east_asian_width(c) in "WF" else 1 for c in line)
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """An engine that notes how it is called, and answers or raises what the test puts there."""
+    calls: list[Any] = []
+
+    def simulate(scenario, plans=None, **options):
+        calls.append((scenario, plans, options))
+        if isinstance(stand_in.answer, BaseException):
+            raise stand_in.answer
+        return stand_in.answer
+
+    stand_in = SimpleNamespace(simulate=simulate, calls=calls, answer=make_outcomes())
+    monkeypatch.setitem(sys.modules, "simulator.engine.simulate", stand_in)
+    return stand_in
+
+
+@pytest.fixture
+def unsure():
+    """Outcomes with and without what we do not know, and with Chinese names."""
+    axes = make_axes(plans=("even", "先发"))
+    return make_outcomes(seed=2, axes=axes, chance_only=make_outcomes(seed=1, axes=axes))
+
+
+# --------------------------------------------------------------------------- the program
+def loaded(*arguments):
+    """Modules that a command loads, and its exit code."""
+    code = (
+        "import sys; from simulator.cli import main; c = main(); print(*sys.modules); sys.exit(c)"
+    )
+    found = program(*arguments, code=code)
+    modules = found.stdout.splitlines()[-1].split()
+    return {name for name in modules if name in HEAVY | START}, found
+
+
+def test_help_loads_nothing_heavy():
+    modules, found = loaded("--help")
+    assert (modules, found.returncode, found.stderr) == (set(), 0, "")
+    assert found.stdout.startswith("Usage: adsim [OPTIONS] COMMAND")
+
+
+@pytest.mark.parametrize("command", [("check", MINIMAL), ("schema",), ("check", __file__)])
+def test_check_and_schema_load_no_numbers(command):
+    modules, found = loaded(*command)
+    assert modules == START
+    assert found.returncode == (2 if __file__ in command else 0)
+
+
+def test_every_command_helps():
+    for command in cli.adsim.commands:
+        found = answer(command, "-h")
+        assert (found.exit_code, found.stderr) == (0, "")
+        assert f"Usage: adsim {command} " in found.stdout
+
+
+def test_the_version():
+    assert answer("--version").stdout == f"{simulator.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (), ("rum",), ("run",), ("check",), ("new",),
+        ("run", MINIMAL, "--colour"), ("run", MINIMAL, "-n", "0"), ("run", "none.yaml"),
+        ("run", MINIMAL, "-n", "many"), ("run", MINIMAL, "--mode", "exact"), ("compare", "x", "a"),
+        ("run", MINIMAL, "--seed", "-1"), ("run", MINIMAL, "--format", "xml"),
+        ("run", MINIMAL, "--jobs", "0"), ("run", MINIMAL, "--plan", "evn"),
+        ("run", MINIMAL, "--set", "budget"), ("run", MINIMAL, "--set", "budgt=1"),
+        ("check", MINIMAL, "--set", "budget=-1"), ("compare", "nowhere", "a", "b"),
+    ],
+)  # fmt: skip
+def test_a_wrong_command_ends_with_2(arguments, engine):
+    found = answer(*arguments)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr.strip()
+    assert "Traceback" not in found.stderr
+    assert engine.calls == []
+
+
+def test_a_run_that_fails_ends_with_1(engine):
+    engine.answer = RunError("clicks: above its limit by 3")
+    found = answer("run", MINIMAL)
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert found.stderr == "Error: clicks: above its limit by 3\n"
+
+
+def test_a_fault_of_the_program_is_one_line(engine, monkeypatch):
+    engine.answer = ZeroDivisionError("by\nzero")
+    found = answer("run", MINIMAL)
+    assert (found.exit_code, found.stdout) == (1, "")
+    assert found.stderr.count("\n") == 1
+    assert "internal error: ZeroDivisionError: by zero (please report it" in found.stderr
+    monkeypatch.setenv("ADSIM_DEBUG", "1")
+    assert "Traceback (most recent call last)" in answer("run", MINIMAL).stderr
+
+
+def test_ctrl_c_ends_with_130(engine):
+    engine.answer = KeyboardInterrupt()
+    found = answer("run", MINIMAL)
+    assert (found.exit_code, found.stdout, found.stderr) == (130, "", "\nstopped\n")
+
+
+def test_ctrl_c_stops_the_program():
+    code = (
+        "import sys, time, types; from simulator.cli import main\n"
+        "def simulate(*_, **__): print('begun', flush=True); time.sleep(60)\n"
+        "sys.modules['simulator.engine.simulate'] = types.SimpleNamespace(simulate=simulate)\n"
+        "sys.exit(main())"
+    )
+    arguments = [sys.executable, "-c", code, "run", MINIMAL]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(arguments, cwd=ROOT, **pipes) as process:
+        assert process.stdout and process.stdout.readline() == "begun\n"
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "\nstopped\n")
+
+
+def test_a_reader_who_leaves_is_no_fault():
+    read, write = os.pipe()
+    os.close(read)
+    arguments = [sys.executable, "-m", "simulator", "schema"]
+    found = subprocess.run(arguments, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (found.returncode, found.stderr) == (0, b"")
+
+
+def test_output_is_utf_8_in_any_locale():
+    found = program(
+        "check", "没有.yaml", env=os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    )
+    assert found.returncode == 2
+    assert found.stderr.startswith("没有.yaml:1:1: cannot be read: ")
+
+
+# --------------------------------------------------------------------------- check
+def test_check_counts_what_it_read():
+    found = answer("check", MINIMAL, COFFEE)
+    assert (found.exit_code, found.stderr) == (0, "")
+    first, second = found.stdout.splitlines()
+    assert first.startswith(f"{MINIMAL}: ok (1 segment, 2 scenes, 2 slots, 3 placements, 2 plans, ")
+    assert re.search(r"\b[1-9][0-9]* uncertain numbers\)$", first)
+    assert second.startswith(f"{COFFEE}: ok (4 segments, 5 scenes, ")
+
+
+def test_check_names_every_problem_of_every_file(tmp_path):
+    text = Path(MINIMAL).read_text(encoding="utf-8")
+    broken, newer = tmp_path / "broken.yaml", tmp_path / "newer.yaml"
+    broken.write_text(text.replace("55%", "155%").replace("cpm: 1.6", "cpn: 1.6"), encoding="utf-8")
+    newer.write_text("format: 2\n" + text, encoding="utf-8")
+    found = answer("check", str(broken), MINIMAL, str(newer))
+    assert found.exit_code == 2
+    assert found.stdout.count("\n") == 1
+    first, second, third = found.stderr.splitlines()
+    assert (
+        first.startswith(f"{broken}:9:")
+        and "sale.cpn is not a known field, did you mean 'cpm'?" in first
+    )
+    assert second.startswith(f"{broken}:14:") and "margin must lie in 0..1 (got '155%')" in second
+    assert third.startswith(f"{newer}:1:9: file is written for format 2")
+
+
+def test_check_sees_what_is_set():
+    assert (
+        answer(
+            "check", MINIMAL, "--set", "budget=70k", "--set", "plans.all={harvest: 70k}"
+        ).exit_code
+        == 0
+    )
+    found = answer("check", MINIMAL, "--set", "plans.all={harvest: 70k}")
+    assert "plans.all spends 10,000 CNY more than the budget of 60,000 CNY" in found.stderr
+
+
+# --------------------------------------------------------------------------- run
+def test_run_passes_on_what_it_is_told(engine):
+    assert answer("run", MINIMAL).exit_code == 0
+    _, plans, options = engine.calls.pop()
+    assert [plan.name for plan in plans] == ["half_half", "mostly_new"]
+    assert options == {
+        "replications": 200, "seed": 11, "mode": "sampled", "spreads": True, "executor": None,
+        "progress": None,
+    }  # fmt: skip
+    more = ("-n", "9", "--seed", "5", "--mode", "expected", "--no-spread", "--quiet")
+    assert answer("run", MINIMAL, "--set", "budget=70k", *more).exit_code == 0
+    scenario, _, options = engine.calls.pop()
+    assert scenario == read_scenario(MINIMAL, ["budget=70k"])
+    assert (options["replications"], options["seed"], options["mode"]) == (9, 5, "expected")
+    assert options["spreads"] is False
+
+
+def test_run_takes_plans_by_name(engine):
+    names = ("none", "even", "mostly_new", "even")
+    assert answer("run", MINIMAL, *(x for name in names for x in ("--plan", name))).exit_code == 0
+    plans = engine.calls[0][1]
+    assert [plan.name for plan in plans] == ["none", "even", "mostly_new"]
+    assert [round(plan.auction_money) for plan in plans] == [0, 60_000, 60_000]
+    found = answer("run", MINIMAL, "--plan", "mostly")
+    assert found.stderr == "Error: no plan is called 'mostly', did you mean 'mostly_new'?\n"
+    found = answer("run", MINIMAL, "--plan", "x")
+    assert found.stderr.endswith("; known are half_half, mostly_new, even, none\n")
+
+
+def test_a_plan_of_the_file_may_be_called_even(engine):
+    mine = "plans.even={new_customer: 10%, harvest: 90%}"
+    assert answer("run", MINIMAL, "--set", mine, "--plan", "even").exit_code == 0
+    assert sum(engine.calls[0][1][0].money["harvest"].values()) == pytest.approx(54_000)
+
+
+def test_a_broken_file_is_not_run(engine, tmp_path):
+    folder = tmp_path / "out"
+    found = answer("run", MINIMAL, "--set", "plans.half_half.harvest=90%", "-o", str(folder))
+    assert (found.exit_code, found.stdout, engine.calls) == (2, "", [])
+    assert not folder.exists()
+
+
+def test_a_run_that_cannot_be_saved_is_not_begun(engine, tmp_path):
+    (tmp_path / "file").write_text("")
+    found = answer("run", MINIMAL, "-o", str(tmp_path / "file/out"))
+    assert (found.exit_code, engine.calls) == (2, [])
+    assert found.stderr.startswith("Error: cannot write to ")
+
+
+def test_json_is_one_document_on_stdout(engine, unsure):
+    engine.answer = unsure
+    found = answer("run", MINIMAL, "--format", "json")
+    assert (found.exit_code, found.stderr) == (0, "")
+    document = json.loads(found.stdout, parse_constant=pytest.fail)
+    assert document == unsure.as_json() | {"scenario": "minimal"}
+    assert [plan["plan"] for plan in document["plans"]] == ["even", "先发"]
+
+
+def test_csv_is_in_long_form(engine, unsure):
+    engine.answer = unsure
+    found = answer("run", MINIMAL, "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(found.stdout)))
+    assert found.stdout == unsure.as_csv()
+    assert {row["plan"] for row in rows} == {"even", "先发"}
+    assert {row["scene"] for row in rows} == {"", "search", "live"}
+    roi = [row for row in rows if (row["plan"], row["scene"], row["metric"]) == ("even", "", "roi")]
+    assert float(roi[0]["p10"]) < float(roi[0]["mean"]) < float(roi[0]["p90"])
+
+
+def test_a_run_is_saved_and_read_again(engine, tmp_path):
+    folder = tmp_path / "a/b"
+    found = answer("run", MINIMAL, "-o", str(folder), "--format", "json")
+    assert found.exit_code == 0
+    again = read_outcomes(folder)
+    assert again.as_json() == json.loads(found.stdout)
+    table = (folder / "table.csv").read_bytes()
+    assert table.startswith(b"\xef\xbb\xbfplan,scene,metric,mean,p10,")
+
+
+# --------------------------------------------------------------------------- tables
+def test_the_table_has_every_main_figure(engine):
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    assert lines[0] == "新咖啡"
+    assert lines[1] == "sampled, 40 replications, seed 1"
+    for plan in ("even", "launch first"):
+        block = lines[lines.index(f"Plan {plan}") + 2 :][: len(cli.MAIN_METRICS)]
+        assert [line.split()[0] for line in block] == list(cli.MAIN_METRICS)
+        spend, roas = block[0].split(), block[cli.MAIN_METRICS.index("roas")].split()
+        figures = engine.answer.metrics(plan)
+        assert spend[1:] == ["CNY", *words(figures["spend"])]
+        assert roas[1:] == ["x", *words(figures["roas"])]
+    assert lines[lines.index("Plan even") + 1].split() == ["metric", "unit", "mean", "range"]
+
+
+def words(numbers):
+    low, mean, high = (cli.compact(numbers[key]) for key in ("p10", "mean", "p90"))
+    return [mean, low, "to", high]
+
+
+def test_the_table_shows_chance_and_not_knowing_side_by_side(engine, unsure):
+    engine.answer = unsure
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    at = lines.index("Plan 先发")
+    assert lines[at + 1].split() == ["chance", "chance", "and"]
+    assert lines[at + 2].split() == ["metric", "unit", "mean", "only", "not", "knowing"]
+    alone, both = unsure.chance_only.metrics("先发")["gmv"], unsure.metrics("先发")["gmv"]
+    gmv = next(line for line in lines[at:] if line.startswith("  gmv"))
+    assert gmv.split() == ["gmv", "CNY", words(both)[0], *words(alone)[1:], *words(both)[1:]]
+
+
+def test_the_table_has_a_row_per_scene(engine):
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    at = lines.index("Scenes of even")
+    assert lines[at + 1].split() == ["scene", "spend", "shown", "clicks", "orders", "gmv", "roas"]
+    live = engine.answer.scenes("even")["live"]
+    figures = [cli.compact(live[name]["mean"]) for name in cli.SCENE_COLUMNS]
+    assert lines[at + 3].split() == ["live", *figures]
+
+
+def test_an_expected_run_has_means_only(engine):
+    engine.answer = make_outcomes(mode="expected")
+    lines = answer("run", MINIMAL, "--mode", "expected").stdout.splitlines()
+    assert lines[1] == "expected"
+    assert lines[lines.index("Plan even") + 1].split() == ["metric", "unit", "mean"]
+    assert "to" not in " ".join(lines).split()
+
+
+def test_the_table_fits_80_columns_with_wide_characters(engine):
+    from dataclasses import replace
+
+    axes = replace(make_axes(plans=("even",)), scenes=("会员召回" * 9, "live"))
+    book = make_outcomes(seed=2, axes=axes).book
+    for rows in (*book.totals.values(), *book.scenes.values()):
+        np.multiply(rows, -9.87654e4, out=rows)
+    inner = make_outcomes(seed=1, axes=axes)
+    engine.answer = replace(make_outcomes(axes=axes, chance_only=inner), book=book)
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    assert max(map(columns, lines)) <= 80
+    at = lines.index("Scenes of even")
+    assert len({columns(line) for line in lines[at + 1 : at + 4]}) == 1
+    assert lines[at + 2].startswith("  会员召回会员召回会员召… ")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"), (0.5, "0.5"), (-1.23456, "-1.23"), (0.00012, "1e-04"), (99.96, "100"),
+        (999.4, "999"),
+        (999.6, "1,000"), (9994, "9,994"), (9999, "10.0k"), (60_000, "60.0k"), (99_960, "100k"),
+        (999_400, "999k"), (999_600, "1.00m"), (-8_998_120, "-9.00m"), (1.234e9, "1.23bn"),
+        (1e13, "10,000bn"), (None, "-"),
+    ],
+)  # fmt: skip
+def test_a_number_is_short(value, text):
+    assert cli.compact(value) == text
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_colour_is_for_terminals_that_want_it(engine, monkeypatch):
+    assert "\x1b" not in answer("run", MINIMAL).output
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert cli._bold("a") == "\x1b[1ma\x1b[0m"
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert cli._bold("a") == "a"
+
+
+def test_progress_is_for_terminals_and_on_stderr(monkeypatch):
+    shown, printed = Terminal(), io.StringIO()
+    monkeypatch.setattr(sys, "stderr", shown)
+    monkeypatch.setattr(sys, "stdout", printed)
+    with cli._bar(quiet=True) as progress:
+        assert progress is None
+    with cli._bar(quiet=False) as progress:
+        assert progress is not None
+        progress(1, 2)
+    assert "simulating" in shown.getvalue()
+    assert printed.getvalue() == ""
+
+
+# --------------------------------------------------------------------------- compare
+@pytest.fixture
+def saved(engine, tmp_path):
+    assert answer("run", MINIMAL, "-o", str(tmp_path)).exit_code == 0
+    return str(tmp_path)
+
+
+def test_compare_shows_paired_differences(saved, engine):
+    found = answer("compare", saved, "even", "launch first")
+    assert (found.exit_code, found.stderr) == (0, "")
+    lines = found.stdout.splitlines()
+    assert lines[0] == "A: even   B: launch first"
+    assert lines[1].split() == [
+        "metric",
+        "A",
+        "B",
+        "A",
+        "less",
+        "B",
+        "95%",
+        "interval",
+        "A",
+        "better",
+    ]
+    assert max(map(len, lines)) <= 80
+    row = engine.answer.differences("even", "launch first")["gmv"]
+    low, high = cli.compact(row["ci_lo"]), cli.compact(row["ci_hi"])
+    means = [cli.compact(row[key]) for key in ("a", "b", "difference")]
+    gmv = next(line for line in lines if line.startswith("  gmv "))
+    assert gmv.split() == ["gmv", *means, low, "to", high, f"{row['better']:.0%}"]
+
+
+def test_compare_for_other_programs(saved, engine):
+    found = json.loads(answer("compare", saved, "even", "no ads", "--format", "json").stdout)
+    expected = engine.answer.differences("even", "no ads")
+    assert found == {"scenario": "minimal", "a": "even", "b": "no ads", "metrics": expected}
+    text = answer("compare", saved, "even", "no ads", "--format", "csv").stdout
+    rows = {row["metric"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert rows.keys() == expected.keys()
+    assert float(rows["gmv"]["difference"]) == expected["gmv"]["difference"]
+    assert rows["mroi"]["difference"] == ""
+
+
+def test_compare_knows_the_plans_of_the_run(saved):
+    found = answer("compare", saved, "evn", "launch first")
+    assert found.exit_code == 2
+    assert found.stderr == "Error: no plan is called 'evn'; did you mean 'even'?\n"
+
+
+# --------------------------------------------------------------------------- new, schema
+def test_a_new_scenario_passes_the_check(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    found = answer("new", "春季 sale-1")
+    assert (found.exit_code, found.stdout) == (0, "")
+    assert found.stderr == "wrote 春季 sale-1.yaml; next: adsim check 春季 sale-1.yaml\n"
+    assert answer("check", "春季 sale-1.yaml").exit_code == 0
+    assert read_scenario("春季 sale-1.yaml").name == "春季 sale-1"
+
+
+def test_a_new_scenario_overwrites_nothing(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("mine")
+    found = answer("new", "a", "-o", str(path))
+    assert (found.exit_code, path.read_text()) == (2, "mine")
+    assert found.stderr == f"Error: {path} exists: choose another name with -o FILE\n"
+    assert answer("new", "a", "-o", str(tmp_path / "no/such/folder.yaml")).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["a/b", "../a", "", '"quoted": [1]', "a: b", "#", "it's"])
+def test_a_new_scenario_may_have_any_name_in_a_file_of_choice(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    found = answer("new", name)
+    assert found.exit_code == 2
+    assert "cannot name a file: choose one with -o FILE" in found.stderr
+    assert answer("new", name, "-o", "x.yaml").exit_code == 0
+    assert read_scenario("x.yaml").name == name
+    assert os.listdir() == ["x.yaml"]
+
+
+def test_the_schema_is_printed_or_written(tmp_path):
+    path = tmp_path / "schema.json"
+    assert answer("schema", "-o", str(path)).output == ""
+    assert answer("schema").stdout == path.read_text(encoding="utf-8")
+    assert json.loads(path.read_bytes())["properties"]["extends"]
+    page = answer("schema", "--format", "markdown").stdout
+    assert page.startswith("# The scenario file\n")
+
+
+# --------------------------------------------------------------------------- with the engine
+PER_PLAN = ("roi", "iroas", "roas", "profit", "new_customers", "cac", "gmv", "spend", "asset_value")
+SAMPLED = {"mean", "p10", "p50", "p90", "ci_lo", "ci_hi"}
+
+
+def test_an_expected_run_of_the_smallest_scenario():
+    found = program("run", MINIMAL, "--mode", "expected", "--format", "json")
+    assert (found.returncode, found.stderr) == (0, "")
+    document = json.loads(found.stdout)
+    assert (document["scenario"], document["mode"]) == ("minimal", "expected")
+    assert [plan["plan"] for plan in document["plans"]] == ["half_half", "mostly_new"]
+    for plan in document["plans"]:
+        assert all(plan["metrics"][name].keys() == {"mean"} for name in PER_PLAN)
+        assert 0 < plan["metrics"]["spend"]["mean"] <= 60_000
+        assert plan["scenes"].keys() == {"new_customer", "harvest"}
+        spend = sum(scene["spend"]["mean"] for scene in plan["scenes"].values())
+        assert spend == pytest.approx(plan["metrics"]["spend"]["mean"])
+
+
+def test_a_sampled_run_is_the_same_with_any_number_of_processes():
+    arguments = ("run", MINIMAL, "-n", "20", "--seed", "3", "--format", "json")
+    alone, many = program(*arguments), program(*arguments, "--jobs", "2")
+    assert (alone.returncode, alone.stderr, many.stderr) == (0, "", "")
+    assert alone.stdout == many.stdout
+    document = json.loads(alone.stdout)
+    assert (document["replications"], document["seed"]) == (20, 3)
+    for plan in document["plans"]:
+        assert all(plan["metrics"][name].keys() >= SAMPLED for name in PER_PLAN)
+        assert plan["chance_only"].keys() == plan["metrics"].keys()
+
+
+def test_the_plan_without_ads_spends_nothing():
+    found = answer("run", MINIMAL, "--mode", "expected", "--plan", "none", "--format", "json")
+    figures = json.loads(found.stdout)["plans"][0]["metrics"]
+    assert figures["spend"]["mean"] == 0
+    assert figures["profit_incremental"]["mean"] == 0
+    assert figures["gmv"]["mean"] > 0
+    assert figures["roi"]["mean"] is None
+
+
+def test_the_tables_of_a_real_run(tmp_path):
+    found = answer("run", MINIMAL, "-n", "20", "-o", str(tmp_path))
+    assert (found.exit_code, found.stderr) == (0, "")
+    lines = found.stdout.splitlines()
+    assert max(map(columns, lines)) <= 80
+    assert "Plan half_half" in lines and "Plan mostly_new" in lines
+    assert answer("compare", str(tmp_path), "half_half", "mostly_new").exit_code == 0
