@@ -9,7 +9,7 @@ from importlib import import_module
 # room exists:
 # from typing import TYPE_CHECKING
 # if TYPE_CHECKING:
-#     from simulator.engine.run import simulate as simulate
+#     from simulator.engine.simulate import simulate as simulate
 #     from simulator.outcomes import read_outcomes as read_outcomes
 #     from simulator.outcomes.outcomes import Outcomes as Outcomes
 #     from simulator.reports.figures import plot_days as plot_days
@@ -26,7 +26,7 @@ _ROOM_OF = {
     "plot_plans": "simulator.reports.figures",
     "read_outcomes": "simulator.outcomes",
     "read_scenario": "simulator.scenario",
-    "simulate": "simulator.engine.run",
+    "simulate": "simulator.engine.simulate",
 }
 
 __all__ = list(_ROOM_OF)

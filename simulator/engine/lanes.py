@@ -11,8 +11,9 @@ from simulator.market.world import World
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 
-REPLICATIONS_AT_ONCE = 16
+BLOCK = 16  # replications whose chance is made together
 PLANS_AT_ONCE = 64
+LANES_AT_ONCE = 384  # with few plans, more replications run together
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,14 @@ class Chunk:
 
 
 def make_chunks(plans: Sequence[Plan], replications: int) -> Iterator[Chunk]:
-    """All lanes in chunks of at most 16 replications x 64 plans; one lane alone is paired with itself.
+    """All lanes in chunks: whole blocks of 16 replications x at most 64 plans.
 
-    NumPy takes another path for arrays of one column, so a single lane would differ in the last bit.
+    A chunk has two lanes at least (the zero-spend plan is always there): NumPy takes another path
+    for arrays of one column, so a single lane would differ in the last bit.
     """
-    for first in range(0, replications, REPLICATIONS_AT_ONCE):
-        some = tuple(range(first, min(first + REPLICATIONS_AT_ONCE, replications)))
+    size = BLOCK * max(1, LANES_AT_ONCE // (BLOCK * min(len(plans), PLANS_AT_ONCE)))
+    for first in range(0, replications, size):
+        some = tuple(range(first, min(first + size, replications)))
         for start in range(0, len(plans), PLANS_AT_ONCE):
             yield Chunk(tuple(plans[start : start + PLANS_AT_ONCE]), some)
 

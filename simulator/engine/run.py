@@ -45,6 +45,7 @@ from simulator.market.audience import (
     ratio,
     wear,
 )
+from simulator.market.asset import people_value
 from simulator.market.basket import (
     Orders,
     apply_baskets,
@@ -104,6 +105,7 @@ class Run:
         attribution: bool = False, rules: Sequence[Rule] = (),
     ) -> None:  # fmt: skip
         self.chunk, self.sampled = chunk, sampled
+        self.worth = people_value(world)
         self.world = world = world.over_plans(len(chunk.plans))
         lanes, reps = chunk.lanes, len(chunk.replications)
         self.draws = make_draws(world, chunk, seed, sampled)
@@ -736,12 +738,24 @@ class Run:
             "booked": bookings.booked, "delivered": bookings.delivered,
             "shortfall": bookings.shortfall + bookings.left, "made_good": bookings.made_good,
         }  # fmt: skip
+        book.asset = self._asset()
         book.people, book.pending = state.crowd.n, state.refunds.pending.sum(axis=(0, 1))
         size = whole_size(self.world, self.chunk.lanes, sampled=self.sampled)
         stock = np.array(self.world.goods.stock)
         for _, product, units in self.world.goods.restocks:
             stock[product] += units
         check_laws(book, size, self.money, stock[:, None] * np.ones(self.chunk.lanes), exact=self.sampled)
+
+    def _asset(self) -> np.ndarray:
+        """Future contribution of the people at the end [CNY]: [lane]."""
+        person, cart = (self._over_plans(value) for value in self.worth)
+        crowd, baskets = self.state.crowd, self.state.baskets
+        return (crowd.n * person).sum(axis=(0, 1)) + (baskets.carts * cart).sum(axis=0)
+
+    def _over_plans(self, value: np.ndarray) -> np.ndarray:
+        if value.shape[-1] == 1:
+            return value
+        return np.tile(value, len(self.chunk.plans))
 
     def _last_day(self) -> None:
         """The refunds of the last midnight."""

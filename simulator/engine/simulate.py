@@ -1,9 +1,10 @@
 """From a scenario and plans to outcomes: chunks of lanes, in this process or in others."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
-from functools import lru_cache
+from datetime import timedelta
 
 import numpy as np
 
@@ -15,10 +16,11 @@ from simulator.market.draws import Sampled
 from simulator.market.fulfilment import settle_days
 from simulator.market.world import World, build_world
 from simulator.outcomes.ledger import Ledger, join
-from simulator.outcomes.outcomes import Outcomes
+from simulator.outcomes.metrics import Terms
+from simulator.outcomes.outcomes import Axes, Outcomes
 from simulator.scenario.amounts import Uncertain
-from simulator.scenario.plan import Plan, plans_of
-from simulator.scenario.schema import Scenario
+from simulator.scenario.plan import Plan, find_package, plans_of
+from simulator.scenario.schema import CHAIN_STAGES, Scenario
 from simulator.scenario.uncertain import draw_all, uncertain_paths
 
 Progress = Callable[[int, int], None]
@@ -43,7 +45,7 @@ def simulate(
     scenario: Scenario, plans: Sequence[Plan] | None = None, *, replications: int = 200, seed: int = 11,
     mode: str = "sampled", spreads: bool = True, daily: bool = True, attribution: bool = True,
     executor: Executor | None = None, progress: Progress | None = None,
-    processes: Iterable[Rule] = (), chunk_only: bool = False,
+    processes: Iterable[Rule] = (), label: str | None = None,
 ) -> Outcomes:  # fmt: skip
     """Run plans (those of the file by default) and the zero-spend plan in the same replications.
 
@@ -60,24 +62,39 @@ def simulate(
         Job(scenario, chunk, seed, sampled, unsure, daily, attribution, tuple(processes))
         for chunk in make_chunks(lanes, count)
     ]
-    book = _arrange(_run_all(jobs, executor, progress), jobs, lanes)
+    results = _run_all(jobs, executor, progress)
+    order = _order(jobs, lanes)
+    book = join([result.book for result in results]).lanes(order)
+    terms = _join_terms(results, jobs, scenario, lanes)
     alone = None
-    if unsure and not chunk_only:
+    if unsure:
         alone = simulate(
             scenario, chosen, replications=replications, seed=seed, spreads=False, daily=False,
-            attribution=attribution, executor=executor, progress=progress, processes=processes,
+            attribution=attribution, executor=executor, progress=progress, processes=processes, label=label,
         )  # fmt: skip
-    return make_outcomes(scenario, chosen, book, seed=seed, mode=mode, replications=count, alone=alone)
+    return Outcomes(
+        scenario=label or scenario.name, title=scenario.name, mode=mode, replications=count, seed=seed,
+        axes=make_axes(results[0].world, chosen, daily=daily), book=book, terms=terms, chance_only=alone,
+        scenario_hash=_hash(scenario),
+    )  # fmt: skip
 
 
-def run_job(job: Job, progress: Callable[[int], None] | None = None) -> Ledger:
+@dataclass(frozen=True)
+class Result:
+    """The book of one chunk, and the world (by replication) that it ran in."""
+
+    book: Ledger
+    world: World
+
+
+def run_job(job: Job) -> Result:
     """Run one chunk; the same in any process."""
     world = _certain_world(job.scenario) if not job.spreads else _drawn_world(job)
     run = Run(
         world, job.chunk, job.seed, sampled=job.sampled, daily=job.daily,
         attribution=job.attribution, rules=job.rules,
     )  # fmt: skip
-    return run.go(progress)
+    return Result(run.go(), world)
 
 
 def make_grid(scenario: Scenario) -> Steps:
@@ -87,11 +104,6 @@ def make_grid(scenario: Scenario) -> Steps:
     end = int(no_runoff.end[no_runoff.advertising - 1])
     late = days_after(packages, np.ones(len(packages.slot), dtype=bool), end)
     return make_steps(scenario.calendar, max(settle_days(scenario.commerce), late, GUARANTEE_DAYS))
-
-
-@lru_cache(maxsize=4)
-def _grid_of(text: str) -> Steps:
-    return make_grid(Scenario.model_validate_json(text))
 
 
 def _certain_world(scenario: Scenario) -> World:
@@ -117,7 +129,7 @@ def _drawn_world(job: Job) -> World:
     return build_world(drawn, make_grid(job.scenario), original=job.scenario)
 
 
-def _run_all(jobs: list[Job], executor: Executor | None, progress: Progress | None) -> list[Ledger]:
+def _run_all(jobs: list[Job], executor: Executor | None, progress: Progress | None) -> list[Result]:
     if executor is None:
         return [_counted(job, n, len(jobs), progress) for n, job in enumerate(jobs)]
     futures = {executor.submit(run_job, job): n for n, job in enumerate(jobs)}
@@ -127,15 +139,15 @@ def _run_all(jobs: list[Job], executor: Executor | None, progress: Progress | No
     return [future.result() for future in sorted(futures, key=lambda f: futures[f])]
 
 
-def _counted(job: Job, number: int, count: int, progress: Progress | None) -> Ledger:
-    ledger = run_job(job)
+def _counted(job: Job, number: int, count: int, progress: Progress | None) -> Result:
+    result = run_job(job)
     if progress:
         progress(number + 1, count)
-    return ledger
+    return result
 
 
-def _arrange(ledgers: list[Ledger], jobs: list[Job], plans: list[Plan]) -> Ledger:
-    """All lanes in the order plan, replication."""
+def _order(jobs: list[Job], plans: list[Plan]) -> np.ndarray:
+    """Where the lanes of the joined chunks belong: plan by plan, replications in order."""
     position = {id(plan): n for n, plan in enumerate(plans)}
     keys = [
         (position[id(plan)], replication)
@@ -143,5 +155,53 @@ def _arrange(ledgers: list[Ledger], jobs: list[Job], plans: list[Plan]) -> Ledge
         for plan in job.chunk.plans
         for replication in job.chunk.replications
     ]
-    order = np.array(sorted(range(len(keys)), key=keys.__getitem__))
-    return join(ledgers).lanes(order)
+    return np.array(sorted(range(len(keys)), key=keys.__getitem__))
+
+
+def _join_terms(
+    results: list[Result], jobs: list[Job], scenario: Scenario, plans: list[Plan]
+) -> Terms:
+    """Costs and sizes of every replication, from the chunks that hold its first plans."""
+    first = [(r.world, job.chunk) for r, job in zip(results, jobs, strict=True) if job.chunk.plans[0] is plans[0]]
+    count = sum(len(chunk.replications) for _, chunk in first)
+
+    def wide(read: Callable[[World], np.ndarray]) -> np.ndarray:
+        parts = [
+            np.broadcast_to(read(world), (len(read(world)), len(chunk.replications)))
+            for world, chunk in first
+        ]
+        return np.concatenate(parts, axis=1)
+
+    return Terms.over(
+        count, people=wide(lambda w: w.people.size), fixed=_fixed_costs(scenario, plans),
+        commission=wide(lambda w: w.costs.commission), payment_fee=wide(lambda w: w.costs.payment_fee),
+        fulfilment=wide(lambda w: w.costs.fulfilment), refund_handling=wide(lambda w: w.costs.refund_handling),
+        depreciation=wide(lambda w: w.costs.depreciation),
+        frequency_shape=wide(lambda w: w.people.frequency_shape),
+    )  # fmt: skip
+
+
+def _fixed_costs(scenario: Scenario, plans: list[Plan]) -> np.ndarray:
+    """Fixed costs of the scenes that a plan gives money or a booking: [scene, plan]."""
+    booked = [{find_package(scenario, name).scene for name in plan.packages} for plan in plans]
+    return np.array([
+        [
+            scene.fixed_cost if sum(plan.money.get(name, {}).values()) > 0 or name in own else 0.0
+            for plan, own in zip(plans, booked, strict=True)
+        ]
+        for name, scene in scenario.scenes.items()
+    ])  # fmt: skip
+
+
+def make_axes(world: World, plans: list[Plan], *, daily: bool) -> Axes:
+    """Names of all axes of the outcomes."""
+    names, steps = world.names, world.steps
+    first = steps.shape.origin.date()
+    count = int(steps.day[-1]) + 1 if daily else 0
+    days = tuple((first + timedelta(days=n)).isoformat() for n in range(count))
+    plan_names = tuple(plan.name for plan in plans)
+    return Axes(plan_names, names.scenes, names.phases, names.segments, names.products, CHAIN_STAGES, days)
+
+
+def _hash(scenario: Scenario) -> str:
+    return hashlib.sha256(scenario.model_dump_json().encode()).hexdigest()

@@ -34,7 +34,7 @@ TOTALS = {  # engine: twin
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
     )
 }  # fmt: skip
-SCENES = ("impressions", "offered", "clicks", "visits", "spend")
+SCENES = ("impressions", "offered", "clicks", "visits")
 PACKAGES = {"delivered": "delivered", "shortfall": "shortfall", "made_good": "make_good_served"}
 PRODUCTS = ("paid", "gmv", "refunds")
 DAYS = ("gmv", "spend", "new_customers", "visits")
@@ -78,7 +78,7 @@ def test_the_engine_agrees_with_the_twin(name: str):
 
 def pairs_of(case: Case) -> Iterator[tuple[str, str, float, float]]:
     """(lane, figure, engine, twin) of everything that both produce."""
-    names = shock_names(case.scenario)
+    names = [name for name, _ in shock_names(case.scenario)]
     points = quadrature(len(names))
     book = run_engine(case, points)
     for lane in range(len(case.plans) * points.shape[1]):
@@ -106,6 +106,7 @@ def figures_of_engine(scenario: Scenario, book, lane: int) -> Figures:
     phases = sorted(scenario.calendar.phases, key=lambda name: scenario.calendar.phases[name].start)
     for i, scene in enumerate(scenario.scenes):
         found |= {f"{scene} {name}": book.scenes[name][i, lane] for name in SCENES}
+        found[f"{scene} spend"] = book.scenes["spend"][i, lane]
         found |= {f"{scene} {p} spend": book.spend[i, f, lane] for f, p in enumerate(phases)}
     for q, package in enumerate(all_packages(scenario)):
         found |= {f"{package} {name}": book.packages[name][q, lane] for name in PACKAGES}
@@ -124,6 +125,7 @@ def figures_of_twin(scenario: Scenario, twin: TwinResult) -> Figures:
     found = {f"total {name}": twin.totals[theirs] for name, theirs in TOTALS.items()}
     for scene, counts in twin.scenes.items():
         found |= {f"{scene} {name}": counts[name] for name in SCENES}
+        found[f"{scene} spend"] = counts["spend"] + counts["contract_spend"]
         for phase in scenario.calendar.phases:
             found[f"{scene} {phase} spend"] = twin.scene_phase_spend.get((scene, phase), 0.0)
     for package in all_packages(scenario):
