@@ -566,19 +566,21 @@ class Run:
     def _free_visits(self) -> tuple[np.ndarray, np.ndarray]:
         """Touches and buying visits per person [2, band, segment, lane], and free buying visits in all [lane]."""
         free, phases, f = self.world.free, self.world.phases, self.phase
-        shape = self.band_people.shape
+        people = self.band_people
+        shape, groups = people.shape, people.shape[1]
         scale = self.world.steps.browse[self.number] * self.organic
-        total, every = np.zeros((2, *shape)), np.zeros(shape)
         ready = self.free_kappa * phases.cvr[f] * self.shock
+        total = np.zeros((2, *shape))
+        np.multiply(free.touches[f].reshape(5, groups, -1), scale, out=total[0])
+        chance = _prob(free.buy_odds * ready)
         for m, rate in enumerate(free.rate):
-            each = rate.reshape(5, shape[1], -1) * (phases.free_traffic[f, m] * scale)
-            odds = free.buy_odds[m * shape[1] : (m + 1) * shape[1]]
-            every += each
-            total[0] += each * free.touch[m]
-            total[1] += each * prob(odds * ready)
-        self.free_visits = (every * self.band_people).sum(axis=(0, 1))
+            each = rate * phases.free_traffic[f, m]
+            total[1] += each.reshape(5, groups, -1) * chance[m * groups : (m + 1) * groups]
+        total[1] *= scale
+        every = (people * free.visits[f].reshape(5, groups, -1)).sum(axis=(0, 1))
+        self.free_visits = every * scale
         self.book.add(free_visits=self.free_visits[None])
-        return total, (total[1] * self.band_people).sum(axis=(0, 1))
+        return total, (total[1] * people).sum(axis=(0, 1))
 
     # ------------------------------------------------------------------ 7 chain and baskets
     def _pulse(self) -> Pulse:

@@ -1,15 +1,15 @@
 """Who enters which opportunity: own scenes never bid against each other.
 
 symbol   meaning                                                   unit     shape
-a        share of a band that a scene selects                      1        [scene, band, 1, lane]
-omega    priority, money x (alpha v)^2                             -        [scene, 1, segment, lane]
+a        share of a band that a scene selects                      1        [meeting, scene, band, 1, 1]
+omega    priority, money x (alpha v)^2                             -        [meeting, scene, segment, lane]
 pi       share of a segment's people in a band                     1        [band, segment, lane]
-S1, S2   sums of a omega and a^2 omega over the scenes             -        [band, segment, lane]
-share    part of a band's opportunities taken, a omega S2 / S1^2   1        [scene, band, segment, lane]
+S1, S2   sums of a omega and a^2 omega over the scenes             -        [meeting, band, segment, lane]
+share    part of a band's opportunities taken, a omega S2 / S1^2   1        [meeting, scene, band, segment, lane]
 
 One scene alone takes a; equal halves take half each and leave the others as they were; a scene
-without money takes nothing. Arrays live in blocks: the scenes that meet on one slot for the same segments
-(docs/model.md section 5).
+without money takes nothing. A meeting is a slot and the scenes that use it for the same segments; meetings
+of equal size are one block (docs/model.md section 5).
 """
 
 import numpy as np
@@ -22,68 +22,72 @@ SMALL = 1e-150  # its square is still a number
 
 
 class Share:
-    """The share of one block; work arrays are made once."""
+    """The shares of one block; work arrays are made once."""
 
     def __init__(self, block: Block, lanes: int) -> None:
-        shape = (block.scenes, BANDS_N, len(block.segments), lanes)
         self.block = block
-        self.share, self.keen = np.zeros(shape), np.zeros(shape)
-        self.taken = np.zeros(shape)
-        """share x pi: part of the segment's opportunities taken in each band."""
+        meetings, scenes, segments = self.size = block.shape
+        shape = (meetings, scenes, BANDS_N, segments, lanes)
+        self.share, self.keen, self.taken = np.zeros((3, *shape))
         self.work = np.zeros((2, *shape))
-        self.sums = np.zeros((3, *shape[1:]))
+        self.sums = np.zeros((3, meetings, BANDS_N, segments, lanes))
+        self.alone = scenes == 1
+
+    def places(self, rows: np.ndarray) -> np.ndarray:
+        """The block's placements of rows [placement, lane]: a view [meeting, scene, segment, lane]."""
+        return rows[self.block.rows].reshape(*self.size, -1)
 
     def pi(self, bands: np.ndarray) -> np.ndarray:
-        """pi of the block's segments from [band, segment, lane]."""
-        return bands if self.block.everybody else bands[:, self.block.segments]
+        """pi of the block's segments from [band, segment, lane], to go with [meeting, scene, ...]."""
+        if self.block.everybody:
+            return bands
+        return np.moveaxis(bands[:, self.block.segments], 1, 0)[:, None]
 
     def divide(self, omega: np.ndarray) -> None:
         """Find the shares, and keen = d ln share / d x = PRIORITY (1 + a^2 omega/S2 - 2 a omega/S1)."""
-        a = self.block.affinity
+        a, omega = self.block.affinity, self.places(omega)[:, :, None]
+        if self.alone:
+            np.multiply(a, np.sign(omega), out=self.share)
+            return
         weight, own = self.work
         first, second, factor = self.sums
-        np.multiply(omega[:, None], a, out=weight)
+        np.multiply(omega, a, out=weight)
         np.multiply(weight, a, out=own)
-        np.add.reduce(weight, axis=0, out=first)
-        np.add.reduce(own, axis=0, out=second)
+        np.add.reduce(weight, axis=1, out=first)
+        np.add.reduce(own, axis=1, out=second)
         np.maximum(first, SMALL, out=first)
         np.divide(1.0, first, out=first)
         np.multiply(first, first, out=factor)
         factor *= second
-        np.multiply(weight, factor, out=self.share)
+        np.multiply(weight, factor[:, None], out=self.share)
         np.maximum(second, TINY, out=second)
         np.divide(PRIORITY, second, out=second)
-        own *= second
+        own *= second[:, None]
         first *= 2 * PRIORITY
-        weight *= first
+        weight *= first[:, None]
         np.subtract(own, weight, out=self.keen)
         self.keen += PRIORITY
 
-    def cover(self, bands: np.ndarray, cover: np.ndarray, slope: np.ndarray | None) -> None:
+    def meet(self, bands: np.ndarray, cover: np.ndarray, slope: np.ndarray | None) -> None:
         """Part of a segment's opportunities that each placement enters, and its slope in x."""
         np.multiply(self.share, self.pi(bands), out=self.taken)
-        np.add.reduce(self.taken, axis=1, out=cover)
-        if slope is not None:
+        np.add.reduce(self.taken, axis=2, out=self.places(cover))
+        if slope is not None and not self.alone:
             np.multiply(self.taken, self.keen, out=self.work[0])
-            np.add.reduce(self.work[0], axis=1, out=slope)
-
-    def bring(self, row: np.ndarray) -> np.ndarray:
-        """What placements [scene, segment, lane] bring to each band: [band, segment, lane]."""
-        if len(row) == 1:
-            return np.multiply(self.taken[0], row[0], out=self.sums[0])
-        np.multiply(self.taken, row[:, None], out=self.work[0])
-        return np.add.reduce(self.work[0], axis=0, out=self.sums[0])
+            np.add.reduce(self.work[0], axis=2, out=self.places(slope))
 
     def aim(self, bands: np.ndarray) -> None:
         """Contract impressions: precision x the audience + (1 - precision) x everybody, summing to 1."""
         pi = self.pi(bands)
-        aimed, total = self.taken, self.work[0][:, :1]
-        np.multiply(self.block.affinity, pi, out=aimed)
-        np.add.reduce(aimed, axis=1, keepdims=True, out=total)
-        everybody = np.where(total > 0, 0.0, 1.0)
-        aimed /= np.maximum(total, TINY)
-        aimed *= self.block.precision * (1 - everybody)
-        aimed += pi * (1 - self.block.precision * (1 - everybody))
+        np.multiply(self.block.affinity, pi, out=self.taken)
+        total = self.taken.sum(axis=2, keepdims=True)
+        precise = np.where(total > 0, self.block.precision, 0.0)
+        self.taken *= precise / np.maximum(total, TINY)
+        self.taken += pi * (1 - precise)
+
+    def bring(self, rows: np.ndarray) -> np.ndarray:
+        """What placements bring to each band: [meeting, scene, band, segment, lane]."""
+        return np.multiply(self.taken, self.places(rows)[:, :, None], out=self.work[0])
 
 
 class Entry:
@@ -100,14 +104,12 @@ class Entry:
     def divide(self, omega: np.ndarray) -> None:
         """New shares from priorities [placement, lane]."""
         for share in self.auction:
-            share.divide(_block(omega, share.block))
+            share.divide(omega)
 
     def meet(self, bands: np.ndarray, *, slope: bool) -> None:
         """Cover of every placement (and its slope) when people stand as `bands` [band, segment, lane] say."""
         for share in self.auction:
-            block = share.block
-            slopes = _block(self.slope, block) if slope else None
-            share.cover(bands, _block(self.cover, block), slopes)
+            share.meet(bands, self.cover, self.slope if slope else None)
 
     def aim(self, bands: np.ndarray) -> None:
         """Bands that contract impressions reach."""
@@ -118,32 +120,28 @@ class Entry:
         """Add up what placements [row, placement, lane] bring to each band [row, band, segment, lane]."""
         out.fill(0.0)
         for share in self.blocks:
-            block = share.block
             for row, total in zip(rows, out, strict=True):
-                brought = share.bring(_block(row, block))
-                if block.everybody:
-                    total += brought
-                else:
-                    total[:, block.segments] += brought
+                brought = share.bring(row)
+                if share.block.everybody:
+                    total += np.add.reduce(brought, axis=(0, 1), out=share.sums[0, 0])
+                    continue
+                parts = np.add.reduce(brought, axis=1, out=share.sums[0])
+                for segments, part in zip(share.block.segments, parts, strict=True):
+                    total[:, segments] += part
 
     def by_scene(self, row: np.ndarray, out: np.ndarray) -> None:
-        """The same kept apart by scene: [scene, band, segment, lane]."""
+        """The same of one row, kept apart by scene: [scene, band, segment, lane]."""
         out.fill(0.0)
         for share in self.blocks:
-            block = share.block
-            np.multiply(share.taken, _block(row, block)[:, None], out=share.work[0])
-            for scene, brought in zip(block.scene_of, share.work[0], strict=True):
-                out[scene][:, block.segments] += brought
+            brought, block = share.bring(row), share.block
+            for scenes, segments, parts in zip(block.scenes, block.segments, brought, strict=True):
+                for scene, part in zip(scenes, parts, strict=True):
+                    out[scene][:, segments] += part
 
     def weighted(self, weight: np.ndarray, chosen: slice) -> np.ndarray:
         """Sum over some bands of taken x weight [band, segment, lane] by placement: [placement, lane]."""
         out = np.zeros_like(self.cover)
         for share in self.auction:
-            part = share.taken[:, chosen] * share.pi(weight)[chosen]
-            np.add.reduce(part, axis=1, out=_block(out, share.block))
+            part = share.taken * share.pi(weight)
+            np.add.reduce(part[:, :, chosen], axis=2, out=share.places(out))
         return out
-
-
-def _block(rows: np.ndarray, block: Block) -> np.ndarray:
-    """A block's placements as [scene, segment, lane]: a view."""
-    return rows[block.rows].reshape(block.scenes, len(block.segments), -1)

@@ -21,6 +21,7 @@ No value depends on its neighbours: `exp` and `log1p` see contiguous arrays of t
 rounded, and an element that is done leaves the loop alone.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -48,7 +49,7 @@ class Workspace:
 
     def arrays(self, name: str, count: int, shape: tuple[int, ...]) -> Array:
         """Uninitialised [count, *shape]; the same name hands out the same memory again."""
-        size = count * int(np.prod(shape))
+        size = count * math.prod(shape)
         memory = self._memory.get(name)
         if memory is None or memory.size < size:
             memory = self._memory[name] = np.empty(size)
@@ -56,7 +57,7 @@ class Workspace:
 
     def zeros(self, shape: tuple[int, ...]) -> Array:
         """Zeros to compare with: `maximum` of two arrays takes a third of the time of a scalar."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         if self._zeros.size < size:
             self._zeros = np.zeros(size)
         return self._zeros[:size].reshape(shape)

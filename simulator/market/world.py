@@ -12,6 +12,7 @@ s        readiness of a stage to buy on a visit           x                     
 """
 
 from dataclasses import dataclass, fields
+from itertools import groupby
 from itertools import product as pairs
 from typing import Any
 
@@ -147,21 +148,26 @@ class Media:
 
 @dataclass(frozen=True)
 class Block:
-    """Scenes that meet on one slot for the same segments; their placements stand together."""
+    """Meetings of equal size: scenes that use a slot for the same segments; placements stand together."""
 
     rows: slice
-    """Placements: [scene, segment] flattened."""
-    scenes: int
-    scene_of: np.ndarray
-    """Scene of each row of scenes."""
+    """Placements: [meeting, scene, segment] flattened."""
+    scenes: np.ndarray
+    """Scene of each place: [meeting, scene]."""
     segments: np.ndarray
+    """Segments of each meeting: [meeting, segment]."""
     everybody: bool
-    """All segments, in order."""
+    """All segments, in order, in every meeting."""
     affinity: np.ndarray
-    """a: share of a band that a scene selects: [scene, band, 1, replication]."""
+    """a: share of a band that a scene selects: [meeting, scene, band, 1, replication]."""
     contract: bool
     precision: np.ndarray
-    """Targeting precision of a contract slot: [1, replication]."""
+    """Targeting precision of contract slots: [meeting, 1, 1, 1, replication]."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(meetings, scenes, segments)"""
+        return (*self.scenes.shape, self.segments.shape[1])
 
 
 @dataclass(frozen=True)
@@ -223,6 +229,10 @@ class Free:
 
     rate: np.ndarray
     """Visits per person of a band on a normal day: [source, band * segment, replication]."""
+    visits: np.ndarray
+    """Visits per person and normal day of the calendar: [phase, band * segment, replication]."""
+    touches: np.ndarray
+    """The same times the sources' power of touch."""
     buy_odds: np.ndarray
     """[source * segment, replication] of odds without product and phase."""
     touch: np.ndarray
@@ -362,7 +372,10 @@ class _Builder:
             if isinstance(slot, ContractSlot)
             for key, package in slot.packages.items()
         ]
-        self.groups = self._auction_groups() + self._contract_groups()
+        by_size = lambda group: (len(group[1]), len(group[2]))  # noqa: E731
+        self.groups = [
+            *sorted(self._auction_groups(), key=by_size), *sorted(self._contract_groups(), key=by_size),
+        ]  # fmt: skip
         self.places = [(i, k, g) for k, scenes, segments in self.groups for i in scenes for g in segments]
         auction = [k for _, k, _ in self.places if isinstance(self.slots[k], AuctionSlot)]
         self.auctions = len(auction)
@@ -535,21 +548,33 @@ class _Builder:
 
     def _blocks(self) -> tuple[Block, ...]:
         blocks, first = [], 0
-        for k, scenes, segments in self.groups:
-            last, slot = first + len(scenes) * len(segments), self.slots[k]
-            audience = [self.scenes[i].audience for i in scenes]
-            affinity = np.array([[x.get(band, 0.0) for band in BANDS] for x in audience])
-            contract = isinstance(slot, ContractSlot)
-            blocks.append(
-                Block(
-                    rows=slice(first, last), scenes=len(scenes), scene_of=np.array(scenes),
-                    segments=np.array(segments), everybody=len(segments) == len(self.segments),
-                    affinity=affinity[:, :, None, None], contract=contract,
-                    precision=column([slot.precision if contract else 1.0]),  # type: ignore[union-attr]
-                )
-            )  # fmt: skip
+        for (contract, scenes, segments), found in groupby(self.groups, key=self._kind):
+            groups = list(found)
+            last = first + len(groups) * scenes * segments
+            blocks.append(self._block(groups, slice(first, last), contract=contract))
             first = last
         return tuple(blocks)
+
+    def _kind(self, group: tuple[int, list[int], list[int]]) -> tuple[bool, int, int]:
+        slot, scenes, segments = group
+        return isinstance(self.slots[slot], ContractSlot), len(scenes), len(segments)
+
+    def _block(
+        self, groups: list[tuple[int, list[int], list[int]]], rows: slice, *, contract: bool
+    ) -> Block:
+        audience = [
+            [[self.scenes[i].audience.get(band, 0.0) for band in BANDS] for i in scenes]
+            for _, scenes, _ in groups
+        ]
+        precision = [self.slots[k].precision if contract else 1.0 for k, _, _ in groups]  # type: ignore[union-attr]
+        every = list(range(len(self.segments)))
+        return Block(
+            rows=rows, scenes=np.array([scenes for _, scenes, _ in groups]),
+            segments=np.array([segments for _, _, segments in groups]),
+            everybody=all(segments == every for _, _, segments in groups),
+            affinity=np.array(audience)[..., None, None], contract=contract,
+            precision=column(precision)[:, None, None, None],
+        )  # fmt: skip
 
     def _bidding(self) -> Bidding:
         bids = [scene.bid for scene in self.scenes]
@@ -623,7 +648,11 @@ class _Builder:
             rate = shape * scale
             rates.append(rate.reshape(-1, rate.shape[-1]))
         buys = [odds(m.organic_cvr) * g.cvr for m, g in pairs(self.sources, self.segments)]
-        return Free(rate=_stack(rates), buy_odds=column(buys), touch=column([m.touch for m in self.sources]))
+        rate, touch = _stack(rates), column([m.touch for m in self.sources])
+        traffic = self._by_phase(lambda f: [_power(f.traffic, m) for m in self.sources])
+        visits = (traffic[:, :, None] * rate).sum(axis=1)
+        touches = (traffic[:, :, None] * rate * touch[:, None]).sum(axis=1)
+        return Free(rate=rate, visits=visits, touches=touches, buy_odds=column(buys), touch=touch)
 
     # ------------------------------------------------------------------ goods
     def _mix(self) -> np.ndarray:

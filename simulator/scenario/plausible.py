@@ -127,13 +127,20 @@ def _check_balances(scenario: Scenario) -> Iterator[Fault]:
 
 def _check_curves(scenario: Scenario) -> Iterator[Fault]:
     calendar = scenario.calendar
-    for name in ("hours_browse", "hours_buy", "weekdays_browse", "weekdays_buy"):
+    for name in ("hours_browse", "weekdays_browse"):
+        why = "nobody buys without a visit; write 0.01 for hardly ever"
+        yield from _positive(("calendar", name), getattr(calendar, name), why)
+    for name in ("hours_buy", "weekdays_buy"):
         yield from _weights(("calendar", name), getattr(calendar, name))
     for name in ("ctr", "cvr", "quality", "refund"):
-        for number, value in enumerate(getattr(scenario.life_cycle, name)):
-            if value <= 0:
-                path = ("life_cycle", name, number)
-                yield Fault(path, f"must be > 0 (got {value:g}): 1 changes nothing")
+        values = getattr(scenario.life_cycle, name)
+        yield from _positive(("life_cycle", name), values, "1 changes nothing")
+
+
+def _positive(path: Parts, values: list[float], why: str) -> Iterator[Fault]:
+    for number, value in enumerate(values):
+        if value <= 0:
+            yield Fault((*path, number), f"must be > 0 (got {value:g}): {why}")
 
 
 def _weights(path: Parts, values: list[float]) -> Iterator[Fault]:

@@ -104,6 +104,7 @@ def run_engine(case: Case, points: np.ndarray):
 def figures_of_engine(scenario: Scenario, book, lane: int) -> Figures:
     found = {f"total {name}": book.totals[name][lane] for name in TOTALS}
     phases = sorted(scenario.calendar.phases, key=lambda name: scenario.calendar.phases[name].start)
+    found["asset"] = book.asset[lane]
     for i, scene in enumerate(scenario.scenes):
         found |= {f"{scene} {name}": book.scenes[name][i, lane] for name in SCENES}
         found[f"{scene} spend"] = book.scenes["spend"][i, lane]
@@ -123,6 +124,7 @@ def figures_of_engine(scenario: Scenario, book, lane: int) -> Figures:
 
 def figures_of_twin(scenario: Scenario, twin: TwinResult) -> Figures:
     found = {f"total {name}": twin.totals[theirs] for name, theirs in TOTALS.items()}
+    found["asset"] = twin.totals["asset"]
     for scene, counts in twin.scenes.items():
         found |= {f"{scene} {name}": counts[name] for name in SCENES}
         found[f"{scene} spend"] = counts["spend"] + counts["contract_spend"]

@@ -24,6 +24,7 @@ from typing import Any
 import simpy
 
 from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
+from tests.oracles.twin_asset import Worth
 from tests.oracles.twin_chain import (
     BALANCE,
     CUSTOMERS,
@@ -150,6 +151,7 @@ class World:
         }
         self._set_pace()
         self._set_free_visits()
+        self.worth = Worth(scenario, self.goods, self.free_rates, self.demand)
         self.balances = self.clock.balance_shares()
         self.market_levels = self.clock.market_levels()
         self.day_opens = False
@@ -602,6 +604,7 @@ class World:
         totals["contribution"] = self._contribution()
         totals["net_spend"] = totals["spend"] - totals["money_back"]
         totals["profit"] = totals["contribution"] - totals["net_spend"] - totals["fixed_costs"]
+        totals["asset"] = self.worth.of(self.people)
         totals["reach"] = sum(self._reach(people) for people in self.people.values())
         reach = totals["reach"]
         totals["frequency"] = totals["viewed"] / reach if reach > 0 else 0.0

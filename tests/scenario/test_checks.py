@@ -248,6 +248,9 @@ TIMES = {
         "balances.1.start must not be before the window above it ends, 2021-03-27"
     ),
     "calendar.hours_buy.3=-1": "calendar.hours_buy.3 must be >= 0 (got -1)",
+    "calendar.weekdays_browse=[1,1,1,0,1,1,1]": (
+        "weekdays_browse.3 must be > 0 (got 0): nobody buys without a visit; write 0.01 for hardly"
+    ),
     "calendar.weekdays_buy=[0,0,0,0,0,0,0]": "calendar.weekdays_buy must not be 0 throughout",
     "products.coffee.restocks.0.at=2021-04-20": (
         "restocks.0.at must lie inside the run, 2021-03-01 to 2021-03-29 (got 2021-04-20)"
