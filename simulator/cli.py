@@ -438,7 +438,9 @@ def compact(value: float | None) -> str:
             return f"{value / size:,.{digits}f}{unit}"
     if abs(value) >= 999.5:
         return f"{value:,.0f}"
-    return f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.0e}"
+    if value and abs(value) < 0.001:
+        return f"{value:.0e}"
+    return f"{value:#.3g}".rstrip(".") if value else "0"
 
 
 def _columns(rows: list[list[str]], left: int) -> str:

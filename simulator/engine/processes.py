@@ -27,6 +27,11 @@ class Due:
     restocks: list[tuple[int, int]] = field(default_factory=list)
     """(product, units)"""
 
+    def clear(self) -> None:
+        """Everything has been read."""
+        self.midnight = self.forfeit = self.closing = False
+        self.restocks = []
+
 
 def post(env: simpy.Environment, agenda: Iterable[tuple[int, Callable[[], None]]]) -> Events:
     """Carry out small postings at their times."""

@@ -67,6 +67,8 @@ class Bidder:
         )  # fmt: skip
         self.places = media.scene[:n]
         self.x = np.zeros((scenes, lanes))
+        self.offset = np.zeros((scenes, lanes))
+        """Log of the factor that a user's process puts on the bids."""
         self.rates = Rates.of(n, lanes)
         self.score, self.work, self.opportunities = np.zeros((3, n, lanes))
         self.rows = np.zeros((3, n, lanes))
@@ -126,7 +128,7 @@ class Bidder:
 
     # ------------------------------------------------------------------ at what bid
     def _evaluate(self, field: Field) -> None:
-        score = np.take(self.x, self.places, axis=0, out=self.score, mode="clip")
+        score = np.take(self.x + self.offset, self.places, axis=0, out=self.score, mode="clip")
         score += self.ln_value
         score += field.ln_quality
         evaluate(score, self.market, self.rates)

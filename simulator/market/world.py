@@ -321,6 +321,8 @@ class World:
     goods: Goods
     packages: Packages
     costs: Costs
+    scarcity: np.ndarray
+    """eta: log price rise per log scarcity of shared inventory: [1, replication]."""
 
     def over_plans(self, plans: int) -> "World":
         """The same world with the last axis [replication] repeated for each plan: [lane]."""
@@ -334,6 +336,8 @@ REPLICATED = (PhaseTable, Media, Block, Bidding, People, Free, Goods, Packages, 
 def _tile(part: Any, plans: int) -> Any:
     if isinstance(part, tuple):
         return tuple(_tile(item, plans) for item in part)
+    if isinstance(part, np.ndarray):
+        return _tile_array(part, plans)
     if not isinstance(part, REPLICATED):
         return part
     return type(part)(**{f.name: _tile_array(getattr(part, f.name), plans) for f in fields(part)})
@@ -386,6 +390,7 @@ class _Builder:
             media=self._media(), blocks=self._blocks(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
             packages=self._packages(), costs=self._costs(),
+            scarcity=column([self.s.slot_price_scarcity]),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ axes

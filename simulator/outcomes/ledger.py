@@ -76,6 +76,13 @@ class Ledger:
             for name, amount in amounts.items():
                 self.days[name][day] += amount
 
+    def forget_credit(self) -> None:
+        """Credited orders were not followed: they are unknown, not zero."""
+        for name in ("gmv_attributed", "orders_attributed"):
+            self.scenes[name][...] = np.nan
+        if self.days:
+            self.days["scene_gmv"][...] = np.nan
+
     def lanes(self, chosen: np.ndarray) -> "Ledger":
         """The same book for some of the lanes."""
         return Ledger(**{f.name: _pick(getattr(self, f.name), chosen) for f in fields(self)})
@@ -83,8 +90,8 @@ class Ledger:
 
 def _pick(value: "dict[str, np.ndarray] | np.ndarray", chosen: np.ndarray) -> "dict[str, np.ndarray] | np.ndarray":
     if isinstance(value, dict):
-        return {name: array[..., chosen] for name, array in value.items()}
-    return value[..., chosen] if value.size else value
+        return {name: np.take(array, chosen, axis=-1) for name, array in value.items()}
+    return np.take(value, chosen, axis=-1) if value.size else value
 
 
 def join(ledgers: list[Ledger]) -> Ledger:

@@ -18,7 +18,7 @@ from simulator.scenario.plausible import check_parts, packages_of, percent, runo
 from simulator.scenario.references import Fault, check_references
 from simulator.scenario.schema import AuctionSlot, ContractSlot, PlanEntry, Scenario
 
-MOST_STEPS = 50_000
+MOST_STEPS = 20_000
 MOST_PLACEMENTS = 5_000
 MOST_ENTRIES = 1_000
 MOST_WORK = 10_000_000

@@ -20,6 +20,9 @@ from simulator.scenario.schema import (
 )
 
 DAY = 86400
+MOST_VISITS, MOST_OPPORTUNITIES = 100, 1000
+"""Free visits and impressions on offer, a day and person."""
+
 LEAST_RUNOFF_DAYS = 7
 UNSETTLED = 0.001
 """Share of refunds that may be open at the end of the run-off."""
@@ -263,6 +266,22 @@ def _check_sources(scenario: Scenario) -> Iterator[Fault]:
             yield Fault(("sources", name, "organic_bands"), rule)
 
 
+def _check_density(scenario: Scenario) -> Iterator[Fault]:
+    """What is on offer is for these people: nobody meets a brand thousands of times a day."""
+    people = sum(segment.people for segment in scenario.segments.values())
+    offers = [
+        (("sources", name, "organic_visits"), source.organic_visits, MOST_VISITS)
+        for name, source in scenario.sources.items()
+    ] + [
+        (("slots", name, "opportunities"), slot.opportunities, MOST_OPPORTUNITIES)
+        for name, slot in scenario.slots.items()
+    ]
+    for path, daily, most in offers:
+        if people and daily > most * people:
+            each = f"{daily / people:,.0f} a day for each of {people:,.0f} people"
+            yield Fault(path, f"must be at most {most:,} per person (is {each})")
+
+
 def _check_slots(scenario: Scenario) -> Iterator[Fault]:
     for name, slot in scenario.slots.items():
         if isinstance(slot, AuctionSlot):
@@ -387,6 +406,7 @@ _CHECKS: tuple[_Check, ...] = (
     _check_mix,
     _check_goods,
     _check_sources,
+    _check_density,
     _check_slots,
     _check_scenes,
     _check_media,

@@ -87,6 +87,9 @@ def rush() -> Data:
             "words": {**auction("search", 4e5, 60), "mechanism": "gsp", "positions": 3},
             "stream": auction("feed", 2e6, 25),
             "out": {**auction("feed", 1e6, 15), "mechanism": "first_price"},
+            "hall": {**auction("feed", 5e5, 30), "mechanism": "vcg", "positions": 2},
+            "floor": {**auction("search", 3e5, 20), "reserve_cpm": 14},
+            "first": {**auction("feed", 3e5, 20), "mechanism": "first_price", "reserve_cpm": 9},
         },
         "scenes": {
             "brand": {
@@ -137,6 +140,17 @@ def rush() -> Data:
                 "audience": {"outside": 0.5, "lapsed": 0.5},
                 "slots": ["stream", "words"],
                 "bid": {"mode": "cost_control", "cost_per": "click", "target": 2.0},
+            },
+            "rest": {
+                "audience": {"outside": 0.4, "aware": 0.6, "customers": 0.3},
+                "slots": ["hall", "floor", "first"],
+                "bid": {"mode": "cost_control", "cost_per": "order", "target": 60},
+            },
+            "fixed": {
+                "audience": {"aware": 0.6, "customers": 0.9},
+                "slots": ["hall", "floor", "stream"],
+                "bid": {"mode": "custom_bid", "cost_per": "impression", "target": 24},
+                "prediction": 0.3,
             },
         },
         "service_score": 4.8,

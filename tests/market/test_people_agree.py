@@ -1,6 +1,5 @@
 """The engine's chain, exposure, wear-out and last touches against single people."""
 
-from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 from simulator.market.audience import (
-    FAVOURITE,
     ORDER,
     Chain,
     Contact,
@@ -102,37 +100,40 @@ def engine_people(habits):
     )  # fmt: skip
 
 
-def march(habits, hours, tracers=None):
-    """The engine in steps of some hours: people by day [day + 1, stage] and credits per scene."""
-    people = engine_people(habits)
-    chain, draws = Chain(people, 1, 1), Expected(1)
+def march(habits, hours, tracers=()):
+    """The engine in steps of some hours: people by day, all orders, credits [window, scene]."""
+    chain, draws, nobody = Chain(engine_people(habits), 1, 1), Expected(1), np.zeros((1, 1))
     n = PEOPLE * habits.start[:, None, None]
-    crowd = Crowd(n, n[7:].copy(), np.zeros((1, 1)), np.zeros((1, 1)))
-    stages, credited, ordered = [crowd.n.ravel().copy()], np.zeros(PAID), 0.0
+    crowd = Crowd(n, n[7:].copy(), nobody.copy(), nobody.copy())
+    stages, credited, ordered = [n.ravel().copy()], np.zeros((len(tracers), PAID)), 0.0
     for hour in range(0, 24 * len(habits.views), hours):
-        day, part = hour // 24, habits.hours[hour % 24 : hour % 24 + hours].sum()
-        if tracers and hour and hour % 24 == 0:
-            tracers.age_a_day()
-        visits = habits.visits[day] * part  # [scene, band]
-        bought = visits * habits.buying[:, None] / PAY
-        contact = Contact(*(x[:, None, None] for x in (
-            habits.views[day] * part, habits.touch @ visits, bought.sum(axis=0)
-        )))  # fmt: skip
+        part = habits.hours[hour % 24 : hour % 24 + hours].sum()
+        contact, visits, bought = meet(habits, hour // 24, part)
         pulse = pulse_of(habits, hour, hours, part)
-        if tracers:
-            tracers.touch(visits[:PAID, :, None, None], crowd.n)
         chain.fill(crowd, contact, pulse)
         flows = chain.move(crowd, pulse, draws)
         ordered += flows[ORDER].sum()
-        if tracers:
-            paid_share = ratio(bought[:PAID], bought.sum(axis=0))[:, :, None, None]
-            credited += credit(tracers, chain, crowd, paid_share)
-            tracers.move(flows, crowd.n)
-        chain.settle(crowd, np.zeros((1, 1)), draws)
-        chain.remember(crowd, contact, pulse, np.zeros((1, 1)))
+        for number, tracer in enumerate(tracers):
+            if hour and hour % 24 == 0:
+                tracer.age_a_day()
+            tracer.touch(visits[:PAID], crowd.n)
+            paid_share = ratio(bought[:PAID], bought.sum(axis=0))
+            credited[number] += credit(tracer, chain, crowd, paid_share)
+            tracer.move(flows, crowd.n)
+        chain.settle(crowd, nobody, draws)
+        chain.remember(crowd, contact, pulse, nobody)
         if (hour + hours) % 24 == 0:
             stages.append(crowd.n.ravel().copy())
-    return np.array(stages), credited, ordered
+    return np.array(stages), ordered, credited
+
+
+def meet(habits, day, part):
+    """What a person of each band meets in a part of a day; visits and buying visits by scene."""
+    visits = habits.visits[day][:, :, None, None] * part  # [scene, band, segment, lane]
+    bought = visits * habits.buying[:, None, None, None] / PAY
+    touches = (visits * habits.touch[:, None, None, None]).sum(axis=0)
+    views = habits.views[day][:, None, None] * part
+    return Contact(views, touches, bought.sum(axis=0)), visits, bought
 
 
 def pulse_of(habits, hour, hours, part):
@@ -144,13 +145,211 @@ def pulse_of(habits, hour, hours, part):
     )  # fmt: skip
 
 
-def credit(tracers, chain, crowd, paid_share):
+def credit(tracer, chain, crowd, paid_share):
     """Orders of a step credited to scenes, as the engine does it."""
-    waiting = np.zeros((STAGES, 1, 1))
-    orders = chain.flows[ORDER]
-    released = np.minimum(ratio(chain.baskets, chain.hazards[ORDER, 4:6]), 1.0)
-    waiting[4:6] = orders[4:6] * released
+    orders, waiting = chain.flows[ORDER], np.zeros((STAGES, 1, 1))
+    waiting[4:6] = orders[4:6] * np.minimum(ratio(chain.baskets, chain.hazards[ORDER, 4:6]), 1.0)
     nobody = np.zeros((1, 1))
-    return tracers.credit(
-        orders - waiting, paid_share, waiting, nobody, crowd.n
-    ).orders.ravel()
+    return tracer.credit(orders - waiting, paid_share, waiting, nobody, crowd.n).orders.ravel()
+
+
+# --- reach --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [0.3, 0.6, 2.0])
+def test_reach_is_the_negative_binomial_of_all_views(shape):
+    views = np.full(30, 0.2)
+    views[10:13] = 1.0
+    reached = first_contacts(views, shape, PEOPLE, seed=1)
+    survival = np.cumsum([float(reach_hazard(*x)) for x in zip(
+        np.cumsum(views) - views, views, np.full(30, shape), strict=True
+    )])  # fmt: skip
+    model = -np.expm1(-survival)
+    assert_allclose(model, 1 - (1 + np.cumsum(views) / shape) ** -shape, rtol=1e-12)
+    assert (np.abs(reached - model) < 4 * np.sqrt(model * (1 - model) / PEOPLE)).all()
+
+
+def decaying_hazard(views, shape, window):
+    """The model's hazard of a first contact by day, in steps of an hour."""
+    exposure, hazards = np.array(0.0), []
+    for today in np.repeat(views / 24, 24):
+        hazards.append(reach_hazard(exposure, today, shape))
+        exposure = decayed(exposure, today, np.array(1 / 24 / window))
+    return np.array(hazards).reshape(-1, 24).sum(axis=1)
+
+
+SEASON = np.repeat([0.1, 0.8, 0.1, 0.03], [8, 3, 9, 10])
+"""Views per day before, in, and after a burst."""
+
+
+@pytest.mark.parametrize("shape", [0.6, 2.0])
+def test_decayed_exposure_is_a_memory_that_fades_at_random(shape):
+    """Exact through a burst if each contact is remembered for an exponential time of mean W."""
+    people = remember(Contacts(SEASON, EVEN, shape, 15, fixed=False), PEOPLE, seed=5)
+    model = decaying_hazard(SEASON, shape, 15) * people.outside
+    found, expected = (x.reshape(-1, 5).sum(axis=1) for x in (people.first, model))
+    assert (np.abs(found - expected) < 4 * np.sqrt(expected)).all()
+
+
+@pytest.mark.parametrize("shape", [0.6, 2.0])
+def test_decayed_exposure_is_a_window_only_when_nothing_changes(shape):
+    """With a window of just W days: exact in stationarity, up to half off after a burst."""
+    steady = remember(Contacts(np.full(35, 0.1), BUSY, shape, 15, fixed=True), PEOPLE, seed=4)
+    hazard = 0.1 * shape / (shape + 0.1 * 15)
+    found, expected = steady.first[15:].sum(), hazard * steady.outside[15:].sum()
+    assert abs(found - expected) < 4 * np.sqrt(expected)
+    changing = remember(Contacts(SEASON, EVEN, shape, 15, fixed=True), PEOPLE, seed=5)
+    model = decaying_hazard(SEASON, shape, 15) * changing.outside
+    assert 0.75 < changing.first.sum() / model.sum() < 1.0
+    by_days = changing.first.reshape(-1, 5).sum(axis=1) / model.reshape(-1, 5).sum(axis=1)
+    assert 0.5 < by_days.min() < 0.8
+    assert 1.0 < by_days.max() < 1.5
+
+
+# --- renewal ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("contacts", [0.1, 0.5, 1.0, 3.0, 6.0])
+def test_windows_lapse_at_the_rate_of_gaps_as_long_as_the_window(contacts):
+    """Contacts of a shop's hours, which a daily hazard need not know."""
+    per_day = np.full(45, contacts / 15)
+    people = remember(Contacts(per_day, BUSY, np.inf, 15, fixed=True), PEOPLE, seed=2)
+    found = people.lapsed[15:].sum()
+    expected = renewal(np.array(contacts)) / 15 * people.inside[15:].sum()
+    assert abs(found - expected) < 4 * np.sqrt(expected)
+
+
+def uneven_renewal(contacts, shape):
+    """Lapse rate against 1 / W of those inside when media use is Gamma: u/(e^u - 1) if even."""
+    u = 1 + contacts / shape
+    return contacts * u ** -(shape + 1) / (1 - u**-shape)
+
+
+@pytest.mark.parametrize(
+    ("contacts", "model_to_truth"), [(0.3, 1.181), (1.0, 1.244), (3.0, 0.607), (8.0, 0.019)]
+)
+def test_renewal_does_not_know_uneven_media_use(contacts, model_to_truth):
+    """Limit of the model: reach is uneven (shape 0.6), renewal takes all people as equal."""
+    per_day = np.full(45, contacts / 15)
+    people = remember(Contacts(per_day, EVEN, 0.6, 15, fixed=True), PEOPLE, seed=3)
+    truth = 15 * people.lapsed[15:].sum() / people.inside[15:].sum()
+    assert truth == pytest.approx(uneven_renewal(contacts, 0.6), rel=0.04)
+    assert uneven_renewal(contacts, 1e7) == pytest.approx(renewal(np.array(contacts)), rel=1e-5)
+    ratio_of_rates = float(renewal(np.array(contacts))) / uneven_renewal(contacts, 0.6)
+    assert ratio_of_rates == pytest.approx(model_to_truth, abs=1e-3)
+
+
+# --- chain --------------------------------------------------------------------------------------
+
+VIEWS = np.array([0.15, 0.3, 0.3, 0.2, 0.1])
+VISITS = np.array([
+    [0.010, 0.04, 0.05, 0.03, 0.02],
+    [0.006, 0.02, 0.08, 0.06, 0.01],
+    [0.004, 0.03, 0.08, 0.06, 0.01],
+])  # fmt: skip
+"""Per person and day: [band], [scene, band]."""
+
+
+@cache
+def month(scale, shape=np.inf):
+    return habits_of(
+        30, views=VIEWS * scale, visits=VISITS * scale, shape=shape, sale=(12, 13, 14, 25)
+    )
+
+
+@cache
+def people_of_month(scale, shape=np.inf, tossed_apart=False):
+    return live(month(scale, shape), PEOPLE, seed=1, tossed_apart=tossed_apart)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.5])
+@pytest.mark.parametrize(("hours", "coarseness"), [(1, 0.0005), (24, 0.003)])
+def test_chain_moves_people_as_single_people_move(scale, hours, coarseness):
+    """`coarseness`: error of a share that a step of so many hours may bring."""
+    people = people_of_month(scale)
+    stages, orders, _ = march(month(scale), hours)
+    model, found = stages / PEOPLE, people.stages / PEOPLE
+    error = 4 * np.sqrt(model * (1 - model) / PEOPLE) + coarseness
+    assert (np.abs(found - model) < error).all()
+    assert abs(len(people.when) - orders) < 4 * np.sqrt(orders) + 10 * coarseness / 3 * orders
+
+
+def test_uneven_media_use_keeps_more_people_outside():
+    """Limit of the model: those who come back from discover are heavy users. Shares within 3.5%."""
+    people = people_of_month(1.0, 0.6)
+    stages, orders, _ = march(month(1.0, 0.6), 1)
+    difference = (people.stages - stages)[-1] / PEOPLE
+    assert 0.01 < difference[0] < 0.035
+    assert np.abs(difference[1:]).max() < 0.02
+    assert orders == pytest.approx(len(people.when), rel=0.03)
+
+
+def test_a_visit_has_at_most_one_outcome():
+    """Probabilities per visit exclude each other: tossed apart, they overlap and bring less."""
+    people = people_of_month(1.0, tossed_apart=True)
+    stages, orders, _ = march(month(1.0), 1)
+    assert np.abs(people.stages - stages).max() / PEOPLE < 0.03
+    assert 0.93 * orders < len(people.when) < orders
+
+
+# --- last touch ---------------------------------------------------------------------------------
+
+WORLDS = {"plain": (1.0, ()), "busy": (2.5, (12, 13, 14, 25, 40))}
+LOOK_BACK = (1, 3, 7, 15, 30)
+SHORT = {("plain", 7), ("plain", 15), ("busy", 1)}
+"""Where the tracers credit too little: half a day of each window is lost at midnight, and people
+whom a paid visit moves to another stage do not carry that visit (see test_tracers.py)."""
+
+
+@cache
+def credits_of(world):
+    """Share of all orders by window and scene: as people remember, and as the tracers say."""
+    scale, sale = WORLDS[world]
+    habits = habits_of(45, views=VIEWS * scale, visits=VISITS * scale, sale=sale)
+    people = live(habits, PEOPLE, seed=1)
+    tracers = [Tracers(window, PAID, (STAGES, 1, 1)) for window in LOOK_BACK]
+    _, orders, credited = march(habits, 1, tracers)
+    truth = np.array([people.credit(window, PAID) for window in LOOK_BACK])
+    return truth / len(people.when), credited / orders
+
+
+@pytest.mark.parametrize("window", LOOK_BACK)
+@pytest.mark.parametrize("world", WORLDS)
+def test_tracers_credit_scenes_as_people_remember(world, window, request):
+    if (world, window) in SHORT:
+        request.applymarker(pytest.mark.xfail(reason="tracers credit too little", strict=True))
+    truth, credited = (shares[LOOK_BACK.index(window)] for shares in credits_of(world))
+    assert np.abs(credited - truth).max() < 0.02
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_credit_never_exceeds_all_orders_and_grows_with_the_window(world):
+    for shares in credits_of(world):
+        assert (shares.sum(axis=1) < 1).all()
+        assert (np.diff(shares, axis=0) > 0).all()
+
+
+# --- wear-out -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fatigue", [0.05, 0.1, 0.2])
+@pytest.mark.parametrize("exposures", [0.1, 0.3, 1.0, 2.0, 4.0, 8.0])
+def test_wear_is_a_lower_bound_for_even_exposure(exposures, fatigue):
+    """Of people exposed at all, the mean factor is above the factor of the mean (Jensen).
+
+    By at most phi^2 y / 2 in logs: 0.02% at y = 0.1, phi = 0.05; 4% at 8, 0.1; 14% at 8, 0.2.
+    """
+    of_people, of_views = mean_click_odds(exposures, fatigue, 400_000, seed=1)
+    model = float(wear(np.array(exposures), np.array(fatigue)))
+    noise = 2e-3 * fatigue * max(1, np.sqrt(exposures))
+    assert -noise < np.log(of_people / model) < fatigue**2 * exposures / 2 + noise
+    assert -noise < np.log(model / of_views) < fatigue + noise
+
+
+def test_wear_does_not_know_uneven_exposure():
+    """Limit of the model, shape 0.6, phi 0.1: of people +-13%, of the next impression far more."""
+    exposures = (0.1, 1.0, 2.0, 8.0)
+    truth = np.array([mean_click_odds(y, 0.1, 400_000, shape=0.6, seed=1) for y in exposures])
+    ratios = wear(np.array(exposures), np.array(0.1))[:, None] / truth
+    assert_allclose(ratios[:, 0], [1.007, 1.054, 1.073, 0.876], atol=0.01)
+    assert_allclose(ratios[:, 1], [1.020, 1.194, 1.364, 1.845], atol=0.01)

@@ -151,7 +151,7 @@ class World:
         }
         self._set_pace()
         self._set_free_visits()
-        self.worth = Worth(scenario, self.goods, self.free_rates, self.demand)
+        self.worth = Worth(scenario, self.goods, self.free_rates)
         self.balances = self.clock.balance_shares()
         self.market_levels = self.clock.market_levels()
         self.day_opens = False

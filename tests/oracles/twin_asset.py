@@ -1,6 +1,7 @@
 """The twin's people at the end of a run: docs/model.md section 14, what each is worth from then on.
 
-One-day steps of a normal day, free visits only, everything about the products as at the start.
+One-day steps of a normal day, free visits only, everything about the products as at the start, and
+no shock: what a person is worth does not depend on the fortune of the run.
 """
 
 import numpy as np
@@ -24,12 +25,15 @@ Rates = dict[str, dict[str, dict[str, float]]]
 class Worth:
     """V of a person by segment and stage, and of an order that stands in a customer's basket."""
 
-    def __init__(self, scenario: Scenario, goods: Goods, rates: Rates, demand: float) -> None:
-        self.scenario, self.goods, self.rates, self.demand = scenario, goods, rates, demand
+    def __init__(self, scenario: Scenario, goods: Goods, rates: Rates) -> None:
+        self.scenario, self.goods, self.rates = scenario, goods, rates
         self.chain = Chain(scenario)
         self.phase = Phase(start=scenario.calendar.end)
         self.mix = dict(goods.organic_start)  # pi_p
-        self.kappa = sum(share * goods.products[p].kappa for p, share in self.mix.items())
+        self.kappa = sum(
+            share * goods.products[p].item.product_power * goods.products[p].cvr
+            for p, share in self.mix.items()
+        )
         self.orders = {g: self._order(g) for g in scenario.segments}
         self.values = {g: self._values(g) for g in scenario.segments}
 
@@ -71,7 +75,7 @@ class Worth:
                 moves[i, i] -= part
                 moves[i, CHAIN_STAGES.index(leads_to(stage, move))] += part
                 orders[i] += part if move in ORDERS else 0.0
-        beta = (1 + self.scenario.commerce.discount_rate) ** (-1 / 365)
+        beta = (1 - self.scenario.commerce.discount_rate) ** (1 / 365)
         values = np.linalg.solve(np.eye(size) - beta * moves, beta * orders * self.orders[g])
         return dict(zip(CHAIN_STAGES, map(float, values), strict=True))
 
@@ -99,7 +103,7 @@ class Worth:
     def _contacts(self, g: str) -> Contacts:
         touches, buys = dict.fromkeys(BANDS, 0.0), dict.fromkeys(BANDS, 0.0)
         for m, source in self.scenario.sources.items():
-            factor = self.scenario.segments[g].cvr * self.kappa * self.demand
+            factor = self.scenario.segments[g].cvr * self.kappa
             buy = prob(odds(source.organic_cvr) * factor)
             for b, rate in self.rates[m][g].items():
                 touches[b] += rate * source.touch

@@ -131,10 +131,10 @@ class Product:
     # ----- stages (section 10)
     def bring_effects(self) -> None:
         """ctr_p, cvr_p, quality_p, refund_p and kappa_p of the day."""
-        self.ctr = self._mean(self.cycle.ctr)
+        self.ctr, self.cvr = self._mean(self.cycle.ctr), self._mean(self.cycle.cvr)
         self.quality = self._mean(self.cycle.quality)
         self.refund_effect = self._mean(self.cycle.refund)
-        self.kappa = self.power * self._mean(self.cycle.cvr)
+        self.kappa = self.power * self.cvr
 
     def _mean(self, figures: Iterable[float]) -> float:
         return sum(share * y for share, y in zip(figures, self.stages.values(), strict=True))

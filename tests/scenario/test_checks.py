@@ -330,6 +330,10 @@ NUMBERS = {
     "sources.mine={organic_visits: 10}": (
         "sources.mine.organic_bands must give a band above 0, or organic_visits has no effect"
     ),
+    "slots.words.opportunities=1bn": (
+        "opportunities must be at most 1,000 per person (is 2,273 a day for each of 440,000 people)"
+    ),
+    "sources.search.organic_visits=100m": "organic_visits must be at most 100 per person (is 227 a",
     "slots.words.positions=2.5": (
         "slots.words.positions must be a whole number (got 2.5); the nearest is 2"
     ),
@@ -466,7 +470,7 @@ def test_without_plans_the_even_split_must_fit():
 def test_a_clock_that_is_too_fine_for_the_run():
     said = complaint("calendar.phases.normal.clock=30s")
     assert "calendar.phases make" in said
-    assert "steps, above 50,000: give phases a longer clock" in said
+    assert "steps, above 20,000: give phases a longer clock" in said
 
 
 def test_a_scenario_that_is_too_large():

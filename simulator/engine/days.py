@@ -1,0 +1,104 @@
+"""What becomes due: restocks, forfeited deposits, ends of contracts, and midnight's closing of a day."""
+
+import numpy as np
+
+from simulator.engine.floor import Floor
+from simulator.engine.processes import Due
+from simulator.engine.state import Day
+from simulator.market.audience import ratio
+from simulator.market.basket import shares
+from simulator.market.contract import Server
+from simulator.market.fulfilment import FIRST, Returns
+
+ENGAGE, DEPOSIT, INITIAL = 2, 6, 7  # chain stages
+
+
+class Days:
+    """Step 1 of the list in `run`."""
+
+    def __init__(self, floor: Floor, server: Server) -> None:
+        self.floor, self.server = floor, server
+        self.returns = Returns(floor.world.scenario.commerce)
+
+    def read(self, due: Due) -> None:
+        """Carry out what became due since the last step."""
+        floor = self.floor
+        for product, units in due.restocks:
+            floor.state.stock.restock(product, units, floor.sampled)
+        if due.forfeit:
+            self._forfeit()
+        if due.closing:
+            second = int(floor.world.steps.start[floor.step])
+            charge_packages(floor, self.server.close(floor.state.bookings, second))
+        if due.midnight:
+            self.close(floor.day - 1)
+        if floor.schedule.new_day[floor.step]:
+            sd, slots = floor.world.scenario.chance.supply_sd, len(floor.world.names.slots)
+            floor.state.supply_noise = floor.draws.factor("supply", sd, slots)
+
+    def _forfeit(self) -> None:
+        """Deposits whose balance was not paid are kept; prospects fall back to engage."""
+        floor, state, goods = self.floor, self.floor.state, self.floor.world.goods
+        n, baskets = state.crowd.n, state.baskets
+        people = (n[DEPOSIT] + baskets.deposits) * floor.world.people.order_value
+        mix = shares(baskets.presold, np.broadcast_to(goods.organic, baskets.presold.shape))
+        floor.book.add(forfeited=people * (mix * goods.deposit).sum(axis=0))
+        n[ENGAGE] += n[DEPOSIT]
+        n[DEPOSIT] = 0.0
+        if floor.tracers:
+            floor.tracers.forfeit()
+        baskets.deposits[...] = 0.0
+        baskets.presold[...] = 0.0
+
+    def close(self, finished: int) -> None:
+        """Close a day: refunds that fall due, that day's refunds to come, products."""
+        floor, state, day = self.floor, self.floor.state, self.floor.state.day
+        self._refund()
+        price, cost = ratio(day.gmv, day.paid), ratio(day.cost, day.paid)
+        self.returns.enter(state.refunds, self._will_return(day), price, cost)
+        second = int(floor.world.steps.start[floor.step])
+        market = float(floor.schedule.market_day[finished])
+        floor.cycles.close_day(state.shelf, day.paid, market, second)
+        state.day = Day.empty(*day.paid.shape)
+        if floor.tracers:
+            floor.tracers.age_a_day()
+        floor.refresh()
+
+    def _will_return(self, day: Day) -> np.ndarray:
+        """Orders of the day that will be refunded, first orders and others: [kind, product, lane]."""
+        draws = self.floor.draws
+        first = ratio(day.first, day.paid.sum(axis=0))
+        mix = np.array([first, 1 - first])[:, None] * np.ones_like(day.paid)
+        kinds = draws.split("kinds", day.paid, mix)
+        chance = np.minimum(ratio(day.due_back, day.paid), 1.0)
+        flat = kinds.reshape(-1, kinds.shape[-1])
+        return draws.binomial("refunds", flat, np.tile(chance, (2, 1))).reshape(kinds.shape)
+
+    def _refund(self) -> None:
+        """Refunds that fall due at this midnight; refunded first orders make no customer."""
+        floor, state = self.floor, self.floor.state
+        due = self.returns.advance(state.refunds, floor.draws)
+        floor.book.add(refunds=due.orders, refund_value=due.value, refund_cost=due.cost)
+        floor.book.products["refunds"] += due.orders.sum(axis=0)
+        gone = due.orders[FIRST].sum(axis=0)[None]
+        parts = floor.draws.split("refund_people", gone, state.newcomers[:, None])[:, 0]
+        n, old = state.crowd.n, state.crowd.old
+        parts = np.minimum(parts, np.minimum(state.newcomers, n[INITIAL]))
+        if floor.tracers:
+            floor.tracers.refund(ratio(parts, n[INITIAL]))
+        state.newcomers -= parts
+        n[INITIAL] -= parts
+        n[ENGAGE] += parts
+        old[0] = np.minimum(old[0], n[INITIAL])
+        floor.book.add(refunded_new=parts)
+
+
+def charge_packages(floor: Floor, amount: np.ndarray) -> None:
+    """Charge packages [package, lane] to their scenes."""
+    book = floor.book
+    book.add(contract_spend=amount)
+    for q, scene in enumerate(floor.world.packages.scene):
+        book.scenes["spend"][scene] += amount[q]
+        if book.days:
+            book.days["scene_spend"][floor.day, scene] += amount[q]
+    book.on_day(floor.day, spend=amount.sum(axis=0))

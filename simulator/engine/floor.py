@@ -1,0 +1,120 @@
+"""What all parts of one chunk of lanes share."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.engine.lanes import (
+    Chunk,
+    make_draws,
+    plan_bookings,
+    plan_money,
+    quadrature,
+    shock_factor,
+    shock_names,
+)
+from simulator.engine.schedule import Schedule, make_schedule
+from simulator.engine.state import State, first_state
+from simulator.market.draws import Draws
+from simulator.market.lifecycle import LifeCycles
+from simulator.market.today import Assortment, Today
+from simulator.market.tracers import Tracers
+from simulator.market.world import World
+from simulator.outcomes.ledger import Ledger
+
+
+@dataclass
+class Controls:
+    """What a user's process may set: [scene, lane], effective with the next step."""
+
+    bid: np.ndarray
+    """Factor on the scene's bids."""
+    pace: np.ndarray
+    """Factor on the money that a scene may spend in a step."""
+
+
+@dataclass
+class Floor:
+    """World, state and books of one chunk, and where the clock stands."""
+
+    world: World
+    chunk: Chunk
+    draws: Draws
+    sampled: bool
+    money: np.ndarray
+    """Auction money of the plans [CNY]: [scene, phase, lane]."""
+    schedule: Schedule
+    state: State
+    cycles: LifeCycles
+    assortment: Assortment
+    today: Today
+    demand: np.ndarray
+    """Demand factor of the run: [1, lane]."""
+    controls: Controls
+    book: Ledger
+    tracers: Tracers | None
+    step: int = 0
+    phase: int = 0
+    day: int = 0
+
+    @property
+    def lanes(self) -> int:
+        """Number of lanes."""
+        return self.chunk.lanes
+
+    def move_to(self, step: int) -> None:
+        """Stand at a step."""
+        steps = self.world.steps
+        self.step, self.phase, self.day = step, int(steps.phase[step]), int(steps.day[step])
+        self.draws.at(step)
+
+    def refresh(self) -> None:
+        """Read anew what the products mean."""
+        available = self.state.stock.available(self.sampled)
+        self.today = self.assortment.today(self.state.shelf, available)
+
+
+def open_floor(
+    world: World, chunk: Chunk, seed: int, *, sampled: bool, daily: bool, attribution: bool
+) -> Floor:
+    """Everything at the first second; `world` has the axis [replication]."""
+    world = world.over_plans(len(chunk.plans))
+    reps, lanes, names = len(chunk.replications), chunk.lanes, world.names
+    draws = make_draws(world, chunk, seed, sampled)
+    cycles = LifeCycles(world.goods, world.scenario.life_cycle, sampled)
+    booked = plan_bookings(chunk.plans, world, reps)
+    state = first_state(world, cycles, booked, draws, sampled=sampled)
+    demand, luck = _shocks(world, chunk, draws, sampled=sampled)
+    assortment = Assortment(world, cycles, luck, state.shelf)
+    days = int(world.steps.day[-1]) + 1 if daily else 0
+    counts = (len(names.scenes), len(names.phases), len(names.segments), len(names.products))
+    window = world.scenario.attribution.window_days
+    tracers = Tracers(window, len(names.scenes), state.crowd.n.shape) if attribution else None
+    return Floor(
+        world=world, chunk=chunk, draws=draws, sampled=sampled,
+        money=plan_money(chunk.plans, world, reps), schedule=make_schedule(world), state=state,
+        cycles=cycles, assortment=assortment,
+        today=assortment.today(state.shelf, state.stock.available(sampled)), demand=demand,
+        controls=Controls(*np.ones((2, len(names.scenes), lanes))),
+        book=Ledger.empty(*counts, lanes=lanes, days=days), tracers=tracers,
+    )  # fmt: skip
+
+
+def _shocks(
+    world: World, chunk: Chunk, draws: Draws, *, sampled: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Demand factor [1, lane] and luck of each product [product, lane]."""
+    names = shock_names(world.scenario)
+    points = quadrature(len(names))
+    demand, luck = np.ones((1, chunk.lanes)), np.ones((len(world.names.products), chunk.lanes))
+    for row, (name, sd) in enumerate(names):
+        if sampled:
+            factor = draws.factor(name, sd, 1)
+        else:
+            z = points[row, np.array(chunk.replications)]
+            factor = np.tile(shock_factor(z, sd), len(chunk.plans))[None]
+        if name == "demand":
+            demand = factor
+        else:
+            luck[world.names.products.index(name.removeprefix("luck."))] = factor[0]
+    return demand, luck

@@ -1,0 +1,221 @@
+"""From contact to orders: chain moves, baskets, stock, money, and the people afterwards (steps 7 to 10)."""
+
+import numpy as np
+
+from simulator.engine.floor import Floor
+from simulator.engine.media import Met
+from simulator.market.audience import (
+    CART,
+    DECAY,
+    DEPOSIT,
+    FAVOURITE,
+    ORDER,
+    Chain,
+    Pulse,
+    ratio,
+)
+from simulator.market.basket import (
+    CustomerMoves,
+    Orders,
+    apply_baskets,
+    cut_by_stock,
+    move_baskets,
+    scale_orders,
+    shares,
+    want,
+)
+from simulator.market.fulfilment import payment_success
+from simulator.market.world import bar, prob
+
+BASKET_STAGES = slice(4, 6)  # favourite, cart
+DEPOSITS, INITIAL, NUMEROUS, LAPSED = 6, 7, 8, 10
+
+
+class Sales:
+    """Steps 7 to 10 of the list in `run`."""
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+        self.chain = Chain(floor.world.people, len(floor.world.names.segments), floor.lanes)
+
+    def sell(self, met: Met) -> None:
+        """Move people, take orders, and write them down."""
+        pulse = self._pulse()
+        flows, baskets = self._moves(met, pulse)
+        orders = self._orders(flows, baskets, met)
+        self._cut(flows, baskets, orders)
+        self._write(flows, baskets, orders, met)
+        self._move_on(flows, baskets, met, pulse)
+
+    # ------------------------------------------------------------------ 7 chain and baskets
+    def _pulse(self) -> Pulse:
+        floor, world = self.floor, self.floor.world
+        steps, phases, costs, s, f = world.steps, world.phases, world.costs, floor.step, floor.phase
+        days, buy = float(steps.days[s]), float(steps.buy[s])
+        load = phases.payment_load[f] * (buy / days)
+        pay = payment_success(costs.pay_fail, costs.pay_wallet, costs.pay_retry, load)
+        self.pay = pay
+        opened = floor.today.presale * float(floor.schedule.can_deposit[s])
+        balance = np.minimum(pay * floor.schedule.balance[s], 1 - 1e-12)
+        return Pulse(
+            days=days, browse=float(steps.browse[s]) or days,
+            now=(int(steps.start[s]) + int(steps.end[s])) / 2 / 86400, pay=pay,
+            cart=phases.cart[f], release=phases.release[f] * buy, deposit=phases.deposit[f] * opened,
+            deposit_release=phases.deposit_release[f] * buy * opened, balance=bar(balance),
+        )  # fmt: skip
+
+    def _moves(self, met: Met, pulse: Pulse) -> tuple[np.ndarray, CustomerMoves]:
+        state, draws = self.floor.state, self.floor.draws
+        self.chain.fill(state.crowd, met.contact, pulse)
+        flows = self.chain.move(state.crowd, pulse, draws)
+        baskets = move_baskets(
+            state.baskets, state.crowd.n, met.contact.touches[3], met.contact.views[3], pulse,
+            people=self.floor.world.people, draws=draws,
+        )  # fmt: skip
+        return flows, baskets
+
+    # ------------------------------------------------------------------ 8 orders
+    def _orders(self, flows: np.ndarray, baskets: CustomerMoves, met: Met) -> Orders:
+        """Which product every order is for, and what of it is in stock."""
+        floor, held = self.floor, self.floor.state.baskets
+        orders = flows[ORDER]
+        release = self._released(flows).sum(axis=0) + baskets.orders
+        balance = orders[DEPOSITS] + baskets.balances
+        total = orders.sum(axis=0) + baskets.orders + baskets.balances
+        direct = np.maximum(total - release - balance, 0.0)
+        self.direct_mix = self._direct_mix(met)
+        presale = self.direct_mix * floor.world.goods.presale[:, None]
+        self.presold_mix = shares(presale, self.direct_mix)
+        mixes = [
+            self.direct_mix, shares(held.products, self.direct_mix),
+            shares(held.presold, self.presold_mix),
+        ]  # fmt: skip
+        wanted = want(direct, release, balance, mixes, floor.draws)
+        sold = floor.state.stock.sell(wanted.sum(axis=1), floor.sampled)
+        return Orders(wanted, cut_by_stock(wanted, sold, floor.draws))
+
+    def _released(self, flows: np.ndarray) -> np.ndarray:
+        """Orders out of favourites and carts that the sale released: [2, segment, lane]."""
+        part = ratio(self.chain.baskets, self.chain.hazards[ORDER, BASKET_STAGES])
+        return np.asarray(flows[ORDER, BASKET_STAGES] * np.minimum(part, 1.0))
+
+    def _direct_mix(self, met: Met) -> np.ndarray:
+        """u: product weights of orders from visits, paid ones by scene and free ones."""
+        today = self.floor.today
+        paid = (today.mix * ratio(met.scene_buys, today.scene_kappa)[:, None]).sum(axis=0)
+        free = today.free_mix * (met.free_buys / today.free_kappa)
+        return shares((paid + free) * today.kappa, today.free_mix)
+
+    def _cut(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> None:
+        """Nobody moves on for an order that found no goods."""
+        paid = orders.paid.sum(axis=0)
+        asked = [flows[ORDER], baskets.orders[None], baskets.balances[None]]
+        asked = scale_orders(asked, paid, self.floor.draws)
+        flows[ORDER], baskets.orders, baskets.balances = asked[0], asked[1][0], asked[2][0]
+
+    # ------------------------------------------------------------------ 9 books
+    def _write(
+        self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met
+    ) -> None:
+        floor, world, day = self.floor, self.floor.world, self.floor.state.day
+        paid = orders.paid.sum(axis=1)
+        value = (orders.paid * world.people.order_value).sum(axis=1)
+        sd = world.scenario.commerce.order_value_sd
+        price = world.goods.price[floor.phase] * floor.draws.mean_noise("order_value", paid, sd)
+        gmv, cost = value * price, value * world.goods.unit_cost
+        chance = prob(floor.today.refund_odds * world.phases.refund[floor.phase])
+        new = flows[ORDER, :INITIAL].sum(axis=0)
+        floor.state.newcomers += new
+        day.paid += paid
+        day.due_back += paid * chance
+        day.gmv += gmv
+        day.cost += cost
+        day.first += new.sum(axis=0)
+        self._count(flows, baskets, orders, gmv=gmv, cost=cost)
+        floor.book.on_day(
+            floor.day, gmv=gmv.sum(axis=0), new_customers=new.sum(axis=0), visits=met.visits
+        )
+        if floor.tracers:
+            worth = (orders.paid * world.people.order_value * price[:, None]).sum(axis=0)
+            self._credit(flows, baskets, ratio(worth, orders.paid.sum(axis=0)), met)
+
+    def _count(
+        self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders,
+        *, gmv: np.ndarray, cost: np.ndarray,
+    ) -> None:  # fmt: skip
+        floor, book = self.floor, self.floor.book
+        total = orders.paid.sum(axis=(0, 1))
+        pay = self.pay
+        failed = floor.draws.round_off("unpaid", total[None] * (1 - pay) / pay)[0]
+        book.add(
+            favourites=flows[FAVOURITE], carts=_joined(flows[CART], baskets.added),
+            deposits=_joined(flows[DEPOSIT], baskets.deposits), paid_orders=total,
+            orders=total + failed, unmet=orders.unmet, gmv=gmv, goods_cost=cost,
+            new_customers=flows[ORDER, :INITIAL], recalled_members=flows[ORDER, LAPSED],
+            lapsed=flows[DECAY, INITIAL:LAPSED], returned=flows[DECAY, LAPSED],
+        )  # fmt: skip
+        book.products["paid"] += orders.paid.sum(axis=1)
+        book.products["gmv"] += gmv
+        if floor.step < floor.world.steps.advertising:
+            book.add(gmv_campaign=gmv)
+
+    def _credit(
+        self, flows: np.ndarray, baskets: CustomerMoves, worth: np.ndarray, met: Met
+    ) -> None:
+        """Credit this step's orders and their gmv to scenes; `worth` [segment, lane] CNY per order."""
+        floor, tracers = self.floor, self.floor.tracers
+        assert tracers is not None and met.paid_share is not None
+        waiting = np.zeros_like(flows[ORDER])
+        waiting[BASKET_STAGES] = self._released(flows)
+        waiting[DEPOSITS] = flows[ORDER, DEPOSITS]
+        customers = baskets.orders + baskets.balances
+        direct = flows[ORDER] - waiting
+        credit = tracers.credit(direct, met.paid_share, waiting, customers, floor.state.crowd.n)
+        gmv = (credit.orders * worth).sum(axis=1)
+        floor.book.scenes["orders_attributed"] += credit.orders.sum(axis=1)
+        floor.book.scenes["gmv_attributed"] += gmv
+        floor.book.on_day(floor.day, scene_gmv=gmv)
+
+    # ------------------------------------------------------------------ 10 people and baskets move on
+    def _move_on(
+        self, flows: np.ndarray, baskets: CustomerMoves, met: Met, pulse: Pulse
+    ) -> None:
+        floor, crowd = self.floor, self.floor.state.crowd
+        if floor.tracers:
+            floor.tracers.move(flows, crowd.n)
+        self._basket_products(flows, baskets)
+        again = baskets.orders + baskets.balances
+        first = self._first_again(again)
+        self.chain.settle(crowd, again, floor.draws)
+        moved = np.minimum(first, crowd.n[INITIAL])
+        crowd.n[INITIAL] -= moved
+        crowd.n[NUMEROUS] += moved
+        crowd.old[0] = np.minimum(crowd.old[0], crowd.n[INITIAL])
+        apply_baskets(floor.state.baskets, baskets)
+        self.chain.remember(crowd, met.contact, pulse, met.per_person)
+
+    def _first_again(self, again: np.ndarray) -> np.ndarray:
+        """First-time buyers among the customers whose basket was bought: they become numerous."""
+        n = self.floor.state.crowd.n
+        mix = np.array([n[INITIAL], n[NUMEROUS] + n[NUMEROUS + 1]])
+        return np.asarray(self.floor.draws.split("basket_stage", again, mix)[0])
+
+    def _basket_products(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
+        """Products in standing baskets: what leaves goes in proportion, what comes has today's mix."""
+        n, held = self.floor.state.crowd.n, self.floor.state.baskets
+        stock = n[BASKET_STAGES].sum(axis=(0, 1)) + held.carts.sum(axis=0)
+        out = flows[:, BASKET_STAGES].sum(axis=(0, 1, 2)) - flows[CART, 4].sum(axis=0)
+        out = out + (baskets.orders + baskets.deposits + baskets.dropped).sum(axis=0)
+        into = flows[CART : FAVOURITE + 1, :4].sum(axis=(0, 1, 2)) + baskets.added.sum(axis=0)
+        held.products *= 1 - np.minimum(ratio(out, stock), 1.0)
+        held.products += into * self.direct_mix
+        waiting = n[DEPOSITS].sum(axis=0) + held.deposits.sum(axis=0)
+        gone = flows[ORDER, DEPOSITS].sum(axis=0) + baskets.balances.sum(axis=0)
+        fresh = flows[DEPOSIT].sum(axis=(0, 1)) + baskets.deposits.sum(axis=0)
+        held.presold *= 1 - np.minimum(ratio(gone, waiting), 1.0)
+        held.presold += fresh * self.presold_mix
+
+
+def _joined(people: np.ndarray, baskets: np.ndarray) -> np.ndarray:
+    """Moves of people [stage, segment, lane] and of customers' baskets [segment, lane], by segment."""
+    return np.asarray(people.sum(axis=0) + baskets)

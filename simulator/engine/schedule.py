@@ -1,0 +1,84 @@
+"""Numbers of every step that follow from the calendar alone: all arrays are [step] or [day]."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.market.calendar import Steps, seconds_between
+from simulator.market.world import World
+
+QUIET = 0.1  # least market level of a day
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What the clock tells in advance."""
+
+    pace: np.ndarray
+    """Share of the phase's remaining traffic that falls into a step."""
+    fresh: np.ndarray
+    """First step of a phase."""
+    new_day: np.ndarray
+    """First step of a day."""
+    can_deposit: np.ndarray
+    """A later, or the current, window can still settle a deposit."""
+    balance: np.ndarray
+    """Share of standing deposits whose balance is paid in a step."""
+    market_day: np.ndarray
+    """Purchases of a day in the calendar, a normal day being 1: [day]."""
+
+
+def make_schedule(world: World) -> Schedule:
+    """Read everything off the grid of the clock."""
+    steps = world.steps
+    windows = _windows(world)
+    level = steps.buy * _market_level(world)[steps.phase]
+    return Schedule(
+        pace=_pace(steps), fresh=steps.first_of(steps.phase), new_day=steps.first_of(steps.day),
+        can_deposit=steps.start < max((end for _, end, _ in windows), default=-1),
+        balance=_balance(steps, windows),
+        market_day=np.maximum(np.bincount(steps.day, level), QUIET),
+    )  # fmt: skip
+
+
+def expected_traffic(world: World) -> np.ndarray:
+    """Traffic of each step as contracts' schedules know it: the file's central figures [step]."""
+    return np.asarray(world.steps.browse * _central(world, "traffic")[world.steps.phase])
+
+
+def _pace(steps: Steps) -> np.ndarray:
+    left = np.zeros(len(steps))
+    for phase in np.unique(steps.phase):
+        left += steps.left_in(steps.phase == phase, steps.browse)
+    return steps.browse / np.maximum(left, 1e-300)
+
+
+def _windows(world: World) -> list[tuple[int, int, float]]:
+    """Balance windows: start and end [s], completion."""
+    origin = world.steps.shape.origin
+    return [
+        (seconds_between(origin, b.start), seconds_between(origin, b.end), b.completion)
+        for b in world.scenario.calendar.balances
+    ]
+
+
+def _balance(steps: Steps, windows: list[tuple[int, int, float]]) -> np.ndarray:
+    """q = completion dF / (1 - completion F), F the share of the window's purchases so far."""
+    share = np.zeros(len(steps))
+    for start, end, completion in windows:
+        inside = (steps.start >= start) & (steps.start < end)
+        bought = np.where(inside, steps.buy, 0.0) / steps.buy[inside].sum()
+        before = np.cumsum(bought) - bought
+        share = np.where(inside, completion * bought / (1 - completion * before), share)
+    return share
+
+
+def _market_level(world: World) -> np.ndarray:
+    """Purchases of a phase's day against a normal day: [phase]."""
+    return np.asarray(_central(world, "traffic") * _central(world, "cvr"))
+
+
+def _central(world: World, field: str) -> np.ndarray:
+    phases = world.scenario.calendar.phases
+    names = world.names.phases
+    return np.array([float(getattr(phases[f], field)) if f in phases else 1.0 for f in names])
