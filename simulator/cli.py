@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, Literal, NoReturn, TYPE_CHECKING
 
 import click
 
@@ -167,7 +167,7 @@ def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
 @_FORMAT
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def run(
-    file: str, *, names: tuple[str, ...], replications: int, mode: str, seed: int,
+    file: str, *, names: tuple[str, ...], replications: int, mode: Literal["expected", "sampled"], seed: int,
     sets: tuple[str, ...], no_spread: bool, jobs: int, folder: str | None, form: str, quiet: bool,
 ) -> None:  # fmt: skip
     """Play every plan of a scenario FILE.

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.market.draws import Draws, Expected, Sampled
-from simulator.market.world import World
+from simulator.market.lifecycle import NEXT
+from simulator.market.world import STAGES, World
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 
@@ -98,22 +99,30 @@ def make_draws(world: World, chunk: Chunk, seed: int, sampled: bool) -> Draws:
 def cells_of(world: World) -> dict[str, list[str]]:
     """Every decision that chance takes: names of the cells of each purpose."""
     n = world.names
-    stages = [f"{stage}/{g}" for stage in range(11) for g in n.segments]
+    segments, products, slots = list(n.segments), list(n.products), list(n.slots)
+    scenes, packages = list(n.scenes), list(n.packages)
     auction = list(n.placements[: world.media.auctions])
-    moves = [f"{t}/{p}" for t in range(8) for p in n.products]
-    kinds = [f"{kind}/{p}" for kind in ("first", "again") for p in n.products]
-    return {
-        "supply": list(n.slots), "opportunities": auction, "impressions": auction,
-        "price": list(n.scenes), "clicks": list(n.placements), "contract": list(n.packages),
-        "make_good": list(n.packages), "buyers": stages, "movers": stages, "purchase": stages[: 6 * len(n.segments)], "discovery": list(n.segments),
-        "promotion": list(n.segments),
-        "passage": stages[len(n.segments) : 5 * len(n.segments)], "old": [f"{c}/{g}" for c in range(4) for g in n.segments],
-        "basket_out": list(n.segments), "basket_to": list(n.segments),
-        "basket_balance": list(n.segments), "basket_in": list(n.segments),
-        "basket_stage": list(n.segments), "product": list(n.segments), "stock": list(n.products),
-        "cut": list(n.segments), "unpaid": ["all"], "order_value": list(n.products),
-        "life_cycle": moves, "kinds": list(n.products), "refunds": kinds, "refund_due": kinds, "refund_people": ["all"],
-        **{name: ["all"] for name, _ in shock_names(world.scenario)},
-        "people": [f"{c}/{g}" for c in range(1, 11) for g in n.segments],
-        "forfeit": list(n.segments),
+    stages = [f"{stage}/{g}" for stage in range(STAGES) for g in segments]
+    some = len(segments)
+    kinds = [f"{kind}/{p}" for kind in ("first", "again") for p in products]
+    moves = [f"{t}/{p}" for t in range(len(NEXT)) for p in products]
+    media = {
+        "supply": slots, "opportunities": auction, "impressions": auction, "price": scenes,
+        "clicks": list(n.placements), "contract": packages, "make_good": packages,
     }  # fmt: skip
+    chain = {
+        "people": stages[some:], "buyers": stages, "movers": stages, "purchase": stages[: 6 * some],
+        "discovery": segments, "passage": stages[some : 5 * some], "promotion": segments,
+        "old": [f"{c}/{g}" for c in range(4) for g in segments],
+    }  # fmt: skip
+    baskets = ("out", "to", "balance", "in", "stage")
+    orders = {
+        **{f"basket_{name}": segments for name in baskets}, "product": segments, "cut": segments,
+        "stock": products, "order_value": products, "unpaid": ["all"],
+    }  # fmt: skip
+    days = {
+        "life_cycle": moves, "kinds": products, "refunds": kinds, "refund_due": kinds,
+        "refund_people": ["all"],
+    }  # fmt: skip
+    shocks = {name: ["all"] for name, _ in shock_names(world.scenario)}
+    return media | chain | orders | days | shocks

@@ -161,7 +161,7 @@ class Media:
         return np.asarray(rates * money)
 
     def _readiness(self) -> float:
-        """r of the step."""
+        """R of the step."""
         return float(self.floor.world.steps.readiness[self.floor.step])
 
     def _newness(self) -> np.ndarray:

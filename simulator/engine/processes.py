@@ -58,7 +58,11 @@ def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]
     return [
         [(int(t), flag("midnight")) for t in first],
         [(t, flag("forfeit")) for t in ends if t <= last],
-        [(int(t), flag("closing")) for t in sorted(set(world.packages.close.tolist())) if t <= last],
+        [
+            (int(t), flag("closing"))
+            for t in sorted(set(world.packages.close.tolist()))
+            if t <= last
+        ],
         [item for item in deliveries if item[0] <= last],
     ]
 

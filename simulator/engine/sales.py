@@ -114,9 +114,7 @@ class Sales:
         flows[ORDER], baskets.orders, baskets.balances = asked[0], asked[1][0], asked[2][0]
 
     # ------------------------------------------------------------------ 9 books
-    def _write(
-        self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met
-    ) -> None:
+    def _write(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met) -> None:
         floor, world, day = self.floor, self.floor.world, self.floor.state.day
         paid = orders.paid.sum(axis=1)
         value = (orders.paid * world.people.order_value).sum(axis=1)
@@ -177,9 +175,7 @@ class Sales:
         floor.book.on_day(floor.day, scene_gmv=gmv)
 
     # ------------------------------------------------------------------ 10 people and baskets move on
-    def _move_on(
-        self, flows: np.ndarray, baskets: CustomerMoves, met: Met, pulse: Pulse
-    ) -> None:
+    def _move_on(self, flows: np.ndarray, baskets: CustomerMoves, met: Met, pulse: Pulse) -> None:
         floor, crowd = self.floor, self.floor.state.crowd
         if floor.tracers:
             floor.tracers.move(flows, crowd.n)

@@ -63,7 +63,7 @@ def _windows(world: World) -> list[tuple[int, int, float]]:
 
 
 def _balance(steps: Steps, windows: list[tuple[int, int, float]]) -> np.ndarray:
-    """q = completion dF / (1 - completion F), F the share of the window's purchases so far."""
+    """Q = completion dF / (1 - completion F), F the share of the window's purchases so far."""
     share = np.zeros(len(steps))
     for start, end, completion in windows:
         inside = (steps.start >= start) & (steps.start < end)

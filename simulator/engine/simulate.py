@@ -5,16 +5,18 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 import numpy as np
 
 from simulator.engine.lanes import Chunk, make_chunks, quadrature, shock_names
 from simulator.engine.run import Rule, Run
+from simulator.market.build import build_world
 from simulator.market.calendar import Steps, make_steps
 from simulator.market.contract import days_after
 from simulator.market.draws import Sampled
 from simulator.market.fulfilment import settle_days
-from simulator.market.world import World, build_world
+from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger, join
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
@@ -24,6 +26,7 @@ from simulator.scenario.schema import CHAIN_STAGES, Scenario
 from simulator.scenario.uncertain import draw_all, uncertain_paths
 
 Progress = Callable[[int, int], None]
+Mode = Literal["expected", "sampled"]
 GUARANTEE_DAYS = 7
 
 
@@ -43,15 +46,16 @@ class Job:
 
 def simulate(
     scenario: Scenario, plans: Sequence[Plan] | None = None, *, replications: int = 200, seed: int = 11,
-    mode: str = "sampled", spreads: bool = True, daily: bool = True, attribution: bool = True,
+    mode: Mode = "sampled", spreads: bool = True, daily: bool = True, attribution: bool = True,
     executor: Executor | None = None, progress: Progress | None = None,
     processes: Iterable[Rule] = (), label: str | None = None,
 ) -> Outcomes:  # fmt: skip
     """Run plans (those of the file by default) and the zero-spend plan in the same replications.
 
-    mode "sampled" draws every decision, `replications` times; "expected" is the mean field. With `spreads`, uncertain numbers are
-    drawn once per replication, and a second run without them is kept as `chance_only`. `executor` spreads chunks over processes;
-    `processes` are the user's own generator functions (in this process only).
+    mode "sampled" draws every decision, `replications` times; "expected" is the mean field. With
+    `spreads`, uncertain numbers are drawn once per replication, and a second run without them is
+    kept as `chance_only`. `executor` spreads chunks over processes; `processes` are the user's own
+    generator functions (in this process only); `label` names the run (a file's stem).
     """
     chosen = list(plans) if plans is not None else plans_of(scenario)
     sampled = mode == "sampled"
@@ -64,7 +68,7 @@ def simulate(
     ]
     results = _run_all(jobs, executor, progress)
     order = _order(jobs, lanes)
-    book = join([result.book for result in results]).lanes(order)
+    book = join([result.book for result in results], order)
     terms = _join_terms(results, jobs, scenario, lanes)
     alone = None
     if unsure:
@@ -162,7 +166,11 @@ def _join_terms(
     results: list[Result], jobs: list[Job], scenario: Scenario, plans: list[Plan]
 ) -> Terms:
     """Costs and sizes of every replication, from the chunks that hold its first plans."""
-    first = [(r.world, job.chunk) for r, job in zip(results, jobs, strict=True) if job.chunk.plans[0] is plans[0]]
+    first = [
+        (r.world, job.chunk)
+        for r, job in zip(results, jobs, strict=True)
+        if job.chunk.plans[0] is plans[0]
+    ]
     count = sum(len(chunk.replications) for _, chunk in first)
 
     def wide(read: Callable[[World], np.ndarray]) -> np.ndarray:
@@ -200,7 +208,9 @@ def make_axes(world: World, plans: list[Plan], *, daily: bool) -> Axes:
     count = int(steps.day[-1]) + 1 if daily else 0
     days = tuple((first + timedelta(days=n)).isoformat() for n in range(count))
     plan_names = tuple(plan.name for plan in plans)
-    return Axes(plan_names, names.scenes, names.phases, names.segments, names.products, CHAIN_STAGES, days)
+    return Axes(
+        plan_names, names.scenes, names.phases, names.segments, names.products, CHAIN_STAGES, days
+    )
 
 
 def _hash(scenario: Scenario) -> str:

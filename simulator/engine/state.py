@@ -28,7 +28,8 @@ class Day:
     @classmethod
     def empty(cls, products: int, lanes: int) -> "Day":
         """A new day."""
-        return cls(*[np.zeros((products, lanes)) for _ in range(4)], np.zeros(lanes))
+        paid, due_back, gmv, cost = np.zeros((4, products, lanes))
+        return cls(paid, due_back, gmv, cost, np.zeros(lanes))
 
 
 @dataclass

@@ -234,7 +234,9 @@ class Chain:
     ) -> None:
         weights = self.hazards[kinds, stages]
         flat = (-1, people.shape[2])
-        parts = draws.split(purpose, people[stages].reshape(flat), weights.reshape(len(kinds), *flat))
+        parts = draws.split(
+            purpose, people[stages].reshape(flat), weights.reshape(len(kinds), *flat)
+        )
         self.flows[kinds, stages] = parts.reshape(weights.shape)
 
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
@@ -269,7 +271,9 @@ class Chain:
         left = crowd.n[7:11] - decay
         crowd.old[...] = np.minimum(rounded, np.maximum(left, 0.0))
 
-    def remember(self, crowd: Crowd, contact: Contact, pulse: Pulse, impressions: np.ndarray) -> None:
+    def remember(
+        self, crowd: Crowd, contact: Contact, pulse: Pulse, impressions: np.ndarray
+    ) -> None:
         """Carry exposure and wear-out to the next step; `impressions` [segment, lane] per person."""
         p = self.people
         crowd.exposure = decayed(crowd.exposure, contact.views[0], pulse.days / p.reach_window)
@@ -278,7 +282,7 @@ class Chain:
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, 0 where both are 0 (a part of nothing is nothing).
+    """Part / whole, 0 where both are 0 (a part of nothing is nothing).
 
     >>> ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0])).tolist()
     [0.25, 0.0]

@@ -101,7 +101,11 @@ class Orders:
 
 
 def want(
-    direct: np.ndarray, release: np.ndarray, balance: np.ndarray, mixes: list[np.ndarray], draws: Draws
+    direct: np.ndarray,
+    release: np.ndarray,
+    balance: np.ndarray,
+    mixes: list[np.ndarray],
+    draws: Draws,
 ) -> np.ndarray:
     """Split orders [segment, lane] of three kinds over products by their mixes [product, lane]."""
     parts = zip((direct, release, balance), mixes, strict=True)

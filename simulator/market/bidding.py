@@ -15,8 +15,8 @@ from itertools import zip_longest
 
 import numpy as np
 
-from simulator.market.audience import ratio
 from simulator.market.auction import Market, Rates, evaluate
+from simulator.market.audience import ratio
 from simulator.market.entry import PRIORITY, TINY, Entry
 from simulator.market.world import World
 
@@ -113,7 +113,7 @@ class Bidder:
 
     # ------------------------------------------------------------------ who enters
     def _divide(self, field: Field) -> None:
-        """omega = money x (alpha v / exp mu0)^2, and the shares that follow."""
+        """Omega = money x (alpha v / exp mu0)^2, and the shares that follow."""
         omega = np.take(self.x, self.places, axis=0, out=self.score, mode="clip")
         omega -= self.anchor
         omega *= PRIORITY

@@ -96,7 +96,7 @@ class Steps:
 
     @property
     def readiness(self) -> np.ndarray:
-        """r = U / V: how ready to buy the visitors of a step are."""
+        """R = U / V: how ready to buy the visitors of a step are."""
         return np.divide(self.buy, self.browse, out=np.ones(len(self)), where=self.browse > 0)
 
     def first_of(self, values: np.ndarray) -> np.ndarray:
@@ -177,9 +177,7 @@ def _boundaries(calendar: Calendar, origin: datetime, edges: list[int]) -> list[
 
 def _grid(begin: int, close: int, clock: int, cuts: list[int]) -> list[tuple[int, int]]:
     inner = [begin, *(c for c in cuts if begin < c < close), close]
-    return [
-        (t, min(t + clock, b)) for a, b in pairwise(inner) for t in range(a, b, clock)
-    ]
+    return [(t, min(t + clock, b)) for a, b in pairwise(inner) for t in range(a, b, clock)]
 
 
 def _rush(burst: Burst, start: int, end: int) -> float:

@@ -38,7 +38,7 @@ class Share:
         return rows[self.block.rows].reshape(*self.size, -1)
 
     def pi(self, bands: np.ndarray) -> np.ndarray:
-        """pi of the block's segments from [band, segment, lane], to go with [meeting, scene, ...]."""
+        """Pi of the block's segments from [band, segment, lane], to go with [meeting, scene, ...]."""
         if self.block.everybody:
             return bands
         return np.moveaxis(bands[:, self.block.segments], 1, 0)[:, None]
@@ -89,6 +89,16 @@ class Share:
         """What placements bring to each band: [meeting, scene, band, segment, lane]."""
         return np.multiply(self.taken, self.places(rows)[:, :, None], out=self.work[0])
 
+    def add_up(self, rows: np.ndarray, total: np.ndarray) -> None:
+        """Add what placements bring to the bands [band, segment, lane], in place."""
+        brought = self.bring(rows)
+        if self.block.everybody:
+            total += np.add.reduce(brought, axis=(0, 1), out=self.sums[0, 0])
+            return
+        parts = np.add.reduce(brought, axis=1, out=self.sums[0])
+        for segments, part in zip(self.block.segments, parts, strict=True):
+            total[:, segments] += part
+
 
 class Entry:
     """The shares of all blocks of one chunk of lanes."""
@@ -121,13 +131,7 @@ class Entry:
         out.fill(0.0)
         for share in self.blocks:
             for row, total in zip(rows, out, strict=True):
-                brought = share.bring(row)
-                if share.block.everybody:
-                    total += np.add.reduce(brought, axis=(0, 1), out=share.sums[0, 0])
-                    continue
-                parts = np.add.reduce(brought, axis=1, out=share.sums[0])
-                for segments, part in zip(share.block.segments, parts, strict=True):
-                    total[:, segments] += part
+                share.add_up(row, total)
 
     def by_scene(self, row: np.ndarray, out: np.ndarray) -> None:
         """The same of one row, kept apart by scene: [scene, band, segment, lane]."""

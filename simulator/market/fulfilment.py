@@ -48,7 +48,9 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     tight = (stock > 0) & (demand > 0) & ~plenty
     s, m = np.where(tight, stock, 1.0), np.where(tight, demand, 1.0)
     within = gammaincc(s, m)
-    edge = np.where(s < 50, np.exp(s * np.log(m) - m - gammaln(s)), _large_edge(np.maximum(s, 50.0), m))
+    edge = np.where(
+        s < 50, np.exp(s * np.log(m) - m - gammaln(s)), _large_edge(np.maximum(s, 50.0), m)
+    )
     return np.where(tight, m * within - edge + s * (1 - within), np.where(plenty, demand, 0.0))
 
 

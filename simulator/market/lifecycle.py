@@ -80,17 +80,20 @@ class LifeCycles:
         return np.asarray(r.organic_base + r.organic_orders * np.log1p(7 * week))
 
     def organic_pull(self, shelf: Shelf) -> np.ndarray:
-        """g = w / (w + rivals): pull of a product on free traffic."""
+        """G = w / (w + rivals): pull of a product on free traffic."""
         return np.asarray(shelf.weight / (shelf.weight + self.rules.organic_rivals))
 
     def effects(self, shelf: Shelf) -> Effects:
         """Mean of the stage figures over the stage shares."""
-        rows = [sum(f * y for f, y in zip(table, shelf.stage, strict=True)) for table in self._tables]
+        rows = [
+            sum(f * y for f, y in zip(table, shelf.stage, strict=True)) for table in self._tables
+        ]
         return Effects(*(np.asarray(row) for row in rows))
 
     def close_day(self, shelf: Shelf, orders: np.ndarray, market: float, second: int) -> None:
         """End of a day: sales level, organic weight, stage moves; `market`: purchases of the day in the
-        calendar, a normal day being 1, so that the end of a sale is no decline of the product."""
+        calendar, a normal day being 1, so that the end of a sale is no decline of the product.
+        """
         shelf.week += (orders - shelf.week) / 7
         shelf.trend += (orders / market - shelf.trend) / np.array([7.0, 28.0])[:, None, None]
         memory = self.rules.organic_memory

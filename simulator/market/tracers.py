@@ -15,7 +15,18 @@ import numpy as np
 
 from simulator.market.audience import BAND, STAY, TO, ratio
 
-WIDTHS = (1, 1, 1, 2, 2, 4, 4, 5, 5, 5)  # days of each age class; classes within the window are kept
+WIDTHS = (
+    1,
+    1,
+    1,
+    2,
+    2,
+    4,
+    4,
+    5,
+    5,
+    5,
+)  # days of each age class; classes within the window are kept
 
 
 @dataclass
@@ -63,13 +74,18 @@ class Tracers:
         return ratio(self.touched.sum(axis=0), n)
 
     def credit(
-        self, direct: np.ndarray, paid_share: np.ndarray, waiting: np.ndarray, customers: np.ndarray, n: np.ndarray
+        self,
+        direct: np.ndarray,
+        paid_share: np.ndarray,
+        waiting: np.ndarray,
+        customers: np.ndarray,
+        n: np.ndarray,
     ) -> Credit:
         """Credit the orders of a step.
 
-        direct [stage, segment, lane]: orders on visits; paid_share [scene, band, segment, lane]: part of the band's buying
-        visits that a scene paid for; waiting [stage, segment, lane]: orders from baskets; customers [segment, lane]: orders
-        from customers' baskets.
+        direct [stage, segment, lane]: orders on visits; paid_share [scene, band, segment, lane]:
+        part of the band's buying visits that a scene paid for; waiting [stage, segment, lane]:
+        orders from baskets; customers [segment, lane]: orders from customers' baskets.
         """
         last = self.share(n)
         paid = paid_share[:, BAND]

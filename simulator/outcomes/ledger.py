@@ -4,7 +4,7 @@ Totals are [lane] or [scene, lane], [product, lane], [package, lane]; days are [
 A law that is broken raises LawBroken: it is a fault of the engine, never of the scenario.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,7 +18,7 @@ COUNTS = (
 """Totals of a lane, people, orders or CNY."""
 
 
-class LawBroken(RunError):
+class LawBroken(RunError):  # noqa: N818
     """A conservation law does not hold: the run is not to be trusted."""
 
 
@@ -46,7 +46,15 @@ class Ledger:
     asset: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """Value of the people at the end [CNY]: [lane]."""
 
-    SCENE = ("impressions", "offered", "clicks", "visits", "spend", "gmv_attributed", "orders_attributed")
+    SCENE = (
+        "impressions",
+        "offered",
+        "clicks",
+        "visits",
+        "spend",
+        "gmv_attributed",
+        "orders_attributed",
+    )
     PRODUCT = ("paid", "gmv", "refunds")
     DAY = ("gmv", "spend", "new_customers", "visits")
 
@@ -85,24 +93,29 @@ class Ledger:
 
     def lanes(self, chosen: np.ndarray) -> "Ledger":
         """The same book for some of the lanes."""
-        return Ledger(**{f.name: _pick(getattr(self, f.name), chosen) for f in fields(self)})
+        return join([self], chosen)
 
 
-def _pick(value: "dict[str, np.ndarray] | np.ndarray", chosen: np.ndarray) -> "dict[str, np.ndarray] | np.ndarray":
-    if isinstance(value, dict):
-        return {name: np.take(array, chosen, axis=-1) for name, array in value.items()}
-    return np.take(value, chosen, axis=-1) if value.size else value
+def join(ledgers: list[Ledger], chosen: np.ndarray | None = None) -> Ledger:
+    """One book of all lanes in the order given, or of the chosen ones of them."""
+
+    def table(name: str) -> dict[str, np.ndarray]:
+        parts = [getattr(x, name) for x in ledgers]
+        return {key: _joined([part[key] for part in parts], chosen) for key in parts[0]}
+
+    def array(name: str) -> np.ndarray:
+        return _joined([getattr(x, name) for x in ledgers], chosen)
+
+    return Ledger(
+        totals=table("totals"), scenes=table("scenes"), spend=array("spend"), viewed=array("viewed"),
+        products=table("products"), days=table("days"), packages=table("packages"),
+        people=array("people"), pending=array("pending"), asset=array("asset"),
+    )  # fmt: skip
 
 
-def join(ledgers: list[Ledger]) -> Ledger:
-    """One book of all lanes, in the order given."""
-    return Ledger(**{f.name: _join([getattr(x, f.name) for x in ledgers]) for f in fields(Ledger)})
-
-
-def _join(values: "list[dict[str, np.ndarray]] | list[np.ndarray]") -> "dict[str, np.ndarray] | np.ndarray":
-    if isinstance(values[0], dict):
-        return {name: np.concatenate([v[name] for v in values], axis=-1) for name in values[0]}
-    return np.concatenate(values, axis=-1)  # type: ignore[arg-type]
+def _joined(values: list[np.ndarray], chosen: np.ndarray | None) -> np.ndarray:
+    whole = np.concatenate(values, axis=-1)
+    return whole if chosen is None or not whole.size else np.take(whole, chosen, axis=-1)
 
 
 def check_laws(
@@ -136,4 +149,6 @@ def _equal(what: str, left: np.ndarray, right: np.ndarray, slack: float) -> None
 def _most(what: str, value: np.ndarray, limit: np.ndarray, slack: float) -> None:
     gap = value - limit - slack * np.maximum(np.abs(limit), 1.0)
     if gap.size and not gap.max() <= 0:
-        raise LawBroken(f"{what}: above its limit by {gap.max():g}; this is a fault of the simulator")
+        raise LawBroken(
+            f"{what}: above its limit by {gap.max():g}; this is a fault of the simulator"
+        )

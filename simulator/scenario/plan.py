@@ -39,7 +39,9 @@ class Plan:
     @classmethod
     def amounts(cls, scenario: Scenario, name: str, /, **amounts: float) -> "Plan":
         """Scenes' money [CNY], packages of the scenes included."""
-        entry = PlanEntry.model_validate({k: max(v, 1.000001) if v else 0.0 for k, v in amounts.items()})
+        entry = PlanEntry.model_validate(
+            {k: max(v, 1.000001) if v else 0.0 for k, v in amounts.items()}
+        )
         return cls.from_entry(scenario, name, entry)
 
     @classmethod
@@ -75,18 +77,20 @@ def plans_of(scenario: Scenario) -> list[Plan]:
 
 def package_price(scenario: Scenario, name: str) -> float:
     """Price of a whole package [CNY]."""
-    slot, package = scenario.slots[name.split(".")[0]], find_package(scenario, name)
+    slot, package = scenario.slots[name.split(".", maxsplit=1)[0]], find_package(scenario, name)
     assert isinstance(slot, ContractSlot)
     cpm = slot.cpm if package.cpm is None else package.cpm
     return float(package.impressions * cpm / 1000)
 
 
-def find_package(scenario: Scenario, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+def find_package(scenario: Scenario, name: str):  # type: ignore[no-untyped-def]
     """The package called "slot.package"."""
     slot_name, _, key = name.partition(".")
     slot = scenario.slots.get(slot_name)
     if not isinstance(slot, ContractSlot) or key not in slot.packages:
-        raise UserError(f"no contract package is called {name!r}: known are {all_packages(scenario)}")
+        raise UserError(
+            f"no contract package is called {name!r}: known are {all_packages(scenario)}"
+        )
     return slot.packages[key]
 
 
@@ -137,7 +141,9 @@ def _days(start: datetime, end: datetime) -> float:
     return (end - start).total_seconds() / 86400
 
 
-def _pay_package(scenario: Scenario, plan: str, money: dict[str, dict[str, float]], name: str) -> None:
+def _pay_package(
+    scenario: Scenario, plan: str, money: dict[str, dict[str, float]], name: str
+) -> None:
     """Take the price out of the owning scene's money, in proportion over its phases."""
     scene, price = find_package(scenario, name).scene, package_price(scenario, name)
     cells = money.get(scene, {})

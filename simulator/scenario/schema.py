@@ -8,9 +8,19 @@ A scenario is data: nothing in it runs. Numbers of type Level and Rate may be un
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, BeforeValidator, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from simulator.scenario.amounts import Amount, Level, Moment, Multiple, Rate, Seconds, Share, Whole, read_amount
+from simulator.scenario.amounts import (
+    Amount,
+    Level,
+    Moment,
+    Multiple,
+    Rate,
+    Seconds,
+    Share,
+    Whole,
+    read_amount,
+)
 
 CHAIN_STAGES = (
     "outside", "discover", "engage", "enthuse", "favourite", "cart", "deposit",
@@ -239,13 +249,41 @@ class LifeCycle(Part):
     """Orders of a week against four weeks, both per market traffic, around which a product declines."""
     decline_days: Annotated[Amount, Field(gt=0)] = 60.0
     """Mean days to clearance while far below decline_at."""
-    ctr: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [0.8, 0.95, 1.05, 1.2, 1.05, 0.85]
+    ctr: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [
+        0.8,
+        0.95,
+        1.05,
+        1.2,
+        1.05,
+        0.85,
+    ]
     """Click odds by product stage [x]."""
-    cvr: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [1.5, 0.75, 0.95, 1.25, 1.15, 0.8]
+    cvr: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [
+        1.5,
+        0.75,
+        0.95,
+        1.25,
+        1.15,
+        0.8,
+    ]
     """Buying odds by product stage [x]."""
-    quality: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [0.85, 0.9, 1.0, 1.15, 1.1, 0.9]
+    quality: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [
+        0.85,
+        0.9,
+        1.0,
+        1.15,
+        1.1,
+        0.9,
+    ]
     """Auction quality score by product stage [x]."""
-    refund: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [0.5, 1.1, 1.0, 0.95, 0.9, 1.1]
+    refund: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [
+        0.5,
+        1.1,
+        1.0,
+        0.95,
+        0.9,
+        1.1,
+    ]
     """Refund odds by product stage [x]."""
     organic_memory: Annotated[Share, Field(lt=1)] = 0.85
     """Organic weight kept from one day to the next."""
@@ -468,7 +506,9 @@ class PlanEntry(Part):
     @property
     def in_shares(self) -> bool:
         """Whether the numbers are shares of the budget: they sum to at most 1."""
-        values = [v for x in self.scenes.values() for v in (x.values() if isinstance(x, dict) else [x])]
+        values = [
+            v for x in self.scenes.values() for v in (x.values() if isinstance(x, dict) else [x])
+        ]
         return sum(values) <= 1 + 1e-9
 
 

@@ -47,4 +47,3 @@ def uncertain_paths(model: BaseModel) -> dict[str, Uncertain]:
 
     draw_all(model, note)
     return found
-

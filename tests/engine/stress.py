@@ -146,16 +146,31 @@ def rush() -> Data:
                 "slots": ["hall", "floor", "first"],
                 "bid": {"mode": "cost_control", "cost_per": "order", "target": 60},
             },
-            "fixed": {
-                "audience": {"aware": 0.6, "customers": 0.9},
-                "slots": ["hall", "floor", "stream"],
-                "bid": {"mode": "custom_bid", "cost_per": "impression", "target": 24},
-                "prediction": 0.3,
-            },
         },
         "service_score": 4.8,
         "chance": {"demand_sd": 0.2},
     }
+
+
+def flat_bid() -> Data:
+    """The same with one scene, which bids a fixed price per 1000 impressions."""
+    data = rush()
+    data["scenes"] = {
+        "fixed": {
+            "audience": {"aware": 0.6, "customers": 0.9},
+            "slots": ["hall", "floor", "stream"],
+            "bid": {"mode": "custom_bid", "cost_per": "impression", "target": 24},
+            "prediction": 0.3,
+        }
+    }
+    return data
+
+
+def sold_out() -> Data:
+    """Scarcity in which, days long, nothing is left of all that a scene promotes."""
+    data = scarcity()
+    data["products"]["w"]["stock"] = 30
+    return data
 
 
 def scarcity() -> Data:
@@ -218,7 +233,7 @@ def scarcity() -> Data:
                 "restocks": [{"at": "2020-11-12", "units": 3000}],
                 "discount": {"day": 0.1, "after": 0.3},
             },
-            "w": {"price": 75, "margin": 0.5, "stock": 30, "organic": 0.2},
+            "w": {"price": 75, "margin": 0.5, "stock": 100_000, "organic": 0.2},
         },
         "sources": sources(),
         "slots": {

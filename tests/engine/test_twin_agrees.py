@@ -13,7 +13,7 @@ import pytest
 from simulator.engine.lanes import Chunk, quadrature, shock_names
 from simulator.engine.run import Run
 from simulator.engine.simulate import make_grid
-from simulator.market.world import build_world
+from simulator.market.build import build_world
 from simulator.scenario import read_scenario
 from simulator.scenario.plan import Plan, all_packages, plans_of
 from simulator.scenario.schema import CHAIN_STAGES, Scenario
@@ -63,10 +63,22 @@ CASES = {
     "new_coffee_100m": lambda: of_file("new_coffee_100m"),
     "rush": lambda: of_stress(stress.rush()),
     "scarcity": lambda: of_stress(stress.scarcity()),
+    "flat_bid": lambda: of_stress(stress.flat_bid()),
+    "sold_out": lambda: of_stress(stress.sold_out()),
+}
+APART = {
+    "flat_bid": "the engine bids 1000 times the target of custom_bid per impression",
+    "sold_out": "the engine does not scale weights to sum 1 where availability is below 1e-30",
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.xfail(reason=APART[name])] if name in APART else [])
+        for name in CASES
+    ],
+)
 def test_the_engine_agrees_with_the_twin(name: str):
     apart = [
         f"{lane}: {figure}: engine {ours!r}, twin {theirs!r}"

@@ -354,6 +354,7 @@ AUCTIONS = [
     for tau in (0.0, 0.3, 0.7)
     for reserve in (0.0, 12.0)
 ]
+VCG = Auction("vcg", 0.8, 0.0, 0.0, (1.0, 0.6, 0.3))
 MU = 3.0
 
 
@@ -369,7 +370,7 @@ def test_an_offer_is_the_mean_over_predictions(auction: Auction, log_score: floa
     assert offer.cost == pytest.approx(paid, rel=1e-8, abs=1e-12)
 
 
-@pytest.mark.parametrize("auction", AUCTIONS)
+@pytest.mark.parametrize("auction", [*AUCTIONS, VCG])
 @pytest.mark.parametrize("log_score", [1.9, 2.6, 3.2, 4.5])
 def test_slopes_are_slopes(auction: Auction, log_score: float):
     h = 1e-5

@@ -99,15 +99,15 @@ def offer_at(auction: Auction, log_score: float, mu: float, quality: float) -> O
         cost, slope = paid * value_win, paid * (value_win + value_slope)
     else:
         cost, slope = _second_price(auction, log_score, mu)
-    shown, clicked, pay = _positions(auction, (log_score - mu) / auction.d)
-    scale = pay / (1000 * quality)
+    shown, clicked, pay, pay_slope = _positions(auction, (log_score - mu) / auction.d)
+    scale = 1 / (1000 * quality)
     return Offer(
         win=win,
         value_win=value_win,
         shown=shown,
         clicked=clicked,
-        cost=cost * scale,
-        cost_slope=slope * scale,
+        cost=cost * pay * scale,
+        cost_slope=slope * pay_slope * scale,
         value_slope=value_slope,
         win_slope=win_slope,
     )
@@ -152,15 +152,17 @@ def _second_price_above_reserve(
     return at_reserve * Phi(k) + mean * Phi2(h, k, rho), slope
 
 
-def _positions(auction: Auction, z: float) -> tuple[float, float, float]:
-    """A, E and the factor on the payment, with L = -ln Phi(z) rivals above the score on average."""
+def _positions(auction: Auction, z: float) -> tuple[float, float, float, float]:
+    """A, E, factors on the payment and its slope, with L = -ln Phi(z) rivals above on average."""
     decay = auction.decay
     if len(decay) == 1:
-        return 1.0, 1.0, 1.0
+        return 1.0, 1.0, 1.0, 1.0
     terms = _poisson_terms(_rivals_above(z), len(decay))
     clicked = sum(d * term for d, term in zip(decay, terms, strict=True))
-    pay = clicked if auction.mechanism == "gsp" else _vcg_factor(decay, auction.sigma, z)
-    return sum(terms), clicked, pay
+    if auction.mechanism == "gsp":
+        return sum(terms), clicked, clicked, clicked
+    dropped = sum(drop * term for drop, term in zip(_drops(decay), terms, strict=True))
+    return sum(terms), clicked, _vcg_factor(decay, auction.sigma, z), dropped
 
 
 def _rivals_above(z: float) -> float:
@@ -175,6 +177,10 @@ def _poisson_terms(rivals: float, positions: int) -> list[float]:
     return terms
 
 
+def _drops(decay: tuple[float, ...]) -> list[float]:
+    return [high - low for high, low in zip(decay, (*decay[1:], 0.0), strict=True)]
+
+
 def _vcg_factor(decay: tuple[float, ...], sigma: float, z: float) -> float:
     """The vcg payment against that of one position, at the average score.
 
@@ -182,7 +188,7 @@ def _vcg_factor(decay: tuple[float, ...], sigma: float, z: float) -> float:
     density phi(u) L(u)^(l-1) / (l-1)! in u = (ln y - mu) / sigma, so that the factor is the mean of
     sum_l (d_l - d_{l+1}) L^(l-1) / (l-1)! over the density phi(u - sigma) below z.
     """
-    drops = [high - low for high, low in zip(decay, (*decay[1:], 0.0), strict=True)]
+    drops = _drops(decay)
     peak = min(z, sigma)
     low, half = peak - 8, (z - (peak - 8)) / 2
     mass = paid = 0.0

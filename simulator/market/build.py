@@ -1,0 +1,490 @@
+"""From a scenario to the arrays of its world.
+
+Numbers of the scenario are plain, or arrays [replication] where they are uncertain and have been drawn;
+`column` stacks both, so that every formula here is written once.
+"""
+
+from itertools import groupby
+from itertools import product as pairs
+from typing import Any
+
+import numpy as np
+
+from simulator.market.calendar import RUNOFF, Steps, phase_of_runoff
+from simulator.market.groups import Groups
+from simulator.market.world import (
+    BANDS_N,
+    BUYABLE,
+    STAGES,
+    Bidding,
+    Block,
+    Costs,
+    Free,
+    Goods,
+    Media,
+    Names,
+    Packages,
+    People,
+    PhaseTable,
+    World,
+    bar,
+    odds,
+    prob,
+)
+from simulator.scenario.schema import (
+    BAND_OF_STAGE,
+    BANDS,
+    CHAIN_STAGES,
+    PRODUCT_STAGES,
+    AuctionSlot,
+    ContractSlot,
+    Moves,
+    Phase,
+    Scenario,
+    Scene,
+)
+
+WORTHLESS = 1e-300  # value of an impression that brings no action: never bid for
+MOVES = ("engage", "enthuse", "favourite", "cart")
+
+
+def column(values: "list[Any]") -> np.ndarray:
+    """Numbers or arrays [replication], stacked: [row, replication], or [row, 1] when all are certain."""
+    rows = [np.atleast_1d(np.asarray(v, dtype=float)) for v in values]
+    if not rows:
+        return np.zeros((0, 1))
+    return np.array(np.broadcast_arrays(*rows))
+
+
+def build_world(scenario: Scenario, steps: Steps, original: Scenario | None = None) -> World:
+    """Arrays of a scenario whose uncertain numbers are drawn (`original` has their means) or certain."""
+    return _Builder(scenario, steps, original or scenario).world()
+
+
+class _Builder:
+    def __init__(self, scenario: Scenario, steps: Steps, original: Scenario) -> None:
+        self.s, self.steps, self.original = scenario, steps, original
+        self.scenes, self.slots = list(scenario.scenes.values()), list(scenario.slots.values())
+        self.segments = list(scenario.segments.values())
+        self.scene_at = {name: n for n, name in enumerate(scenario.scenes)}
+        self.slot_at = {name: n for n, name in enumerate(scenario.slots)}
+        self.segment_at = {name: n for n, name in enumerate(scenario.segments)}
+        self.source_at = {name: n for n, name in enumerate(scenario.sources)}
+        self.source_of_slot = [self.source_at[slot.source] for slot in self.slots]
+        self.sources = list(scenario.sources.values())
+        self.phase_list = [
+            scenario.calendar.phases[name]
+            if name != RUNOFF
+            else phase_of_runoff(scenario.calendar.end)
+            for name in steps.phases
+        ]
+        self.booked = [
+            (self.slot_at[name], f"{name}.{key}", package)
+            for name, slot in scenario.slots.items()
+            if isinstance(slot, ContractSlot)
+            for key, package in slot.packages.items()
+        ]
+        by_size = lambda group: (len(group[1]), len(group[2]))  # noqa: E731
+        self.groups = [
+            *sorted(self._auction_groups(), key=by_size), *sorted(self._contract_groups(), key=by_size),
+        ]  # fmt: skip
+        self.places = [
+            (i, k, g) for k, scenes, segments in self.groups for i in scenes for g in segments
+        ]
+        auction = [k for _, k, _ in self.places if isinstance(self.slots[k], AuctionSlot)]
+        self.auctions = len(auction)
+
+    def world(self) -> World:
+        return World(
+            scenario=self.original, names=self._names(), steps=self.steps, phases=self._phases(),
+            media=self._media(), blocks=self._blocks(), bidding=self._bidding(),
+            people=self._people(), free=self._free(), goods=self._goods(),
+            packages=self._packages(), costs=self._costs(),
+            scarcity=column([self.s.slot_price_scarcity]),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ axes
+    def _segments_of(self, scene: Scene) -> list[int]:
+        return [self.segment_at[name] for name in scene.segments] or list(range(len(self.segments)))
+
+    def _auction_groups(self) -> list[tuple[int, list[int], list[int]]]:
+        """(slot, scenes, segments): scenes that use an auction slot for the same segments."""
+        return [
+            (k, scenes, segments)
+            for k, (name, slot) in enumerate(self.s.slots.items())
+            if isinstance(slot, AuctionSlot)
+            for scenes, segments in self._meetings(
+                [i for i, x in enumerate(self.scenes) if name in x.slots]
+            )
+        ]
+
+    def _contract_groups(self) -> list[tuple[int, list[int], list[int]]]:
+        """The same for contract slots and the scenes that own a package there."""
+        owners: dict[int, list[int]] = {}
+        for k, _, package in self.booked:
+            owners.setdefault(k, []).append(self.scene_at[package.scene])
+        return [
+            (k, scenes, segments)
+            for k, own in owners.items()
+            for scenes, segments in self._meetings(list(dict.fromkeys(own)))
+        ]
+
+    def _meetings(self, scenes: list[int]) -> list[tuple[list[int], list[int]]]:
+        """Scenes that meet, and the segments for which exactly these meet."""
+        found: dict[tuple[int, ...], list[int]] = {}
+        for g in range(len(self.segments)):
+            here = tuple(i for i in scenes if g in self._segments_of(self.scenes[i]))
+            if here:
+                found.setdefault(here, []).append(g)
+        return [(list(here), segments) for here, segments in found.items()]
+
+    def _names(self) -> Names:
+        s = self.s
+        places = tuple(
+            "/".join((list(s.scenes)[i], list(s.slots)[k], list(s.segments)[g]))
+            for i, k, g in self.places
+        )
+        return Names(
+            scenes=tuple(s.scenes), slots=tuple(s.slots), segments=tuple(s.segments),
+            products=tuple(s.products), sources=tuple(s.sources), phases=self.steps.phases,
+            placements=places, packages=tuple(name for _, name, _ in self.booked),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ calendar
+    def _phases(self) -> PhaseTable:
+        def rows(read: Any) -> np.ndarray:
+            return column([read(phase) for phase in self.phase_list])
+
+        return PhaseTable(
+            ctr=rows(lambda f: f.ctr), cart=rows(lambda f: f.cart), cvr=rows(lambda f: f.cvr),
+            refund=rows(lambda f: f.refund), release=bar(rows(lambda f: f.release)),
+            deposit=rows(_deposit_ratio), deposit_release=bar(rows(lambda f: f.deposit_release)),
+            payment_load=rows(lambda f: f.payment_load),
+            available=1 - rows(lambda f: f.rival_booked),
+            free_traffic=self._by_phase(lambda f: [_power(f.traffic, m) for m in self.sources]),
+            slot_traffic=self._by_phase(
+                lambda f: [_power(f.traffic, self.sources[m]) for m in self.source_of_slot]
+            ),
+            ln_cpm=self._by_phase(self._ln_cpm), level=self._by_phase(self._level),
+        )  # fmt: skip
+
+    def _by_phase(self, read: Any) -> np.ndarray:
+        return _stack([column(read(phase)) for phase in self.phase_list])
+
+    def _ln_cpm(self, phase: Phase) -> list[Any]:
+        return [
+            np.log(phase.cpm) * self.sources[self.source_of_slot[k]].sale_sensitivity
+            for _, k, _ in self.places[: self.auctions]
+        ]
+
+    def _level(self, phase: Phase) -> list[Any]:
+        rise = column(self._ln_cpm(phase))
+        value = self._ln_value()
+        level = self._mu() + rise - value
+        worthy = (value > np.log(WORTHLESS)).any(axis=1)
+        scene = np.array([i for i, _, _ in self.places[: self.auctions]], dtype=int)
+        scene = np.where(worthy, scene, -1)
+        return [
+            level[scene == i].mean(axis=0) if np.any(scene == i) else 0.0
+            for i in range(len(self.scenes))
+        ]
+
+    # ------------------------------------------------------------------ media
+    def _per_place(self, read: Any, places: list[tuple[int, int, int]] | None = None) -> np.ndarray:
+        chosen = self.places if places is None else places
+        return column([read(self.scenes[i], self.slots[k], self.segments[g]) for i, k, g in chosen])
+
+    def _share(self) -> np.ndarray:
+        weight = column([g.people * g.activity for g in self.segments])
+        return np.asarray(weight / weight.sum(axis=0))
+
+    def _click_odds(self) -> np.ndarray:
+        return self._per_place(lambda i, k, g: odds(k.ctr) * g.ctr * i.creative)
+
+    def _buy_odds(self) -> np.ndarray:
+        return self._per_place(lambda i, k, g: odds(k.cvr) * g.cvr)
+
+    def _mu(self) -> np.ndarray:
+        chosen = self.places[: self.auctions]
+        return self._per_place(lambda i, k, g: np.log(k.median_cpm) + np.log(g.cpm), chosen)
+
+    def _order_price(self) -> np.ndarray:
+        mix, price = self._mix(), column([p.price for p in self.s.products.values()])
+        mean = (mix * price).sum(axis=1)  # [scene, replication]
+        value = column([g.order_value for g in self.segments])
+        i, _, g = (list(x) for x in zip(*self.places, strict=True))
+        return np.asarray(mean[i] * value[g])[: self.auctions]
+
+    def _ln_value(self) -> np.ndarray:
+        clicks, buys = prob(self._click_odds()), prob(self._buy_odds())
+        arrival = self._per_place(lambda i, k, g: k.arrival)
+        prices, rows = self._order_price(), []
+        for j, (i, _, _) in enumerate(self.places[: self.auctions]):
+            bid = self.scenes[i].bid
+            cart = self._moves("engage").cart
+            steps = {"impression": 1.0, "click": clicks[j], "cart": clicks[j] * arrival[j] * cart}
+            order, roi = clicks[j] * arrival[j] * buys[j], bid.mode == "roi_control"
+            value = order if roi else steps.get(bid.cost_per, order)
+            money = prices[j] if roi else 1.0
+            rows.append(np.log(np.maximum(1000.0 * value * money, WORTHLESS)))
+        return column(rows)
+
+    def _media(self) -> Media:
+        i, k, g = (np.array(x, dtype=np.intp) for x in zip(*self.places, strict=True))
+        share = self._share()
+        chosen, n = self.places[: self.auctions], self.auctions
+        source = [self.sources[m] for m in self.source_of_slot]
+        shared = [
+            self.slot_at[s.shares] for s in self.slots if isinstance(s, ContractSlot) and s.shares
+        ]
+        return Media(
+            scene=i, slot=k, segment=g, auctions=n,
+            opportunities=self._per_place(lambda i, k, g: k.opportunities) * share[g],
+            mu=self._mu(), sigma=self._per_place(lambda i, k, g: k.sigma, chosen),
+            tau=self._per_place(lambda i, k, g: _flat(k) * i.prediction, chosen), ln_value=self._ln_value(),
+            reserve=self._per_place(lambda i, k, g: k.reserve_cpm, chosen),
+            mechanism=tuple(self.slots[k].mechanism for _, k, _ in chosen),  # type: ignore[union-attr]
+            decay=tuple(_positions(self.slots[k]) for _, k, _ in chosen),
+            click_odds=self._click_odds(), buy_odds=self._buy_odds(),
+            arrival=self._per_place(lambda i, k, g: k.arrival),
+            viewability=self._per_place(lambda i, k, g: k.viewability),
+            touch=column([source[slot].touch for slot in k]),
+            segment_share=share[g], package_share=self._package_share(share),
+            order_price=self._order_price(),
+            by_scene=Groups.of(i, len(self.scenes)),
+            auction_by_scene=Groups.of(i[:n], len(self.scenes)),
+            by_segment=Groups.of(g, len(self.segments)),
+            slot_opportunities=column([slot.opportunities for slot in self.slots]),
+            shared_slots=np.array(sorted(set(shared)), dtype=np.intp),
+        )  # fmt: skip
+
+    def _package_share(self, share: np.ndarray) -> np.ndarray:
+        rows = [
+            share[g] / share[self._segments_of(self.scenes[i])].sum(axis=0)
+            for i, _, g in self.places[self.auctions :]
+        ]
+        return column(rows)
+
+    def _blocks(self) -> tuple[Block, ...]:
+        blocks, first = [], 0
+        for (contract, scenes, segments), found in groupby(self.groups, key=self._kind):
+            groups = list(found)
+            last = first + len(groups) * scenes * segments
+            blocks.append(self._block(groups, slice(first, last), contract=contract))
+            first = last
+        return tuple(blocks)
+
+    def _kind(self, group: tuple[int, list[int], list[int]]) -> tuple[bool, int, int]:
+        slot, scenes, segments = group
+        return isinstance(self.slots[slot], ContractSlot), len(scenes), len(segments)
+
+    def _block(
+        self, groups: list[tuple[int, list[int], list[int]]], rows: slice, *, contract: bool
+    ) -> Block:
+        audience = [
+            [[self.scenes[i].audience.get(band, 0.0) for band in BANDS] for i in scenes]
+            for _, scenes, _ in groups
+        ]
+        precision = [self.slots[k].precision if contract else 1.0 for k, _, _ in groups]  # type: ignore[union-attr]
+        every = list(range(len(self.segments)))
+        return Block(
+            rows=rows, scenes=np.array([scenes for _, scenes, _ in groups]),
+            segments=np.array([segments for _, _, segments in groups]),
+            everybody=all(segments == every for _, _, segments in groups),
+            affinity=np.array(audience)[..., None, None], contract=contract,
+            precision=column(precision)[:, None, None, None],
+        )  # fmt: skip
+
+    def _bidding(self) -> Bidding:
+        bids = [scene.bid for scene in self.scenes]
+        mode = np.array([bid.mode for bid in bids])
+        quick = np.array([scene.pacing == "quick" for scene in self.scenes])
+        active = [
+            [not scene.phases or name in scene.phases for scene in self.scenes]
+            for name in self.steps.phases
+        ]
+        active[-1] = [False] * len(self.scenes)
+        return Bidding(
+            target=column([1.0 if bid.target is None else bid.target for bid in bids]),
+            custom=mode == "custom_bid", cost=mode == "cost_control", roi=mode == "roi_control",
+            quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
+            action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), active=np.array(active),
+            fixed_cost=np.array([scene.fixed_cost for scene in self.scenes]),
+            ln_quality=column([0.6 * (self.s.service_score - 4.6)]),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ people
+    def _moves(self, stage: str) -> Moves:
+        return self.s.chain.visit_moves.get(stage, Moves())
+
+    def _move_table(self, table: dict[str, Moves]) -> np.ndarray:
+        rows = [
+            column([getattr(table.get(stage, Moves()), move) for stage in CHAIN_STAGES])
+            for move in MOVES
+        ]
+        return _stack(rows) * _ALLOWED[:, :, None]
+
+    def _people(self) -> People:
+        chain = self.s.chain
+        size = column([g.people for g in self.segments])
+        propensity = column([chain.buy_propensity.get(stage, 0.0) for stage in CHAIN_STAGES])
+        mix = column([chain.reference_mix.get(stage, 0.0) for stage in CHAIN_STAGES])
+        forget = [chain.discover_days] * 2 + [chain.enthuse_days] + [chain.basket_days] * 2
+        return People(
+            size=size, start=self._start(size), propensity=propensity / (mix * propensity).sum(axis=0),
+            order_value=column([g.order_value for g in self.segments]),
+            buy_odds=column([g.cvr for g in self.segments]),
+            visit_moves=self._move_table(chain.visit_moves),
+            base_moves=bar(self._move_table(chain.base_moves)) / 30,
+            cart_again=column([self._moves("customers").cart]), forget=column(forget),
+            favourite_release=column([chain.favourite_release]),
+            keen_rate=bar(column([chain.keen_per_year])) / 365,
+            lapse_days=chain.lapse_days, window_days=chain.new_customer_window_days,
+            frequency_shape=column([chain.frequency_shape]),
+            reach_window=column([chain.reach_window_days]), fatigue=column([chain.fatigue]),
+            fatigue_half_life=column([chain.fatigue_half_life_days]),
+        )  # fmt: skip
+
+    def _start(self, size: np.ndarray) -> np.ndarray:
+        def share(segment: Any, stage: str) -> Any:
+            extra = segment.start.get("perform", 0.0) if stage == "cart" else 0.0
+            return segment.start.get(stage, 0.0) + extra
+
+        rows = [column([share(g, stage) for g in self.segments]) for stage in CHAIN_STAGES]
+        table = _stack(rows)
+        table[0] = 1 - table[1:].sum(axis=0)
+        return np.asarray(table * size)
+
+    def _free(self) -> Free:
+        activity = column([g.activity for g in self.segments])
+        bands = [column([m.organic_bands.get(b, 0.0) for b in BANDS]) for m in self.sources]
+        start = self._start(column([g.people for g in self.segments]))
+        rates = []
+        for source, weight in zip(self.sources, bands, strict=True):
+            shape = weight[:, None] * activity  # [band, segment, replication]
+            people = _stack(
+                [start[np.array(BAND_OF_STAGE) == b].sum(axis=0) for b in range(BANDS_N)]
+            )
+            total = (people * shape).sum(axis=(0, 1))
+            scale = np.where(total > 0, source.organic_visits / np.maximum(total, 1e-300), 0.0)
+            rate = shape * scale
+            rates.append(rate.reshape(-1, rate.shape[-1]))
+        buys = [odds(m.organic_cvr) * g.cvr for m, g in pairs(self.sources, self.segments)]
+        rate, touch = _stack(rates), column([m.touch for m in self.sources])
+        traffic = self._by_phase(lambda f: [_power(f.traffic, m) for m in self.sources])
+        visits = (traffic[:, :, None] * rate).sum(axis=1)
+        touches = (traffic[:, :, None] * rate * touch[:, None]).sum(axis=1)
+        return Free(rate=rate, visits=visits, touches=touches, buy_odds=column(buys), touch=touch)
+
+    # ------------------------------------------------------------------ goods
+    def _mix(self) -> np.ndarray:
+        names = list(self.s.products)
+        rows = [
+            column([i.products.get(p, 0.0) if i.products else 1.0 for p in names])
+            for i in self.scenes
+        ]
+        table = _stack(rows)
+        return np.asarray(table / table.sum(axis=1, keepdims=True))
+
+    def _goods(self) -> Goods:
+        goods, steps = list(self.s.products.values()), self.steps
+        origin = steps.shape.origin
+        price = column([p.price for p in goods])
+        cut = _stack([column([p.discount.get(f, 0.0) for p in goods]) for f in steps.phases])
+        organic = column([p.organic for p in goods])
+        restocks = sorted(
+            (round((r.at - origin).total_seconds()), n, int(r.units))
+            for n, p in enumerate(goods)
+            for r in p.restocks
+        )
+        launch = [
+            0 if p.launch is None else round((p.launch - origin).total_seconds()) for p in goods
+        ]
+        return Goods(
+            price=price * (1 - cut), list_price=price,
+            unit_cost=column([p.price * (1 - p.margin) for p in goods]),
+            refund_odds=odds(column([p.refund for p in goods])),
+            power=column([p.product_power for p in goods]),
+            stock=np.array([float(p.stock) for p in goods]), restocks=tuple(restocks),
+            presale=np.array([p.presale for p in goods]),
+            deposit=column([p.price * p.deposit if p.presale else 0.0 for p in goods]),
+            organic=organic / organic.sum(axis=0), mix=self._mix(),
+            stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
+            launch=np.array(launch),
+        )  # fmt: skip
+
+    def _packages(self) -> Packages:
+        phases, share = self.steps.phases, self._share()
+        rows = [p for _, _, p in self.booked]
+        slots = [self.slots[k] for k, _, _ in self.booked]
+        bounds = [self.steps.end[self.steps.phase == n].max() for n in range(len(phases))]
+        close = [max(int(bounds[phases.index(f)]) for f in p.phases) for p in rows]
+        owed = [slot.make_good if slot.remedy == "make_good" else 0.0 for slot in slots]  # type: ignore[union-attr]
+        days = [
+            slot.make_good_days * 86400 if o else 0 for slot, o in zip(slots, owed, strict=True)
+        ]  # type: ignore[union-attr]
+        scenes = [self.scene_at[p.scene] for p in rows]
+        inventory = [
+            self.slot_at[s.shares] if s.shares else k
+            for (k, _, _), s in zip(self.booked, slots, strict=True)
+        ]  # type: ignore[union-attr]
+        return Packages(
+            slot=np.array([k for k, _, _ in self.booked], dtype=np.intp),
+            scene=np.array(scenes, dtype=np.intp),
+            impressions=np.array([float(p.impressions) for p in rows]),
+            cpm=column([slot.cpm if p.cpm is None else p.cpm for p, slot in zip(rows, slots, strict=True)]),  # type: ignore[union-attr]
+            signed=np.array([p.signed for p in rows], dtype=bool),
+            window=np.array(
+                [[f in p.phases for f in phases] for p in rows], dtype=bool
+            ).reshape(len(rows), len(phases)),
+            close=np.array(close, dtype=np.int64),
+            make_good_close=np.array([c + round(d) for c, d in zip(close, days, strict=True)], dtype=np.int64),
+            make_good=column(owed), inventory=np.array(inventory, dtype=np.intp),
+            reach=column([share[self._segments_of(self.scenes[i])].sum(axis=0) for i in scenes]),
+            segments=np.array([
+                [(g in self._segments_of(self.scenes[i])) for g in range(len(self.segments))]
+                for i in scenes
+            ], dtype=bool).reshape(len(rows), len(self.segments)),
+        )  # fmt: skip
+
+    def _costs(self) -> Costs:
+        c, pay = self.s.commerce, self.s.payment
+        return Costs(
+            commission=column([c.commission]), payment_fee=column([c.payment_fee]),
+            fulfilment=column([c.fulfilment]), refund_handling=column([c.refund_handling]),
+            depreciation=column([c.depreciation]), pay_fail=column([pay.fail]),
+            pay_wallet=column([pay.wallet_share]), pay_retry=column([pay.retry]),
+        )  # fmt: skip
+
+
+# Which stages a visit can move where: engage from 0-1, enthuse 0-2, favourite 0-3, cart 0-4.
+_ALLOWED = np.array([[c <= last for c in range(STAGES)] for last in (1, 2, 3, 4)], dtype=float)
+
+
+def _deposit_ratio(phase: Phase) -> Any:
+    cvr = np.asarray(phase.cvr, dtype=float)
+    return np.divide(
+        phase.deposit, cvr, out=np.zeros(np.broadcast(phase.deposit, cvr).shape), where=cvr > 0
+    )
+
+
+def _action(bid: Any) -> str:
+    return "order" if bid.mode == "roi_control" else bid.cost_per
+
+
+def _flat(slot: Any) -> float:
+    """0 where several positions are sold: there a score is bid flat."""
+    return float(len(_positions(slot)) == 1)
+
+
+def _positions(slot: Any) -> tuple[float, ...]:
+    several = slot.mechanism in ("gsp", "vcg")
+    return tuple(slot.position_decay[: round(slot.positions)]) if several else (1.0,)
+
+
+def _power(base: Any, source: Any) -> Any:
+    return np.power(np.asarray(base, dtype=float), source.sale_sensitivity)
+
+
+def _stack(parts: list[np.ndarray]) -> np.ndarray:
+    return np.array(np.broadcast_arrays(*parts))

@@ -1,0 +1,352 @@
+"""Figures of outcomes: on the axes that are given, or on new ones; axes are returned.
+
+Nothing global changes: no pyplot, no rcParams. In a notebook `plot_days(...).figure` shows a figure,
+`.figure.savefig("days.png")` keeps it.
+"""
+
+import math
+import unicodedata
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from simulator.errors import UserError
+from simulator.outcomes.metrics import BY_NAME
+from simulator.outcomes.outcomes import Numbers, Outcomes
+from simulator.scenario.schema import Calendar, Scenario
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FONT = "Noto Sans CJK SC Subset"
+"""GB 2312 and Latin; DejaVu Sans, which Matplotlib brings, has what is missing."""
+
+COLOURS = (
+    "#4e79a7", "#f28e2b", "#59a14f", "#e15759", "#76b7b2", "#edc948", "#b07aa1",
+    "#9c755f", "#ff9da7", "#1b5e7b", "#a0cb6b", "#8c3d5e", "#d4a373", "#6b6ecf",
+)  # fmt: skip
+"""Of the scenes, in the scenario's order: a scene has the same colour in every figure."""
+INK, QUIET, SHADE = "#333333", "#8a8a8a", "#eef1f4"
+ALL, CHANCE = "#1f4e79", "#e08214"
+RUNOFF = "after the ads"
+
+
+class Span(NamedTuple):
+    """A phase between two moments, as Matplotlib's day numbers."""
+
+    name: str
+    start: float
+    end: float
+
+
+class Bar(NamedTuple):
+    """How the figures of one kind are drawn: their name, look and place beside a plan's line."""
+
+    name: str
+    colour: str
+    offset: float
+
+
+# --------------------------------------------------------------------------- day by day
+def plot_days(
+    outcomes: Outcomes, plan: str, ax: Axes | None = None, *, scenario: Scenario | None = None
+) -> Axes:
+    """Spend of each scene and gmv, day by day [CNY]; means over the replications.
+
+    `ax` is divided: spend stays in it, and gmv gets new axes below, labelled "gmv". The `scenario` gives the
+    dates of the phases, the end of advertising and the titles of the scenes; outcomes do not hold them.
+    """
+    table = outcomes.days(plan)
+    if scenario is not None:
+        _check_same(outcomes, scenario)
+    ax = _new_axes(1, (10, 5.5))[0] if ax is None else ax
+    below = _split(ax)
+    _draw_spend(ax, table, _titles(outcomes, scenario))
+    _draw_gmv(below, table)
+    _draw_time(ax, below, table, scenario)
+    ax.set_title(_heading(outcomes, plan), loc="left", parse_math=False)
+    for panel in (ax, below):
+        panel.yaxis.set_major_formatter(_short)
+        panel.grid(axis="y", color="#dde2e7", linewidth=0.7)
+        _dress(panel)
+    return ax
+
+
+def _check_same(outcomes: Outcomes, scenario: Scenario) -> None:
+    if set(outcomes.axes.scenes) != set(scenario.scenes):
+        raise UserError(
+            f"the outcomes are of scenario {outcomes.title!r}, with other scenes than "
+            f"{scenario.name!r}; give plot_days the scenario that was simulated"
+        )
+
+
+def _split(ax: Axes) -> Axes:
+    """Leave the upper half of its place to `ax`, and make axes in the lower half."""
+    place = ax.get_subplotspec()
+    if place is not None:
+        upper, lower = place.subgridspec(2, 1)
+        ax.set_subplotspec(upper)
+        return ax.figure.add_subplot(lower, sharex=ax, label="gmv")
+    left, bottom, width, height = ax.get_position().bounds
+    ax.set_position((left, bottom + 0.54 * height, width, 0.46 * height))
+    return ax.figure.add_axes((left, bottom, width, 0.46 * height), sharex=ax, label="gmv")
+
+
+def _heading(outcomes: Outcomes, plan: str) -> str:
+    if outcomes.mode == "expected":
+        return f"{outcomes.title}: {plan}"
+    return f"{outcomes.title}: {plan}, mean of {outcomes.replications} replications"
+
+
+def _titles(outcomes: Outcomes, scenario: Scenario | None) -> dict[str, str]:
+    names = outcomes.axes.scenes
+    if scenario is None:
+        return {name: name for name in names}
+    return {name: scenario.scenes[name].title or name for name in names}
+
+
+def _draw_spend(ax: Axes, table: "pd.DataFrame", titles: dict[str, str]) -> None:
+    """Stacked bars of the scenes that spend anything."""
+    days, top = date2num(table["date"]), np.zeros(len(table))
+    for number, (scene, title) in enumerate(titles.items()):
+        spend = table[f"spend.{scene}"].to_numpy()
+        if spend.any():
+            colour = COLOURS[number % len(COLOURS)]
+            ax.bar(days, spend, 1.0, top, align="edge", color=colour, label=title, zorder=2)
+            top = top + spend
+    ax.set_ylabel("spend a day [CNY]")
+    if top.any():
+        handles, labels = ax.get_legend_handles_labels()
+        _legend(ax, handles[::-1], labels[::-1])  # in the order of the stack
+
+
+def _draw_gmv(ax: Axes, table: "pd.DataFrame") -> None:
+    ax.bar(date2num(table["date"]), table["gmv"], 1.0, align="edge", color=QUIET, zorder=2)
+    ax.set_ylabel("GMV a day [CNY]")
+
+
+def _draw_time(ax: Axes, below: Axes, table: "pd.DataFrame", scenario: Scenario | None) -> None:
+    """Dates below, phases shaded and named above, and the line at which advertising ends."""
+    days = date2num(table["date"])
+    first, last = float(days[0]), float(days[-1]) + 1
+    ax.set_xlim(first, last)
+    ax.tick_params(labelbottom=False)
+    locator = AutoDateLocator(minticks=3, maxticks=10)
+    below.xaxis.set_major_locator(locator)
+    below.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    if scenario is not None:
+        spans = _spans(scenario.calendar, last)
+        _shade((ax, below), spans)
+        _name_phases(ax, spans)
+        _mark_end(ax, below, _number(scenario.calendar.end), "advertising ends")
+    elif table["spend"].any():
+        _mark_end(ax, below, float(days[table["spend"] > 0][-1]) + 1, "last spend")
+
+
+def _spans(calendar: Calendar, last: float) -> list[Span]:
+    """The phases in order of time, then the run-off."""
+    starts = sorted((_number(phase.start), name) for name, phase in calendar.phases.items())
+    marks = [*starts, (_number(calendar.end), RUNOFF), (last, "")]
+    spans = [Span(name, start, min(end, last)) for (start, name), (end, _) in pairwise(marks)]
+    return [span for span in spans if span.start < span.end]
+
+
+def _number(moment: datetime) -> float:
+    return float(date2num(moment))
+
+
+def _shade(panels: Iterable[Axes], spans: Sequence[Span]) -> None:
+    """A tint behind every other phase, never behind the run-off."""
+    for ax in panels:
+        for span in spans[-2::-2]:
+            ax.axvspan(span.start, span.end, color=SHADE, linewidth=0, zorder=0)
+
+
+def _name_phases(ax: Axes, spans: Sequence[Span]) -> None:
+    """Names above the axes, slanted when one is wider than its phase."""
+    whole = spans[-1].end - spans[0].start
+    room = 0.8 * ax.get_window_extent().width * 72 / ax.figure.dpi  # [points], less the legend's
+    level = all(_width(s.name) < room * (s.end - s.start) / whole for s in spans)
+    names = ax.secondary_xaxis("top")
+    names.set_xticks([(s.start + s.end) / 2 for s in spans], [s.name for s in spans])
+    slant = {} if level else {"rotation": 35, "ha": "left", "rotation_mode": "anchor"}
+    for label in names.get_xticklabels():
+        label.set(parse_math=False, color=QUIET, **slant)
+    names.tick_params(length=0)
+    names.spines["top"].set_visible(False)
+
+
+def _width(name: str, size: float = 10.0) -> float:
+    """About how wide a name prints [points]; a Chinese character is twice as wide as a Latin one.
+
+    >>> _width("sale"), _width("预热")
+    (24.0, 24.0)
+    """
+    wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in name)
+    return 0.6 * size * (len(name) + wide)
+
+
+def _mark_end(ax: Axes, below: Axes, end: float, words: str) -> None:
+    for panel in (ax, below):
+        panel.axvline(end, color=INK, linewidth=1, linestyle=(0, (4, 3)), zorder=3)
+    ax.annotate(
+        words, (end, 1), xycoords=("data", "axes fraction"), xytext=(5, -5),
+        textcoords="offset points", va="top", color=INK,
+    )  # fmt: skip
+
+
+# --------------------------------------------------------------------------- plan beside plan
+def plot_plans(
+    outcomes: Outcomes,
+    metrics: Sequence[str] = ("roi", "new_customers", "profit"),
+    axes: Sequence[Axes] | None = None,
+) -> list[Axes]:
+    """Each metric on axes of its own, a line per plan: mean (dot), its 95% interval, P10 to P90.
+
+    Figures with chance only stand beside those with chance and not knowing, where the outcomes have both.
+    In expected mode there are the dots alone.
+    """
+    panels = (
+        _new_axes(len(metrics), _size(outcomes, metrics)) if axes is None else list(np.ravel(axes))
+    )
+    if len(panels) != len(metrics):
+        raise UserError(f"{len(metrics)} metrics need as many axes; got {len(panels)}")
+    shown = _bars(outcomes)
+    tables = [{plan: o.metrics(plan) for plan in o.plans} for o, _ in shown]
+    for ax, name in zip(panels, metrics, strict=True):
+        for (_, bar), table in zip(shown, tables, strict=True):
+            _draw_metric(ax, [_figure(numbers, name) for numbers in table.values()], bar)
+        _label_metric(ax, outcomes.plans, name)
+    _explain(panels[-1], outcomes, [bar for _, bar in shown])
+    for ax in panels:
+        _dress(ax)
+    return panels
+
+
+def _size(outcomes: Outcomes, metrics: Sequence[str]) -> tuple[float, float]:
+    return 3.2 * len(metrics) + 2.8, 1.7 + 0.55 * len(outcomes.plans)
+
+
+def _bars(outcomes: Outcomes) -> list[tuple[Outcomes, Bar]]:
+    """What is drawn for every plan, from top to bottom."""
+    if outcomes.chance_only is None:
+        return [(outcomes, Bar("", ALL, 0.0))]
+    return [
+        (outcomes, Bar("chance and not knowing", ALL, -0.14)),
+        (outcomes.chance_only, Bar("chance only", CHANCE, 0.14)),
+    ]
+
+
+def _figure(numbers: dict[str, Numbers], name: str) -> Numbers:
+    if name not in numbers:
+        raise UserError(f"no metric is called {name!r}; known are {', '.join(numbers)}")
+    return numbers[name]
+
+
+def _draw_metric(ax: Axes, figures: Sequence[Numbers], bar: Bar) -> None:
+    """One kind of figure of every plan; what is undefined is left out."""
+    rows = np.arange(len(figures)) + bar.offset
+    column = {key: _column(figures, key) for key in ("mean", "p10", "p90", "ci_lo", "ci_hi")}
+    look = {"color": bar.colour, "zorder": 3}
+    ax.hlines(
+        rows, column["p10"], column["p90"], linewidth=1.2, label=f"{bar.name} P10-P90", **look
+    )
+    ax.hlines(
+        rows, column["ci_lo"], column["ci_hi"], linewidth=5, label=f"{bar.name} mean 95%", **look
+    )
+    ax.plot(column["mean"], rows, "o", ms=6, mec="white", label=f"{bar.name} mean", **look)
+    for row in rows[np.isnan(column["mean"])]:
+        ax.text(
+            0.02, row, "undefined", transform=ax.get_yaxis_transform(), va="center", color=QUIET
+        )
+
+
+def _column(figures: Sequence[Numbers], key: str) -> np.ndarray:
+    values = [figure.get(key) for figure in figures]
+    return np.array([math.nan if value is None else value for value in values])
+
+
+def _label_metric(ax: Axes, plans: Sequence[str], name: str) -> None:
+    metric = BY_NAME[name]
+    ax.set_title(metric.title, loc="left")
+    ax.set_xlabel(f"{name} [{metric.unit}]")
+    ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+    ax.xaxis.set_major_formatter(PercentFormatter(1) if metric.unit == "share" else _short)
+    ax.tick_params(axis="y", length=0)
+    ax.margins(x=0.08)
+    ax.grid(axis="x", color=SHADE)
+    place = ax.get_subplotspec()
+    first = place is None or place.is_first_col()
+    ax.set_yticks(np.arange(len(plans)), plans if first else [""] * len(plans), parse_math=False)
+    ax.set_ylim(len(plans) - 0.5, -0.5)
+    low, high = ax.get_xlim()
+    if low < 0 < high:
+        ax.axvline(0, color=INK, linewidth=1, zorder=1)
+
+
+def _explain(ax: Axes, outcomes: Outcomes, bars: Sequence[Bar]) -> None:
+    """What colours and lines mean."""
+    handles = [Line2D([], [], color=bar.colour, marker="o", lw=0) for bar in bars if bar.name]
+    labels = [bar.name for bar in bars if bar.name]
+    if outcomes.mode == "sampled":
+        handles += [Line2D([], [], color=INK, lw=5), Line2D([], [], color=INK, lw=1.2)]
+        labels += ["95% interval of the mean", "P10 to P90"]
+    if handles:
+        _legend(ax, handles, labels)
+
+
+# --------------------------------------------------------------------------- parts
+def _new_axes(count: int, size: tuple[float, float]) -> list[Axes]:
+    figure = Figure(figsize=size, layout="constrained")
+    return list(np.ravel(figure.subplots(1, count)))
+
+
+def _legend(ax: Axes, handles: Sequence[object], labels: Sequence[str]) -> None:
+    """To the right of the axes."""
+    legend = ax.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def _dress(ax: Axes) -> None:
+    """Font, amounts and frame, the same in every figure."""
+    fonts = [_font(), "DejaVu Sans"]
+    for text in ax.findobj(Text):
+        text.set_fontfamily(fonts)
+    ax.tick_params(labelfontfamily=fonts, color=QUIET)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(QUIET)
+    ax.set_axisbelow(True)
+
+
+@cache
+def _font() -> str:
+    """The name of the packaged font, made known to Matplotlib on first use."""
+    packaged = resources.files("simulator.reports") / "fonts" / "NotoSansCJKsc-Subset.otf"
+    with resources.as_file(packaged) as path:
+        fontManager.addfont(path)
+    return FONT
+
+
+def _short(value: float, _position: int = 0) -> str:
+    """An amount as an axis prints it.
+
+    >>> [_short(x) for x in (0, 250, -1500, 12_000, 2_500_000, 0.25)]
+    ['0', '250', '-1.5k', '12k', '2.5m', '0.25']
+    """
+    for unit, name in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:g}{name}"
+    return f"{value:g}"

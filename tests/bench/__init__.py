@@ -1,0 +1,1 @@
+"""Benchmarks: what the simulator promises about speed, agreement and its own tests."""

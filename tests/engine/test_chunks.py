@@ -1,0 +1,252 @@
+"""How a run is cut into pieces changes nothing, and what takes no part changes nothing.
+
+Chance is found by name, never by order of call, and no sum depends on its neighbours; so all of
+these are equal to the last bit, unless a test says otherwise.
+"""
+
+import json
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+import pytest
+
+from simulator.engine import lanes
+from simulator.engine.simulate import simulate
+from simulator.scenario import parse_scenario
+from simulator.scenario.plan import Plan, plans_of
+from tests.worlds import (
+    SCENARIOS,
+    booked,
+    coffee,
+    differing,
+    everything,
+    expected,
+    figures,
+    lanes_of,
+    minimal,
+    plan,
+    sampled,
+    totals,
+)
+
+COUNT = 21  # replications: more than one block of 16, and not a whole number of them
+CUTS = {
+    "half a block": (8, 64, 8),
+    "an odd block": (7, 64, 7),
+    "two blocks": (32, 64, 32),
+    "one plan at a time": (16, 1, 16),
+    "two plans at a time": (16, 2, 16),
+    "one lane at a time": (1, 1, 1),
+}
+"""Replications in a block, plans at once, lanes at once."""
+
+
+def cut(monkeypatch, block: int, plans: int, at_once: int) -> None:
+    monkeypatch.setattr(lanes, "BLOCK", block)
+    monkeypatch.setattr(lanes, "PLANS_AT_ONCE", plans)
+    monkeypatch.setattr(lanes, "LANES_AT_ONCE", at_once)
+
+
+def as_bytes(outcomes) -> bytes:
+    return json.dumps(outcomes.as_json(), allow_nan=False).encode()
+
+
+# --- cutting ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("world", [minimal, booked, everything])
+def test_any_chunks_give_the_same_book(monkeypatch, world, name: str):
+    scenario = world()
+    plans = [Plan.even(scenario), *plans_of(scenario)[1:], short(scenario)]
+    options = {"replications": COUNT, "daily": True, "attribution": True}
+    whole = sampled(scenario, plans, **options)
+    cut(monkeypatch, *CUTS[name])
+    assert differing(whole.book, sampled(scenario, plans, **options).book) == []
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_any_chunks_give_the_same_mean_field(monkeypatch, name: str):
+    scenario = everything("products.hit.luck_sd=30%")
+    plans = [Plan.even(scenario), short(scenario)]
+    whole = expected(scenario, plans, daily=True, attribution=True)
+    assert whole.replications == 4  # two shocks
+    cut(monkeypatch, *CUTS[name])
+    assert differing(whole.book, expected(scenario, plans, daily=True, attribution=True).book) == []
+
+
+def short(scenario) -> Plan:
+    """A third of the money, no contracts but signed ones."""
+    part = {name: 0.3 / len(scenario.scenes) for name in scenario.scenes}
+    return plan(scenario, "short", packages="none", **part)
+
+
+def test_drawn_numbers_do_not_depend_on_the_chunks(monkeypatch):
+    scenario = minimal()
+    whole = simulate(scenario, replications=COUNT)
+    cut(monkeypatch, 8, 2, 8)
+    parts = simulate(scenario, replications=COUNT)
+    assert as_bytes(parts) == as_bytes(whole)
+    assert differing(whole.chance_only.book, parts.chance_only.book) == []
+
+
+def test_a_lane_that_is_left_over_equals_itself_in_company():
+    """The zero-spend plan of 64 plans would have a chunk to itself, of one lane."""
+    scenario = minimal("calendar.end=2021-03-27")
+    crowd = [plan(scenario, f"p{n}", harvest=100.0 * n + 2) for n in range(64)]
+    few, many = expected(scenario, crowd[:2]), expected(scenario, crowd)
+    assert differing(lanes_of(few, "no ads"), lanes_of(many, "no ads")) == []
+    assert differing(lanes_of(few, "p1"), lanes_of(many, "p1")) == []
+
+
+# --- company ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("world", [minimal, booked, everything])
+def test_a_plan_alone_equals_the_plan_among_others(world):
+    scenario = world()
+    even, other = Plan.even(scenario), short(scenario)
+    both = sampled(scenario, [even, other], replications=5)
+    swapped = sampled(scenario, [other, even], replications=5)
+    single = sampled(scenario, [even], replications=5)
+    for run in (swapped, single):
+        for name in ("even", "no ads"):
+            assert differing(lanes_of(both, name), lanes_of(run, name)) == []
+    assert differing(lanes_of(both, "short"), lanes_of(swapped, "short")) == []
+
+
+@pytest.mark.parametrize("spreads", [False, True])
+def test_more_replications_never_change_the_first(spreads: bool):
+    scenario = minimal()
+    few = simulate(scenario, replications=5, spreads=spreads, daily=False)
+    many = simulate(scenario, replications=40, spreads=spreads, daily=False)
+    for name in (*few.plans, "no ads"):
+        first = lanes_of(many, name).lanes(np.arange(5))
+        assert differing(first, lanes_of(few, name)) == []
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
+    first, again, other = (
+        simulate(minimal(), replications=4, seed=seed, daily=False) for seed in (5, 5, 6)
+    )
+    assert as_bytes(first) == as_bytes(again)
+    assert as_bytes(first) != as_bytes(other)
+
+
+def test_other_processes_give_the_same_bytes(monkeypatch):
+    cut(monkeypatch, 8, 2, 8)
+    here = simulate(minimal(), replications=17, daily=False)
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        there = simulate(minimal(), replications=17, daily=False, executor=pool)
+    assert as_bytes(here) == as_bytes(there)
+    assert differing(here.book, there.book) == []
+
+
+# --- what takes no part -------------------------------------------------------------------------
+
+IDLE_SCENE = "scenes.idle={preset: live, slots: [search_words, feed]}"
+IDLE_PRODUCT = "products.unsold={price: 999, margin: 10%, organic: 0}"
+IDLE_SLOT = (
+    "slots.unused={kind: auction, source: search, opportunities: 1m, median_cpm: 9, ctr: 3%, "
+    "cvr: 3%}"
+)
+
+
+@pytest.mark.parametrize("idle", [IDLE_SCENE, IDLE_PRODUCT, IDLE_SLOT])
+@pytest.mark.parametrize("run", [expected, sampled])
+def test_what_nobody_uses_changes_no_figure_of_the_minimal_world(run, idle: str):
+    own = [f"scenes.{name}.products={{coffee: 1}}" for name in ("new_customer", "harvest")]
+    assert_same_figures(run, minimal(*own), minimal(*own, idle))
+
+
+@pytest.mark.parametrize(
+    "idle",
+    [
+        "scenes.idle={preset: live, slots: [live_feed, bytedance, recommend_feed]}",
+        "products.unsold={price: 999, margin: 10%, organic: 0, luck_sd: 0}",
+        "slots.unused={preset: bytedance, source: search, opportunities: 1m}",
+    ],
+)
+def test_what_nobody_uses_changes_no_draw_of_the_coffee_world(idle: str):
+    every = "{instant_capsules: 1, drip_bags: 1, latte_powder: 1, cold_brew: 1, gift_box: 1}"
+    own = [f"scenes.{name}.products={every}" for name in ("harvest", "member_recall")]
+    assert_same_figures(sampled, coffee(*own), coffee(*own, idle), exact=False)
+
+
+def assert_same_figures(run, scenario, larger, *, exact: bool = True) -> None:
+    """Of the first plan and of the one without ads.
+
+    Not exact: groups of another size are added up in another order, so the last bit of the means
+    may differ where three or more slots meet; whole numbers of people and clicks may not.
+    """
+    options = {"replications": 3} if run is sampled else {}
+    before, after = (run(s, plans_of(s)[:1], **options) for s in (scenario, larger))
+    left, right = figures(before), figures(after)
+    changed = {name: (left[name], right[name]) for name in left if left[name] != right[name]}
+    if not exact:
+        changed = {k: (x, y) for k, (x, y) in changed.items() if abs(x - y) > 1e-12 * abs(x)}
+    assert changed == {}
+
+
+def test_the_name_of_a_file_changes_nothing(tmp_path):
+    text = (SCENARIOS / "minimal.yaml").read_bytes()
+    runs = [sampled(parse_scenario(text, name), replications=2) for name in ("a.yaml", "b.yaml")]
+    assert as_bytes(runs[0]) == as_bytes(runs[1])
+    other = parse_scenario(text, "a.yaml", ["name=Another name"])
+    assert figures(sampled(other, replications=2)) == figures(runs[0])
+
+
+# --- one scene as two ---------------------------------------------------------------------------
+
+
+def halved(scene: str, rest: str, *sets: str):
+    """The minimal world with a scene once whole and once as two halves; the other has `rest`."""
+    whole = minimal("plans.half_half=null", "plans.mostly_new=null", *sets)
+    data = whole.scenes[scene].model_copy(update={"budget": None})
+    twins = dict(whole.scenes) | {scene: data, f"{scene}_too": data}
+    pair = whole.model_copy(update={"scenes": twins})
+    money = 20000.0
+    one = plan(whole, "one", **{scene: money, rest: 15000.0})
+    two = plan(pair, "two", **{scene: money / 2, f"{scene}_too": money / 2, rest: 15000.0})
+    return (whole, one), (pair, two)
+
+
+SETTINGS = [
+    "scenes.harvest.bid={mode: max_amount, cost_per: order}",
+    "scenes.harvest.bid={mode: cost_control, cost_per: cart, target: 15}",
+    "scenes.harvest.bid={mode: cost_control, cost_per: first_order, target: 30}",
+    "scenes.harvest.bid={mode: roi_control, target: 1.5}",
+    "scenes.harvest.bid={mode: custom_bid, cost_per: click, target: 2}",
+]
+
+
+@pytest.mark.parametrize("bid", SETTINGS)
+@pytest.mark.parametrize("pacing", ["smooth", "quick"])
+def test_two_halves_bring_what_the_whole_brings(bid: str, pacing: str):
+    settings = (bid, f"scenes.harvest.pacing={pacing}", "scenes.harvest.phases=[normal, sale]")
+    (whole, one), (pair, two) = halved("harvest", "new_customer", *settings)
+    a, b = expected(whole, [one]), expected(pair, [two])
+    fixed = whole.scenes["harvest"].fixed_cost
+    left, right = a.metrics("one"), b.metrics("two")
+    for name in left.keys() - {"mroi", "roi", "profit", "profit_incremental"}:
+        assert right[name]["mean"] == pytest.approx(left[name]["mean"], rel=1e-9), name
+    assert right["profit"]["mean"] + fixed == pytest.approx(left["profit"]["mean"], rel=1e-9)
+    parts, scene = b.scenes("two"), a.scenes("one")
+    for name in ("spend", "impressions", "clicks", "visits"):
+        halves = parts["harvest"][name]["mean"] + parts["harvest_too"][name]["mean"]
+        assert halves == pytest.approx(scene["harvest"][name]["mean"], rel=1e-9)
+        other = parts["new_customer"][name]["mean"]
+        assert other == pytest.approx(scene["new_customer"][name]["mean"], rel=1e-9)
+
+
+def test_two_halves_bring_as_much_on_average_when_drawn():
+    (whole, one), (pair, two) = halved("harvest", "new_customer")
+    count = 48
+    a, b = sampled(whole, [one], replications=count), sampled(pair, [two], replications=count)
+    left, right = totals(a, "one"), totals(b, "two")
+    for name in left.keys() - {"profit", "profit_incremental"}:
+        gap = right[name] - left[name]
+        error = gap.std(ddof=1) / np.sqrt(count)
+        slack = 4 * error + 1e-9 * abs(left[name].mean())
+        assert abs(gap.mean()) <= slack, f"{name}: {gap.mean():g}, standard error {error:g}"
