@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NoReturn, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 

@@ -126,7 +126,7 @@ def differing(one: Ledger, other: Ledger) -> list[str]:
     """Names of the arrays that are not the same to the last bit."""
     left, right = arrays(one), arrays(other)
     assert left.keys() == right.keys()
-    return [name for name in left if not np.array_equal(left[name], right[name])]
+    return [name for name in left if not np.array_equal(left[name], right[name], equal_nan=True)]
 
 
 def lanes_of(outcomes: Outcomes, plan: str) -> Ledger:

@@ -7,6 +7,7 @@ other events of its instant happen (`timeout(0)`).
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import simpy
@@ -26,6 +27,10 @@ class Due:
     closing: bool = False
     restocks: list[tuple[int, int]] = field(default_factory=list)
     """(product, units)"""
+
+    def restocks_of(self, product: int, units: int) -> None:
+        """Goods arrive."""
+        self.restocks.append((product, units))
 
     def clear(self) -> None:
         """Everything has been read."""
@@ -52,7 +57,7 @@ def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]
     last = int(steps.start[-1])
     ends = [seconds_between(origin, window.end) for window in balances]
     deliveries = [
-        (_next_step(steps, t), lambda p=p, u=u: due.restocks.append((p, u)))  # type: ignore[misc]
+        (_next_step(steps, t), partial(due.restocks_of, p, u))
         for t, p, u in goods.restocks
     ]
     return [

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.market.calendar import RUNOFF, Steps, phase_of_runoff
+from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff
 from simulator.market.groups import Groups
 from simulator.market.world import (
     BANDS_N,
@@ -79,7 +79,7 @@ class _Builder:
             for name in steps.phases
         ]
         self.booked = [
-            (self.slot_at[name], f"{name}.{key}", package)
+            (self.slot_at[name], f"{name}.{key}", slot, package)
             for name, slot in scenario.slots.items()
             if isinstance(slot, ContractSlot)
             for key, package in slot.packages.items()
@@ -121,7 +121,7 @@ class _Builder:
     def _contract_groups(self) -> list[tuple[int, list[int], list[int]]]:
         """The same for contract slots and the scenes that own a package there."""
         owners: dict[int, list[int]] = {}
-        for k, _, package in self.booked:
+        for k, _, _, package in self.booked:
             owners.setdefault(k, []).append(self.scene_at[package.scene])
         return [
             (k, scenes, segments)
@@ -147,7 +147,7 @@ class _Builder:
         return Names(
             scenes=tuple(s.scenes), slots=tuple(s.slots), segments=tuple(s.segments),
             products=tuple(s.products), sources=tuple(s.sources), phases=self.steps.phases,
-            placements=places, packages=tuple(name for _, name, _ in self.booked),
+            placements=places, packages=tuple(name for _, name, *_ in self.booked),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ calendar
@@ -414,37 +414,30 @@ class _Builder:
         )  # fmt: skip
 
     def _packages(self) -> Packages:
-        phases, share = self.steps.phases, self._share()
-        rows = [p for _, _, p in self.booked]
-        slots = [self.slots[k] for k, _, _ in self.booked]
-        bounds = [self.steps.end[self.steps.phase == n].max() for n in range(len(phases))]
-        close = [max(int(bounds[phases.index(f)]) for f in p.phases) for p in rows]
-        owed = [slot.make_good if slot.remedy == "make_good" else 0.0 for slot in slots]  # type: ignore[union-attr]
-        days = [
-            slot.make_good_days * 86400 if o else 0 for slot, o in zip(slots, owed, strict=True)
-        ]  # type: ignore[union-attr]
-        scenes = [self.scene_at[p.scene] for p in rows]
-        inventory = [
-            self.slot_at[s.shares] if s.shares else k
-            for (k, _, _), s in zip(self.booked, slots, strict=True)
-        ]  # type: ignore[union-attr]
+        phases, share, booked = self.steps.phases, self._share(), self.booked
+        scenes = [self.scene_at[p.scene] for _, _, _, p in booked]
+        ends = {f: int(self.steps.end[self.steps.phase == n].max()) for n, f in enumerate(phases)}
+        close = np.array([max(ends[f] for f in p.phases) for *_, p in booked], dtype=np.int64)
+        late = [round(slot.make_good_days * DAY) * _owes(slot) for _, _, slot, _ in booked]
+        segments = [self._segments_of(self.scenes[i]) for i in scenes]
         return Packages(
-            slot=np.array([k for k, _, _ in self.booked], dtype=np.intp),
+            slot=np.array([k for k, *_ in booked], dtype=np.intp),
             scene=np.array(scenes, dtype=np.intp),
-            impressions=np.array([float(p.impressions) for p in rows]),
-            cpm=column([slot.cpm if p.cpm is None else p.cpm for p, slot in zip(rows, slots, strict=True)]),  # type: ignore[union-attr]
-            signed=np.array([p.signed for p in rows], dtype=bool),
-            window=np.array(
-                [[f in p.phases for f in phases] for p in rows], dtype=bool
-            ).reshape(len(rows), len(phases)),
-            close=np.array(close, dtype=np.int64),
-            make_good_close=np.array([c + round(d) for c, d in zip(close, days, strict=True)], dtype=np.int64),
-            make_good=column(owed), inventory=np.array(inventory, dtype=np.intp),
-            reach=column([share[self._segments_of(self.scenes[i])].sum(axis=0) for i in scenes]),
-            segments=np.array([
-                [(g in self._segments_of(self.scenes[i])) for g in range(len(self.segments))]
-                for i in scenes
-            ], dtype=bool).reshape(len(rows), len(self.segments)),
+            impressions=np.array([float(p.impressions) for *_, p in booked]),
+            cpm=column([slot.cpm if p.cpm is None else p.cpm for _, _, slot, p in booked]),
+            signed=np.array([p.signed for *_, p in booked], dtype=bool),
+            window=_table([[f in p.phases for f in phases] for *_, p in booked], len(phases)),
+            close=close, make_good_close=close + np.array(late, dtype=np.int64),
+            make_good=column([slot.make_good * _owes(slot) for _, _, slot, _ in booked]),
+            inventory=np.array(
+                [self.slot_at[slot.shares] if slot.shares else k for k, _, slot, _ in booked],
+                dtype=np.intp,
+            ),
+            reach=column([share[some].sum(axis=0) for some in segments]),
+            segments=_table(
+                [[g in some for g in range(len(self.segments))] for some in segments],
+                len(self.segments),
+            ),
         )  # fmt: skip
 
     def _costs(self) -> Costs:
@@ -466,6 +459,16 @@ def _deposit_ratio(phase: Phase) -> Any:
     return np.divide(
         phase.deposit, cvr, out=np.zeros(np.broadcast(phase.deposit, cvr).shape), where=cvr > 0
     )
+
+
+def _owes(slot: ContractSlot) -> bool:
+    """Whether a shortfall is made good in impressions."""
+    return slot.remedy == "make_good"
+
+
+def _table(rows: list[list[bool]], columns: int) -> np.ndarray:
+    """A table of bool that keeps its columns when it has no rows."""
+    return np.array(rows, dtype=bool).reshape(len(rows), columns)
 
 
 def _action(bid: Any) -> str:

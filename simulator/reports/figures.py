@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
@@ -96,9 +97,9 @@ def _split(ax: Axes) -> Axes:
     """Leave the upper half of its place to `ax`, and make axes in the lower half."""
     place = ax.get_subplotspec()
     if place is not None:
-        upper, lower = place.subgridspec(2, 1)
-        ax.set_subplotspec(upper)
-        return ax.figure.add_subplot(lower, sharex=ax, label="gmv")
+        halves = place.subgridspec(2, 1)
+        ax.set_subplotspec(halves[0])
+        return ax.figure.add_subplot(halves[1], sharex=ax, label="gmv")
     left, bottom, width, height = ax.get_position().bounds
     ax.set_position((left, bottom + 0.54 * height, width, 0.46 * height))
     return ax.figure.add_axes((left, bottom, width, 0.46 * height), sharex=ax, label="gmv")
@@ -119,7 +120,7 @@ def _titles(outcomes: Outcomes, scenario: Scenario | None) -> dict[str, str]:
 
 def _draw_spend(ax: Axes, table: "pd.DataFrame", titles: dict[str, str]) -> None:
     """Stacked bars of the scenes that spend anything."""
-    days, top = date2num(table["date"]), np.zeros(len(table))
+    days, top = _numbers(table), np.zeros(len(table))
     for number, (scene, title) in enumerate(titles.items()):
         spend = table[f"spend.{scene}"].to_numpy()
         if spend.any():
@@ -133,19 +134,19 @@ def _draw_spend(ax: Axes, table: "pd.DataFrame", titles: dict[str, str]) -> None
 
 
 def _draw_gmv(ax: Axes, table: "pd.DataFrame") -> None:
-    ax.bar(date2num(table["date"]), table["gmv"], 1.0, align="edge", color=QUIET, zorder=2)
+    ax.bar(_numbers(table), table["gmv"], 1.0, align="edge", color=QUIET, zorder=2)
     ax.set_ylabel("GMV a day [CNY]")
 
 
 def _draw_time(ax: Axes, below: Axes, table: "pd.DataFrame", scenario: Scenario | None) -> None:
     """Dates below, phases shaded and named above, and the line at which advertising ends."""
-    days = date2num(table["date"])
+    days = _numbers(table)
     first, last = float(days[0]), float(days[-1]) + 1
     ax.set_xlim(first, last)
     ax.tick_params(labelbottom=False)
-    locator = AutoDateLocator(minticks=3, maxticks=10)
+    locator = AutoDateLocator(minticks=3, maxticks=10)  # type: ignore[no-untyped-call]
     below.xaxis.set_major_locator(locator)
-    below.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    below.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     if scenario is not None:
         spans = _spans(scenario.calendar, last)
         _shade((ax, below), spans)
@@ -164,7 +165,12 @@ def _spans(calendar: Calendar, last: float) -> list[Span]:
 
 
 def _number(moment: datetime) -> float:
-    return float(date2num(moment))
+    return float(date2num(moment))  # type: ignore[no-untyped-call]
+
+
+def _numbers(table: "pd.DataFrame") -> np.ndarray:
+    """The days of a table."""
+    return np.asarray(date2num(table["date"]))  # type: ignore[no-untyped-call]
 
 
 def _shade(panels: Iterable[Axes], spans: Sequence[Span]) -> None:
@@ -211,16 +217,16 @@ def _mark_end(ax: Axes, below: Axes, end: float, words: str) -> None:
 def plot_plans(
     outcomes: Outcomes,
     metrics: Sequence[str] = ("roi", "new_customers", "profit"),
-    axes: Sequence[Axes] | None = None,
+    axes: Iterable[Axes] | None = None,
 ) -> list[Axes]:
     """Each metric on axes of its own, a line per plan: mean (dot), its 95% interval, P10 to P90.
 
     Figures with chance only stand beside those with chance and not knowing, where the outcomes have both.
     In expected mode there are the dots alone.
     """
-    panels = (
-        _new_axes(len(metrics), _size(outcomes, metrics)) if axes is None else list(np.ravel(axes))
-    )
+    if axes is None:
+        axes = _new_axes(len(metrics), _size(outcomes, metrics))
+    panels: list[Axes] = np.asarray(axes, dtype=object).ravel().tolist()
     if len(panels) != len(metrics):
         raise UserError(f"{len(metrics)} metrics need as many axes; got {len(panels)}")
     shown = _bars(outcomes)
@@ -257,20 +263,15 @@ def _figure(numbers: dict[str, Numbers], name: str) -> Numbers:
 
 def _draw_metric(ax: Axes, figures: Sequence[Numbers], bar: Bar) -> None:
     """One kind of figure of every plan; what is undefined is left out."""
-    rows = np.arange(len(figures)) + bar.offset
-    column = {key: _column(figures, key) for key in ("mean", "p10", "p90", "ci_lo", "ci_hi")}
-    look = {"color": bar.colour, "zorder": 3}
-    ax.hlines(
-        rows, column["p10"], column["p90"], linewidth=1.2, label=f"{bar.name} P10-P90", **look
-    )
-    ax.hlines(
-        rows, column["ci_lo"], column["ci_hi"], linewidth=5, label=f"{bar.name} mean 95%", **look
-    )
-    ax.plot(column["mean"], rows, "o", ms=6, mec="white", label=f"{bar.name} mean", **look)
-    for row in rows[np.isnan(column["mean"])]:
-        ax.text(
-            0.02, row, "undefined", transform=ax.get_yaxis_transform(), va="center", color=QUIET
-        )
+    rows, colour = np.arange(len(figures)) + bar.offset, bar.colour
+    for low, high, width in (("p10", "p90", 1.2), ("ci_lo", "ci_hi", 5.0)):
+        ends = _column(figures, low), _column(figures, high)
+        ax.hlines(rows, *ends, colour, linewidth=width, zorder=3, label=f"{bar.name} {low}-{high}")
+    means = _column(figures, "mean")
+    ax.plot(means, rows, "o", color=colour, ms=6, mec="white", zorder=3, label=f"{bar.name} mean")
+    for row in rows[np.isnan(means)]:
+        transform = ax.get_yaxis_transform()
+        ax.text(0.02, row, "undefined", transform=transform, va="center", color=QUIET)
 
 
 def _column(figures: Sequence[Numbers], key: str) -> np.ndarray:
@@ -298,8 +299,9 @@ def _label_metric(ax: Axes, plans: Sequence[str], name: str) -> None:
 
 def _explain(ax: Axes, outcomes: Outcomes, bars: Sequence[Bar]) -> None:
     """What colours and lines mean."""
-    handles = [Line2D([], [], color=bar.colour, marker="o", lw=0) for bar in bars if bar.name]
-    labels = [bar.name for bar in bars if bar.name]
+    named = [bar for bar in bars if bar.name]
+    handles: list[Artist] = [Line2D([], [], color=b.colour, marker="o", lw=0) for b in named]
+    labels = [bar.name for bar in named]
     if outcomes.mode == "sampled":
         handles += [Line2D([], [], color=INK, lw=5), Line2D([], [], color=INK, lw=1.2)]
         labels += ["95% interval of the mean", "P10 to P90"]
@@ -313,7 +315,7 @@ def _new_axes(count: int, size: tuple[float, float]) -> list[Axes]:
     return list(np.ravel(figure.subplots(1, count)))
 
 
-def _legend(ax: Axes, handles: Sequence[object], labels: Sequence[str]) -> None:
+def _legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """To the right of the axes."""
     legend = ax.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     for text in legend.get_texts():
@@ -340,7 +342,7 @@ def _font() -> str:
     return FONT
 
 
-def _short(value: float, _position: int = 0) -> str:
+def _short(value: float, _position: float = 0) -> str:
     """An amount as an axis prints it.
 
     >>> [_short(x) for x in (0, 250, -1500, 12_000, 2_500_000, 0.25)]

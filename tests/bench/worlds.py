@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from simulator.engine.simulate import make_grid
-from simulator.market.world import World, build_world
+from simulator.market.build import build_world
+from simulator.market.world import World
 from simulator.scenario import read_scenario
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario

@@ -37,7 +37,7 @@ CUTS = {
     "two blocks": (32, 64, 32),
     "one plan at a time": (16, 1, 16),
     "two plans at a time": (16, 2, 16),
-    "one lane at a time": (1, 1, 1),
+    "two replications at a time": (2, 1, 2),
 }
 """Replications in a block, plans at once, lanes at once."""
 
@@ -145,33 +145,31 @@ def test_other_processes_give_the_same_bytes(monkeypatch):
 
 # --- what takes no part -------------------------------------------------------------------------
 
-IDLE_SCENE = "scenes.idle={preset: live, slots: [search_words, feed]}"
-IDLE_PRODUCT = "products.unsold={price: 999, margin: 10%, organic: 0}"
-IDLE_SLOT = (
-    "slots.unused={kind: auction, source: search, opportunities: 1m, median_cpm: 9, ctr: 3%, "
-    "cvr: 3%}"
-)
+IDLE = {
+    "a scene": ("scenes.idle.preset=live", "scenes.idle.slots={slots}"),
+    "a product": ("products.unsold={{price: 999, margin: 10%, organic: 0}}",),
+    "a slot": (
+        "slots.unused.preset=bytedance",
+        "slots.unused.source=search",
+        "slots.unused.opportunities=1m",
+    ),
+}
 
 
-@pytest.mark.parametrize("idle", [IDLE_SCENE, IDLE_PRODUCT, IDLE_SLOT])
+@pytest.mark.parametrize("name", IDLE)
 @pytest.mark.parametrize("run", [expected, sampled])
-def test_what_nobody_uses_changes_no_figure_of_the_minimal_world(run, idle: str):
-    own = [f"scenes.{name}.products={{coffee: 1}}" for name in ("new_customer", "harvest")]
-    assert_same_figures(run, minimal(*own), minimal(*own, idle))
+def test_what_nobody_uses_changes_no_figure_of_the_minimal_world(run, name: str):
+    own = [f"scenes.{scene}.products={{coffee: 1}}" for scene in ("new_customer", "harvest")]
+    idle = [text.format(slots="[search_words, feed]") for text in IDLE[name]]
+    assert_same_figures(run, minimal(*own), minimal(*own, *idle))
 
 
-@pytest.mark.parametrize(
-    "idle",
-    [
-        "scenes.idle={preset: live, slots: [live_feed, bytedance, recommend_feed]}",
-        "products.unsold={price: 999, margin: 10%, organic: 0, luck_sd: 0}",
-        "slots.unused={preset: bytedance, source: search, opportunities: 1m}",
-    ],
-)
-def test_what_nobody_uses_changes_no_draw_of_the_coffee_world(idle: str):
+@pytest.mark.parametrize("name", IDLE)
+def test_what_nobody_uses_changes_no_draw_of_the_coffee_world(name: str):
     every = "{instant_capsules: 1, drip_bags: 1, latte_powder: 1, cold_brew: 1, gift_box: 1}"
-    own = [f"scenes.{name}.products={every}" for name in ("harvest", "member_recall")]
-    assert_same_figures(sampled, coffee(*own), coffee(*own, idle), exact=False)
+    own = [f"scenes.{scene}.products={every}" for scene in ("harvest", "member_recall")]
+    idle = [text.format(slots="[live_feed, bytedance, recommend_feed]") for text in IDLE[name]]
+    assert_same_figures(sampled, coffee(*own), coffee(*own, *idle), exact=False)
 
 
 def assert_same_figures(run, scenario, larger, *, exact: bool = True) -> None:
