@@ -123,10 +123,14 @@ def arrays(book: Ledger) -> dict[str, np.ndarray]:
 
 
 def differing(one: Ledger, other: Ledger) -> list[str]:
-    """Names of the arrays that are not the same to the last bit."""
+    """Names of the arrays that are not the same to the last bit; empty ones have no bits."""
     left, right = arrays(one), arrays(other)
     assert left.keys() == right.keys()
-    return [name for name in left if not np.array_equal(left[name], right[name], equal_nan=True)]
+    return [name for name in left if not _same(left[name], right[name])]
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.size == other.size == 0 or np.array_equal(one, other, equal_nan=True)
 
 
 def lanes_of(outcomes: Outcomes, plan: str) -> Ledger:

@@ -40,9 +40,11 @@ class Media:
         world, lanes = floor.world, floor.lanes
         self.bidder = Bidder(world, lanes)
         media, bidding = world.media, world.bidding
-        self.limited = bool(self.bidder.limited.any())
-        action = bidding.action[media.scene[: media.auctions], None]
-        self.lift_on_clicks = action < BUYABLE.index("order")
+        action = bidding.action[media.scene[: media.auctions]]
+        self.lift_on_clicks = np.flatnonzero(action < BUYABLE.index("order"))
+        self.bounds_first = bool(
+            (action[self.bidder.bounded] == BUYABLE.index("first_order")).any()
+        )
         places, segments = len(media.scene), len(world.names.segments)
         self.tally = np.zeros((4, places, lanes))
         self.impressions, self.clicks, self.visits, self.buys = self.tally
@@ -118,7 +120,8 @@ class Media:
         n, phase = world.media.auctions, floor.phase
         self.people = by_band(floor.state.crowd.n)
         bands = self.people / world.people.size
-        self.bidder.entry.aim(bands)
+        if served.any():
+            self.bidder.entry.aim(bands)
         before = int(world.steps.phase[floor.step - 1]) if floor.step else None
         self.bidder.follow(phase, before)
         money = self._targets()
@@ -129,7 +132,7 @@ class Media:
         fresh = bool(floor.schedule.fresh[floor.step])
         ln_quality = floor.today.ln_quality
         field = Field(money, supply, bands, mu, ln_quality, None, phase=phase, fresh=fresh)
-        if self.limited:
+        if len(self.bidder.bounded):
             self.bidder.prepare(field)
             field.actions = self._actions()
         self.bidder.offset = np.log(floor.controls.bid)
@@ -146,19 +149,23 @@ class Media:
         return np.asarray(left * share * bidding.active[f][:, None] * floor.controls.pace)
 
     def _actions(self) -> np.ndarray:
-        """Actions per impression, for the scenes whose cost per action is bounded."""
-        world, phase = self.floor.world, self.floor.phase
-        media, n = world.media, world.media.auctions
-        worn = wear(self.floor.state.crowd.fatigue, world.people.fatigue)
-        click = prob(self._click_odds(worn)[:n])
-        arrive = click * media.arrival[:n]
-        cart = arrive * world.people.visit_moves[3, 2] * world.phases.cart[phase]
-        order = arrive * prob(self._buy_odds()[:n]) * self._readiness()
-        kinds = (np.full_like(click, 1 / 1000), click, cart, order, order * self._newness())
-        action = world.bidding.action[media.scene[:n]][:, None]
+        """Actions per impression of the bounded placements: [bounded placement, lane]."""
+        floor, world, rows = self.floor, self.floor.world, self.bidder.bounded
+        media, phases, f = world.media, world.phases, floor.phase
+        scene = media.scene[rows]
+        worn = wear(floor.state.crowd.fatigue, world.people.fatigue)[media.segment[rows]]
+        click = prob(media.click_odds[rows] * phases.ctr[f] * floor.today.scene_ctr[scene] * worn)
+        arrive = click * media.arrival[rows]
+        ready = floor.today.scene_kappa[scene] * (phases.cvr[f] * floor.demand)
+        order = arrive * prob(media.buy_odds[rows] * ready) * self._readiness()
+        cart = arrive * world.people.visit_moves[3, 2] * phases.cart[f]
+        first = order * self._newness()[rows] if self.bounds_first else order
+        action = world.bidding.action[scene][:, None]
+        kinds = (np.full_like(click, 1 / 1000), click, cart, order, first)
         rates = np.select([action == k for k in range(len(BUYABLE))], kinds)
-        money = np.where(world.bidding.roi[media.scene[:n]][:, None], media.order_price, 1.0)
-        return np.asarray(rates * money)
+        return np.asarray(
+            rates * np.where(world.bidding.roi[scene][:, None], media.order_price[rows], 1.0)
+        )
 
     def _readiness(self) -> float:
         """R of the step."""
@@ -231,7 +238,7 @@ class Media:
     def _clicks(self, entered: Entered | None) -> tuple[np.ndarray, np.ndarray]:
         """Clicks, visits and buying visits; returns impressions per person and buying visits by scene."""
         floor, world, media = self.floor, self.floor.world, self.floor.world.media
-        per_person = media.by_segment.sum(self.impressions) / world.people.size
+        per_person = self.bidder.entry.by_segment(self.impressions) / world.people.size
         if not per_person.any():
             self.tally[1:] = 0.0
             return per_person, np.zeros_like(floor.controls.pace)
@@ -254,8 +261,11 @@ class Media:
         n, lift = len(entered.cost), entered.rates.lift
         root = np.sqrt(lift)
         click[:n] *= entered.rates.click_factor
-        click[:n] *= np.where(self.lift_on_clicks, lift, root)
-        buy[:n] *= np.where(self.lift_on_clicks, 1.0, root)
+        click[:n] *= root
+        rows = self.lift_on_clicks
+        click[rows] *= root[rows]
+        root[rows] = 1.0
+        buy[:n] *= root
 
     # ------------------------------------------------------------------ 6 contact
     def _contact(self, per_person: np.ndarray, scene_buys: np.ndarray) -> Met:

@@ -57,8 +57,7 @@ def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]
     last = int(steps.start[-1])
     ends = [seconds_between(origin, window.end) for window in balances]
     deliveries = [
-        (_next_step(steps, t), partial(due.restocks_of, p, u))
-        for t, p, u in goods.restocks
+        (_next_step(steps, t), partial(due.restocks_of, p, u)) for t, p, u in goods.restocks
     ]
     return [
         [(int(t), flag("midnight")) for t in first],

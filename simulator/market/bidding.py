@@ -18,6 +18,7 @@ import numpy as np
 from simulator.market.auction import Market, Rates, evaluate
 from simulator.market.audience import ratio
 from simulator.market.entry import PRIORITY, TINY, Entry
+from simulator.market.groups import Groups
 from simulator.market.world import World
 
 FRESH_STEPS = 8  # Newton steps where the market is new: the first step of a phase
@@ -38,7 +39,7 @@ class Field:
     mu: np.ndarray
     ln_quality: np.ndarray
     actions: np.ndarray | None
-    """Actions per impression, where a scene bounds their cost."""
+    """Actions per impression of the bounded placements: [bounded placement, lane]."""
     phase: int
     fresh: bool
     """First step of a phase."""
@@ -79,7 +80,10 @@ class Bidder:
         bidding = world.bidding
         self.limited = (bidding.cost | bidding.roi) & ~bidding.held
         self.held = bidding.held[:, None]
-        self.seen = bidding.action[self.places, None] == 0
+        self.bounded = np.flatnonzero(self.limited[self.places])
+        """Placements of the scenes whose cost per action is bounded."""
+        self.bounded_by_scene = Groups.of(self.places[self.bounded], scenes)
+        self.seen = bidding.action[self.places[self.bounded], None] == 0
 
     def follow(self, phase: int, before: int | None) -> None:
         """Move bids with the market's level; at the first step of the run take that level."""
@@ -160,12 +164,13 @@ class Bidder:
 
     def _limit_step(self, actions: np.ndarray, spend: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """Newton step towards an average cost per action (or gmv per yuan) at its limit."""
-        bidding, rates = self.world.bidding, self.rates
-        spend, slope = spend.copy(), slope.copy()
-        weight = self.opportunities * np.where(self.seen, actions, actions * rates.click_factor)
-        np.multiply(weight, np.where(self.seen, rates.win, rates.value), out=self.rows[0])
-        np.multiply(weight, rates.value_slope, out=self.rows[1])
-        done, gain, *_ = self._by_scene()
+        bidding, rates, rows = self.world.bidding, self.rates, self.bounded
+        clicked = np.where(self.seen, 1.0, rates.click_factor[rows])
+        weight = self.opportunities[rows] * actions * clicked
+        shown = np.where(self.seen, rates.win[rows], rates.value[rows])
+        done, gain = self.bounded_by_scene.sum(
+            np.array([weight * shown, weight * rates.value_slope[rows]])
+        )
         done = np.maximum(done, TINY)
         limit = np.where(bidding.roi[:, None], 1 / bidding.target, bidding.target)
         steepness = np.maximum(slope / spend - gain / done, 0.05)

@@ -222,7 +222,7 @@ class _Builder:
         for j, (i, _, _) in enumerate(self.places[: self.auctions]):
             bid = self.scenes[i].bid
             cart = self._moves("engage").cart
-            steps = {"impression": 1.0, "click": clicks[j], "cart": clicks[j] * arrival[j] * cart}
+            steps = {"impression": 0.001, "click": clicks[j], "cart": clicks[j] * arrival[j] * cart}
             order, roi = clicks[j] * arrival[j] * buys[j], bid.mode == "roi_control"
             value = order if roi else steps.get(bid.cost_per, order)
             money = prices[j] if roi else 1.0

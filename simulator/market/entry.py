@@ -107,7 +107,7 @@ class Entry:
         self.blocks = [Share(block, lanes) for block in world.blocks]
         self.auction = [s for s in self.blocks if not s.block.contract]
         self.contract = [s for s in self.blocks if s.block.contract]
-        places = len(world.media.scene)
+        places, self.segments = len(world.media.scene), len(world.names.segments)
         self.cover, self.slope = np.zeros((2, places, lanes))
         self.cover[world.media.auctions :] = 1.0
 
@@ -132,6 +132,18 @@ class Entry:
         for share in self.blocks:
             for row, total in zip(rows, out, strict=True):
                 share.add_up(row, total)
+
+    def by_segment(self, rows: np.ndarray) -> np.ndarray:
+        """Placements [placement, lane] summed by segment: [segment, lane]."""
+        total = np.zeros((self.segments, rows.shape[-1]))
+        for share in self.blocks:
+            parts = np.add.reduce(share.places(rows), axis=1)
+            if share.block.everybody:
+                total += np.add.reduce(parts, axis=0)
+                continue
+            for segments, part in zip(share.block.segments, parts, strict=True):
+                total[segments] += part
+        return total
 
     def by_scene(self, row: np.ndarray, out: np.ndarray) -> None:
         """The same of one row, kept apart by scene: [scene, band, segment, lane]."""

@@ -22,6 +22,7 @@ from simulator.scenario.schema import Commerce
 
 PHASES = 5  # fast, then four slow ones
 FIRST, AGAIN = 0, 1
+GONE = 1e-9  # a product with less chance to be in stock is sold out
 
 
 def payment_success(
@@ -87,7 +88,7 @@ class Stock:
             return np.asarray((self.units > 0).astype(float))
         some = self.units > 0
         chance = gammaincc(np.where(some, self.units, 1.0), np.maximum(self.demand, 0.0))
-        return np.where(some, chance, 0.0)
+        return np.where(some & (chance > GONE), chance, 0.0)
 
     def restock(self, product: int, units: int, sampled: bool) -> None:
         """Goods arrive; demand that went away before does not come back."""

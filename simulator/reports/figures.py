@@ -4,7 +4,6 @@ Nothing global changes: no pyplot, no rcParams. In a notebook `plot_days(...).fi
 `.figure.savefig("days.png")` keeps it.
 """
 
-import math
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -21,11 +20,11 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
 from simulator.errors import UserError
 from simulator.outcomes.metrics import BY_NAME
-from simulator.outcomes.outcomes import Numbers, Outcomes
+from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.schema import Calendar, Scenario
 
 if TYPE_CHECKING:
@@ -230,10 +229,10 @@ def plot_plans(
     if len(panels) != len(metrics):
         raise UserError(f"{len(metrics)} metrics need as many axes; got {len(panels)}")
     shown = _bars(outcomes)
-    tables = [{plan: o.metrics(plan) for plan in o.plans} for o, _ in shown]
+    tables = [found.summary(*metrics) for found, _ in shown]
     for ax, name in zip(panels, metrics, strict=True):
         for (_, bar), table in zip(shown, tables, strict=True):
-            _draw_metric(ax, [_figure(numbers, name) for numbers in table.values()], bar)
+            _draw_metric(ax, table.xs(name, axis="columns"), bar)
         _label_metric(ax, outcomes.plans, name)
     _explain(panels[-1], outcomes, [bar for _, bar in shown])
     for ax in panels:
@@ -255,36 +254,27 @@ def _bars(outcomes: Outcomes) -> list[tuple[Outcomes, Bar]]:
     ]
 
 
-def _figure(numbers: dict[str, Numbers], name: str) -> Numbers:
-    if name not in numbers:
-        raise UserError(f"no metric is called {name!r}; known are {', '.join(numbers)}")
-    return numbers[name]
-
-
-def _draw_metric(ax: Axes, figures: Sequence[Numbers], bar: Bar) -> None:
-    """One kind of figure of every plan; what is undefined is left out."""
+def _draw_metric(ax: Axes, figures: "pd.DataFrame", bar: Bar) -> None:
+    """One kind of figure [plan, statistic]; what is undefined is left out."""
     rows, colour = np.arange(len(figures)) + bar.offset, bar.colour
     for low, high, width in (("p10", "p90", 1.2), ("ci_lo", "ci_hi", 5.0)):
-        ends = _column(figures, low), _column(figures, high)
-        ax.hlines(rows, *ends, colour, linewidth=width, zorder=3, label=f"{bar.name} {low}-{high}")
-    means = _column(figures, "mean")
+        if low in figures:
+            label = f"{bar.name} {low}-{high}"
+            ends = figures[low], figures[high]
+            ax.hlines(rows, *ends, colour, linewidth=width, zorder=3, label=label)
+    means = figures["mean"].to_numpy()
     ax.plot(means, rows, "o", color=colour, ms=6, mec="white", zorder=3, label=f"{bar.name} mean")
     for row in rows[np.isnan(means)]:
         transform = ax.get_yaxis_transform()
         ax.text(0.02, row, "undefined", transform=transform, va="center", color=QUIET)
 
 
-def _column(figures: Sequence[Numbers], key: str) -> np.ndarray:
-    values = [figure.get(key) for figure in figures]
-    return np.array([math.nan if value is None else value for value in values])
-
-
 def _label_metric(ax: Axes, plans: Sequence[str], name: str) -> None:
     metric = BY_NAME[name]
     ax.set_title(metric.title, loc="left")
     ax.set_xlabel(f"{name} [{metric.unit}]")
-    ax.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
-    ax.xaxis.set_major_formatter(PercentFormatter(1) if metric.unit == "share" else _short)
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    ax.xaxis.set_major_formatter(_percent if metric.unit == "share" else _short)
     ax.tick_params(axis="y", length=0)
     ax.margins(x=0.08)
     ax.grid(axis="x", color=SHADE)
@@ -292,7 +282,7 @@ def _label_metric(ax: Axes, plans: Sequence[str], name: str) -> None:
     first = place is None or place.is_first_col()
     ax.set_yticks(np.arange(len(plans)), plans if first else [""] * len(plans), parse_math=False)
     ax.set_ylim(len(plans) - 0.5, -0.5)
-    low, high = ax.get_xlim()
+    low, high = ax.dataLim.intervalx
     if low < 0 < high:
         ax.axvline(0, color=INK, linewidth=1, zorder=1)
 
@@ -352,3 +342,12 @@ def _short(value: float, _position: float = 0) -> str:
         if abs(value) >= unit:
             return f"{value / unit:g}{name}"
     return f"{value:g}"
+
+
+def _percent(value: float, _position: float = 0) -> str:
+    """A share as an axis prints it.
+
+    >>> _percent(0.125), _percent(0.1 + 0.2)
+    ('12.5%', '30%')
+    """
+    return f"{100 * value:g}%"

@@ -75,9 +75,7 @@ def facts() -> str:
 # --- what is run --------------------------------------------------------------------------------
 
 
-def run_lanes(
-    plans: int, replications: int, *, sampled: bool = True, scale: float = 1.0
-) -> Ledger:
+def run_lanes(plans: int, replications: int, *, sampled: bool = True, scale: float = 1.0) -> Ledger:
     """One chunk in a world that is built already."""
     chosen = bench_plans(bench_scenario(scale), plans)
     chunk = Chunk(chosen, tuple(range(replications)))

@@ -66,19 +66,9 @@ CASES = {
     "flat_bid": lambda: of_stress(stress.flat_bid()),
     "sold_out": lambda: of_stress(stress.sold_out()),
 }
-APART = {
-    "flat_bid": "the engine bids 1000 times the target of custom_bid per impression",
-    "sold_out": "the engine does not scale weights to sum 1 where availability is below 1e-30",
-}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(reason=APART[name])] if name in APART else [])
-        for name in CASES
-    ],
-)
+@pytest.mark.parametrize("name", CASES)
 def test_the_engine_agrees_with_the_twin(name: str):
     apart = [
         f"{lane}: {figure}: engine {ours!r}, twin {theirs!r}"

@@ -7,7 +7,7 @@ Events inside an hour come one after another at their own times, so nothing depe
 Three small worlds:
 
 `first_contacts`    who has been reached at all, with uneven media use (docs/model.md section 7)
-`watch_windows`     who had a contact in the last W days, with a window that ends to the second
+`remember`          who remembers a contact, for just W days or for W days on average
 `live`              the whole chain with competing outcomes of a visit, and the last paid visit
 """
 

@@ -34,7 +34,8 @@ def find_goods(stock: float, demand: float) -> float:
     """Q(S, L): the probability that the next order finds goods; dM/dL."""
     if stock <= 0:
         return 0.0
-    return 1.0 if plenty(stock, demand) else float(gammaincc(stock, demand))
+    chance = 1.0 if plenty(stock, demand) else float(gammaincc(stock, demand))
+    return chance if chance > 1e-9 else 0.0
 
 
 def mean_sold(stock: float, demand: float) -> float:
