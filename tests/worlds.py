@@ -53,11 +53,21 @@ def everything(*sets: str) -> Scenario:
     return parse_scenario(EVERYTHING.encode(), "everything.yaml", sets)
 
 
-def booked(*sets: str) -> Scenario:
-    """The minimal world with a contract slot that shares the feed: 3 million impressions."""
+def brief(*sets: str) -> Scenario:
+    """The minimal world in nine days and few steps."""
     return minimal(
+        "calendar.phases.normal.start=2021-03-20",
+        "calendar.phases.sale.clock=6h",
+        "commerce.refund_slow_days=2",
+        *sets,
+    )
+
+
+def booked(*sets: str) -> Scenario:
+    """The brief world with a contract slot that shares the feed: a million impressions."""
+    return brief(
         "slots.focus={kind: contract, source: recommend, opportunities: 200k, cpm: 5, ctr: 4%, "
-        "cvr: 1%, shares: feed, packages: {opening: {impressions: 2m, phases: [normal], "
+        "cvr: 1%, shares: feed, packages: {opening: {impressions: 1m, phases: [normal], "
         "scene: new_customer}}}",
         "scenes.new_customer.slots=[feed, focus]",
         "scenes.new_customer.budget=40k",
@@ -120,6 +130,15 @@ def arrays(book: Ledger) -> dict[str, np.ndarray]:
         else:
             found[part.name] = value
     return found
+
+
+def apart(left: Figures, right: Figures, rel: float) -> dict[str, tuple[float, float]]:
+    """Figures that differ by more than `rel` of the larger; both must have the same ones."""
+    assert left.keys() == right.keys()
+    pairs = {name: (left[name], right[name]) for name in left}
+    return {
+        name: (x, y) for name, (x, y) in pairs.items() if abs(x - y) > rel * max(abs(x), abs(y))
+    }
 
 
 def differing(one: Ledger, other: Ledger) -> list[str]:
@@ -212,6 +231,7 @@ products:
   core: {price: 100, margin: 50%, product_stage: core}
   test: {price: 70, margin: 50%, product_stage: sampling, launch: 2020-11-05}
 life_cycle: {category_orders: 30}
+commerce: {refund_slow_days: 2}
 sources:
   search: {preset: search, organic_visits: 2k}
   recommend: {preset: recommend, organic_visits: 1.5k, sale_sensitivity: 0.8, touch: 0.9}

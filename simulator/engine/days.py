@@ -85,7 +85,7 @@ class Days:
         n, old = state.crowd.n, state.crowd.old
         parts = np.minimum(parts, np.minimum(state.newcomers, n[INITIAL]))
         if floor.tracers:
-            floor.tracers.refund(ratio(parts, n[INITIAL]))
+            floor.tracers.shift(INITIAL, ENGAGE, ratio(parts, n[INITIAL]))
         state.newcomers -= parts
         n[INITIAL] -= parts
         n[ENGAGE] += parts

@@ -24,8 +24,8 @@ class Met:
     """Free buying visits: [lane]."""
     scene_buys: np.ndarray
     """Paid buying visits: [scene, lane]."""
-    paid_share: np.ndarray | None
-    """Part of the buying visits that each scene paid for: [scene, band, segment, lane]; for tracers."""
+    paid: tuple[np.ndarray, np.ndarray] | None
+    """Parts of touches and of buying visits that each scene paid for: [scene, band, segment, lane] each."""
     per_person: np.ndarray
     """Paid impressions per person: [segment, lane]."""
     visits: np.ndarray
@@ -282,23 +282,25 @@ class Media:
         contact = Contact(*(ratio(x, self.people) for x in self.bands))
         contact.touches += touches
         contact.buys += buys
-        paid_share = self._trace(per_cover, contact.buys) if self.floor.tracers else None
+        paid = self._trace(per_cover, contact) if self.floor.tracers else None
         contact.buys *= self._readiness()
         free_buys = (buys * self.people).sum(axis=(0, 1))
         return Met(
-            contact, free_buys, scene_buys, paid_share, per_person,
+            contact, free_buys, scene_buys, paid, per_person,
             visits=self.visits.sum(axis=0) + visits,
         )  # fmt: skip
 
-    def _trace(self, per_cover: np.ndarray, buys: np.ndarray) -> np.ndarray:
-        """Mark new touches; return the paid part of buying visits [scene, band, segment, lane]."""
-        floor = self.floor
+    def _trace(self, per_cover: np.ndarray, contact: Contact) -> tuple[np.ndarray, np.ndarray]:
+        """Mark new touches; return the paid parts of touches and of buying visits."""
+        floor, entry = self.floor, self.bidder.entry
         assert floor.tracers is not None
-        visits, paid = np.empty((2, len(floor.world.names.scenes), *self.people.shape))
-        self.bidder.entry.by_scene(self.visits * per_cover, visits)
-        self.bidder.entry.by_scene(self.buys * per_cover, paid)
+        visits, touches, buys = np.empty((3, len(floor.world.names.scenes), *self.people.shape))
+        entry.by_scene(self.visits * per_cover, visits)
+        entry.by_scene(self.visits * floor.world.media.touch * per_cover, touches)
+        entry.by_scene(self.buys * per_cover, buys)
         floor.tracers.touch(ratio(visits, self.people), floor.state.crowd.n)
-        return ratio(ratio(paid, self.people), buys)
+        paid_touches = ratio(ratio(touches, self.people), contact.touches)
+        return paid_touches, ratio(ratio(buys, self.people), contact.buys)
 
     def _free_visits(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Free touches and buying visits per person [band, segment, lane], and free visits [lane]."""

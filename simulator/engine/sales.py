@@ -5,9 +5,12 @@ import numpy as np
 from simulator.engine.floor import Floor
 from simulator.engine.media import Met
 from simulator.market.audience import (
+    BAND,
     CART,
     DECAY,
     DEPOSIT,
+    ENGAGE,
+    ENTHUSE,
     FAVOURITE,
     ORDER,
     Chain,
@@ -162,13 +165,13 @@ class Sales:
     ) -> None:
         """Credit this step's orders and their gmv to scenes; `worth` [segment, lane] CNY per order."""
         floor, tracers = self.floor, self.floor.tracers
-        assert tracers is not None and met.paid_share is not None
+        assert tracers is not None and met.paid is not None
         waiting = np.zeros_like(flows[ORDER])
         waiting[BASKET_STAGES] = self._released(flows)
         waiting[DEPOSITS] = flows[ORDER, DEPOSITS]
         customers = baskets.orders + baskets.balances
         direct = flows[ORDER] - waiting
-        credit = tracers.credit(direct, met.paid_share, waiting, customers, floor.state.crowd.n)
+        credit = tracers.credit(direct, met.paid[1], waiting, customers, floor.state.crowd.n)
         gmv = (credit.orders * worth).sum(axis=1)
         floor.book.scenes["orders_attributed"] += credit.orders.sum(axis=1)
         floor.book.scenes["gmv_attributed"] += gmv
@@ -177,18 +180,31 @@ class Sales:
     # ------------------------------------------------------------------ 10 people and baskets move on
     def _move_on(self, flows: np.ndarray, baskets: CustomerMoves, met: Met, pulse: Pulse) -> None:
         floor, crowd = self.floor, self.floor.state.crowd
-        if floor.tracers:
-            floor.tracers.move(flows, crowd.n)
+        if floor.tracers and met.paid is not None:
+            floor.tracers.move(flows, crowd.n, self._on_visit(met.paid))
         self._basket_products(flows, baskets)
         again = baskets.orders + baskets.balances
         first = self._first_again(again)
         self.chain.settle(crowd, again, floor.draws)
         moved = np.minimum(first, crowd.n[INITIAL])
+        if floor.tracers:
+            floor.tracers.shift(INITIAL, NUMEROUS, ratio(moved, crowd.n[INITIAL]))
         crowd.n[INITIAL] -= moved
         crowd.n[NUMEROUS] += moved
         crowd.old[0] = np.minimum(crowd.old[0], crowd.n[INITIAL])
         apply_baskets(floor.state.baskets, baskets)
         self.chain.remember(crowd, met.contact, pulse, met.per_person)
+
+    def _on_visit(self, paid: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        """Part of each flow that happened on a scene's paid visit: [scene, kind, stage, segment, lane]."""
+        touches, buys = (part[:, BAND] for part in paid)
+        on_visit = np.zeros((len(touches), *self.chain.hazards.shape))
+        caused = self.chain.on_visits()
+        for kind in (ORDER, DEPOSIT):
+            on_visit[:, kind] = buys * caused[kind]
+        for kind in (CART, FAVOURITE, ENTHUSE, ENGAGE):
+            on_visit[:, kind] = touches * caused[kind]
+        return on_visit
 
     def _first_again(self, again: np.ndarray) -> np.ndarray:
         """First-time buyers among the customers whose basket was bought: they become numerous."""

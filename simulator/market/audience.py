@@ -121,14 +121,18 @@ def reach_hazard(exposure: np.ndarray, views: np.ndarray, shape: np.ndarray) -> 
     return np.asarray(shape * np.log1p(views / (shape + exposure)))
 
 
-def renewal(contacts_per_window: np.ndarray) -> np.ndarray:
-    """Lapse rate against no contact at all: u / (e^u - 1), the rate of gaps as long as the window.
+def renewal(contacts_per_window: np.ndarray, shape: np.ndarray) -> np.ndarray:
+    """Lapse rate against no contact at all: the rate of gaps as long as the window.
 
-    >>> renewal(np.array([0.0, 1.0])).round(6).tolist()
+    u (1 + u/r)^-(r+1) / (1 - (1 + u/r)^-r): Poisson contacts, media use Gamma of shape r over the
+    people inside; u / (e^u - 1) for even use.
+
+    >>> renewal(np.array([0.0, 1.0]), np.array([1e9])).round(6).tolist()
     [1.0, 0.581977]
     """
-    u = np.clip(contacts_per_window, 1e-12, 700.0)
-    return np.asarray(u / np.expm1(u))
+    u = np.maximum(contacts_per_window, 1e-12)
+    thinned = np.minimum(shape * np.log1p(u / shape), 700.0)
+    return np.asarray(u / (np.expm1(thinned) * (1 + u / shape)))
 
 
 class Chain:
@@ -139,6 +143,8 @@ class Chain:
         shape = (len(KINDS), STAGES, segments, lanes)
         self.hazards = np.zeros(shape)
         self.flows = np.zeros(shape)
+        self.visited = np.zeros(shape)
+        """Part of the hazards that visits cause."""
         self._rows = np.zeros((len(KINDS) * STAGES, segments * lanes))
         self._into = np.zeros((STAGES, segments * lanes))
         self._work = np.zeros((2, STAGES, segments * lanes))
@@ -169,6 +175,7 @@ class Chain:
             np.multiply(touches[:last], p.visit_moves[move, :last, None], out=h[kind, :last])
             if kind in (FAVOURITE, CART):
                 h[kind, :last] *= pulse.cart
+            self.visited[kind, :last] = h[kind, :last]
             h[kind, :last] += p.base_moves[move, :last, None] * pulse.days
 
     def _fill_orders(self, buys: np.ndarray, pulse: Pulse) -> None:
@@ -176,12 +183,15 @@ class Chain:
         ready = buys
         ready *= p.propensity[:, None]
         np.multiply(ready, pulse.pay, out=h[ORDER])
+        self.visited[ORDER] = h[ORDER]
+        self.visited[ORDER, 6] = 0.0
         release = pulse.pay * pulse.release
         self.baskets[0] = p.favourite_release * release
         self.baskets[1] = release
         h[ORDER, 4:6] += self.baskets
         h[ORDER, 6] = pulse.balance
         np.multiply(ready[:6], pulse.deposit, out=h[DEPOSIT, :6])
+        self.visited[DEPOSIT, :6] = h[DEPOSIT, :6]
         h[DEPOSIT, 4] += p.favourite_release * pulse.deposit_release
         h[DEPOSIT, 5] += pulse.deposit_release
 
@@ -191,11 +201,16 @@ class Chain:
         p, h = self.people, self.hazards
         window = p.forget[:, None]
         contacts = (views[1:6] + touches[1:6]) * (window / pulse.browse)
-        np.multiply(renewal(contacts), pulse.days / window, out=h[DECAY, 1:6])
+        lapse = renewal(contacts, p.frequency_shape)
+        np.multiply(lapse, pulse.days / window, out=h[DECAY, 1:6])
         ageing = (p.lapse_days, p.lapse_days, p.lapse_days, p.window_days - p.lapse_days)
         for row, limit in enumerate(ageing):
             rate = pulse.days / max(limit - pulse.now, pulse.days)
             h[DECAY, 7 + row] = rate * ratio(crowd.old[row], crowd.n[7 + row])
+
+    def on_visits(self) -> np.ndarray:
+        """Part of each hazard that visits cause, releases and base moves excluded: like hazards."""
+        return ratio(self.visited, self.hazards)
 
     def move(self, crowd: Crowd, pulse: Pulse, draws: Draws) -> np.ndarray:
         """Draw the flows of the step [kind, stage, segment, lane]; the crowd is not changed yet."""

@@ -55,7 +55,7 @@ def move_baskets(
 ) -> CustomerMoves:  # fmt: skip
     """Competing hazards of customers' baskets; `touches`, `views` of the band customers."""
     contacts = (views + touches) * people.forget[4] / pulse.browse
-    drop = renewal(contacts) * pulse.days / people.forget[4]
+    drop = renewal(contacts, people.frequency_shape) * pulse.days / people.forget[4]
     order = np.broadcast_to(pulse.pay * pulse.release, drop.shape)
     deposit = np.broadcast_to(pulse.deposit_release, drop.shape)
     weights = np.array([order, deposit, drop])

@@ -2,7 +2,7 @@
 
 symbol   meaning                                                unit                 shape
 x        ln alpha: log bid per action of a scene                ln CNY per action    [scene, lane]
-Q, Q'    opportunities a placement may enter, slope in x        impressions          [placement, lane]
+Q        opportunities a placement may enter                    impressions          [placement, lane]
 G, Y     spend and actions of a scene at x                      CNY, actions         [scene, lane]
 theta    share of opportunities entered, so that money lasts    1                    [scene, lane]
 
@@ -23,6 +23,7 @@ from simulator.market.world import World
 
 FRESH_STEPS = 8  # Newton steps where the market is new: the first step of a phase
 LARGEST_STEP = 1.0
+SHARE_RESPONSE = 1.0  # elasticity of a scene's share of opportunities to its bid, for the step
 REACH = 3.0  # x stays within this distance of the level that meets the market
 
 
@@ -72,9 +73,9 @@ class Bidder:
         """Log of the factor that a user's process puts on the bids."""
         self.rates = Rates.of(n, lanes)
         self.score, self.work, self.opportunities = np.zeros((3, n, lanes))
-        self.rows = np.zeros((3, n, lanes))
+        self.rows = np.zeros((2, n, lanes))
         """What is summed by scene in one go."""
-        self.sums = np.zeros((3, 3, scenes, lanes))
+        self.sums = np.zeros((3, 2, scenes, lanes))
         self.ln_value = media.ln_value - media.tau**2 / 2
         self.anchor = media.mu - media.ln_value  # keeps priorities near 1
         bidding = world.bidding
@@ -102,10 +103,10 @@ class Bidder:
             if field.fresh:
                 self._divide(field)
                 self._evaluate(field)
-            self._enter(field, slope=True)
+            self._enter(field)
             self._newton(field)
         self._divide(field)
-        self._enter(field, slope=False)
+        self._enter(field)
         self._evaluate(field)
         return self._throttle(field)
 
@@ -113,7 +114,7 @@ class Bidder:
         """Where the market is new, shares first (actions per impression depend on them)."""
         if field.fresh:
             self._divide(field)
-        self.entry.meet(field.bands, slope=False)
+        self.entry.meet(field.bands)
 
     # ------------------------------------------------------------------ who enters
     def _divide(self, field: Field) -> None:
@@ -125,8 +126,8 @@ class Bidder:
         omega *= np.take(field.money, self.places, axis=0, out=self.work, mode="clip")
         self.entry.divide(omega)
 
-    def _enter(self, field: Field, *, slope: bool) -> None:
-        self.entry.meet(field.bands, slope=slope)
+    def _enter(self, field: Field) -> None:
+        self.entry.meet(field.bands)
         n = len(self.places)
         np.multiply(field.supply, self.entry.cover[:n], out=self.opportunities)
 
@@ -138,15 +139,12 @@ class Bidder:
         evaluate(score, self.market, self.rates)
 
     def _newton(self, field: Field) -> None:
-        rates, n = self.rates, len(self.places)
-        spend, alone, gain = self.rows
+        rates, (spend, alone) = self.rates, self.rows
         np.multiply(self.opportunities, rates.cost, out=spend)
         np.multiply(self.opportunities, rates.cost_slope, out=alone)
-        np.multiply(field.supply, self.entry.slope[:n], out=gain)
-        gain *= rates.cost
-        spend, alone, gain = self._by_scene()
-        slope = np.maximum(alone + gain, TINY)
+        spend, alone = self._by_scene()
         spend = np.maximum(spend, TINY)
+        slope = alone + SHARE_RESPONSE * spend
         step = np.log(np.maximum(field.money, TINY) / spend) * (spend / slope)
         step = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         if field.actions is not None:

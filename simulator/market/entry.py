@@ -28,9 +28,9 @@ class Share:
         self.block = block
         meetings, scenes, segments = self.size = block.shape
         shape = (meetings, scenes, BANDS_N, segments, lanes)
-        self.share, self.keen, self.taken = np.zeros((3, *shape))
+        self.share, self.taken = np.zeros((2, *shape))
         self.work = np.zeros((2, *shape))
-        self.sums = np.zeros((3, meetings, BANDS_N, segments, lanes))
+        self.sums = np.zeros((2, meetings, BANDS_N, segments, lanes))
         self.alone = scenes == 1
 
     def places(self, rows: np.ndarray) -> np.ndarray:
@@ -44,37 +44,26 @@ class Share:
         return np.moveaxis(bands[:, self.block.segments], 1, 0)[:, None]
 
     def divide(self, omega: np.ndarray) -> None:
-        """Find the shares, and keen = d ln share / d x = PRIORITY (1 + a^2 omega/S2 - 2 a omega/S1)."""
+        """Find the shares."""
         a, omega = self.block.affinity, self.places(omega)[:, :, None]
         if self.alone:
             np.multiply(a, np.sign(omega), out=self.share)
             return
         weight, own = self.work
-        first, second, factor = self.sums
+        first, second = self.sums
         np.multiply(omega, a, out=weight)
         np.multiply(weight, a, out=own)
         np.add.reduce(weight, axis=1, out=first)
         np.add.reduce(own, axis=1, out=second)
         np.maximum(first, SMALL, out=first)
-        np.divide(1.0, first, out=first)
-        np.multiply(first, first, out=factor)
-        factor *= second
-        np.multiply(weight, factor[:, None], out=self.share)
-        np.maximum(second, TINY, out=second)
-        np.divide(PRIORITY, second, out=second)
-        own *= second[:, None]
-        first *= 2 * PRIORITY
-        weight *= first[:, None]
-        np.subtract(own, weight, out=self.keen)
-        self.keen += PRIORITY
+        first *= first
+        second /= first
+        np.multiply(weight, second[:, None], out=self.share)
 
-    def meet(self, bands: np.ndarray, cover: np.ndarray, slope: np.ndarray | None) -> None:
-        """Part of a segment's opportunities that each placement enters, and its slope in x."""
+    def meet(self, bands: np.ndarray, cover: np.ndarray) -> None:
+        """Part of a segment's opportunities that each placement enters."""
         np.multiply(self.share, self.pi(bands), out=self.taken)
         np.add.reduce(self.taken, axis=2, out=self.places(cover))
-        if slope is not None and not self.alone:
-            np.multiply(self.taken, self.keen, out=self.work[0])
-            np.add.reduce(self.work[0], axis=2, out=self.places(slope))
 
     def aim(self, bands: np.ndarray) -> None:
         """Contract impressions: precision x the audience + (1 - precision) x everybody, summing to 1."""
@@ -108,7 +97,7 @@ class Entry:
         self.auction = [s for s in self.blocks if not s.block.contract]
         self.contract = [s for s in self.blocks if s.block.contract]
         places, self.segments = len(world.media.scene), len(world.names.segments)
-        self.cover, self.slope = np.zeros((2, places, lanes))
+        self.cover = np.zeros((places, lanes))
         self.cover[world.media.auctions :] = 1.0
 
     def divide(self, omega: np.ndarray) -> None:
@@ -116,10 +105,10 @@ class Entry:
         for share in self.auction:
             share.divide(omega)
 
-    def meet(self, bands: np.ndarray, *, slope: bool) -> None:
-        """Cover of every placement (and its slope) when people stand as `bands` [band, segment, lane] say."""
+    def meet(self, bands: np.ndarray) -> None:
+        """Cover of every placement when people stand as `bands` [band, segment, lane] say."""
         for share in self.auction:
-            share.meet(bands, self.cover, self.slope if slope else None)
+            share.meet(bands, self.cover)
 
     def aim(self, bands: np.ndarray) -> None:
         """Bands that contract impressions reach."""

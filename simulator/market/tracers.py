@@ -52,17 +52,23 @@ class Tracers:
         """`people`: the shape [stage, segment, lane]."""
         self.touched = np.zeros((classes_within(window_days), scenes, *people))
         self.ages = len(self.touched)
+        self.before = np.zeros(self.touched.shape[1:])
+        """Shares before the touches of the step: other orders of the step fall evenly between."""
 
     def age_a_day(self) -> None:
-        """Midnight: a class of w days passes 1/w of its people on; the oldest fall out."""
+        """Midnight: a class of w days passes 1/w of its people on; the oldest fall out.
+
+        Touches of a day are half a day old at its end, so the first class is half a day longer.
+        """
         for row in range(self.ages - 1, -1, -1):
-            moved = self.touched[row] / WIDTHS[row]
+            moved = self.touched[row] / (WIDTHS[row] + (0.5 if row == 0 else 0.0))
             self.touched[row] -= moved
             if row + 1 < self.ages:
                 self.touched[row + 1] += moved
 
     def touch(self, visits: np.ndarray, n: np.ndarray) -> None:
         """New touches: `visits` per person [scene, band, segment, lane]."""
+        self.before = self.share(n)
         total = visits.sum(axis=0)
         reached = -np.expm1(-total)
         by_scene = (visits * ratio(reached, total))[:, BAND]
@@ -87,32 +93,51 @@ class Tracers:
         part of the band's buying visits that a scene paid for; waiting [stage, segment, lane]:
         orders from baskets; customers [segment, lane]: orders from customers' baskets.
         """
-        last = self.share(n)
+        last = (self.before + self.share(n)) / 2
         paid = paid_share[:, BAND]
         rest = np.maximum(direct * (1 - paid.sum(axis=0)), 0.0) + waiting
         credited = (direct * paid + rest * last).sum(axis=1)
         regular = ratio(self.touched[:, :, 7:10].sum(axis=(0, 2)), n[7:10].sum(axis=0))
         return Credit(credited + customers * regular)
 
-    def move(self, flows: np.ndarray, n: np.ndarray) -> None:
-        """Touches go where their people go; `flows` [kind, stage, segment, lane]."""
+    def move(self, flows: np.ndarray, n: np.ndarray, on_visit: np.ndarray) -> None:
+        """Touches go where their people go.
+
+        flows [kind, stage, segment, lane]; on_visit [scene, kind, stage, segment, lane]: part of a flow
+        that happened on a scene's paid visit and carries that visit; the rest carries the average.
+        """
         share = ratio(flows, n)
         change = np.zeros_like(self.touched)
         for kind, row in enumerate(TO):
             for stage, target in enumerate(row):
                 if target != STAY and share[kind, stage].any():
-                    moved = self.touched[:, :, stage] * share[kind, stage]
-                    change[:, :, stage] -= moved
-                    change[:, :, target] += moved
+                    self._carry(
+                        change,
+                        (stage, target),
+                        n[stage],
+                        share[kind, stage],
+                        on_visit[:, kind, stage],
+                    )
         self.touched += change
+
+    def _carry(
+        self, change: np.ndarray, way: tuple[int, int], people: np.ndarray, share: np.ndarray,
+        visited: np.ndarray,
+    ) -> None:  # fmt: skip
+        stage, target = way
+        here = self.touched[:, :, stage]
+        moved = here * (share * (1 - visited.sum(axis=0)))
+        if visited.any():
+            moved[0] += np.minimum(visited * share * people, np.maximum(here[0] - moved[0], 0.0))
+        change[:, :, stage] -= moved
+        change[:, :, target] += moved
+
+    def shift(self, stage: int, target: int, share: np.ndarray) -> None:
+        """A share [segment, lane] of a stage moves to another."""
+        moved = self.touched[:, :, stage] * share
+        self.touched[:, :, stage] -= moved
+        self.touched[:, :, target] += moved
 
     def forfeit(self) -> None:
         """Deposits are forfeited: those people fall back to engage."""
-        self.touched[:, :, 2] += self.touched[:, :, 6]
-        self.touched[:, :, 6] = 0.0
-
-    def refund(self, share: np.ndarray) -> None:
-        """A share [segment, lane] of initial customers falls back to engage."""
-        moved = self.touched[:, :, 7] * share
-        self.touched[:, :, 7] -= moved
-        self.touched[:, :, 2] += moved
+        self.shift(6, 2, np.ones(self.touched.shape[-2:]))

@@ -1,7 +1,7 @@
 """Figures of outcomes: on the axes that are given, or on new ones; axes are returned.
 
-Nothing global changes: no pyplot, no rcParams. In a notebook `plot_days(...).figure` shows a figure,
-`.figure.savefig("days.png")` keeps it.
+Nothing global changes: no pyplot, no rcParams. In a notebook `plot_days(...).figure` shows a
+figure, `.figure.savefig("days.png")` keeps it.
 """
 
 import unicodedata
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from importlib import resources
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -65,8 +65,9 @@ def plot_days(
 ) -> Axes:
     """Spend of each scene and gmv, day by day [CNY]; means over the replications.
 
-    `ax` is divided: spend stays in it, and gmv gets new axes below, labelled "gmv". The `scenario` gives the
-    dates of the phases, the end of advertising and the titles of the scenes; outcomes do not hold them.
+    `ax` is divided: spend stays in it, and gmv gets new axes below, labelled "gmv". The `scenario`
+    gives the dates of the phases, the end of advertising and the titles of the scenes; outcomes do
+    not hold them.
     """
     table = outcomes.days(plan)
     if scenario is not None:
@@ -181,23 +182,33 @@ def _shade(panels: Iterable[Axes], spans: Sequence[Span]) -> None:
 
 def _name_phases(ax: Axes, spans: Sequence[Span]) -> None:
     """Names above the axes, slanted when one is wider than its phase."""
-    whole = spans[-1].end - spans[0].start
-    room = 0.8 * ax.get_window_extent().width * 72 / ax.figure.dpi  # [points], less the legend's
-    level = all(_width(s.name) < room * (s.end - s.start) / whole for s in spans)
+    room = 0.7 * ax.get_window_extent().width * 72 / ax.figure.dpi  # [points], less the legend's
+    scale = room / (spans[-1].end - spans[0].start)
+    level = all(_width(span.name) < scale * (span.end - span.start) for span in spans)
+    middles = [(span.start + span.end) / 2 for span in spans]
     names = ax.secondary_xaxis("top")
-    names.set_xticks([(s.start + s.end) / 2 for s in spans], [s.name for s in spans])
-    slant = {} if level else {"rotation": 35, "ha": "left", "rotation_mode": "anchor"}
+    names.set_xticks(middles if level else _apart(middles, 13 / scale), [s.name for s in spans])
+    slant = {} if level else {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
     for label in names.get_xticklabels():
-        label.set(parse_math=False, color=QUIET, **slant)
+        label.set(parse_math=False, color=QUIET, fontsize=9, **slant)
     names.tick_params(length=0)
     names.spines["top"].set_visible(False)
 
 
-def _width(name: str, size: float = 10.0) -> float:
+def _apart(places: Sequence[float], least: float) -> list[float]:
+    """Places in order, moved on where they are closer than `least` to the one before.
+
+    >>> _apart([1.0, 2.0, 2.5, 9.0], 1.0)
+    [1.0, 2.0, 3.0, 9.0]
+    """
+    return list(accumulate(places, lambda before, place: max(place, before + least)))
+
+
+def _width(name: str, size: float = 9.0) -> float:
     """About how wide a name prints [points]; a Chinese character is twice as wide as a Latin one.
 
     >>> _width("sale"), _width("预热")
-    (24.0, 24.0)
+    (21.6, 21.6)
     """
     wide = sum(unicodedata.east_asian_width(letter) in "WF" for letter in name)
     return 0.6 * size * (len(name) + wide)
@@ -220,8 +231,8 @@ def plot_plans(
 ) -> list[Axes]:
     """Each metric on axes of its own, a line per plan: mean (dot), its 95% interval, P10 to P90.
 
-    Figures with chance only stand beside those with chance and not knowing, where the outcomes have both.
-    In expected mode there are the dots alone.
+    Figures with chance only stand beside those with chance and not knowing, where the outcomes have
+    both. In expected mode there are the dots alone.
     """
     if axes is None:
         axes = _new_axes(len(metrics), _size(outcomes, metrics))
@@ -232,7 +243,7 @@ def plot_plans(
     tables = [found.summary(*metrics) for found, _ in shown]
     for ax, name in zip(panels, metrics, strict=True):
         for (_, bar), table in zip(shown, tables, strict=True):
-            _draw_metric(ax, table.xs(name, axis="columns"), bar)
+            _draw_metric(ax, table[[name]].droplevel(0, axis="columns"), bar)
         _label_metric(ax, outcomes.plans, name)
     _explain(panels[-1], outcomes, [bar for _, bar in shown])
     for ax in panels:
@@ -306,8 +317,12 @@ def _new_axes(count: int, size: tuple[float, float]) -> list[Axes]:
 
 
 def _legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
-    """To the right of the axes."""
-    legend = ax.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+    """To the right of the axes; close when it is long."""
+    size, space = (10, 0.5) if len(labels) <= 6 else (8, 0.25)
+    legend = ax.legend(
+        handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False,
+        fontsize=size, labelspacing=space, borderaxespad=0.0,
+    )  # fmt: skip
     for text in legend.get_texts():
         text.set_parse_math(False)
 

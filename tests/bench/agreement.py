@@ -1,8 +1,8 @@
 """Two modes, one market: the mean of many sampled replications against expected mode.
 
 Uncertain numbers stand at their central values; all other chance is on. Expected mode is the mean
-over its quadrature points. `noise` is the standard error of the sampled mean: a difference within
-two of it says nothing against the engine.
+over its quadrature points. `noise` is the standard error of the sampled mean. A difference above its
+goal is "open" while the goal lies within two such errors of it.
 """
 
 import math
@@ -55,10 +55,11 @@ def figure_rows(label: str, sampled: Outcomes, expected: Outcomes, goal: float) 
             yield Row(
                 f"{label}, {plan}: {metric}", abs(off) / true * 100, " %", "<=", goal,
                 f"{off / true * 100:+.3f} %, noise {noise / true * 100:.3f} %",
+                noise / true * 100,
             )  # fmt: skip
         off, noise = apart(sampled, expected, plan, "roi")
         remark = f"{off:+.4f} of {figure(expected, plan, 'roi'):.3f}, noise {noise:.4f}"
-        yield Row(f"{label}, {plan}: roi", abs(off), "", "<=", ROI_GOAL, remark)
+        yield Row(f"{label}, {plan}: roi", abs(off), "", "<=", ROI_GOAL, remark, noise)
 
 
 def gap_rows(label: str, sampled: Outcomes, expected: Outcomes) -> Iterator[Row]:
@@ -68,9 +69,9 @@ def gap_rows(label: str, sampled: Outcomes, expected: Outcomes) -> Iterator[Row]
         pair = [sampled.sample(plan, "roi") for plan in (a, b)]
         off = ratio_of_means(pair[0]) - ratio_of_means(pair[1]) - true
         effect = influence(pair[0]) - influence(pair[1])
-        noise = effect.std(ddof=1) / math.sqrt(effect.size)
+        noise = float(effect.std(ddof=1)) / math.sqrt(effect.size)
         remark = f"{off:+.4f} of {true:+.3f}, noise {noise:.4f}"
-        yield Row(f"{label}: roi, {a} - {b}", abs(off), "", "<=", ROI_GAP_GOAL, remark)
+        yield Row(f"{label}: roi, {a} - {b}", abs(off), "", "<=", ROI_GAP_GOAL, remark, noise)
 
 
 def figure(outcomes: Outcomes, plan: str, metric: str) -> float:

@@ -84,8 +84,13 @@ def mutants_of(path: Path, source: bytes) -> list[Mutant]:
     """Every mutant of one module.
 
     >>> text = b"RATE = 0.5\\ndef grow(x, n: int):\\n    return RATE * x ** 3 - x[4]\\n"
-    >>> [str(m).split(": ", 1)[1] for m in mutants_of(Path("a.py"), text)]
-    ['0.5 -> (0.5 * 1.01)', 'RATE * x ** 3 -> (RATE * 1.01) * x ** 3', 'x ** 3 -> (x * 1.01) ** 3', '3 -> (3 * 1.01)', 'RATE * x ** 3 - x[4] -> (RATE * x ** 3 * 1.01) - x[4]']
+    >>> for mutant in mutants_of(Path("a.py"), text):
+    ...     print(mutant)
+    a.py:1: 0.5 -> (0.5 * 1.01)
+    a.py:3: RATE * x ** 3 -> (RATE * 1.01) * x ** 3
+    a.py:3: x ** 3 -> (x * 1.01) ** 3
+    a.py:3: 3 -> (3 * 1.01)
+    a.py:3: RATE * x ** 3 - x[4] -> (RATE * x ** 3 * 1.01) - x[4]
     """
     text = source.decode()
     starts = [0]
@@ -150,7 +155,7 @@ def is_coefficient(node: ast.Constant, above: tuple[ast.AST, ...]) -> bool:
     if type(value) is not int or value in {0, 1, 2}:
         return False
     named = isinstance(parent, ast.Assign | ast.AnnAssign)
-    return named or isinstance(parent, ast.BinOp) and isinstance(parent.op, ARITHMETIC)
+    return named or (isinstance(parent, ast.BinOp) and isinstance(parent.op, ARITHMETIC))
 
 
 def operand_of(node: ast.AST) -> ast.expr | None:
@@ -160,8 +165,8 @@ def operand_of(node: ast.AST) -> ast.expr | None:
             pair = [left, right]
         case ast.AugAssign(op=op, value=value) if isinstance(op, ARITHMETIC):
             pair = [value]
-        case ast.Call(func=ast.Attribute(attr=attr), args=[first, *_]) if attr in UFUNCS:
-            pair = [first]
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr=attr), args=[first, *_]):
+            pair = [first] if attr in UFUNCS else []
         case _:
             return None
     if any(isinstance(part, SEQUENCES) or is_text(part) for part in pair):

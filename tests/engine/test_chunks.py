@@ -17,7 +17,9 @@ from simulator.scenario import parse_scenario
 from simulator.scenario.plan import Plan, plans_of
 from tests.worlds import (
     SCENARIOS,
+    apart,
     booked,
+    brief,
     coffee,
     differing,
     everything,
@@ -30,14 +32,12 @@ from tests.worlds import (
     totals,
 )
 
-COUNT = 21  # replications: more than one block of 16, and not a whole number of them
+COUNT = 18  # replications: more than one block of 16, and not a whole number of them
 CUTS = {
-    "half a block": (8, 64, 8),
     "an odd block": (7, 64, 7),
     "two blocks": (32, 64, 32),
-    "one plan at a time": (16, 1, 16),
     "two plans at a time": (16, 2, 16),
-    "two replications at a time": (2, 1, 2),
+    "one plan at a time": (6, 1, 6),
 }
 """Replications in a block, plans at once, lanes at once."""
 
@@ -56,7 +56,7 @@ def as_bytes(outcomes) -> bytes:
 
 
 @pytest.mark.parametrize("name", CUTS)
-@pytest.mark.parametrize("world", [minimal, booked, everything])
+@pytest.mark.parametrize("world", [brief, booked, everything])
 def test_any_chunks_give_the_same_book(monkeypatch, world, name: str):
     scenario = world()
     plans = [Plan.even(scenario), *plans_of(scenario)[1:], short(scenario)]
@@ -83,7 +83,7 @@ def short(scenario) -> Plan:
 
 
 def test_drawn_numbers_do_not_depend_on_the_chunks(monkeypatch):
-    scenario = minimal()
+    scenario = brief()
     whole = simulate(scenario, replications=COUNT)
     cut(monkeypatch, 8, 2, 8)
     parts = simulate(scenario, replications=COUNT)
@@ -93,7 +93,7 @@ def test_drawn_numbers_do_not_depend_on_the_chunks(monkeypatch):
 
 def test_a_lane_that_is_left_over_equals_itself_in_company():
     """The zero-spend plan of 64 plans would have a chunk to itself, of one lane."""
-    scenario = minimal("calendar.end=2021-03-27")
+    scenario = brief("calendar.end=2021-03-27")
     crowd = [plan(scenario, f"p{n}", harvest=100.0 * n + 2) for n in range(64)]
     few, many = expected(scenario, crowd[:2]), expected(scenario, crowd)
     assert differing(lanes_of(few, "no ads"), lanes_of(many, "no ads")) == []
@@ -103,7 +103,7 @@ def test_a_lane_that_is_left_over_equals_itself_in_company():
 # --- company ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("world", [minimal, booked, everything])
+@pytest.mark.parametrize("world", [brief, booked, everything])
 def test_a_plan_alone_equals_the_plan_among_others(world):
     scenario = world()
     even, other = Plan.even(scenario), short(scenario)
@@ -118,7 +118,7 @@ def test_a_plan_alone_equals_the_plan_among_others(world):
 
 @pytest.mark.parametrize("spreads", [False, True])
 def test_more_replications_never_change_the_first(spreads: bool):
-    scenario = minimal()
+    scenario = brief()
     few = simulate(scenario, replications=5, spreads=spreads, daily=False)
     many = simulate(scenario, replications=40, spreads=spreads, daily=False)
     for name in (*few.plans, "no ads"):
@@ -128,7 +128,7 @@ def test_more_replications_never_change_the_first(spreads: bool):
 
 def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
     first, again, other = (
-        simulate(minimal(), replications=4, seed=seed, daily=False) for seed in (5, 5, 6)
+        simulate(brief(), replications=4, seed=seed, daily=False) for seed in (5, 5, 6)
     )
     assert as_bytes(first) == as_bytes(again)
     assert as_bytes(first) != as_bytes(other)
@@ -136,9 +136,9 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
 
 def test_other_processes_give_the_same_bytes(monkeypatch):
     cut(monkeypatch, 8, 2, 8)
-    here = simulate(minimal(), replications=17, daily=False)
+    here = simulate(brief(), replications=17, daily=False)
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        there = simulate(minimal(), replications=17, daily=False, executor=pool)
+        there = simulate(brief(), replications=17, daily=False, executor=pool)
     assert as_bytes(here) == as_bytes(there)
     assert differing(here.book, there.book) == []
 
@@ -161,7 +161,7 @@ IDLE = {
 def test_what_nobody_uses_changes_no_figure_of_the_minimal_world(run, name: str):
     own = [f"scenes.{scene}.products={{coffee: 1}}" for scene in ("new_customer", "harvest")]
     idle = [text.format(slots="[search_words, feed]") for text in IDLE[name]]
-    assert_same_figures(run, minimal(*own), minimal(*own, *idle))
+    assert_same_figures(run, minimal(*own), minimal(*own, *idle), 0 if run is sampled else 1e-12)
 
 
 @pytest.mark.parametrize("name", IDLE)
@@ -169,16 +169,14 @@ def test_what_nobody_uses_changes_no_draw_of_the_coffee_world(name: str):
     every = "{instant_capsules: 1, drip_bags: 1, latte_powder: 1, cold_brew: 1, gift_box: 1}"
     own = [f"scenes.{scene}.products={every}" for scene in ("harvest", "member_recall")]
     idle = [text.format(slots="[live_feed, bytedance, recommend_feed]") for text in IDLE[name]]
-    assert_same_figures(sampled, coffee(*own), coffee(*own, *idle))
+    assert_same_figures(sampled, coffee(*own), coffee(*own, *idle), 1e-12)
 
 
-def assert_same_figures(run, scenario, larger) -> None:
-    """Of the first plan: exactly when drawn, to the last digits of a sum in expected mode."""
+def assert_same_figures(run, scenario, larger, tolerance: float) -> None:
+    """Of the first plan. Sums over three slots or more may be taken in another order."""
     options = {"replications": 3} if run is sampled else {}
-    before, after = (run(s, plans_of(s)[:1], **options) for s in (scenario, larger))
-    left, right = figures(before), figures(after)
-    tolerance = 0.0 if run is sampled else 1e-12
-    assert {name: right[name] for name in left} == pytest.approx(left, rel=tolerance, abs=0.0)
+    before, after = (figures(run(s, plans_of(s)[:1], **options)) for s in (scenario, larger))
+    assert apart(before, {name: after[name] for name in before}, tolerance) == {}
 
 
 def test_the_name_of_a_file_changes_nothing(tmp_path):
@@ -203,19 +201,19 @@ MODES = {
 }
 
 
-def halved(*sets: str, rest: float = 15000.0):
-    """The minimal world with its harvest once whole and once as two halves; the other has `rest`."""
-    whole = minimal("plans.half_half=null", "plans.mostly_new=null", *sets)
+def halved(*sets: str, rest: float = 6000.0):
+    """The brief world with its harvest once whole and once as two halves; the other has `rest`."""
+    whole = brief("plans.half_half=null", "plans.mostly_new=null", *sets)
     scene = whole.scenes["harvest"]
     pair = whole.model_copy(update={"scenes": whole.scenes | {"harvest_too": scene}})
-    one = plan(whole, "one", harvest=20000, new_customer=rest)
-    two = plan(pair, "two", harvest=10000, harvest_too=10000, new_customer=rest)
+    one = plan(whole, "one", harvest=8000, new_customer=rest)
+    two = plan(pair, "two", harvest=4000, harvest_too=4000, new_customer=rest)
     return (whole, one), (pair, two)
 
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("pacing", ["smooth", "quick"])
-@pytest.mark.parametrize("rest", [0, 15000])
+@pytest.mark.parametrize("rest", [0, 6000])
 def test_two_halves_bring_what_the_whole_brings(mode: str, pacing: str, rest: float):
     (whole, one), (pair, two) = halved(
         f"scenes.harvest.bid={MODES[mode]}",
@@ -223,16 +221,11 @@ def test_two_halves_bring_what_the_whole_brings(mode: str, pacing: str, rest: fl
         "scenes.harvest.phases=[normal, sale]",
         rest=rest,
     )
-    a, b = expected(whole, [one]), expected(pair, [two])
-    before, after = a.metrics("one"), b.metrics("two")
-    parts, scene = b.scenes("two"), a.scenes("one")
-    left = {name: x["mean"] for name, x in before.items() if name not in OWN_RATIOS}
-    right = {name: x["mean"] for name, x in after.items() if name not in OWN_RATIOS}
+    left, right = (figures(expected(s, [p])) for s, p in ((whole, one), (pair, two)))
+    left = {name: x for name, x in left.items() if name not in OWN_RATIOS}
     for name in ("spend", "impressions", "clicks", "visits"):
-        left |= {f"{at} {name}": row[name]["mean"] for at, row in scene.items()}
-        right[f"harvest {name}"] = 2 * parts["harvest"][name]["mean"]
-        right[f"new_customer {name}"] = parts["new_customer"][name]["mean"]
-    assert right == pytest.approx(left, rel=1e-9, abs=1e-9)
+        right[f"harvest {name}"] += right[f"harvest_too {name}"]
+    assert apart(left, {name: right[name] for name in left}, 1e-9) == {}
 
 
 def test_two_halves_bring_as_much_on_average_when_drawn():
@@ -244,7 +237,7 @@ def test_two_halves_bring_as_much_on_average_when_drawn():
     count = 48
     a, b = sampled(whole, [one], replications=count), sampled(pair, [two], replications=count)
     left, right = totals(a, "one"), totals(b, "two")
-    assert left["spend"].max() < 30000
+    assert left["spend"].max() < 14000
     for name in left.keys() - OWN_RATIOS:
         gap = right[name] - left[name]
         error = gap.std(ddof=1) / np.sqrt(count)

@@ -463,9 +463,9 @@ def test_availability_falls_from_one_to_zero_without_a_jump():
 
 
 def test_contacts_renew_a_window_as_a_poisson_stream_does():
-    assert renewal(0, 15, 1) == 1
-    assert renewal(0.1, 15, 1) == pytest.approx(1.5 / (math.exp(1.5) - 1))
-    assert renewal(1e6, 15, 1) == 0
+    assert renewal(0, 15, 1, 0.6) == 1
+    assert renewal(0.1, 15, 1, 1e9) == pytest.approx(1.5 / (math.exp(1.5) - 1))
+    assert renewal(1e6, 15, 1, 0.6) == pytest.approx(0, abs=1e-3)
 
 
 def test_steps_fill_the_run_and_a_normal_week_is_seven_days():

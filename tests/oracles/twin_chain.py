@@ -41,12 +41,13 @@ def leads_to(stage: str, move: str) -> str:
     return order_leads_to(stage) if move in ORDERS else move
 
 
-def renewal(contacts: float, window: float, browsing: float) -> float:
+def renewal(contacts: float, window: float, browsing: float, shape: float) -> float:
     """ren: the rate at which contacts leave a gap as long as the window, against 1 / window."""
     u = contacts * window / browsing
     if u <= 0:
         return 1.0
-    return u / math.expm1(u) if u < 700 else 0.0
+    spread = 1 + u / shape
+    return u * spread ** (-shape - 1) / -math.expm1(-shape * math.log1p(u / shape))
 
 
 def decayed(stock: float, inflow: float, age: float) -> float:
@@ -186,7 +187,8 @@ class Segment:
             to, window = "engage", rules.enthuse_days
         else:
             to, window = "engage", rules.basket_days
-        return {to: step.days / window * renewal(contacts, window, step.browsing)}
+        spread = rules.frequency_shape
+        return {to: step.days / window * renewal(contacts, window, step.browsing, spread)}
 
     def _purchases(self, stage: str, step: StepTerms, buys: float) -> dict[str, float]:
         """Orders and deposits of stages 0..5."""
@@ -238,11 +240,11 @@ class Segment:
         """Flows of B and T: orders, deposits, drops, new carts, balances."""
         views, touches = contacts.views["customers"], contacts.touches["customers"]
         customers = sum(self.people[stage] for stage in CUSTOMERS)
-        window = self.chain.rules.basket_days
+        window, spread = self.chain.rules.basket_days, self.chain.rules.frequency_shape
         hazards = {
             RELEASE: step.success * step.release,
             "deposit": step.deposit_release,
-            "drop": step.days / window * renewal(views + touches, window, step.browsing),
+            "drop": step.days / window * renewal(views + touches, window, step.browsing, spread),
         }
         free = max(0.0, customers - self.carts - self.deposits)
         added = free * -math.expm1(-touches * self.chain.customer_cart * step.cart)

@@ -60,9 +60,7 @@ class Placement:
     sensitivity: float = 0.0  # e_m
     mu: float = 0.0
     opportunities: float = 0.0  # Q
-    opportunity_slope: float = 0.0  # Q'
     shares: dict[str, float] = field(default_factory=dict)  # share_b
-    share_slopes: dict[str, float] = field(default_factory=dict)  # kappa_b
     reached: dict[str, float] = field(default_factory=dict)  # e_b
     offer: Offer | None = None
     click_lift: float = 1.0  # lc
@@ -416,7 +414,6 @@ class Scene:
                 continue
             found.cost += j.opportunities * offer.cost
             found.cost_slope += j.opportunities * offer.cost_slope
-            found.entry_slope += j.opportunity_slope * offer.cost
             if self.limited:
                 per_win = j.opportunities * offer.shown * self.rates[i](offer.position_factor)
                 flat = self.counts_impressions  # other actions weigh WV / W
@@ -426,8 +423,8 @@ class Scene:
 
     def _newton(self) -> float:
         found = self._evaluate()
-        cost, slope = max(found.cost, 1e-300), max(found.cost_slope + found.entry_slope, 1e-300)
-        step = clipped(math.log(self.target / cost) * cost / slope)
+        cost = max(found.cost, 1e-300)
+        step = clipped(math.log(self.target / cost) * cost / (found.cost_slope + cost))
         return min(step, self._limit_step(found)) if self.limited else step
 
     def _limit_step(self, found: "Evaluation") -> float:
@@ -474,7 +471,6 @@ class Evaluation:
 
     cost: float = 0.0  # G
     cost_slope: float = 0.0  # sum of Q C'
-    entry_slope: float = 0.0  # sum of Q' C
     actions: float = 0.0  # Y
     action_slope: float = 0.0
 
@@ -521,14 +517,12 @@ class Market:
         self.bring_opportunities()
 
     def bring_opportunities(self) -> None:
-        """Q, Q' and e_b of every placement at the shares in force."""
+        """Q and e_b of every placement at the shares in force."""
         for (slot, g), members in self.groups.items():
             for _, j in members:
                 part = {b: share * self.pi[g][b] for b, share in j.shares.items()}
                 total = sum(part.values())
-                slope = sum(x * j.share_slopes[b] for b, x in part.items())
                 j.opportunities = self.offered[slot, g] * total
-                j.opportunity_slope = self.offered[slot, g] * slope
                 j.reached = {b: x / total if total > 0 else 0.0 for b, x in part.items()}
 
     def _left(self, slot: str, g: str, step: Step, taken: dict[Any, float]) -> float:
@@ -555,9 +549,7 @@ class Market:
             s2 = sum(s.audience[band] ** 2 * w for (s, _), w in zip(members, weights, strict=True))
             for (scene, j), weight in zip(members, weights, strict=True):
                 a = scene.audience[band]
-                own = 2 * (a**2 * weight / s2 - 2 * a * weight / s1) if s1 > 0 else 0.0
                 j.shares[band] = a * weight * s2 / s1**2 if s1 > 0 else 0.0
-                j.share_slopes[band] = 2 + own
 
     def new_share(self, j: Placement) -> float:
         """nu_j: the share of buyers who would be new customers."""
