@@ -4,18 +4,17 @@
 """
 
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-# A type checker may follow these imports; Python never runs them. One line per door, when its
-# room exists:
-# from typing import TYPE_CHECKING
-# if TYPE_CHECKING:
-#     from simulator.engine.simulate import simulate as simulate
-#     from simulator.outcomes import read_outcomes as read_outcomes
-#     from simulator.outcomes.outcomes import Outcomes as Outcomes
-#     from simulator.reports.figures import plot_days as plot_days
-#     from simulator.reports.figures import plot_plans as plot_plans
-#     from simulator.scenario import read_scenario as read_scenario
-#     from simulator.scenario.plan import Plan as Plan
+if TYPE_CHECKING:  # a type checker follows these; Python never runs them
+    from simulator.engine.simulate import simulate as simulate
+    from simulator.outcomes import read_outcomes as read_outcomes
+    from simulator.outcomes import write_outcomes as write_outcomes
+    from simulator.outcomes.outcomes import Outcomes as Outcomes
+    from simulator.reports.figures import plot_days as plot_days
+    from simulator.reports.figures import plot_plans as plot_plans
+    from simulator.scenario import read_scenario as read_scenario
+    from simulator.scenario.plan import Plan as Plan
 
 __version__ = "0.1.0"
 
@@ -27,6 +26,7 @@ _ROOM_OF = {
     "read_outcomes": "simulator.outcomes",
     "read_scenario": "simulator.scenario",
     "simulate": "simulator.engine.simulate",
+    "write_outcomes": "simulator.outcomes",
 }
 
 __all__ = list(_ROOM_OF)

@@ -33,14 +33,16 @@ class Chunk:
 def make_chunks(plans: Sequence[Plan], replications: int) -> Iterator[Chunk]:
     """All lanes in chunks: whole blocks of 16 replications x at most 64 plans.
 
-    A chunk has two lanes at least (the zero-spend plan is always there): NumPy takes another path
-    for arrays of one column, so a single lane would differ in the last bit.
+    A chunk has two plans at least (the zero-spend plan is always there, and plans are shared out
+    evenly): NumPy takes another path for arrays of one column, so a single lane would differ in the
+    last bit.
     """
-    size = BLOCK * max(1, LANES_AT_ONCE // (BLOCK * min(len(plans), PLANS_AT_ONCE)))
+    parts = np.array_split(np.arange(len(plans)), -(-len(plans) // PLANS_AT_ONCE))
+    size = BLOCK * max(1, LANES_AT_ONCE // (BLOCK * len(parts[0])))
     for first in range(0, replications, size):
         some = tuple(range(first, min(first + size, replications)))
-        for start in range(0, len(plans), PLANS_AT_ONCE):
-            yield Chunk(tuple(plans[start : start + PLANS_AT_ONCE]), some)
+        for part in parts:
+            yield Chunk(tuple(plans[n] for n in part), some)
 
 
 def plan_money(plans: Sequence[Plan], world: World, replications: int) -> np.ndarray:
