@@ -24,7 +24,7 @@ Progress = Callable[[int, int], None]
 
 INTERRUPTED = 130
 MAIN_METRICS = (
-    "spend", "net_spend", "gmv", "revenue", "profit", "roi", "iroas", "roas", "roas_break_even",
+    "spend", "net_spend", "gmv", "gmv_campaign", "revenue", "profit", "roi", "iroas", "roas", "roas_break_even",
     "new_customers", "cac", "recalled_members", "asset_value",
 )  # fmt: skip
 SCENE_COLUMNS = {

@@ -85,6 +85,7 @@ METRICS: tuple[Metric, ...] = (
     SPEND,
     _total("net_spend", "Net spend", "净花费", "CNY", ""),
     _total("gmv", "GMV", "成交额", "CNY"),
+    _total("gmv_campaign", "GMV until advertising ends", "投放期成交额", "CNY"),
     _total("revenue", "Revenue after refunds", "退款后收入", "CNY"),
     _total("contribution", "Contribution before advertising", "广告前贡献毛利", "CNY"),
     ROAS,

@@ -50,16 +50,18 @@ def worlds(draw) -> tuple[Scenario, Plan]:
     sets = [f"calendar.phases.day.clock={draw(st.sampled_from(['2h', '6h', '1d']))}"]
     if draw(st.booleans()):
         sets.append("calendar.phases.day.burst=null")
-    for segment in ("young", "others"):
-        sets.append(f"segments.{segment}.people={draw(log_between(300, 3e6)):.1f}")
+    people = [draw(log_between(300, 3e6)) for _ in range(2)]
+    for segment, count in zip(("young", "others"), people, strict=True):
+        sets.append(f"segments.{segment}.people={count:.1f}")
     for product in ("hit", "old", "next"):
         sets.append(f"products.{product}.price={draw(log_between(2, 2000)):.2f}")
         sets.append(f"products.{product}.stock={draw(st.sampled_from([0, 1, 40, 3000, 10**9]))}")
     for slot in ("words", "feed", "brand", "out"):
         sets.append(f"slots.{slot}.ctr={draw(log_between(0.002, 0.6)):.4f}")
         sets.append(f"slots.{slot}.cvr={draw(log_between(0.001, 0.5)):.4f}")
-        sets.append(f"slots.{slot}.opportunities={draw(log_between(1, 3e6)):.1f}")
-    sets.append(f"slots.focus.opportunities={draw(log_between(1, 1e7)):.0f}")
+    for slot in ("words", "feed", "brand", "out", "focus", "top"):
+        each = draw(log_between(0.001, 50))
+        sets.append(f"slots.{slot}.opportunities={1 + each * sum(people):.1f}")
     sets.append(f"slots.top.remedy={draw(st.sampled_from(['refund', 'make_good']))}")
     for scene in SCENES:
         sets.append(f"scenes.{scene}.bid={draw(bids())}")
@@ -144,13 +146,18 @@ def check(scenario: Scenario, plan: Plan, outcomes: Outcomes, slack: float) -> N
 
 
 def check_whole(book: Ledger) -> None:
-    """People, clicks and orders are whole; advertising money is whole fen."""
+    """People, clicks and orders are whole; advertising money is whole fen.
+
+    A package's impressions are whole, too; its segments share them in fractions.
+    """
     counts = ("favourites", "carts", "deposits", "orders", "paid_orders", "unmet", "new_customers",
               "refunded_new", "recalled_members", "returned", "lapsed")  # fmt: skip
     whole = [book.totals[name] for name in counts]
-    whole += [book.scenes["impressions"], book.scenes["clicks"], book.products["paid"]]
-    for array in (*whole, book.people, book.packages["delivered"]):
+    whole += [book.scenes["clicks"], book.products["paid"], book.packages["delivered"]]
+    for array in (*whole, book.people):
         np.testing.assert_array_equal(array, np.rint(array))
+    seen = book.scenes["impressions"]
+    np.testing.assert_allclose(seen, np.rint(seen), rtol=1e-12)
     fen = book.spend * 100
     np.testing.assert_allclose(fen, np.rint(fen), atol=1e-3)
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.linalg import expm
-from scipy.stats import poisson
+from scipy.stats import gamma, poisson
 
 from simulator.market.audience import (
     DECAY,
@@ -42,6 +42,10 @@ def array(x):
     return np.array(float(x))
 
 
+EVEN = array(1e13)
+"""Shape of a media use that is nearly the same for all."""
+
+
 # --- exposure -----------------------------------------------------------------------------------
 
 
@@ -70,19 +74,49 @@ def test_even_exposure_reaches_like_a_poisson_stream():
 
 @unhurried
 @given(st.floats(1e-3, 30.0))
-def test_renewal_is_one_over_the_mean_wait_for_a_gap(contacts):
+def test_renewal_of_even_use_is_one_over_the_mean_wait_for_a_gap(contacts):
     """Mean wait for a gap of one window: the integral of e^(u s) over the window."""
     wait = quad(lambda s: np.exp(contacts * s), 0, 1)[0]
-    assert float(renewal(array(contacts))) == pytest.approx(1 / wait, rel=1e-9)
+    assert float(renewal(array(contacts), EVEN)) == pytest.approx(1 / wait, rel=1e-9)
 
 
-def test_renewal_from_no_contact_to_many():
-    contacts = np.array([0.0, 1e-9, 0.01, 1.0, 5.0, 600.0, 1e9])
-    rates = renewal(contacts)
-    assert_allclose(rates[:3], 1 - contacts[:3] / 2, atol=1e-5)
+@unhurried
+@given(st.floats(0.01, 30.0), st.floats(0.2, 20.0))
+def test_renewal_of_uneven_use_is_gaps_of_all_over_people_inside(contacts, shape):
+    """Gaps begin with a contact that none follows, u e^-u each; inside are those with a contact."""
+    use = gamma(shape, scale=contacts / shape)
+    # in the chance that a person uses the media less: no pole at 0
+    gaps, inside = (
+        quad(lambda chance: of_person(use.ppf(chance)), 0, 1, epsabs=0, limit=500)[0]
+        for of_person in (lambda u: u * np.exp(-u), lambda u: -np.expm1(-u))
+    )
+    found = float(renewal(array(contacts), array(shape)))
+    assert found == pytest.approx(gaps / inside, rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [0.3, 0.6, 2.0])
+def test_uneven_use_lapses_slower_at_few_contacts_and_faster_at_many(shape):
+    few, many = renewal(np.array([0.02, 50.0]), array(shape))
+    assert few == pytest.approx(1 - (shape + 1) / shape * 0.02 / 2, abs=4 * (0.02 / shape) ** 2)
+    assert few < renewal(array(0.02), EVEN)
+    assert many == pytest.approx(shape * (50 / shape) ** -shape, rel=0.3)
+    assert many > 1e10 * renewal(array(50), EVEN)
+
+
+@pytest.mark.parametrize("shape", [0.05, 0.6, 1e9])
+def test_renewal_from_no_contact_to_many(shape):
+    contacts = np.array([0.0, 1e-9, 0.001, 1.0, 5.0, 600.0, 1e9])
+    rates = renewal(contacts, array(shape))
+    assert_allclose(rates[:3], 1 - contacts[:3] * (1 + 1 / shape) / 2, atol=1e-4)
     assert (np.diff(rates) <= 0).all()
-    assert rates[4] == pytest.approx(5 * np.exp(-5), rel=0.01)
-    assert 0 <= rates[-1] < 1e-200
+    assert (rates >= 0).all()
+    assert np.isfinite(rates).all()
+
+
+def test_renewal_of_even_use_ends_with_many_contacts():
+    rates = renewal(np.array([5.0, 1e9]), EVEN)
+    assert rates[0] == pytest.approx(5 * np.exp(-5), rel=0.01)
+    assert 0 <= rates[1] < 1e-200
 
 
 @unhurried

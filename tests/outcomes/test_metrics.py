@@ -23,7 +23,7 @@ roi mroi cac asset_value""",
 
 TOTALS = {  # with ads, without
     "paid_visits": (60, 0), "free_visits": (140, 150), "paid_orders": (20, 10), "orders": (25, 12),
-    "gmv": (2000, 1000), "refunds": (2, 1), "refund_value": (200, 100), "goods_cost": (800, 400),
+    "gmv": (2000, 1000), "gmv_campaign": (1500, 800), "refunds": (2, 1), "refund_value": (200, 100), "goods_cost": (800, 400),
     "refund_cost": (80, 40), "new_customers": (12, 4), "refunded_new": (2, 1), "forfeited": (30, 0),
     "money_back": (10, 0), "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
     "deposits": (5, 1),
@@ -42,7 +42,7 @@ BY_HAND = {
     "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 200,
     "favourites": 40, "carts": 30, "deposits": 5, "orders": 25, "paid_orders": 20, "refunds": 2,
     "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
-    "recalled_members": 3, "spend": 160, "net_spend": 150, "gmv": 2000, "revenue": 1800,
+    "recalled_members": 3, "spend": 160, "net_spend": 150, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
     "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 150 - 20, "ctr": 0.05, "cvr": 0.1,
     "profit_incremental": CONTRIBUTION - 170 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
     "aov": 100, "win_rate": 0.25, "fill_rate": 0.96, "roas": 2.5,
