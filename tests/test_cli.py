@@ -507,7 +507,7 @@ def test_an_expected_run_of_the_smallest_scenario():
     assert [plan["plan"] for plan in document["plans"]] == ["half_half", "mostly_new"]
     for plan in document["plans"]:
         assert all(plan["metrics"][name].keys() == {"mean"} for name in PER_PLAN)
-        assert 0 < plan["metrics"]["spend"]["mean"] <= 60_000
+        assert 0 < plan["metrics"]["spend"]["mean"] <= 60_000 * (1 + 1e-9)
         assert plan["scenes"].keys() == {"new_customer", "harvest"}
         spend = sum(scene["spend"]["mean"] for scene in plan["scenes"].values())
         assert spend == pytest.approx(plan["metrics"]["spend"]["mean"])

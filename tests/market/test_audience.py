@@ -80,18 +80,18 @@ def test_renewal_of_even_use_is_one_over_the_mean_wait_for_a_gap(contacts):
     assert float(renewal(array(contacts), EVEN)) == pytest.approx(1 / wait, rel=1e-9)
 
 
-@unhurried
+@settings(deadline=None, max_examples=25)
 @given(st.floats(0.01, 30.0), st.floats(0.2, 20.0))
 def test_renewal_of_uneven_use_is_gaps_of_all_over_people_inside(contacts, shape):
     """Gaps begin with a contact that none follows, u e^-u each; inside are those with a contact."""
+
+    def mean(of_person):
+        """Over the ranks of people by media use: the density may have a pole at no use."""
+        return quad(lambda rank: of_person(use.ppf(rank)), 0, 1, epsabs=0, limit=500)[0]
+
     use = gamma(shape, scale=contacts / shape)
-    # in the chance that a person uses the media less: no pole at 0
-    gaps, inside = (
-        quad(lambda chance: of_person(use.ppf(chance)), 0, 1, epsabs=0, limit=500)[0]
-        for of_person in (lambda u: u * np.exp(-u), lambda u: -np.expm1(-u))
-    )
-    found = float(renewal(array(contacts), array(shape)))
-    assert found == pytest.approx(gaps / inside, rel=1e-5)
+    expected = mean(lambda u: u * np.exp(-u)) / mean(lambda u: -np.expm1(-u))
+    assert float(renewal(array(contacts), array(shape))) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("shape", [0.3, 0.6, 2.0])
@@ -105,9 +105,9 @@ def test_uneven_use_lapses_slower_at_few_contacts_and_faster_at_many(shape):
 
 @pytest.mark.parametrize("shape", [0.05, 0.6, 1e9])
 def test_renewal_from_no_contact_to_many(shape):
-    contacts = np.array([0.0, 1e-9, 0.001, 1.0, 5.0, 600.0, 1e9])
+    contacts = np.array([0.0, 1e-9, 1e-4, 1.0, 5.0, 600.0, 1e9])
     rates = renewal(contacts, array(shape))
-    assert_allclose(rates[:3], 1 - contacts[:3] * (1 + 1 / shape) / 2, atol=1e-4)
+    assert_allclose(rates[:3], 1 - contacts[:3] * (1 + 1 / shape) / 2, atol=5e-6)
     assert (np.diff(rates) <= 0).all()
     assert (rates >= 0).all()
     assert np.isfinite(rates).all()

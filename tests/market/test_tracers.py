@@ -33,6 +33,22 @@ def random_flows(rng, n):
     return shares * n * rng.random(SHAPE)
 
 
+def random_on_visit(rng, flows, n, fresh):
+    """Parts of the flows on visits: only new touches, `fresh`, of whom none moves twice.
+
+    Moves on visits take at most the share of a stage that other moves leave.
+    """
+    stays = 1 - flows.sum(axis=0) / np.maximum(n, 1e-9)
+    weights = rng.random((SCENES, *flows.shape)) * (rng.random((SCENES, *flows.shape)) < 0.5)
+    by_kind = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
+    movers = by_kind * (fresh * stays)[:, None]
+    parts = np.divide(movers, flows, out=np.zeros_like(movers), where=flows > 1e-9)
+    return parts / np.maximum(parts.sum(axis=0), 1)
+
+
+NOT_ON_VISITS = np.zeros((SCENES, len(KINDS), *SHAPE))
+
+
 def carry_out(flows, n):
     """People after the flows; orders that stay in their stage change nothing."""
     after = n.copy()
@@ -94,18 +110,21 @@ def test_visits_in_two_steps_touch_as_in_one(seed):
 @unhurried
 @given(seeds)
 def test_touched_people_never_outnumber_people(seed):
-    """Through touches, moves, midnights, refunds and forfeits, in every stage."""
+    """Through touches, moves, midnights, shifts and forfeits, in every stage."""
     rng = np.random.default_rng(seed)
     n, tracers = random_people(rng), Tracers(15, SCENES, SHAPE)
     for number in range(12):
-        tracers.touch(random_visits(rng), n)
+        older = tracers.touched[0].copy()
+        visits = random_visits(rng)
+        tracers.touch(visits, n)
+        fresh = tracers.touched[0] - older * np.exp(-visits.sum(axis=0))[BAND]
         flows = random_flows(rng, n)
-        tracers.move(flows, n)
+        tracers.move(flows, n, random_on_visit(rng, flows, n, np.maximum(fresh, 0.0)))
         n = carry_out(flows, n)
         if number % 3 == 0:
             tracers.age_a_day()
             back = rng.random((SEGMENTS, LANES))
-            tracers.refund(back)
+            tracers.shift(INITIAL, 2, back)
             n[2], n[INITIAL] = n[2] + back * n[INITIAL], (1 - back) * n[INITIAL]
         if number % 5 == 0:
             tracers.forfeit()
@@ -122,12 +141,53 @@ def test_moves_take_touches_along_and_lose_none(seed):
     n = random_people(rng)
     tracers = touched_tracers(rng, n)
     before, flows = tracers.touched.copy(), random_flows(rng, n)
-    tracers.move(flows, n)
+    tracers.move(flows, n, NOT_ON_VISITS)
     assert_allclose(tracers.touched.sum(axis=2), before.sum(axis=2), rtol=1e-12)
     part = np.divide(flows, n, out=np.zeros_like(flows), where=n > 0)
     for age, scene in np.ndindex(before.shape[:2]):
         alike = carry_out(part * before[age, scene], before[age, scene])
         assert_allclose(tracers.touched[age, scene], alike, rtol=1e-9, atol=1e-9)
+
+
+@unhurried
+@given(seeds)
+def test_moves_on_visits_take_new_touches_of_their_scenes(seed):
+    """Those whom a visit moves were touched by it; of the others each touch moves alike."""
+    rng = np.random.default_rng(seed)
+    n = random_people(rng)
+    tracers = touched_tracers(rng, n)
+    flows = random_flows(rng, n)
+    on_visit = random_on_visit(rng, flows, n, tracers.touched[0])
+    before = tracers.touched.copy()
+    tracers.move(flows, n, on_visit)
+    assert_allclose(tracers.touched.sum(axis=2), before.sum(axis=2), rtol=1e-12)
+    others = flows * (1 - on_visit.sum(axis=0))
+    part = np.divide(others, n, out=np.zeros_like(flows), where=n > 0)
+    for age, scene in np.ndindex(before.shape[:2]):
+        movers = part * before[age, scene]
+        movers += flows * on_visit[scene] if age == 0 else 0.0
+        expected = carry_out(movers, before[age, scene])
+        assert_allclose(tracers.touched[age, scene], expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kinds", [(CART,), (CART, ENGAGE)])
+def test_a_visit_that_moves_more_people_than_it_touched_leaves_no_ghosts(kinds):
+    """Sampled moves of a small stage: one of five moves on visits that were expected of 0.01."""
+    n, flows = np.full(SHAPE, 5.0), np.zeros((len(KINDS), *SHAPE))
+    tracers = Tracers(15, SCENES, SHAPE)
+    visits = np.full((SCENES, 5, SEGMENTS, LANES), 2.0)
+    tracers.touch(visits, n)
+    for _ in range(2):
+        tracers.age_a_day()
+    tracers.touched[0] = 0.01
+    on_visit = NOT_ON_VISITS.copy()
+    for kind in kinds:
+        flows[kind, 1] = 1.0
+        on_visit[0, kind, 1] = 0.9
+    tracers.move(flows, n, on_visit)
+    n = carry_out(flows, n)
+    assert (tracers.touched >= -1e-9).all()
+    assert (of_stage(tracers) <= n + 1e-9).all()
 
 
 def test_orders_that_stay_move_nothing():
@@ -136,21 +196,30 @@ def test_orders_that_stay_move_nothing():
     tracers = touched_tracers(rng, n)
     before, flows = tracers.touched.copy(), np.zeros((len(KINDS), *SHAPE))
     flows[ORDER, 8:10] = n[8:10] / 2
-    tracers.move(flows, n)
+    tracers.move(flows, n, NOT_ON_VISITS + 1 / SCENES)
     assert_allclose(tracers.touched, before)
 
 
-def test_forfeited_deposits_and_refunds_fall_back_to_engage():
+def test_forfeited_deposits_fall_back_to_engage():
     rng = np.random.default_rng(2)
-    n = random_people(rng) + 1
-    tracers = touched_tracers(rng, n)
+    tracers = touched_tracers(rng, random_people(rng) + 1)
     before = tracers.touched.copy()
     tracers.forfeit()
     assert not tracers.touched[:, :, DEPOSIT_STAGE].any()
-    tracers.refund(np.full((SEGMENTS, LANES), 0.25))
-    assert_allclose(tracers.touched[:, :, INITIAL], 0.75 * before[:, :, INITIAL])
-    engaged = before[:, :, 2] + before[:, :, DEPOSIT_STAGE] + 0.25 * before[:, :, INITIAL]
+    engaged = before[:, :, 2] + before[:, :, DEPOSIT_STAGE]
     assert_allclose(tracers.touched[:, :, 2], engaged)
+    assert_allclose(tracers.touched.sum(axis=2), before.sum(axis=2))
+
+
+@pytest.mark.parametrize(("stage", "target"), [(INITIAL, 2), (INITIAL, 8)])
+def test_a_shift_moves_a_share_of_every_touch(stage, target):
+    rng = np.random.default_rng(2)
+    tracers = touched_tracers(rng, random_people(rng) + 1)
+    before, share = tracers.touched.copy(), rng.random((SEGMENTS, LANES))
+    tracers.shift(stage, target, share)
+    assert_allclose(tracers.touched[:, :, stage], (1 - share) * before[:, :, stage])
+    arrived = before[:, :, target] + share * before[:, :, stage]
+    assert_allclose(tracers.touched[:, :, target], arrived)
     assert_allclose(tracers.touched.sum(axis=2), before.sum(axis=2))
 
 
@@ -165,13 +234,16 @@ def test_classes_fill_the_window(window):
 @unhurried
 @given(seeds)
 def test_midnight_passes_on_a_day_of_each_class(seed):
-    """Only the oldest class loses people, and no touch overtakes a younger class."""
+    """Only the oldest class loses people, and no touch overtakes a younger class.
+
+    A touch of today is half a day old at its first midnight: it stays half a day longer.
+    """
     rng = np.random.default_rng(seed)
     tracers = Tracers(15, SCENES, SHAPE)
     tracers.touched[...] = rng.random(tracers.touched.shape)
     before = tracers.touched.copy()
     tracers.age_a_day()
-    widths = np.array(WIDTHS[: tracers.ages])[:, None, None, None, None]
+    widths = np.array([1.5, *WIDTHS[1 : tracers.ages]])[:, None, None, None, None]
     lost = before[-1] / widths[-1]
     assert_allclose(tracers.touched.sum(axis=0), before.sum(axis=0) - lost, rtol=1e-12)
     arrived = np.zeros_like(before)
@@ -194,7 +266,6 @@ def mean_life(window):
     return counted / 24e-6
 
 
-@pytest.mark.xfail(reason="half a day of every window is lost at its first midnight", strict=True)
 @pytest.mark.parametrize("window", [1, 3, 7, 15, 30])
 def test_a_touch_counts_for_its_window_on_average(window):
     assert mean_life(window) == pytest.approx(window, rel=1e-2)
@@ -206,18 +277,24 @@ def test_a_touch_counts_for_its_window_on_average(window):
 @unhurried
 @given(seeds)
 def test_no_more_orders_are_credited_than_there_are(seed):
-    """Credited and organic are all: organic is what is on free visits of untouched people."""
+    """Credited and organic are all: organic is what is on free visits of untouched people.
+
+    The orders of a step fall evenly between its first and its last touch.
+    """
     rng = np.random.default_rng(seed)
     n = random_people(rng)
     tracers = touched_tracers(rng, n)
+    earlier = of_stage(tracers) / np.maximum(n, 1e-9)
+    tracers.touch(random_visits(rng), n)
     direct, waiting = (0.1 * n * rng.random(SHAPE) for _ in range(2))
     customers = 0.1 * n[7:10].sum(axis=0)
     paid_share = random_visits(rng) / SCENES
     credited = tracers.credit(direct, paid_share, waiting, customers, n).orders.sum(axis=0)
-    untouched = 1 - of_stage(tracers) / np.maximum(n, 1e-9)
+    after = 1 - of_stage(tracers) / np.maximum(n, 1e-9)
+    untouched = (after + 1 - earlier) / 2
     free = direct * (1 - paid_share.sum(axis=0)[BAND]) + waiting
     regulars = n[7:10] / np.maximum(n[7:10].sum(axis=0), 1e-9)
-    organic = (free * untouched).sum(axis=0) + customers * (regulars * untouched[7:10]).sum(axis=0)
+    organic = (free * untouched).sum(axis=0) + customers * (regulars * after[7:10]).sum(axis=0)
     everything = (direct + waiting).sum(axis=0) + customers
     assert_allclose(credited + organic, everything, rtol=1e-9, atol=1e-9)
 
@@ -227,12 +304,12 @@ def test_orders_on_paid_visits_belong_to_their_scene():
     paid_share = np.zeros((SCENES, 5, SEGMENTS, LANES))
     paid_share[1] = 1.0
     tracers = touched_tracers(np.random.default_rng(3), n)
+    tracers.touch(random_visits(np.random.default_rng(4)), n)
     credit = tracers.credit(n / 10, paid_share, nothing, nothing[0], n)
     assert_allclose(credit.orders[[0, 2]], 0.0, atol=1e-9)
     assert_allclose(credit.orders[1], 110.0)
 
 
-@pytest.mark.xfail(reason="movers carry the average touch of the stage they leave", strict=True)
 @pytest.mark.parametrize(("kind", "stage"), [(ENGAGE, 0), (CART, 3), (ORDER, 5)])
 def test_people_whom_a_paid_visit_moves_carry_that_visit(kind, stage):
     """A hundredth of a stage has a paid visit, and all of those move: all are touched there."""
@@ -243,6 +320,8 @@ def test_people_whom_a_paid_visit_moves_carry_that_visit(kind, stage):
     flows[kind, stage] = 1000 * -np.expm1(-0.01)
     tracers.touch(visits, n)
     elsewhere = tracers.touched[0, 0, TO[kind, stage]].copy()
-    tracers.move(flows, n)
+    on_visit = NOT_ON_VISITS.copy()
+    on_visit[0, kind, stage] = 1.0
+    tracers.move(flows, n, on_visit)
     arrived = tracers.touched[0, 0, TO[kind, stage]] - elsewhere
     assert_allclose(arrived, flows[kind, stage], rtol=0.02)

@@ -14,6 +14,7 @@ MONEY = (
     "goods_cost",
     "refund_cost",
     "gmv",
+    "gmv_campaign",
     "forfeited",
     "contract_spend",
     "money_back",
