@@ -39,7 +39,8 @@ class Sales:
 
     def __init__(self, floor: Floor) -> None:
         self.floor = floor
-        self.chain = Chain(floor.world.people, len(floor.world.names.segments), floor.lanes)
+        segments, traced = len(floor.world.names.segments), floor.tracers is not None
+        self.chain = Chain(floor.world.people, segments, floor.lanes, traced=traced)
 
     def sell(self, met: Met) -> None:
         """Move people, take orders, and write them down."""

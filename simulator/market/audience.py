@@ -138,8 +138,9 @@ def renewal(contacts_per_window: np.ndarray, shape: np.ndarray) -> np.ndarray:
 class Chain:
     """Moves of one chunk of lanes; work arrays are made once."""
 
-    def __init__(self, people: People, segments: int, lanes: int) -> None:
-        self.people = people
+    def __init__(self, people: People, segments: int, lanes: int, *, traced: bool = True) -> None:
+        """`traced`: keep apart what visits cause."""
+        self.people, self.traced = people, traced
         shape = (len(KINDS), STAGES, segments, lanes)
         self.hazards = np.zeros(shape)
         self.flows = np.zeros(shape)
@@ -175,7 +176,8 @@ class Chain:
             np.multiply(touches[:last], p.visit_moves[move, :last, None], out=h[kind, :last])
             if kind in (FAVOURITE, CART):
                 h[kind, :last] *= pulse.cart
-            self.visited[kind, :last] = h[kind, :last]
+            if self.traced:
+                self.visited[kind, :last] = h[kind, :last]
             h[kind, :last] += p.base_moves[move, :last, None] * pulse.days
 
     def _fill_orders(self, buys: np.ndarray, pulse: Pulse) -> None:
@@ -183,15 +185,17 @@ class Chain:
         ready = buys
         ready *= p.propensity[:, None]
         np.multiply(ready, pulse.pay, out=h[ORDER])
-        self.visited[ORDER] = h[ORDER]
-        self.visited[ORDER, 6] = 0.0
+        if self.traced:
+            self.visited[ORDER] = h[ORDER]
+            self.visited[ORDER, 6] = 0.0
         release = pulse.pay * pulse.release
         self.baskets[0] = p.favourite_release * release
         self.baskets[1] = release
         h[ORDER, 4:6] += self.baskets
         h[ORDER, 6] = pulse.balance
         np.multiply(ready[:6], pulse.deposit, out=h[DEPOSIT, :6])
-        self.visited[DEPOSIT, :6] = h[DEPOSIT, :6]
+        if self.traced:
+            self.visited[DEPOSIT, :6] = h[DEPOSIT, :6]
         h[DEPOSIT, 4] += p.favourite_release * pulse.deposit_release
         h[DEPOSIT, 5] += pulse.deposit_release
 
