@@ -107,6 +107,7 @@ class Tracers:
         that happened on a scene's paid visit and carries that visit; the rest carries the average.
         """
         share = ratio(flows, n)
+        on_visit = on_visit * self._room(flows, n, on_visit)[:, None]
         change = np.zeros_like(self.touched)
         for kind, row in enumerate(TO):
             for stage, target in enumerate(row):
@@ -120,6 +121,13 @@ class Tracers:
                     )
         self.touched += change
 
+    def _room(self, flows: np.ndarray, n: np.ndarray, on_visit: np.ndarray) -> np.ndarray:
+        """Part of the visited movers for whom there are new touches: [scene, stage, segment, lane]."""
+        gone = np.where((TO != STAY)[:, :, None, None], flows, 0.0)
+        asked = (on_visit * gone).sum(axis=1)
+        room = self.touched[0] * np.maximum(1 - ratio(gone.sum(axis=0), n), 0.0)
+        return ratio(room, np.maximum(asked, room))
+
     def _carry(
         self, change: np.ndarray, way: tuple[int, int], people: np.ndarray, share: np.ndarray,
         visited: np.ndarray,
@@ -128,7 +136,7 @@ class Tracers:
         here = self.touched[:, :, stage]
         moved = here * (share * (1 - visited.sum(axis=0)))
         if visited.any():
-            moved[0] += np.minimum(visited * share * people, np.maximum(here[0] - moved[0], 0.0))
+            moved[0] += visited * share * people
         change[:, :, stage] -= moved
         change[:, :, target] += moved
 

@@ -16,7 +16,8 @@ from simulator.engine.lanes import Chunk
 from simulator.engine.run import Run
 from simulator.engine.simulate import make_grid
 from simulator.market.build import build_world
-from simulator.outcomes.ledger import Ledger, LawBroken, check_laws
+from simulator.outcomes.ledger import LawBroken, Ledger, check_laws
+from simulator.outcomes.metrics import METRICS, SCENE_METRICS
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
@@ -135,7 +136,9 @@ def check(scenario: Scenario, plan: Plan, outcomes: Outcomes, slack: float) -> N
     assert_close(goods["paid"].sum(axis=0), t["paid_orders"], 1e-9)
     assert_close(goods["gmv"].sum(axis=0), t["gmv"], 1e-9)
     assert_close(goods["refunds"].sum(axis=0), t["refunds"], 1e-9)
-    assert_close(scenes["spend"].sum(axis=0), book.spend.sum(axis=(0, 1)) + t["contract_spend"], 1e-9)
+    assert_close(
+        scenes["spend"].sum(axis=0), book.spend.sum(axis=(0, 1)) + t["contract_spend"], 1e-9
+    )
     for name, total in (("gmv", t["gmv"]), ("spend", scenes["spend"].sum(axis=0)),
                         ("new_customers", t["new_customers"]),
                         ("visits", t["paid_visits"] + t["free_visits"])):  # fmt: skip
@@ -148,7 +151,8 @@ def check(scenario: Scenario, plan: Plan, outcomes: Outcomes, slack: float) -> N
 def check_whole(book: Ledger) -> None:
     """People, clicks and orders are whole; advertising money is whole fen.
 
-    A package's impressions are whole, too; its segments share them in fractions.
+    A package's impressions are whole, too (its segments share them in fractions); what is made
+    good has its own test.
     """
     counts = ("favourites", "carts", "deposits", "orders", "paid_orders", "unmet", "new_customers",
               "refunded_new", "recalled_members", "returned", "lapsed")  # fmt: skip
@@ -156,8 +160,8 @@ def check_whole(book: Ledger) -> None:
     whole += [book.scenes["clicks"], book.products["paid"], book.packages["delivered"]]
     for array in (*whole, book.people):
         np.testing.assert_array_equal(array, np.rint(array))
-    seen = book.scenes["impressions"]
-    np.testing.assert_allclose(seen, np.rint(seen), rtol=1e-12)
+    seen = book.scenes["impressions"].sum(axis=0) - book.packages["made_good"].sum(axis=0)
+    np.testing.assert_allclose(seen, np.rint(seen), rtol=1e-12, atol=1e-6)
     fen = book.spend * 100
     np.testing.assert_allclose(fen, np.rint(fen), atol=1e-3)
 
@@ -184,6 +188,13 @@ def test_contracts_are_paid_in_whole_fen_when_drawn():
     np.testing.assert_allclose(spend * 100, np.rint(spend * 100), atol=1e-3)
 
 
+def test_goods_are_made_good_in_whole_impressions_when_drawn():
+    """110% of a shortfall need not be whole."""
+    served = sampled(everything(), replications=8).book.packages["made_good"]
+    assert served.max() > 0
+    np.testing.assert_array_equal(served, np.rint(served))
+
+
 # --- the unit of money --------------------------------------------------------------------------
 
 MONEY = {
@@ -191,11 +202,7 @@ MONEY = {
     "refund_handling",
 }  # fmt: skip
 """Fields in CNY. The cpm of a phase is a multiplier, and the target of roi_control a ratio."""
-PER_YUAN = ("roas", "iroas", "roi", "roas_break_even")
-IN_YUAN = {
-    "profit", "profit_incremental", "cac", "spend", "net_spend", "gmv", "revenue", "contribution",
-    "asset_value", "cpm", "cpc", "aov", "gmv_attributed",
-}  # fmt: skip
+IN_YUAN = {m.name for m in (*METRICS, *SCENE_METRICS) if m.unit.startswith("CNY")}
 
 
 def in_units(part: Any, unit: float, inside: str = "") -> Any:
@@ -218,9 +225,7 @@ def in_units(part: Any, unit: float, inside: str = "") -> Any:
 
 @settings(max_examples=8)
 @given(worlds(), st.sampled_from([2.0, 0.15, 100.0]))
-def test_the_unit_of_money_changes_no_count_and_no_ratio(
-    world: tuple[Scenario, Plan], unit: float
-):
+def test_the_unit_of_money_changes_no_count_and_no_ratio(world: tuple[Scenario, Plan], unit: float):
     scenario, plan = world
     money = {s: {f: x * unit for f, x in cells.items()} for s, cells in plan.money.items()}
     other = Plan(plan.name, money, plan.packages)
@@ -235,7 +240,11 @@ def test_the_unit_of_money_changes_no_count_and_no_ratio(
 
 def losses(row: dict[str, float]) -> set[str]:
     """Differences that are small against what they are differences of: their digits are lost."""
-    size = {"profit_incremental": "gmv", "asset_value": "gmv", "new_customers_incremental": "visits"}
+    size = {
+        "profit_incremental": "gmv",
+        "asset_value": "gmv",
+        "new_customers_incremental": "visits",
+    }
     lost = {name for name, of in size.items() if abs(row[name]) < 1e-5 * row[of]}
     return lost | ({"roi"} if "profit_incremental" in lost else set()) | {"cac", "iroas"}
 

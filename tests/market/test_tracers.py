@@ -170,7 +170,6 @@ def test_moves_on_visits_take_new_touches_of_their_scenes(seed):
         assert_allclose(tracers.touched[age, scene], expected, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.xfail(reason="moves on visits above the new touches: the rest stays", strict=True)
 @pytest.mark.parametrize("kinds", [(CART,), (CART, ENTHUSE)])
 def test_visits_that_move_more_people_than_they_touched_leave_no_ghosts(kinds):
     """Sampled moves of a small stage: of five people one moves by a visit expected of 0.01."""
