@@ -23,7 +23,8 @@ roi mroi cac asset_value""",
 
 TOTALS = {  # with ads, without
     "paid_visits": (60, 0), "free_visits": (140, 150), "paid_orders": (20, 10), "orders": (25, 12),
-    "gmv": (2000, 1000), "gmv_campaign": (1500, 800), "refunds": (2, 1), "refund_value": (200, 100), "goods_cost": (800, 400),
+    "gmv": (2000, 1000), "gmv_campaign": (1500, 800),
+    "refunds": (2, 1), "refund_value": (200, 100), "goods_cost": (800, 400),
     "refund_cost": (80, 40), "new_customers": (12, 4), "refunded_new": (2, 1), "forfeited": (30, 0),
     "money_back": (10, 0), "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
     "deposits": (5, 1),
