@@ -29,7 +29,7 @@ class Days:
             self._forfeit()
         if due.closing:
             second = int(floor.world.steps.start[floor.step])
-            charge_packages(floor, self.server.close(floor.state.bookings, second))
+            charge_packages(floor, self.server.close(floor.state.bookings, second, floor.draws))
         if due.midnight:
             self.close(floor.day - 1)
         if floor.schedule.new_day[floor.step]:

@@ -110,7 +110,7 @@ def cells_of(world: World) -> dict[str, list[str]]:
     moves = [f"{t}/{p}" for t in range(len(NEXT)) for p in products]
     media = {
         "supply": slots, "opportunities": auction, "impressions": auction, "price": scenes,
-        "clicks": list(n.placements), "contract": packages, "make_good": packages,
+        "clicks": list(n.placements), "contract": packages, "make_good": packages, "owed": packages,
     }  # fmt: skip
     chain = {
         "people": stages[some:], "buyers": stages, "movers": stages, "purchase": stages[: 6 * some],

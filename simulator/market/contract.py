@@ -83,13 +83,13 @@ class Server:
     def _together(self, wanted: np.ndarray) -> np.ndarray:
         return self.groups.sum(wanted)[self.inventory]
 
-    def close(self, bookings: Bookings, second: int) -> np.ndarray:
+    def close(self, bookings: Bookings, second: int, draws: Draws) -> np.ndarray:
         """Windows that end now: note the shortfall; return what must be paid for it [package, lane]."""
         ends = (self.packages.close == second)[:, None]
         short = np.where(ends, bookings.left, 0.0)
         bookings.left -= short
         bookings.shortfall += short
-        bookings.owed += short * self.packages.make_good
+        bookings.owed += draws.round_off("owed", short * self.packages.make_good)
         price = short * self.packages.cpm / 1000
         owes = self.packages.make_good > 0
         return np.where(owes, price, 0.0)

@@ -328,6 +328,7 @@ def variance_rows(pairs: int) -> Iterator[Row]:
             yield Row(
                 f"variance reduction, {name} plans: {metric}", gap.variance_reduction, "x", ">=",
                 goal[which], f"{plan.name}; {gap.mean:+.4g}, {pairs} replications",
+                gap.variance_reduction * 2 / math.sqrt(pairs - 1),
             )  # fmt: skip
 
 

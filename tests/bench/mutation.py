@@ -28,6 +28,7 @@ from tests.bench.worlds import ROOT
 
 MARKET = ROOT / "simulator/market"
 TESTS = ("tests/market", "tests/engine", "tests/oracles")
+SLOW = 5.0  # seconds; tests that take longer are not repeated for every mutant
 PARTS = ("simulator", "tests", "scenarios", "docs", "pyproject.toml", "README.md")
 LEAST, MOST = 1e-5, 1e15  # outside, a number is a guard
 PATIENCE = 2  # times the tests' usual time
@@ -205,24 +206,29 @@ class Trees:
     """Copies of the project, one for each mutant that is tested at a time."""
 
     free: "SimpleQueue[Path]"
-    deselected: list[str]
+    failing: list[str]
     """Tests that fail without any mutant."""
+    slow: list[str]
+    """Tests that take longer than SLOW."""
     limit: float
     """Seconds that the tests of a mutant may take."""
 
     @classmethod
     def plant(cls, folder: Path, count: int) -> "Trees":
-        trees = cls(SimpleQueue(), [], 0.0)
+        trees = cls(SimpleQueue(), [], [], 0.0)
         for n in range(count):
             trees.free.put(copy_tree(folder / str(n)))
         first = trees.free.get()
         check_own_code(first)
-        start = time.monotonic()
-        shown = run_pytest(first, list(TESTS), timeout=3600)
-        trees.limit = PATIENCE * count * (time.monotonic() - start) + 60
-        trees.deselected = re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", shown.stdout, re.M)
+        durations = ["--durations=0", f"--durations-min={SLOW}"]
+        shown = run_pytest(first, [*TESTS, *durations], timeout=3600)
         if shown.returncode not in {0, 1}:
             sys.exit(f"the tests do not run without any mutant:\n{shown.stdout}{shown.stderr}")
+        trees.failing = re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", shown.stdout, re.M)
+        trees.slow = re.findall(r"^[\d.]+s (?:call|setup) +(\S.*?)$", shown.stdout, re.M)
+        start = time.monotonic()
+        run_pytest(first, [*TESTS, *deselect(trees.failing + trees.slow)], timeout=3600)
+        trees.limit = PATIENCE * count * (time.monotonic() - start) + 60
         trees.free.put(first)
         return trees
 
@@ -241,16 +247,21 @@ class Trees:
 
     def _outcome(self, tree: Path, mutant: Mutant) -> str:
         own = f"tests/market/test_{mutant.path.stem}.py"
-        stages = [stage for stage in ((own,), TWIN) if (tree / stage[0]).exists()]
-        options = ["-x", *(f"--deselect={name}" for name in self.deselected)]
+        quick = [stage for stage in ((own,), TWIN) if (tree / stage[0]).exists()]
+        stages = [(str(mutant.path),), *quick, (*TESTS, *deselect(self.slow))]
         try:
-            for stage in ((str(mutant.path),), *stages, TESTS):
-                code = run_pytest(tree, [*options, *stage], timeout=self.limit).returncode
+            for stage in stages:
+                arguments = ["-x", *deselect(self.failing), *stage]
+                code = run_pytest(tree, arguments, timeout=self.limit).returncode
                 if code not in {0, 5}:  # 5: no tests
                     return "killed"
         except subprocess.TimeoutExpired:
             return "timed out"
         return "survived"
+
+
+def deselect(names: list[str]) -> list[str]:
+    return [f"--deselect={name}" for name in names]
 
 
 def copy_tree(target: Path) -> Path:
@@ -295,8 +306,9 @@ def check_mutants(mutants: list[Mutant], jobs: int) -> bool:
     """Test all mutants and list the survivors; whether there are none."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         trees = Trees.plant(Path(folder), jobs)
-        for name in trees.deselected:
-            print(f"left out, fails without any mutant: {name}")
+        for name in trees.failing:
+            print(f"left out, fails without any mutant: {name}", flush=True)
+        print(f"left out, slower than {SLOW:.0f} s: {len(trees.slow)} tests", flush=True)
         verdicts = []
         for verdict in pool.map(trees.judge, mutants):
             verdicts.append(verdict)

@@ -23,6 +23,9 @@ from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 from tests.worlds import apart, booked, everything, expected, figures, one, sampled
 
+MANY = settings.default.max_examples // 6 if settings.default else 15
+"""Worlds that are tried: an example is a run."""
+
 MODES = {
     "max_amount": "{{mode: max_amount, cost_per: {action}}}",
     "cost_control": "{{mode: cost_control, cost_per: {action}, target: {price:.2f}}}",
@@ -89,7 +92,7 @@ def plans(draw) -> Plan:
 # --- the laws -----------------------------------------------------------------------------------
 
 
-@settings(max_examples=15)
+@settings(max_examples=MANY)
 @given(worlds())
 def test_the_laws_hold_in_the_mean_field(world: tuple[Scenario, Plan]):
     scenario, plan = world
@@ -97,7 +100,7 @@ def test_the_laws_hold_in_the_mean_field(world: tuple[Scenario, Plan]):
     check(scenario, plan, outcomes, slack=1e-9)
 
 
-@settings(max_examples=20)
+@settings(max_examples=MANY)
 @given(worlds(), st.integers(0, 2**64 - 1))
 def test_the_laws_hold_when_drawn(world: tuple[Scenario, Plan], seed: int):
     scenario, plan = world
@@ -223,7 +226,7 @@ def in_units(part: Any, unit: float, inside: str = "") -> Any:
     return part.model_copy(update=changed)
 
 
-@settings(max_examples=8)
+@settings(max_examples=MANY // 2)
 @given(worlds(), st.sampled_from([2.0, 0.15, 100.0]))
 def test_the_unit_of_money_changes_no_count_and_no_ratio(world: tuple[Scenario, Plan], unit: float):
     scenario, plan = world
