@@ -178,7 +178,9 @@ segments:
   people: {people: 500k, cpm: 1.1, start: {discover: 5%, engage: 4%, cart: 1%, initial: 3%}}
 products:
   coffee: {price: 120, margin: 55%}
-life_cycle: {quality: [1.1, 1.1, 1.1, 1.1, 1.1, 1.1]}
+life_cycle: {quality: [1.1, 1.1, 1.1, 1.1, 1.1, 1.1], ctr: [1, 1, 1, 1, 1, 1], cvr: [1, 1, 1, 1, 1, 1]}
+chain: {fatigue: 0}
+commerce: {refund_slow_days: 2}
 service_score: 4.8
 sources:
   feed: {organic_visits: 500, organic_bands: {outside: 1, customers: 5}, sale_sensitivity: 0.8}

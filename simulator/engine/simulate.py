@@ -116,21 +116,28 @@ def _certain_world(scenario: Scenario) -> World:
 
 def _drawn_world(job: Job) -> World:
     """The world with one value of every uncertain number per replication of the chunk."""
+    values = draw_numbers(job)
+    drawn = draw_all(job.scenario, lambda path, _: values[path])
+    return build_world(drawn, make_grid(job.scenario), original=job.scenario)
+
+
+def draw_numbers(job: Job) -> dict[str, np.ndarray]:
+    """Values of every uncertain number [replication]: log-normal with the stated mean, or uniform."""
     numbers = uncertain_paths(job.scenario)
     draws = Sampled(job.seed, list(job.chunk.replications), 1, {"parameter": list(numbers)})
     spread = np.array([[n.sd] for n in numbers.values()])
     factors = draws.factor("parameter", spread, len(numbers))
     uniforms = np.exp(-draws.exponential("parameter", len(numbers)))
-    at = {path: row for row, path in enumerate(numbers)}
+    return {
+        path: _value(number, factors[row], uniforms[row])
+        for row, (path, number) in enumerate(numbers.items())
+    }
 
-    def draw(path: str, number: Uncertain) -> np.ndarray:
-        row = at[path]
-        if number.low is not None and number.high is not None:
-            return np.asarray(number.low + (number.high - number.low) * uniforms[row])
-        return np.minimum(float(number) * factors[row], number.most * (1 - 1e-9))
 
-    drawn = draw_all(job.scenario, draw)
-    return build_world(drawn, make_grid(job.scenario), original=job.scenario)
+def _value(number: Uncertain, factor: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    if number.low is not None and number.high is not None:
+        return np.asarray(number.low + (number.high - number.low) * uniform)
+    return np.minimum(float(number) * factor, number.most * (1 - 1e-9))
 
 
 def _run_all(jobs: list[Job], executor: Executor | None, progress: Progress | None) -> list[Result]:

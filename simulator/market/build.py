@@ -352,6 +352,7 @@ class _Builder:
 
         rows = [column([share(g, stage) for g in self.segments]) for stage in CHAIN_STAGES]
         table = _stack(rows)
+        table[1:] /= np.maximum(table[1:].sum(axis=0), 1.0)
         table[0] = 1 - table[1:].sum(axis=0)
         return np.asarray(table * size)
 

@@ -382,4 +382,6 @@ def _spread(number: Uncertain, node: Node) -> Uncertain:
     provenance = written.source.provenance
     if number.stated or provenance is None:
         return number
-    return Uncertain(number, SPREADS[provenance])
+    spread = Uncertain(number, SPREADS[provenance])
+    spread.most = number.most
+    return spread
