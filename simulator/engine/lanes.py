@@ -14,7 +14,7 @@ from simulator.scenario.schema import Scenario
 
 BLOCK = 16  # replications whose chance is made together
 PLANS_AT_ONCE = 64
-LANES_AT_ONCE = 384  # with few plans, more replications run together
+LANES_AT_ONCE = 512  # with few plans more replications run together, and the other way round
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,14 @@ class Chunk:
 
 
 def make_chunks(plans: Sequence[Plan], replications: int) -> Iterator[Chunk]:
-    """All lanes in chunks: whole blocks of 16 replications x at most 64 plans.
+    """All lanes in chunks: whole blocks of 16 replications x at most 64 plans (more if there are few).
 
     A chunk has two plans at least (the zero-spend plan is always there, and plans are shared out
     evenly): NumPy takes another path for arrays of one column, so a single lane would differ in the
     last bit.
     """
-    parts = np.array_split(np.arange(len(plans)), -(-len(plans) // PLANS_AT_ONCE))
+    most = max(PLANS_AT_ONCE, LANES_AT_ONCE // min(replications, BLOCK))
+    parts = np.array_split(np.arange(len(plans)), -(-len(plans) // most))
     size = BLOCK * max(1, LANES_AT_ONCE // (BLOCK * len(parts[0])))
     for first in range(0, replications, size):
         some = tuple(range(first, min(first + size, replications)))

@@ -12,8 +12,7 @@ import numpy as np
 from simulator.engine.lanes import Chunk, make_chunks, quadrature, shock_names
 from simulator.engine.run import Rule, Run
 from simulator.market.build import build_world
-from simulator.market.calendar import Steps, make_steps
-from simulator.market.contract import days_after
+from simulator.market.calendar import DAY, Steps, make_steps, phase_bounds, phase_names
 from simulator.market.draws import Sampled
 from simulator.market.fulfilment import settle_days
 from simulator.market.world import World
@@ -22,7 +21,7 @@ from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
 from simulator.scenario.amounts import Uncertain
 from simulator.scenario.plan import Plan, find_package, plans_of
-from simulator.scenario.schema import CHAIN_STAGES, Scenario
+from simulator.scenario.schema import CHAIN_STAGES, ContractSlot, Scenario
 from simulator.scenario.uncertain import draw_all, uncertain_paths
 
 Progress = Callable[[int, int], None]
@@ -103,11 +102,24 @@ def run_job(job: Job) -> Result:
 
 def make_grid(scenario: Scenario) -> Steps:
     """The clock of a scenario, run-off included: the same for all plans."""
-    no_runoff = make_steps(scenario.calendar, 1)
-    packages = build_world(scenario, no_runoff).packages
-    end = int(no_runoff.end[no_runoff.advertising - 1])
-    late = days_after(packages, np.ones(len(packages.slot), dtype=bool), end)
-    return make_steps(scenario.calendar, max(settle_days(scenario.commerce), late, GUARANTEE_DAYS))
+    days = max(settle_days(scenario.commerce), _make_good_days(scenario), GUARANTEE_DAYS)
+    return make_steps(scenario.calendar, days)
+
+
+def _make_good_days(scenario: Scenario) -> int:
+    """Days after the end of advertising in which a shortfall may still be made good."""
+    calendar = scenario.calendar
+    names, bounds = phase_names(calendar), phase_bounds(calendar)
+    ends = dict(zip(names[:-1], bounds[1:], strict=True))
+    late = [
+        int(max(ends[f] for f in package.phases))
+        + round(slot.make_good_days * DAY)
+        - int(bounds[-1])
+        for slot in scenario.slots.values()
+        if isinstance(slot, ContractSlot) and slot.remedy == "make_good"
+        for package in slot.packages.values()
+    ]
+    return max([0, *(-(-seconds // DAY) for seconds in late)])
 
 
 def _certain_world(scenario: Scenario) -> World:

@@ -144,9 +144,8 @@ class Chain:
         shape = (len(KINDS), STAGES, segments, lanes)
         self.hazards = np.zeros(shape)
         self.flows = np.zeros(shape)
-        self.visited = np.zeros(shape)
+        self.visited = np.zeros(shape if traced else 0)
         """Part of the hazards that visits cause."""
-        self._rows = np.zeros((len(KINDS) * STAGES, segments * lanes))
         self._into = np.zeros((STAGES, segments * lanes))
         self._work = np.zeros((2, STAGES, segments * lanes))
         self._contact = np.zeros((3, STAGES, segments, lanes))
@@ -261,14 +260,15 @@ class Chain:
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Share of a stage that leaves; newcomers of the step get half of its hazard."""
         out = -np.expm1(-total)
-        rows = self._rows.reshape(self.hazards.shape)
-        np.multiply(self.hazards, ratio(n * out, total), out=rows)
+        np.multiply(self.hazards, ratio(n * out, total), out=self.flows)
         inflow = self._sum_into().reshape(n.shape)
         out += -np.expm1(-0.5 * total) * ratio(inflow, n)
         return np.minimum(out, 1.0, out=out)
 
     def _sum_into(self) -> np.ndarray:
-        return _INTO.sum(self._rows, self._into, self._work)
+        """The flows by destination; before the draw `flows` holds their means."""
+        flows = self.flows.reshape(len(KINDS) * STAGES, -1)
+        return _INTO.sum(flows, self._into, self._work)
 
     def settle(self, crowd: Crowd, again: np.ndarray, draws: Draws) -> None:
         """Carry the flows out: people are conserved; `again` [segment, lane]: customers' basket orders."""
@@ -279,8 +279,7 @@ class Chain:
         regulars = crowd.n[7:10]
         rebought[:3] += regulars * ratio(again, regulars.sum(axis=0))
         self._age(crowd, rebought, draws)
-        flows = self.flows.reshape(len(self._rows), -1)
-        crowd.n += _INTO.sum(flows, self._into, self._work).reshape(crowd.n.shape) - gone
+        crowd.n += self._sum_into().reshape(crowd.n.shape) - gone
 
     def _age(self, crowd: Crowd, rebought: np.ndarray, draws: Draws) -> None:
         decay = self.flows[DECAY, 7:11]

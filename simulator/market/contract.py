@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.market.audience import ratio
-from simulator.market.calendar import DAY, Steps
+from simulator.market.calendar import Steps
 from simulator.market.draws import Draws
 from simulator.market.groups import Groups
 from simulator.market.world import Packages
@@ -99,15 +99,3 @@ def _schedule(steps: Steps, window: np.ndarray, traffic: np.ndarray) -> np.ndarr
     """Share of what is left that each step of a window should serve: [package, step]."""
     left = np.array([steps.left_in(row, traffic) for row in window]).reshape(window.shape)
     return ratio(np.where(window, traffic, 0.0), left)
-
-
-def runs_until(packages: Packages, booked: np.ndarray) -> int:
-    """Last second at which a booked package may be served: delivery or make-good."""
-    if not len(booked) or not booked.any():
-        return 0
-    return int(packages.make_good_close[booked].max())
-
-
-def days_after(packages: Packages, booked: np.ndarray, end: int) -> int:
-    """Days of make-good after the end of advertising."""
-    return max(0, -(-(runs_until(packages, booked) - end) // DAY))

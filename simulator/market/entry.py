@@ -12,6 +12,8 @@ without money takes nothing. A meeting is a slot and the scenes that use it for 
 of equal size are one block (docs/model.md section 5).
 """
 
+import math
+
 import numpy as np
 
 from simulator.market.world import BANDS_N, Block, World
@@ -24,13 +26,15 @@ SMALL = 1e-150  # its square is still a number
 class Share:
     """The shares of one block; work arrays are made once."""
 
-    def __init__(self, block: Block, lanes: int) -> None:
+    def __init__(self, block: Block, lanes: int, work: np.ndarray) -> None:
+        """`work`: memory that all blocks use in turn."""
         self.block = block
         meetings, scenes, segments = self.size = block.shape
         shape = (meetings, scenes, BANDS_N, segments, lanes)
         self.share, self.taken = np.zeros((2, *shape))
-        self.work = np.zeros((2, *shape))
-        self.sums = np.zeros((2, meetings, BANDS_N, segments, lanes))
+        sums = (2, meetings, BANDS_N, segments, lanes)
+        self.work = work[: 2 * math.prod(shape)].reshape(2, *shape)
+        self.sums = work[2 * math.prod(shape) :][: math.prod(sums)].reshape(sums)
         self.alone = scenes == 1
 
     def places(self, rows: np.ndarray) -> np.ndarray:
@@ -93,7 +97,9 @@ class Entry:
     """The shares of all blocks of one chunk of lanes."""
 
     def __init__(self, world: World, lanes: int) -> None:
-        self.blocks = [Share(block, lanes) for block in world.blocks]
+        sizes = [math.prod(b.shape) + math.prod(b.shape[::2]) for b in world.blocks]
+        work = np.zeros(2 * BANDS_N * lanes * max(sizes, default=0))
+        self.blocks = [Share(block, lanes, work) for block in world.blocks]
         self.auction = [s for s in self.blocks if not s.block.contract]
         self.contract = [s for s in self.blocks if s.block.contract]
         places, self.segments = len(world.media.scene), len(world.names.segments)

@@ -1,0 +1,525 @@
+"""Every number of a scenario matters, with the right sign; and single mechanics from end to end."""
+
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+import pytest
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from simulator.engine.lanes import Chunk
+from simulator.engine.run import Run, View
+from simulator.engine.simulate import make_grid, simulate
+from simulator.market.build import build_world
+from simulator.outcomes.metrics import METRICS
+from simulator.scenario.plan import Plan
+from simulator.scenario.schema import Scenario
+from tests.worlds import (
+    arrays,
+    booked,
+    brief,
+    coffee,
+    everything,
+    expected,
+    figures,
+    lanes_of,
+    minimal,
+    plan,
+    sampled,
+    totals,
+)
+
+# --- every number matters -----------------------------------------------------------------------
+
+
+class Leaf(NamedTuple):
+    """A number of a scenario."""
+
+    path: tuple[str | int, ...]
+    value: float
+    uncertain: bool
+    """Whether the field may be uncertain, so that replications can differ in it."""
+
+    @property
+    def name(self) -> str:
+        return ".".join(map(str, self.path))
+
+
+def leaves(part: Any, path: tuple[str | int, ...] = (), uncertain: bool = False) -> Iterator[Leaf]:
+    """Every number below a part."""
+    match part:
+        case BaseModel():
+            for name, field in type(part).model_fields.items():
+                yield from leaves(getattr(part, name), (*path, name), _may_spread(field))
+        case dict():
+            for key, item in part.items():
+                yield from leaves(item, (*path, key), uncertain)
+        case list():
+            for number, item in enumerate(part):
+                yield from leaves(item, (*path, number), uncertain)
+        case int() | float() if not isinstance(part, bool):
+            yield Leaf(path, part, uncertain)
+
+
+def _may_spread(field: FieldInfo) -> bool:
+    def deep(annotation: Any) -> bool:
+        marks = getattr(annotation, "__metadata__", ())
+        return any(getattr(mark, "uncertain", False) for mark in marks) or any(
+            deep(part) for part in get_args(annotation)
+        )
+
+    return any(getattr(mark, "uncertain", False) for mark in field.metadata) or deep(field.annotation)
+
+
+def put(part: Any, path: tuple[str | int, ...], value: Any) -> Any:
+    """A copy of the part with another value at the path."""
+    if not path:
+        return value
+    key, rest = path[0], path[1:]
+    if isinstance(part, BaseModel):
+        return part.model_copy(update={key: put(getattr(part, str(key)), rest, value)})
+    if isinstance(part, dict):
+        return part | {key: put(part[key], rest, value)}
+    return [put(item, rest, value) if n == key else item for n, item in enumerate(part)]
+
+
+IDLE = {
+    "chain.visit_moves.engage.engage": "nobody moves to the stage where he stands",
+    "chain.visit_moves.enthuse.en*": "nor back",
+    "chain.visit_moves.favourite.en*": "nor back",
+    "chain.visit_moves.favourite.favourite": "nor to where he stands",
+    "chain.visit_moves.customers.e*": "customers only fill baskets",
+    "chain.visit_moves.customers.favourite": "customers only fill baskets",
+    "chain.base_moves.engage.engage": "as with visits",
+    "chain.base_moves.enthuse.en*": "as with visits",
+    "chain.base_moves.favourite.en*": "as with visits",
+    "chain.base_moves.favourite.favourite": "as with visits",
+}
+"""Numbers that mean nothing anywhere, and why."""
+
+AMPLE = "the supply is ample, so its size is no matter"
+NO_PRESALE = "no deposits are taken for it"
+IDLE_IN_COFFEE = {
+    "calendar.phases.*.rival_booked": AMPLE,
+    "slots.focus_picture.opportunities": AMPLE,
+    "slots.taobao_splash.opportunities": AMPLE,
+    "slots.focus_picture.cpm": "its packages have prices of their own",
+    "slots.taobao_splash.cpm": "its package has a price of its own",
+    "slot_price_scarcity": "no contract shares an auction's inventory",
+    "products.drip_bags.deposit": NO_PRESALE,
+    "products.latte_powder.deposit": NO_PRESALE,
+    "products.cold_brew.deposit": NO_PRESALE,
+    "calendar.phases.after.deposit*": "no balance can be paid any more",
+}
+IDLE_IN_EVERYTHING = {
+    "calendar.phases.normal.rival_booked": "no package is delivered then",
+    "calendar.phases.presale.rival_booked": AMPLE,
+    "calendar.phases.after.rival_booked": AMPLE,
+    "slots.focus.opportunities": "it shares the inventory of the feed",
+    "products.old.deposit": NO_PRESALE,
+    "products.start.deposit": NO_PRESALE,
+    "products.core.deposit": NO_PRESALE,
+    "products.test.deposit": NO_PRESALE,
+}
+WALKS = {
+    "coffee": (
+        lambda: coffee(
+            "chance.demand_sd=0",
+            "products.cold_brew.luck_sd=0",
+            "calendar.phases.wave_1.clock=1d",
+            "calendar.phases.wave_2.clock=4h",
+        ),
+        IDLE | IDLE_IN_COFFEE,
+    ),
+    "everything": (lambda: everything("chance.demand_sd=0"), IDLE | IDLE_IN_EVERYTHING),
+}
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_every_number_that_may_be_uncertain_matters(name: str):
+    """All in one run: replication n has the n-th number raised by a tenth."""
+    make, idle = WALKS[name]
+    scenario = make()
+    found = [leaf for leaf in leaves(scenario) if leaf.uncertain]
+    assert len(found) > 200
+    drawn = scenario
+    for row, leaf in enumerate(found, start=1):
+        values = np.full(len(found) + 1, float(leaf.value))
+        values[row] = raised(leaf)
+        drawn = put(drawn, leaf.path, values)
+    moved = changed_replications(drawn, scenario, len(found) + 1)
+    still = {leaf.name for leaf, change in zip(found, moved[1:], strict=True) if not change}
+    excused = {leaf.name for leaf in found if any(fnmatch(leaf.name, rule) for rule in idle)}
+    assert still - excused == set()
+    assert excused - still == set(), "matters after all: take it off the list"
+
+
+def raised(leaf: Leaf) -> float:
+    return leaf.value * 1.1 if leaf.value else 0.05
+
+
+def changed_replications(drawn: Scenario, scenario: Scenario, count: int) -> np.ndarray:
+    """Replications in which anything differs from the first: [replication] of bool."""
+    world = build_world(drawn, make_grid(scenario), original=scenario)
+    chunk = Chunk((Plan.even(scenario), Plan.none(scenario)), tuple(range(count)))
+    book = Run(world, chunk, 1, sampled=False, daily=False).go()
+    moved = np.zeros(count, dtype=bool)
+    for array in arrays(book).values():
+        plan_of = array[..., :count].reshape(-1, count)
+        change = np.abs(plan_of - plan_of[:, :1])
+        moved |= (change > 1e-9 * np.maximum(np.abs(plan_of[:, :1]), 1e-3)).any(axis=0)
+    return moved
+
+
+CERTAIN_IDLE = {
+    "format": "says how the file is written",
+    "budget": "the plan says what is spent",
+    "scenes.*.budget": "the plan says what is spent",
+    "calendar.phases.*.clock": "the clock law: tests/engine/test_clock.py",
+    "products.*.luck_sd": "none here; the next test",
+    "products.[hscnt]*.stock": "never sold out",
+    "chance.*": "the next test",
+    "commerce.order_value_sd": "the next test",
+    "attribution.window_days": "credit is not kept here; the next test",
+    "slots.*.reserve_cpm": "for the others see feed",
+    "slots.words.positions": "whole places: tests/engine/test_slots.py",
+    "slots.brand.positions": "whole places: tests/engine/test_slots.py",
+    "slots.feed.position*": "one place is sold",
+    "slots.out.position*": "one place is sold",
+    "scenes.words.prediction": "a slot of several places is bid for flat",
+    "slots.focus.make_good*": "nothing falls short",
+    "scenes.rush.fixed_cost": "as for the others",
+}
+CERTAIN_USED = {"slots.feed.reserve_cpm"}
+AT_MOST = 2  # of a list or of like entries: a run each
+
+
+def certain_leaves() -> list[Leaf]:
+    """Numbers that cannot be uncertain: the first and last of those that have one meaning."""
+    by_field: dict[str, list[Leaf]] = {}
+    for leaf in leaves(everything("chance.demand_sd=0")):
+        idle = any(fnmatch(leaf.name, rule) for rule in CERTAIN_IDLE) and leaf.name not in CERTAIN_USED
+        if not (leaf.uncertain or idle):
+            by_field.setdefault(meaning(leaf), []).append(leaf)
+    return [leaf for group in by_field.values() for leaf in {group[0].path: group[0], group[-1].path: group[-1]}.values()]
+
+
+def meaning(leaf: Leaf) -> str:
+    """The path without the names that a user gives, and without places in a list."""
+    sections = {"phases", "segments", "products", "sources", "slots", "scenes", "packages"}
+    named = [part for n, part in enumerate(leaf.path) if n == 0 or leaf.path[n - 1] not in sections]
+    lists = {"audience", "reference_mix"}
+    kept = [part for n, part in enumerate(named) if n == 0 or named[n - 1] not in lists]
+    return ".".join(str(part) for part in kept if not isinstance(part, int))
+
+
+@pytest.mark.parametrize("leaf", certain_leaves(), ids=lambda leaf: leaf.name)
+def test_every_number_that_is_certain_matters(leaf: Leaf):
+    scenario = everything("chance.demand_sd=0")
+    lower = leaf.value * 0.9 if leaf.value else 0.05
+    value = int(lower) if isinstance(leaf.value, int) else lower
+    before, after = standard(), figures_of(put(scenario, leaf.path, value))
+    assert any(abs(after[x] - before[x]) > 1e-9 * abs(before[x]) for x in before)
+
+
+_STANDARD: dict[str, float] = {}
+
+
+def standard() -> dict[str, float]:
+    """Figures of the world as it is."""
+    if not _STANDARD:
+        _STANDARD.update(figures_of(everything("chance.demand_sd=0")))
+    return _STANDARD
+
+
+def figures_of(scenario: Scenario, **options: Any) -> dict[str, float]:
+    return figures(expected(scenario, [plan(scenario, **SPENT)], **options))
+
+
+SPENT = {"new": 50e3, "sale": 50e3, "words": 20e3, "gain": 20e3, "rush": {"day": 5e3}}
+
+
+@pytest.mark.parametrize(
+    "setting",
+    ["chance.demand_sd=0.3", "products.hit.luck_sd=0.3", "attribution.window_days=3"],
+)
+def test_shocks_and_windows_matter_in_expected_mode(setting: str):
+    attribution = setting.startswith("attribution")
+    before = figures_of(everything("chance.demand_sd=0"), attribution=attribution)
+    after = figures_of(everything("chance.demand_sd=0", setting), attribution=attribution)
+    assert any(after[name] != before[name] for name in before)
+
+
+@pytest.mark.parametrize(
+    ("setting", "metric"),
+    [
+        ("chance.supply_sd=0.4", "impressions"),
+        ("chance.price_sd=3", "cpm"),
+        ("commerce.order_value_sd=3", "aov"),
+        ("chance.demand_sd=0.4", "paid_orders"),
+        ("products.coffee.luck_sd=0.5", "paid_orders"),
+    ],
+)
+def test_spreads_of_chance_spread_the_figures(setting: str, metric: str):
+    bids = [f"scenes.{s}.bid={{mode: custom_bid, cost_per: click, target: 1}}"
+            for s in ("new_customer", "harvest")]  # fmt: skip
+    spread = [
+        sampled(brief(*bids, *more), replications=48).values("half_half", metric).std()
+        for more in ((), (setting,))
+    ]
+    assert spread[1] > 1.15 * spread[0]
+
+
+# --- with the right sign ------------------------------------------------------------------------
+
+SIGNS = {
+    "products.hit.price=140": "+gmv +aov",
+    "products.hit.margin=60%": "+profit +contribution =gmv",
+    "products.hit.product_power=1.3": "+paid_orders +new_customers",
+    "products.hit.refund=10%": "+refunds -revenue =gmv",
+    "products.hit.discount.day=30%": "-gmv -profit",
+    "products.old.stock=600": "+paid_orders",
+    "products.hit.deposit=30%": "+contribution =gmv",
+    "slots.feed.median_cpm=90": "-impressions +cpm",
+    "slots.feed.ctr=8%": "+clicks +new_customers",
+    "slots.feed.cvr=4%": "+paid_orders",
+    "slots.feed.opportunities=600k": "+impressions",
+    "slots.feed.arrival=50%": "-visits -new_customers",
+    "slots.feed.viewability=30%": "-reach =impressions",
+    "slots.feed.reserve_cpm=60": "-impressions",
+    "slots.focus.cpm=100": "=cpm",
+    "slots.top.cpm=160": "+spend =impressions",
+    "slots.focus.ctr=8%": "+clicks",
+    "slots.top.opportunities=60k": "+fill_rate",
+    "calendar.phases.day.rival_booked=90%": "-fill_rate",
+    "slot_price_scarcity=3": "+cpm",
+    "segments.others.people=800k": "+new_customers",
+    "segments.others.cvr=2": "+paid_orders",
+    "segments.others.ctr=2": "+clicks",
+    "segments.others.cpm=2": "+cpm",
+    "segments.others.order_value=2": "+gmv +aov",
+    "segments.others.start.cart=5%": "+paid_orders +new_customers",
+    "sources.search.organic_visits=4k": "+visits +paid_orders",
+    "sources.search.organic_cvr=8%": "+paid_orders =spend",
+    "sources.recommend.touch=2": "+carts",
+    "calendar.phases.day.traffic=6": "+visits",
+    "calendar.phases.day.cpm=4": "+cpm -impressions",
+    "calendar.phases.day.ctr=2": "+clicks",
+    "calendar.phases.presale.cart=4": "+carts +favourites",
+    "calendar.phases.day.cvr=6": "+paid_orders",
+    "calendar.phases.day.refund=3": "+refunds -profit",
+    "calendar.phases.day.release=50%": "+paid_orders",
+    "calendar.phases.presale.deposit=2": "+deposits",
+    "calendar.phases.presale.deposit_release=5%": "+deposits",
+    "calendar.phases.day.payment_load=3": "-paid_orders",
+    "calendar.balances.0.completion=50%": "+contribution",
+    "chain.favourite_release=90%": "+paid_orders",
+    "chain.discover_days=60": "+new_customers",
+    "chain.basket_days=120": "+paid_orders",
+    "chain.enthuse_days=5": "-carts",
+    "chain.keen_per_year=80%": "+asset_value",
+    "chain.fatigue=1": "-clicks -ctr",
+    "chain.fatigue_half_life_days=60": "-clicks",
+    "chain.frequency_shape=5": "+reach",
+    "scenes.new.creative=1.5": "+clicks",
+    "scenes.new.fixed_cost=9000": "-profit -roi =spend",
+    "scenes.words.bid.target=4": "+spend +impressions",
+    "scenes.gain.bid.target=3": "-spend",
+    "scenes.sale.prediction=0": "-clicks",
+    "service_score=5": "+win_rate",
+    "commerce.commission=20%": "-profit =gmv",
+    "commerce.payment_fee=3%": "-profit =gmv",
+    "commerce.fulfilment=20": "-profit =gmv",
+    "commerce.refund_handling=50": "-profit =gmv",
+    "commerce.depreciation=90%": "-profit =gmv",
+    "payment.fail=60%": "-paid_orders",
+    "payment.wallet_share=10%": "-paid_orders",
+    "payment.retry=0%": "-paid_orders",
+    "life_cycle.organic_rivals=1": "",
+    "life_cycle.organic_orders=3": "+visits",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("setting", SIGNS)
+def test_a_number_moves_the_figures_the_right_way(setting: str):
+    before, after = standard(), figures_of(everything("chance.demand_sd=0", setting))
+    for sign, metric in ((word[0], word[1:]) for word in SIGNS[setting].split()):
+        change = after[metric] - before[metric]
+        size = 1e-6 * abs(before[metric])
+        right = {"+": change > size, "-": change < -size, "=": abs(change) <= size}
+        assert right[sign], f"{metric}: {before[metric]:g} -> {after[metric]:g}, not {sign}"
+
+
+# --- drawn and expected -------------------------------------------------------------------------
+
+
+def test_drawn_figures_scatter_around_the_expected_ones():
+    scenario, count = minimal(), 200
+    drawn = simulate(scenario, replications=count, seed=3, spreads=False, daily=False)
+    mean = expected(scenario, attribution=True)
+    off = {}
+    for name in (*drawn.plans,):
+        for metric, values in totals(drawn, name).items():
+            center = mean.metrics(name)[metric]["mean"]
+            error = values.std(ddof=1) / np.sqrt(count)
+            gap = values.mean() - center
+            if abs(gap) > 4 * error + 1e-9 * abs(center):
+                off[f"{name} {metric}"] = f"{gap:+.4g} of {center:.6g}, {gap / error:+.1f} errors"
+    assert off == {}
+
+
+def test_all_totals_are_compared():
+    drawn = totals(sampled(brief(), replications=2), "half_half")
+    assert len(drawn) == sum(m.kind == "total" for m in METRICS) - 1
+    assert all(np.isfinite(values).all() for values in drawn.values())
+
+
+# --- single mechanics ---------------------------------------------------------------------------
+
+PRESALE = (
+    "calendar.phases.normal.deposit=0.8",
+    "calendar.phases.normal.deposit_release=2%",
+    "products.coffee.presale=true",
+    "products.coffee.deposit=20%",
+)
+
+
+def balance(completion: str) -> str:
+    window = "{start: 2021-03-26, end: 2021-03-28, completion: " + completion + "}"
+    return f"calendar.balances=[{window}]"
+
+
+@pytest.mark.parametrize(("completion", "kept"), [("0%", 1.0), ("60%", 0.4), ("100%", 0.0)])
+def test_deposits_are_forfeited_unless_the_balance_is_paid(completion: str, kept: float):
+    scenario = brief(*PRESALE, balance(completion), "calendar.phases.sale.release=0%")
+    ads = plan(scenario, new_customer=0.4)
+    book = lanes_of(expected(scenario, [ads]), "plan")
+    deposits, lost = book.totals["deposits"][0], book.totals["forfeited"][0]
+    assert deposits > 100
+    before = deposits_before_the_window(scenario, ads)
+    assert before == pytest.approx(deposits, rel=0.1)
+    assert lost == pytest.approx(kept * before * 120 * 20 / 100, rel=0.12, abs=1.0)
+    assert not book.people[6].any()  # nobody waits with a deposit at the end
+
+
+def deposits_before_the_window(scenario: Scenario, ads: Plan) -> float:
+    seen = watch(scenario, ads, "deposits")
+    return seen[day(scenario, "2021-03-26")]
+
+
+def test_no_deposit_is_taken_without_a_window_to_pay_it():
+    book = expected(brief(*PRESALE)).book
+    assert not book.totals["deposits"].any()
+    assert not book.totals["forfeited"].any()
+
+
+def test_paid_balances_are_orders():
+    """More deposits are orders where more of them are paid."""
+    orders = [figures(expected(brief(*PRESALE, balance(c))))["paid_orders"] for c in ("0%", "90%")]
+    assert orders[1] > orders[0] + 100
+
+
+def watch(scenario: Scenario, ads: Plan, total: str) -> dict[int, float]:
+    """A total of the first lane by second, at the end of each day."""
+    seen: dict[int, float] = {}
+
+    def rule(view: View):
+        while True:
+            yield 86400
+            seen[view.seconds] = float(view.book.totals[total][0])
+
+    expected(scenario, [ads], processes=[until_the_end(rule, scenario)])
+    return seen
+
+
+def until_the_end(rule, scenario: Scenario):
+    """A process that ends with the run, which waits for it."""
+    last = int(make_grid(scenario).end[-1])
+
+    def bounded(view: View):
+        for wait in rule(view):
+            if view.seconds + wait > last:
+                return
+            yield wait
+
+    return bounded
+
+
+def day(scenario: Scenario, date: str) -> int:
+    """Second of a date since the start."""
+    from datetime import datetime
+
+    start = min(phase.start for phase in scenario.calendar.phases.values())
+    return int((datetime.fromisoformat(date) - start).total_seconds())
+
+
+@pytest.mark.parametrize("mode", [expected, sampled])
+def test_the_run_off_sees_the_refunds_of_late_spending(mode):
+    """Nothing is spent after the end, and all but a thousandth of the refunds are counted."""
+    scenario = minimal("products.coffee.refund=20%")
+    options = {} if mode is expected else {"replications": 8}
+    late = plan(scenario, harvest={"sale": 30e3})
+    outcomes = mode(scenario, [late], **options)
+    book = lanes_of(outcomes, "plan")
+    counted, pending = book.totals["refunds"], book.pending
+    assert (pending <= 0.002 * counted).all()
+    if mode is expected:
+        at_the_end = watch(scenario, late, "refunds")[day(scenario, "2021-03-29")]
+        assert at_the_end < 0.6 * counted[0]
+        share = counted[0] / book.totals["paid_orders"][0]
+        assert 0.18 < share < 0.25  # phases and stages move the 20% of the product
+
+
+@pytest.mark.parametrize("world", [brief, coffee])
+def test_the_plan_without_ads_has_no_paid_visits(world):
+    scenario = world("chance.demand_sd=0")
+    for outcomes in (expected(scenario, attribution=True), sampled(scenario, replications=2)):
+        book = lanes_of(outcomes, "no ads")
+        assert not book.totals["paid_visits"].any()
+        assert not book.viewed.any()
+        assert not book.scenes["spend"].any() and not book.scenes["impressions"].any()
+        assert not book.packages["booked"].any()
+        assert (book.totals["free_visits"] > 0).all()
+        assert (book.totals["gmv"] > 0).all()
+    credit = lanes_of(expected(scenario, attribution=True), "no ads").scenes["gmv_attributed"]
+    assert not credit.any()
+
+
+def test_signed_packages_run_without_ads():
+    scenario = booked("slots.focus.packages.opening.signed=true")
+    book = lanes_of(expected(scenario), "no ads")
+    assert book.packages["delivered"].sum() == pytest.approx(1e6)
+    assert book.totals["contract_spend"][0] == pytest.approx(5000)
+    assert book.totals["paid_visits"][0] > 0
+    assert not book.spend.any()
+
+
+@pytest.mark.parametrize("mode", [expected, sampled])
+def test_what_is_sold_out_is_not_sold_and_the_demand_is_recorded(mode):
+    options = {} if mode is expected else {"replications": 6}
+
+    def book(*sets: str):
+        return lanes_of(mode(brief(*sets), **options), "half_half")
+
+    free, short = book(), book("products.coffee.stock=500")
+    sold = short.totals["paid_orders"]
+    assert (sold <= 500).all() and (sold > 499).all()
+    assert (short.totals["unmet"] > 0.5 * (free.totals["paid_orders"] - 500)).all()
+    assert not free.totals["unmet"].round(6).any()
+    assert (short.totals["new_customers"] <= sold).all()
+    more = book(
+        "products.coffee.stock=500",
+        "products.coffee.restocks=[{at: 2021-03-27 12:00, units: 200}]",
+    )
+    assert (more.totals["paid_orders"] > 699).all()
+    assert (more.totals["paid_orders"] <= 700).all()
+    assert (more.totals["unmet"] < short.totals["unmet"]).all()
+
+
+def test_nobody_buys_what_was_never_there():
+    book = expected(brief("products.coffee.stock=0")).book
+    assert not book.totals["paid_orders"].any()
+    assert not book.totals["gmv"].any()
+    assert (book.totals["unmet"] > 0).all()
