@@ -103,10 +103,13 @@ class Bidder:
             if field.fresh:
                 self._divide(field)
                 self._evaluate(field)
-            self._enter(field)
+            if field.fresh or field.actions is None:
+                self.entry.meet(field.bands)
+            self._offer(field)
             self._newton(field)
         self._divide(field)
-        self._enter(field)
+        self.entry.meet(field.bands)
+        self._offer(field)
         self._evaluate(field)
         return self._throttle(field)
 
@@ -126,8 +129,7 @@ class Bidder:
         omega *= np.take(field.money, self.places, axis=0, out=self.work, mode="clip")
         self.entry.divide(omega)
 
-    def _enter(self, field: Field) -> None:
-        self.entry.meet(field.bands)
+    def _offer(self, field: Field) -> None:
         n = len(self.places)
         np.multiply(field.supply, self.entry.cover[:n], out=self.opportunities)
 
