@@ -64,10 +64,10 @@ def brief(*sets: str) -> Scenario:
 
 
 def booked(*sets: str) -> Scenario:
-    """The brief world with a contract slot that shares the feed: a million impressions."""
+    """The brief world with a contract slot that shares the feed: 600,000 impressions."""
     return brief(
         "slots.focus={kind: contract, source: recommend, opportunities: 200k, cpm: 5, ctr: 4%, "
-        "cvr: 1%, shares: feed, packages: {opening: {impressions: 1m, phases: [normal], "
+        "cvr: 1%, shares: feed, packages: {opening: {impressions: 600k, phases: [normal], "
         "scene: new_customer}}}",
         "scenes.new_customer.slots=[feed, focus]",
         "scenes.new_customer.budget=40k",
@@ -226,7 +226,7 @@ products:
   hit: {price: 120, margin: 55%, product_stage: hit, organic: 3, presale: true, deposit: 10%,
         refund: 4%, discount: {day: 15%, presale: 5%}, product_power: 1.1}
   old: {price: 60, margin: 40%, product_stage: clearance, stock: 250, refund: 5%,
-        restocks: [{at: 2020-11-11, units: 150}], discount: {after: 20%}}
+        restocks: [{at: 2020-11-11, units: 150}], discount: {day: 20%}}
   start: {price: 90, margin: 50%, product_stage: launch, organic: 0.5, refund: 6%}
   next: {price: 80, margin: 50%, product_stage: potential, organic: 0.5, presale: true,
          deposit: 20%}

@@ -137,7 +137,7 @@ class Sampled:
         plans: int,
         cells: Mapping[str, Sequence[str]],
         *,
-        window: int = 64,
+        window: int = 32,
     ) -> None:
         """`cells` names the cells of every purpose; `window` is part of a stream's address."""
         self.plans = plans
@@ -341,7 +341,7 @@ class _Stream:
         self._keys = [_hash(f"{purpose}/{cell}") for cell in cells]
         self._window = -1
         shape = (source.window, len(cells), 1, source.replications)
-        self._u, self._z = np.empty(shape), np.empty(shape)
+        self._u, self._z = np.empty(shape), np.empty(0)  # many purposes never ask for z
         self._z_window = -1
 
     def uniform(self, step: int) -> Array:
@@ -358,6 +358,7 @@ class _Stream:
         """The z of a step, [cell, 1, replication]."""
         self.uniform(step)
         if self._z_window != self._window:
+            self._z = np.empty_like(self._u) if not self._z.size else self._z
             ndtri(self._u, out=self._z)
             self._z_window = self._window
         return self._z[step % self._source.window]

@@ -278,7 +278,7 @@ SIGNS = {
     "products.hit.price=140": "+gmv +aov",
     "products.hit.margin=60%": "+profit +contribution =gmv",
     "products.hit.product_power=1.3": "+paid_orders +new_customers",
-    "products.hit.refund=10%": "+refunds -revenue =gmv",
+    "products.hit.refund=10%": "+refunds -revenue",
     "products.hit.discount.day=30%": "-gmv -profit",
     "products.old.stock=600": "+paid_orders",
     "products.hit.deposit=30%": "+contribution =gmv",
@@ -287,9 +287,9 @@ SIGNS = {
     "slots.feed.cvr=4%": "+paid_orders",
     "slots.feed.opportunities=600k": "+impressions",
     "slots.feed.arrival=50%": "-visits -new_customers",
-    "slots.feed.viewability=30%": "-reach =impressions",
+    "slots.feed.viewability=30%": "-reach",
     "slots.feed.reserve_cpm=60": "-impressions",
-    "slots.focus.cpm=100": "=cpm",
+    "slots.focus.cpm=100": "+cpm",
     "slots.top.cpm=160": "+spend =impressions",
     "slots.focus.ctr=8%": "+clicks",
     "slots.top.opportunities=60k": "+fill_rate",
@@ -302,7 +302,7 @@ SIGNS = {
     "segments.others.order_value=2": "+gmv +aov",
     "segments.others.start.cart=5%": "+paid_orders +new_customers",
     "sources.search.organic_visits=4k": "+visits +paid_orders",
-    "sources.search.organic_cvr=8%": "+paid_orders =spend",
+    "sources.search.organic_cvr=8%": "+paid_orders",
     "sources.recommend.touch=2": "+carts",
     "calendar.phases.day.traffic=6": "+visits",
     "calendar.phases.day.cpm=4": "+cpm -impressions",
@@ -314,7 +314,7 @@ SIGNS = {
     "calendar.phases.presale.deposit=2": "+deposits",
     "calendar.phases.presale.deposit_release=5%": "+deposits",
     "calendar.phases.day.payment_load=3": "-paid_orders",
-    "calendar.balances.0.completion=50%": "+contribution",
+    "calendar.balances.0.completion=50%": "-paid_orders",
     "chain.favourite_release=90%": "+paid_orders",
     "chain.discover_days=60": "+new_customers",
     "chain.basket_days=120": "+paid_orders",
@@ -337,8 +337,7 @@ SIGNS = {
     "payment.fail=60%": "-paid_orders",
     "payment.wallet_share=10%": "-paid_orders",
     "payment.retry=0%": "-paid_orders",
-    "life_cycle.organic_rivals=1": "",
-    "life_cycle.organic_orders=3": "+visits",
+    "life_cycle.promotion_days=1": "+win_rate",
 }  # fmt: skip
 
 
@@ -355,19 +354,51 @@ def test_a_number_moves_the_figures_the_right_way(setting: str):
 # --- drawn and expected -------------------------------------------------------------------------
 
 
-def test_drawn_figures_scatter_around_the_expected_ones():
-    scenario, count = minimal(), 200
+def far_apart(*sets: str, count: int = 200, allowed: float) -> dict[str, str]:
+    """Totals whose drawn mean is more than 4 standard errors and `allowed` from the expected one."""
+    scenario = minimal(*sets)
     drawn = simulate(scenario, replications=count, seed=3, spreads=False, daily=False)
     mean = expected(scenario, attribution=True)
     off = {}
-    for name in (*drawn.plans,):
+    for name in drawn.plans:
         for metric, values in totals(drawn, name).items():
             center = mean.metrics(name)[metric]["mean"]
             error = values.std(ddof=1) / np.sqrt(count)
             gap = values.mean() - center
-            if abs(gap) > 4 * error + 1e-9 * abs(center):
+            if abs(gap) > max(4 * error, allowed * abs(center)):
                 off[f"{name} {metric}"] = f"{gap:+.4g} of {center:.6g}, {gap / error:+.1f} errors"
-    assert off == {}
+    return off
+
+
+STEADY = ("chance.supply_sd=0", "chance.price_sd=0")
+
+
+def test_drawn_figures_scatter_around_the_expected_ones():
+    """But for a fen here and there: a tenth of a thousandth."""
+    assert far_apart(*STEADY, allowed=1e-4) == {}
+
+
+def test_days_of_scarce_supply_are_dearer_but_not_by_much():
+    """Money buys less from a supply that varies; the mean field does not know."""
+    assert far_apart(allowed=0.01) == {}
+
+
+SMALL = (
+    *STEADY,
+    "segments.shoppers.people=20k",
+    "budget=3k",
+    "scenes.new_customer.budget=1500",
+    "scenes.harvest.budget=1500",
+    "slots.feed.opportunities=7k",
+    "slots.search_words.opportunities=2k",
+    "sources.search.organic_visits=40",
+    "sources.recommend.organic_visits=25",
+)
+
+
+def test_few_people_scatter_around_the_expected_ones():
+    """A handful of refunds, too: one order that comes back comes back."""
+    assert far_apart(*SMALL, count=400, allowed=0.005) == {}
 
 
 def test_all_totals_are_compared():
@@ -457,19 +488,22 @@ def day(scenario: Scenario, date: str) -> int:
 
 @pytest.mark.parametrize("mode", [expected, sampled])
 def test_the_run_off_sees_the_refunds_of_late_spending(mode):
-    """Nothing is spent after the end, and all but a thousandth of the refunds are counted."""
+    """What the ads sold comes back before the books are closed, though long after the ads."""
     scenario = minimal("products.coffee.refund=20%")
     options = {} if mode is expected else {"replications": 8}
     late = plan(scenario, harvest={"sale": 30e3})
     outcomes = mode(scenario, [late], **options)
     book = lanes_of(outcomes, "plan")
-    counted, pending = book.totals["refunds"], book.pending
-    assert (pending <= 0.002 * counted).all()
+    free = lanes_of(outcomes, "no ads")  # orders of the run-off are in both
+    counted = (book.totals["refunds"] - free.totals["refunds"]).mean()
+    pending = (book.pending - free.pending).mean()
+    assert counted > 50
+    assert abs(pending) < 0.05 * counted
     if mode is expected:
         at_the_end = watch(scenario, late, "refunds")[day(scenario, "2021-03-29")]
-        assert at_the_end < 0.6 * counted[0]
-        share = counted[0] / book.totals["paid_orders"][0]
-        assert 0.18 < share < 0.25  # phases and stages move the 20% of the product
+        assert at_the_end < 0.6 * book.totals["refunds"][0]
+        share = (book.totals["refunds"] + book.pending) / book.totals["paid_orders"]
+        assert 0.18 < share[0] < 0.25  # phases and stages move the 20% of the product
 
 
 @pytest.mark.parametrize("world", [brief, coffee])
@@ -490,8 +524,8 @@ def test_the_plan_without_ads_has_no_paid_visits(world):
 def test_signed_packages_run_without_ads():
     scenario = booked("slots.focus.packages.opening.signed=true")
     book = lanes_of(expected(scenario), "no ads")
-    assert book.packages["delivered"].sum() == pytest.approx(1e6)
-    assert book.totals["contract_spend"][0] == pytest.approx(5000)
+    assert book.packages["delivered"].sum() == pytest.approx(600e3)
+    assert book.totals["contract_spend"][0] == pytest.approx(3000)
     assert book.totals["paid_visits"][0] > 0
     assert not book.spend.any()
 
