@@ -245,7 +245,7 @@ slots:
   out: {kind: auction, source: recommend, mechanism: first_price, opportunities: 100k,
         median_cpm: 20, ctr: 2%, cvr: 1%}
   focus: {kind: contract, source: recommend, opportunities: 100k, cpm: 50, ctr: 4%, cvr: 1.5%,
-          shares: feed, precision: 60%, make_good: 110%, make_good_days: 6,
+          shares: feed, precision: 60%, make_good: 110%, make_good_days: 4,
           packages: {early: {impressions: 900k, phases: [presale], scene: new, cpm: 40},
                      rest: {impressions: 300k, phases: [day, after], scene: sale}}}
   top: {kind: contract, source: recommend, opportunities: 30k, cpm: 80, ctr: 5%, cvr: 1%,

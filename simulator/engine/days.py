@@ -77,7 +77,7 @@ class Days:
     def _refund(self) -> None:
         """Refunds that fall due at this midnight; refunded first orders make no customer."""
         floor, state = self.floor, self.floor.state
-        due = self.returns.advance(state.refunds, floor.draws)
+        due = self.returns.advance(state.refunds)
         floor.book.add(refunds=due.orders, refund_value=due.value, refund_cost=due.cost)
         floor.book.products["refunds"] += due.orders.sum(axis=0)
         gone = due.orders[FIRST].sum(axis=0)[None]

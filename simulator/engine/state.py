@@ -65,11 +65,17 @@ def first_state(
         crowd=Crowd(n, n[7:11].copy(), zeros.copy(), zeros.copy()),
         baskets=Baskets.of(segments, products, lanes), bookings=Bookings.of(booked),
         shelf=cycles.start(lanes, draws), stock=Stock.of(world.goods.stock, lanes),
-        refunds=Refunds.of(products, lanes), day=Day.empty(products, lanes),
+        refunds=Refunds.of(products, lanes, _offsets(products, draws) if sampled else None),
+        day=Day.empty(products, lanes),
         spent=np.zeros((len(names.scenes), len(names.phases), lanes)),
         carry=np.zeros((world.media.auctions, lanes)),
         newcomers=zeros.copy(), supply_noise=np.ones((len(names.slots), lanes)),
     )  # fmt: skip
+
+
+def _offsets(products: int, draws: Draws) -> np.ndarray:
+    """One uniform per kind of refund and product, kept for the run: [kind * product, lane]."""
+    return np.asarray(np.exp(-draws.exponential("refund_due", 2 * products)))
 
 
 def whole_size(world: World, lanes: int, *, sampled: bool) -> np.ndarray:

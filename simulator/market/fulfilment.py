@@ -17,7 +17,6 @@ import numpy as np
 from scipy.special import gammaincc, gammaln
 
 from simulator.market.audience import ratio
-from simulator.market.draws import Draws
 from simulator.scenario.schema import Commerce
 
 PHASES = 5  # fast, then four slow ones
@@ -120,12 +119,18 @@ class Refunds:
     """Price paid for the pending orders [CNY]: [product, lane]."""
     cost: np.ndarray
     """Their unit cost [CNY]: [product, lane]."""
+    ripe: np.ndarray
+    """Mean of the orders that have fallen due so far, and how many were refunded: [2, kind, product, lane]."""
+    offset: np.ndarray | None
+    """Where whole refunds fall between the means, fixed for the run (sampled): [kind, product, lane]."""
 
     @classmethod
-    def of(cls, products: int, lanes: int) -> "Refunds":
-        """Nothing pending."""
-        money = [np.zeros((products, lanes)) for _ in range(2)]
-        return cls(np.zeros((PHASES, 2, products, lanes)), np.zeros((2, products, lanes)), *money)
+    def of(cls, products: int, lanes: int, offset: np.ndarray | None = None) -> "Refunds":
+        """Nothing pending; `offset` [kind * product, lane] uniform in (0, 1) when sampled."""
+        waiting, ripe = np.zeros((PHASES, 2, products, lanes)), np.zeros((2, 2, products, lanes))
+        value, cost = np.zeros((2, products, lanes))
+        offset = None if offset is None else offset.reshape(2, products, lanes)
+        return cls(waiting, np.zeros((2, products, lanes)), value, cost, ripe, offset)
 
 
 def delay_matrix(commerce: Commerce) -> np.ndarray:
@@ -177,16 +182,24 @@ class Returns:
         self.table = delay_matrix(commerce)
         self.fast = float(commerce.refund_fast_share)
 
-    def advance(self, refunds: Refunds, draws: Draws) -> Due:
+    @staticmethod
+    def _whole(refunds: Refunds, ripe: np.ndarray) -> np.ndarray:
+        """Whole refunds: floor(all that is ripe + u) less those before, u the same all along."""
+        if refunds.offset is None:
+            return ripe
+        refunds.ripe[0] += ripe
+        due = np.floor(refunds.ripe[0] + refunds.offset) - refunds.ripe[1]
+        refunds.ripe[1] += due
+        return np.asarray(due)
+
+    def advance(self, refunds: Refunds) -> Due:
         """One day passes; the orders that leave the last phase are refunded now."""
         now = refunds.waiting
         ripe = sum(self.table[row, PHASES] * now[row] for row in range(PHASES))
         refunds.waiting = np.array([
             sum(self.table[row, to] * now[row] for row in range(to + 1)) for to in range(PHASES)
         ])  # fmt: skip
-        flat = np.asarray(ripe).reshape(-1, now.shape[-1])
-        due = draws.round_off("refund_due", flat).reshape(refunds.pending.shape)
-        due = np.minimum(due, refunds.pending)
+        due = np.minimum(self._whole(refunds, np.asarray(ripe)), refunds.pending)
         share = ratio(due.sum(axis=0), refunds.pending.sum(axis=0))
         refunds.pending = refunds.pending - due
         out = Due(due, refunds.value * share, refunds.cost * share)

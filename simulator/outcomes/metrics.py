@@ -116,7 +116,7 @@ METRICS: tuple[Metric, ...] = (
     CPC,
     Metric("aov", "Average order value", "客单价", "CNY per order", "gmv", "paid_orders"),
     Metric("win_rate", "Auction win rate", "竞得率", "share", "impressions_auction", "offered"),
-    Metric("fill_rate", "Contract fill rate", "合约完成率", "share", "served", "booked"),
+    Metric("fill_rate", "Contract fill rate", "合约完成率", "share", "delivered", "booked"),
 )  # fmt: skip
 """Every metric of a plan, in the order in which it is listed."""
 
@@ -211,7 +211,7 @@ def _media(book: Ledger, n: int) -> Quantities:
     auction = np.maximum(lanes["impressions"] - served, 0.0)
     del lanes["visits"]  # those of the ads; `visits` of a plan counts the free ones too
     return lanes | {
-        "served": served, "booked": packs.get("booked", none), "impressions_auction": auction,
+        "delivered": packs.get("delivered", none), "booked": packs.get("booked", none), "impressions_auction": auction,
         "mroi": np.full_like(none, math.nan),  # a run cannot know it, only an optimiser
     }  # fmt: skip
 

@@ -70,7 +70,9 @@ def _may_spread(field: FieldInfo) -> bool:
             deep(part) for part in get_args(annotation)
         )
 
-    return any(getattr(mark, "uncertain", False) for mark in field.metadata) or deep(field.annotation)
+    return any(getattr(mark, "uncertain", False) for mark in field.metadata) or deep(
+        field.annotation
+    )
 
 
 def put(part: Any, path: tuple[str | int, ...], value: Any) -> Any:
@@ -79,7 +81,7 @@ def put(part: Any, path: tuple[str | int, ...], value: Any) -> Any:
         return value
     key, rest = path[0], path[1:]
     if isinstance(part, BaseModel):
-        return part.model_copy(update={key: put(getattr(part, str(key)), rest, value)})
+        return part.model_copy(update={str(key): put(getattr(part, str(key)), rest, value)})
     if isinstance(part, dict):
         return part | {key: put(part[key], rest, value)}
     return [put(item, rest, value) if n == key else item for n, item in enumerate(part)]
@@ -200,10 +202,16 @@ def certain_leaves() -> list[Leaf]:
     """Numbers that cannot be uncertain: the first and last of those that have one meaning."""
     by_field: dict[str, list[Leaf]] = {}
     for leaf in leaves(everything("chance.demand_sd=0")):
-        idle = any(fnmatch(leaf.name, rule) for rule in CERTAIN_IDLE) and leaf.name not in CERTAIN_USED
+        idle = (
+            any(fnmatch(leaf.name, rule) for rule in CERTAIN_IDLE) and leaf.name not in CERTAIN_USED
+        )
         if not (leaf.uncertain or idle):
             by_field.setdefault(meaning(leaf), []).append(leaf)
-    return [leaf for group in by_field.values() for leaf in {group[0].path: group[0], group[-1].path: group[-1]}.values()]
+    return [
+        leaf
+        for group in by_field.values()
+        for leaf in {group[0].path: group[0], group[-1].path: group[-1]}.values()
+    ]
 
 
 def meaning(leaf: Leaf) -> str:
@@ -358,11 +366,11 @@ def far_apart(*sets: str, count: int = 200, allowed: float) -> dict[str, str]:
     """Totals whose drawn mean is more than 4 standard errors and `allowed` from the expected one."""
     scenario = minimal(*sets)
     drawn = simulate(scenario, replications=count, seed=3, spreads=False, daily=False)
-    mean = expected(scenario, attribution=True)
+    mean = expected(scenario)
     off = {}
     for name in drawn.plans:
         for metric, values in totals(drawn, name).items():
-            center = mean.metrics(name)[metric]["mean"]
+            center = float(mean.values(name, metric)[0])
             error = values.std(ddof=1) / np.sqrt(count)
             gap = values.mean() - center
             if abs(gap) > max(4 * error, allowed * abs(center)):
@@ -370,7 +378,8 @@ def far_apart(*sets: str, count: int = 200, allowed: float) -> dict[str, str]:
     return off
 
 
-STEADY = ("chance.supply_sd=0", "chance.price_sd=0")
+STEADY = ("chance.supply_sd=0", "chance.price_sd=0", "life_cycle.decline_days=3650")
+"""A product that declines in one run of a hundred makes means that 200 runs cannot tell."""
 
 
 def test_drawn_figures_scatter_around_the_expected_ones():
@@ -494,11 +503,11 @@ def test_the_run_off_sees_the_refunds_of_late_spending(mode):
     late = plan(scenario, harvest={"sale": 30e3})
     outcomes = mode(scenario, [late], **options)
     book = lanes_of(outcomes, "plan")
-    free = lanes_of(outcomes, "no ads")  # orders of the run-off are in both
+    free = lanes_of(outcomes, "no ads")  # most orders of the run-off are in both
     counted = (book.totals["refunds"] - free.totals["refunds"]).mean()
     pending = (book.pending - free.pending).mean()
     assert counted > 50
-    assert abs(pending) < 0.05 * counted
+    assert abs(pending) < 0.1 * counted
     if mode is expected:
         at_the_end = watch(scenario, late, "refunds")[day(scenario, "2021-03-29")]
         assert at_the_end < 0.6 * book.totals["refunds"][0]

@@ -14,7 +14,7 @@ from scipy.special import ndtr
 
 from simulator.engine.simulate import make_grid
 from simulator.scenario.plan import Plan, package_price
-from simulator.scenario.schema import AuctionSlot, Scenario
+from simulator.scenario.schema import AuctionSlot, ContractSlot, Scenario
 from tests.worlds import alone, expected, figures, lanes_of, plan, sampled
 
 MONEY = 50e6  # more than anybody can spend
@@ -185,21 +185,26 @@ def test_an_auction_alone_is_its_closed_form_when_drawn(name: str):
 
 
 @pytest.mark.parametrize("tau", [0.0, 0.4])
-def test_clicks_follow_the_places_and_the_prediction(tau: float):
+def test_clicks_follow_the_prediction(tau: float):
+    """Value-aware bidding wins impressions that are clicked more: the odds rise by WV / W."""
     scenario = alone(f"scenes.only.prediction={tau}")
     auction = Auction.of(scenario)
-    lift = ndtr(auction.z + tau**2 / auction.d) / ndtr(auction.z)
-    odds = 0.04 / 0.96 * lift
-    assert figures(expected(scenario, [plan(scenario, only=MONEY)]))["ctr"] == pytest.approx(
-        odds / (1 + odds), rel=1e-9
-    )
-    places = alone("slots.feed.mechanism=gsp", "slots.feed.positions=2",
-                   "slots.feed.position_decay=[1, 0.4]")  # fmt: skip
-    rivals = -log(ndtr(Auction.of(places).z))
-    odds = 0.04 / 0.96 * (1 + 0.4 * rivals) / (1 + rivals)
-    assert figures(expected(places, [plan(places, only=MONEY)]))["ctr"] == pytest.approx(
-        odds / (1 + odds), rel=1e-9
-    )
+    assert_click_odds(scenario, ndtr(auction.z + tau**2 / auction.d) / ndtr(auction.z))
+
+
+def test_clicks_follow_the_places():
+    """A second place is clicked less: the odds fall by E / A."""
+    scenario = alone(*GSP, "slots.feed.positions=2", "slots.feed.position_decay=[1, 0.4]")
+    rivals = -log(ndtr(Auction.of(scenario).z))
+    assert_click_odds(scenario, (1 + 0.4 * rivals) / (1 + rivals))
+
+
+GSP = ("slots.feed.mechanism=gsp",)
+
+
+def assert_click_odds(scenario: Scenario, factor: float) -> None:
+    rate = figures(expected(scenario, [plan(scenario, only=MONEY)]))["ctr"]
+    assert rate / (1 - rate) == pytest.approx(0.04 / 0.96 * factor, rel=1e-9)
 
 
 # --- what bid modes promise ---------------------------------------------------------------------
@@ -365,6 +370,7 @@ def test_a_shortfall_is_paid_only_when_goods_are_owed(mode: str, remedy: str):
 def test_two_packages_of_one_inventory_are_served_alike():
     scenario = with_contract(3_000_000, 100e3)
     slot = scenario.slots["focus"]
+    assert isinstance(slot, ContractSlot)
     second = slot.packages["all"].model_copy(update={"impressions": 1_000_000})
     slot = slot.model_copy(update={"packages": slot.packages | {"more": second}})
     scenario = scenario.model_copy(update={"slots": scenario.slots | {"focus": slot}})

@@ -46,7 +46,7 @@ BY_HAND = {
     "recalled_members": 3, "spend": 160, "net_spend": 150, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
     "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 150 - 20, "ctr": 0.05, "cvr": 0.1,
     "profit_incremental": CONTRIBUTION - 170 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
-    "aov": 100, "win_rate": 0.25, "fill_rate": 0.96, "roas": 2.5,
+    "aov": 100, "win_rate": 0.25, "fill_rate": 0.9, "roas": 2.5,
     "roas_break_even": 2000 / CONTRIBUTION, "iroas": 6, "mroi": None, "cac": 150 / 7,
     "roi": (CONTRIBUTION - 170 - WITHOUT) / 170, "asset_value": 800,
 }  # fmt: skip
