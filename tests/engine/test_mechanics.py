@@ -104,7 +104,8 @@ IDLE = {
 AMPLE = "the supply is ample, so its size is no matter"
 NO_PRESALE = "no deposits are taken for it"
 IDLE_IN_COFFEE = {
-    "calendar.phases.*.rival_booked": AMPLE,
+    "calendar.phases.[!w]*.rival_booked": AMPLE,
+    "calendar.phases.wave_1.rival_booked": AMPLE,
     "slots.focus_picture.opportunities": AMPLE,
     "slots.taobao_splash.opportunities": AMPLE,
     "slots.focus_picture.cpm": "its packages have prices of their own",
@@ -195,23 +196,17 @@ CERTAIN_IDLE = {
     "scenes.rush.fixed_cost": "as for the others",
 }
 CERTAIN_USED = {"slots.feed.reserve_cpm"}
-AT_MOST = 2  # of a list or of like entries: a run each
 
 
 def certain_leaves() -> list[Leaf]:
-    """Numbers that cannot be uncertain: the first and last of those that have one meaning."""
+    """Numbers that cannot be uncertain: the first and last of those that mean the same."""
     by_field: dict[str, list[Leaf]] = {}
     for leaf in leaves(everything("chance.demand_sd=0")):
-        idle = (
-            any(fnmatch(leaf.name, rule) for rule in CERTAIN_IDLE) and leaf.name not in CERTAIN_USED
-        )
-        if not (leaf.uncertain or idle):
+        idle = any(fnmatch(leaf.name, rule) for rule in CERTAIN_IDLE)
+        if leaf.name in CERTAIN_USED or not (leaf.uncertain or idle):
             by_field.setdefault(meaning(leaf), []).append(leaf)
-    return [
-        leaf
-        for group in by_field.values()
-        for leaf in {group[0].path: group[0], group[-1].path: group[-1]}.values()
-    ]
+    ends = [leaf for group in by_field.values() for leaf in (group[0], group[-1])]
+    return list(dict.fromkeys(ends))
 
 
 def meaning(leaf: Leaf) -> str:
