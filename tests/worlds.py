@@ -249,7 +249,7 @@ slots:
           packages: {early: {impressions: 900k, phases: [presale], scene: new, cpm: 40},
                      rest: {impressions: 300k, phases: [day, after], scene: sale}}}
   top: {kind: contract, source: recommend, opportunities: 30k, cpm: 80, ctr: 5%, cvr: 1%,
-        make_good_days: 4, packages: {all: {impressions: 200k, phases: [day], scene: sale, signed: true}}}
+        make_good_days: 4, packages: {all: {impressions: 100k, phases: [day], scene: sale, signed: true}}}
 scenes:
   new: {preset: new_customer, slots: [feed, out, focus], fixed_cost: 1500, budget: 120k,
         bid: {mode: cost_control, cost_per: first_order, target: 40}, products: {hit: 2, start: 1}}
