@@ -67,7 +67,7 @@ def booked(*sets: str) -> Scenario:
     """The brief world with a contract slot that shares the feed: 600,000 impressions."""
     return brief(
         "slots.focus={kind: contract, source: recommend, opportunities: 200k, cpm: 5, ctr: 4%, "
-        "cvr: 1%, shares: feed, packages: {opening: {impressions: 600k, phases: [normal], "
+        "cvr: 1%, shares: feed, make_good_days: 3, packages: {opening: {impressions: 600k, phases: [normal], "
         "scene: new_customer}}}",
         "scenes.new_customer.slots=[feed, focus]",
         "scenes.new_customer.budget=40k",
