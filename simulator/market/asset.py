@@ -68,7 +68,7 @@ def _normal_day(world: World) -> tuple[np.ndarray, Pulse]:
     """Hazards of a normal day with free visits only: [kind, stage, segment, replication]."""
     people, segments = world.people, len(world.names.segments)
     contact = _free_contact(world, segments)
-    lanes = contact.touches.shape[-1]
+    lanes = world.replications
     one = np.ones((1, lanes))
     pulse = Pulse(
         days=1.0, browse=1.0, now=0.0, pay=one, cart=one, release=world.phases.release[NORMAL] * one,
@@ -94,5 +94,5 @@ def _free_contact(world: World, segments: int) -> Contact:
         parts.append((each * free.touch[m], each * chance))
     touches = np.asarray(sum(t for t, _ in parts))
     buys = np.asarray(sum(b for _, b in parts))
-    touches, buys = np.broadcast_arrays(touches, buys)
-    return Contact(np.zeros(touches.shape), touches.copy(), buys.copy())
+    shape = (BANDS_N, segments, world.replications)
+    return Contact(np.zeros(shape), *(np.broadcast_to(x, shape).copy() for x in (touches, buys)))

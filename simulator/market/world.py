@@ -301,6 +301,13 @@ class World:
     scarcity: np.ndarray
     """eta: log price rise per log scarcity of shared inventory: [1, replication]."""
 
+    @property
+    def replications(self) -> int:
+        """Length of the axis [replication]: 1 where every number is certain."""
+        parts = [getattr(self, f.name) for f in fields(self)]
+        rows = [getattr(x, f.name) for x in parts if isinstance(x, REPLICATED) for f in fields(x)]
+        return max(r.shape[-1] for r in rows if _is_replicated(r))
+
     def over_plans(self, plans: int) -> "World":
         """The same world with the last axis [replication] repeated for each plan: [lane]."""
         parts = {f.name: _tile(getattr(self, f.name), plans) for f in fields(self)}
@@ -321,7 +328,11 @@ def _tile(part: Any, plans: int) -> Any:
 
 
 def _tile_array(value: Any, plans: int) -> Any:
-    wide = isinstance(value, np.ndarray) and value.ndim > 1 and value.dtype == float
-    if not wide or value.shape[-1] == 1:
+    if not _is_replicated(value) or value.shape[-1] == 1:
         return value
     return np.tile(value, plans)
+
+
+def _is_replicated(value: Any) -> bool:
+    """Whether the last axis is [replication]."""
+    return isinstance(value, np.ndarray) and value.ndim > 1 and value.dtype == float
