@@ -124,14 +124,14 @@ class Media:
             self.bidder.entry.aim(bands)
         before = int(world.steps.phase[floor.step - 1]) if floor.step else None
         self.bidder.follow(phase, before)
-        money = self._targets()
+        money, smooth = self._targets()
         if not money.any():
             self.impressions[:n] = 0.0
             return None
         supply, mu = self._supply(served)
         fresh = bool(floor.schedule.fresh[floor.step])
         ln_quality = floor.today.ln_quality
-        field = Field(money, supply, bands, mu, ln_quality, None, phase=phase, fresh=fresh)
+        field = Field(money, smooth, supply, bands, mu, ln_quality, None, phase, fresh)
         if len(self.bidder.bounded):
             self.bidder.prepare(field)
             field.actions = self._actions()
@@ -140,13 +140,14 @@ class Media:
         self._win(entered)
         return entered
 
-    def _targets(self) -> np.ndarray:
-        """Money that each scene may spend in this step [CNY]: [scene, lane]."""
+    def _targets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Money that each scene may spend in this step, and with smooth pacing [CNY]: [scene, lane]."""
         floor, bidding, f = self.floor, self.floor.world.bidding, self.floor.phase
         left = floor.money[:, f] - floor.state.spent[:, f]
         left = np.where(left > 1e-9 * floor.money[:, f], left, 0.0)
-        share = np.where(bidding.quick, 1.0, floor.schedule.pace[floor.step])[:, None]
-        return np.asarray(left * share * bidding.active[f][:, None] * floor.controls.pace)
+        left *= bidding.active[f][:, None] * floor.controls.pace
+        smooth = left * floor.schedule.pace[floor.step]
+        return np.where(bidding.quick[:, None], left, smooth), smooth
 
     def _actions(self) -> np.ndarray:
         """Actions per impression of the bounded placements: [bounded placement, lane]."""
@@ -157,7 +158,7 @@ class Media:
         click = prob(media.click_odds[rows] * phases.ctr[f] * floor.today.scene_ctr[scene] * worn)
         arrive = click * media.arrival[rows]
         ready = floor.today.scene_kappa[scene] * (phases.cvr[f] * floor.demand)
-        order = arrive * prob(media.buy_odds[rows] * ready) * self._readiness()
+        order = arrive * prob(media.buy_odds[rows] * ready) * floor.schedule.readiness[floor.step]
         cart = arrive * world.people.visit_moves[3, 2] * phases.cart[f]
         first = order * self._newness()[rows] if self.bounds_first else order
         action = world.bidding.action[scene][:, None]

@@ -20,6 +20,8 @@ class Schedule:
     """First step of a phase."""
     new_day: np.ndarray
     """First step of a day."""
+    readiness: np.ndarray
+    """U / V of all steps of the same phase and day: what limits on the cost per order reckon with."""
     can_deposit: np.ndarray
     """A later, or the current, window can still settle a deposit."""
     balance: np.ndarray
@@ -35,6 +37,7 @@ def make_schedule(world: World) -> Schedule:
     level = steps.buy * _market_level(world)[steps.phase]
     return Schedule(
         pace=_pace(steps), fresh=steps.first_of(steps.phase), new_day=steps.first_of(steps.day),
+        readiness=_readiness(steps),
         can_deposit=steps.start < max((end for _, end, _ in windows), default=-1),
         balance=_balance(steps, windows),
         market_day=np.maximum(np.bincount(steps.day, level), QUIET),
@@ -51,6 +54,12 @@ def _pace(steps: Steps) -> np.ndarray:
     for phase in np.unique(steps.phase):
         left += steps.left_in(steps.phase == phase, steps.browse)
     return steps.browse / np.maximum(left, 1e-300)
+
+
+def _readiness(steps: Steps) -> np.ndarray:
+    part = np.cumsum(steps.first_of(steps.phase) | steps.first_of(steps.day))
+    buy, browse = (np.bincount(part, weight)[part] for weight in (steps.buy, steps.browse))
+    return np.divide(buy, browse, out=np.ones(len(steps)), where=browse > 0)
 
 
 def _windows(world: World) -> list[tuple[int, int, float]]:

@@ -33,6 +33,8 @@ class Field:
 
     money: np.ndarray
     """Spend that the pace allows each scene [CNY]: [scene, lane]."""
+    smooth: np.ndarray
+    """The same if every scene were paced smoothly: its weight among own scenes."""
     supply: np.ndarray
     """Opportunities of the placement's slot and segment."""
     bands: np.ndarray
@@ -121,12 +123,12 @@ class Bidder:
 
     # ------------------------------------------------------------------ who enters
     def _divide(self, field: Field) -> None:
-        """Omega = money x (alpha v / exp mu0)^2, and the shares that follow."""
+        """Omega = smooth x (alpha v / exp mu0)^2, and the shares that follow."""
         omega = np.take(self.x, self.places, axis=0, out=self.score, mode="clip")
         omega -= self.anchor
         omega *= PRIORITY
         np.exp(omega, out=omega)
-        omega *= np.take(field.money, self.places, axis=0, out=self.work, mode="clip")
+        omega *= np.take(field.smooth, self.places, axis=0, out=self.work, mode="clip")
         self.entry.divide(omega)
 
     def _offer(self, field: Field) -> None:

@@ -89,21 +89,7 @@ WORLDS = {
 SHORTER = ("calendar.phases.normal.start=2021-03-16", "commerce.refund_slow_days=2")
 
 
-REOFFER = "what a scene leaves when its money is out is offered again only from the next step on"
-OPEN = {
-    "cost per order": "spend moves 0.8%: one Newton step follows the order rate of a day less closely",
-    "quick beside smooth": REOFFER,
-    "quick cost control beside smooth": REOFFER,
-}
-"""Open defects of the clock law, strict: a mend must take its line off."""
-
-
-def case(name: str):
-    open_defect = pytest.mark.xfail(reason=OPEN.get(name, ""), strict=True)
-    return pytest.param(name, marks=[open_defect] if name in OPEN else [])
-
-
-@pytest.mark.parametrize("name", [case(name) for name in [*BIDS, *WORLDS]])
+@pytest.mark.parametrize("name", [*BIDS, *WORLDS])
 def test_a_finer_clock_changes_little_in(name: str):
     scenario = minimal(*SHORTER, *(BIDS | WORLDS)[name])
     assert broken(expected(scenario), expected(with_clocks(scenario, FINER))) == {}

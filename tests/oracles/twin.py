@@ -143,6 +143,7 @@ class World:
         self.scenes = {s: Scene(s, scenario, money.get(s, {})) for s in scenario.scenes}
         self.market = Market(scenario, self.supply, self.goods, self.people)
         self.market.demand_shock = self.demand
+        self.market.readiness = self.clock.readiness()
         for j in self.placements:
             if not j.contract:
                 self.market.add(self.scenes[j.scene], j)

@@ -134,6 +134,14 @@ class Clock:
             levels[step.date] = levels.get(step.date, 0.0) + level
         return {date: max(0.1, level) for date, level in levels.items()}
 
+    def readiness(self) -> dict[tuple[str, str], float]:
+        """U / V of the steps of each phase that start on each date, 1 if V is 0."""
+        sums: dict[tuple[str, str], tuple[float, float]] = {}
+        for step in self.steps:
+            buy, browse = sums.get((step.phase_name, step.date), (0.0, 0.0))
+            sums[step.phase_name, step.date] = buy + step.buy, browse + step.browse
+        return {key: buy / browse if browse > 0 else 1.0 for key, (buy, browse) in sums.items()}
+
     def date(self, seconds: int) -> str:
         return (self.start + timedelta(seconds=seconds)).date().isoformat()
 

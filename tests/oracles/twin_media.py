@@ -310,7 +310,7 @@ class Scene:
         }
         self.limited = facts.bid.mode in {"cost_control", "roi_control"} and not self.held
         self.limit = self._limit()
-        self.x = self.level = self.target = self.cost = self.theta = 0.0
+        self.x = self.level = self.target = self.smooth = self.cost = self.theta = 0.0
         self.quality = self.log_quality = 0.0
         self.rates: dict[int, Callable[[float], float]] = {}
 
@@ -327,7 +327,8 @@ class Scene:
 
     # ----- opening the step: target and (1) the move of the level
     def open_step(self, step: Step, goods: Goods) -> None:
-        self.target = self._target(step)
+        self.smooth = self._left(step) * self._part(step)
+        self.target = self._left(step) if self.facts.pacing == "quick" else self.smooth
         level = self._level(step)
         self.x = level if step.index == 0 else self.x + level - self.level
         self.level = level
@@ -340,15 +341,16 @@ class Scene:
             j.impressions = j.spend = 0.0
             j.click_lift = j.buy_lift = 1.0
 
-    def _target(self, step: Step) -> float:
+    def _left(self, step: Step) -> float:
+        """Money left in the phase."""
         money = self.money.get(step.phase_name, 0.0)
         left = money - self.spent.get(step.phase_name, 0.0)
-        if left <= SPENT * money:
-            return 0.0
-        if self.facts.pacing == "quick":
-            return left
-        pace_left = self.pace_left[step.phase_name][step.index]
-        return left * step.pace / pace_left if pace_left > 0 else 0.0
+        return left if left > SPENT * money else 0.0
+
+    def _part(self, step: Step) -> float:
+        """The step's part of the pace left in the phase."""
+        pace_left = self.pace_left.get(step.phase_name, {}).get(step.index, 0.0)
+        return step.pace / pace_left if pace_left > 0 else 0.0
 
     def _level(self, step: Step) -> float:
         """Mean of ln price - ln v over the placements that can bid."""
@@ -361,10 +363,10 @@ class Scene:
         return sum(levels) / len(levels) if levels else 0.0
 
     def weight(self, placement: Placement) -> float:
-        """omega_j = target (alpha_i v_j / exp(mu0_j))^2."""
+        """omega_j = smooth (alpha_i v_j / exp(mu0_j))^2."""
         if placement.value <= 0:
             return 0.0
-        return self.target * math.exp(2 * (self.x + placement.log_value - placement.log_price))
+        return self.smooth * math.exp(2 * (self.x + placement.log_value - placement.log_price))
 
     # ----- bidding: (2) actions, (3) Newton, (4) evaluation, (5) throttle
     def learn(self, step: Step, market: "Market") -> None:
@@ -459,7 +461,7 @@ class Scene:
             return 1.0
         kappa = goods.scene_kappa[self.name]
         buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock)
-        orders = j.arrival * buys * step.readiness
+        orders = j.arrival * buys * market.readiness[step.phase_name, step.date]
         if bid.mode == "roi_control":
             return orders * goods.scene_price[self.name] * self.order_value[j.segment]
         return orders * (market.new_share(j) if bid.cost_per == "first_order" else 1.0)
@@ -488,6 +490,7 @@ class Market:
         self.supply, self.goods, self.people = supply, goods, people
         self.eta = float(scenario.slot_price_scarcity)
         self.demand_shock = 1.0
+        self.readiness: dict[tuple[str, str], float] = {}  # by phase and date
         self.groups: dict[tuple[str, str], list[tuple[Scene, Placement]]] = {}
         self.wear: dict[str, float] = {}
         self.propensity: dict[str, dict[str, float]] = {}
