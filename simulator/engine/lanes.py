@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.market.audience import MANY_WAYS
 from simulator.market.draws import Draws, Expected, Sampled
 from simulator.market.lifecycle import NEXT
 from simulator.market.world import STAGES, World
@@ -104,7 +105,7 @@ def cells_of(world: World) -> dict[str, list[str]]:
     n = world.names
     segments, products, slots = list(n.segments), list(n.products), list(n.slots)
     scenes, packages = list(n.scenes), list(n.packages)
-    auction = list(n.placements[: world.media.auctions])
+    auction = list(n.placements[: world.media.auctions * len(segments)])
     stages = [f"{stage}/{g}" for stage in range(STAGES) for g in segments]
     some = len(segments)
     kinds = [f"{kind}/{p}" for kind in ("first", "again") for p in products]
@@ -114,11 +115,13 @@ def cells_of(world: World) -> dict[str, list[str]]:
         "clicks": list(n.placements), "contract": packages, "make_good": packages, "owed": packages,
     }  # fmt: skip
     chain = {
-        "people": stages[some:], "buyers": stages, "movers": stages, "purchase": stages[: 6 * some],
-        "discovery": segments, "passage": stages[some : 5 * some], "promotion": segments,
+        "people": stages[some:], "purchase": stages[: 6 * some],
+        "buyers": [*stages, *(f"{kind}/{g}" for kind in ("balance", "fill") for g in segments)],
+        "movers": [*stages, *(f"basket/{g}" for g in segments)],
+        "ways": [f"{stage}/{g}" for stage in MANY_WAYS for g in segments],
         "old": [f"{c}/{g}" for c in range(4) for g in segments],
     }  # fmt: skip
-    baskets = ("out", "to", "balance", "in", "stage")
+    baskets = ("to", "stage")
     orders = {
         **{f"basket_{name}": segments for name in baskets}, "product": segments, "cut": segments,
         "stock": products, "order_value": products, "unpaid": ["all"],

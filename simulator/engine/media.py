@@ -1,6 +1,7 @@
 """Where money meets people: supply, contracts, auction, clicks, visits, contact (steps 2 to 6)."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,9 @@ from simulator.engine.floor import Floor
 from simulator.market.audience import Contact, by_band, mean_level, ratio, wear
 from simulator.market.bidding import Bidder, Entered, Field
 from simulator.market.contract import Server
-from simulator.market.world import BANDS_N, BUYABLE, prob
+from simulator.market.groups import Groups, weigh
+from simulator.market.today import Today
+from simulator.market.world import BUYABLE, World, prob
 
 NEW = slice(0, 3)  # bands whose buyers are new customers
 
@@ -32,6 +35,22 @@ class Met:
     """All visits: [lane]."""
 
 
+@dataclass
+class Appeal:
+    """What shelf and phase make of impressions and visits, until midnight or the next phase."""
+
+    today: Today
+    phase: int
+    click: np.ndarray
+    """Odds of a click without wear and lift: [use, segment, lane]."""
+    buy: np.ndarray
+    """Odds that a visit buys, without lift: [use, segment, lane]."""
+    per_click: np.ndarray
+    """What a bounded scene counts per click: [bounded use, segment, lane]."""
+    free_buys: np.ndarray
+    """Free buying visits per person and normal day of browsing: [band, segment, lane]."""
+
+
 class Media:
     """Steps 2 to 6 of the list in `run`."""
 
@@ -39,28 +58,73 @@ class Media:
         self.floor, self.server = floor, server
         world, lanes = floor.world, floor.lanes
         self.bidder = Bidder(world, lanes)
-        media, bidding = world.media, world.bidding
-        action = bidding.action[media.scene[: media.auctions]]
-        self.lift_on_clicks = np.flatnonzero(action < BUYABLE.index("order"))
-        self.bounds_first = bool(
-            (action[self.bidder.bounded] == BUYABLE.index("first_order")).any()
-        )
-        places, segments = len(media.scene), len(world.names.segments)
-        self.tally = np.zeros((4, places, lanes))
-        self.impressions, self.clicks, self.visits, self.buys = self.tally
-        self.rows = np.zeros((3, places, lanes))
-        """Views, touches and buying visits of placements."""
-        self.bands = np.zeros((3, BANDS_N, segments, lanes))
-        """The same of bands."""
-        self.odds = np.zeros((2, places, lanes))
-        self.auction_tally = np.zeros((3, media.auctions, lanes))
+        media, scenes = world.media, len(world.names.scenes)
+        self.of_scene = Groups(media.scene, scenes)
+        self.auction_of_scene = Groups(media.scene[: media.auctions], scenes)
+        action = world.bidding.action[media.scene]
+        contract = np.arange(len(action)) >= media.auctions
+        self.full_lift = np.flatnonzero((action < BUYABLE.index("order")) & ~contract)
+        """Uses whose clicks take the whole lift of value-aware bidding."""
+        self.action = action[self.bidder.bounded, None, None]
+        self.bounds_first = bool((self.action == BUYABLE.index("first_order")).any())
+        self.package_of = _package_of(world)
+        self.tally = np.zeros((4, len(action), len(world.names.segments), lanes))
+        self.clicks, self.impressions, self.visits, self.buys = self.tally
+        self.odds = np.zeros((2, *self.clicks.shape))
+        self.work = np.zeros(self.clicks.shape)
+        self.appeal: Appeal | None = None
 
     def meet(self) -> Met:
         """Serve, bid, win, and bring people to the shop."""
+        appeal = self._appeal()
         served = self._contracts()
-        entered = self._auction(served)
-        per_person, scene_buys = self._clicks(entered)
-        return self._contact(per_person, scene_buys)
+        entered = self._auction(served, appeal)
+        per_person, scene_buys = self._clicks(entered, appeal)
+        return self._contact(per_person, scene_buys, appeal)
+
+    # ------------------------------------------------------------------ what the day is like
+    def _appeal(self) -> Appeal:
+        """Read anew what shelf and phase mean, where either has changed."""
+        floor, seen = self.floor, self.appeal
+        if seen is None or seen.today is not floor.today or seen.phase != floor.phase:
+            self.appeal = seen = self._read_appeal(floor.today, floor.phase)
+            if not len(floor.world.media.shared_slots):
+                self.bidder.meet(self._rivals(), floor.today.ln_quality)
+        return seen
+
+    def _read_appeal(self, today: Today, phase: int) -> Appeal:
+        world, demand = self.floor.world, self.floor.demand
+        media, phases = world.media, world.phases
+        click = today.scene_ctr[media.scene][:, None] * (media.click_odds * phases.ctr[phase])
+        ready = today.scene_kappa * (phases.cvr[phase] * demand)
+        buy = ready[media.scene][:, None] * media.buy_odds
+        free = world.free
+        chance = prob(free.buy_odds * (today.free_kappa * phases.cvr[phase] * demand))
+        free_buys = weigh("mbs,msl->bsl", free.by_phase[phase], chance)
+        return Appeal(today, phase, click, buy, self._per_click(buy, phase), free_buys)
+
+    def _per_click(self, buy: np.ndarray, phase: int) -> np.ndarray:
+        """Carts, orders or order value per click; readiness is the mean of the day."""
+        world, uses = self.floor.world, self.bidder.bounded
+        arrival = world.media.arrival[uses]
+        order = arrival * prob(buy[uses]) * self.floor.schedule.readiness[self.floor.step]
+        order *= np.where(
+            world.bidding.roi[world.media.scene[uses], None, None],
+            world.media.order_price[uses],
+            1.0,
+        )
+        cart = arrival * (world.people.visit_moves[3, 2] * world.phases.cart[phase])
+        return np.where(
+            self.action > BUYABLE.index("cart"),
+            order,
+            np.where(self.action == BUYABLE.index("cart"), cart, 1.0),
+        )
+
+    def _rivals(self) -> np.ndarray:
+        """Log median of the best rival's bid: [use, segment, lane]."""
+        return np.asarray(
+            self.floor.world.media.mu + self.floor.world.phases.ln_cpm[self.floor.phase]
+        )
 
     # ------------------------------------------------------------------ 2, 3 supply and contracts
     def _traffic(self, slots: np.ndarray) -> np.ndarray:
@@ -70,71 +134,73 @@ class Media:
         table = floor.world.phases.slot_traffic[floor.phase]
         return np.asarray(browse * table[slots] * floor.state.supply_noise[slots])
 
-    def _contracts(self) -> np.ndarray:
-        """Impressions served by package: [package, lane]."""
+    def _contracts(self) -> np.ndarray | None:
+        """Impressions served by package [package, lane]; None where nothing is."""
         floor, packs = self.floor, self.floor.world.packages
-        if not len(packs.slot):
-            return np.zeros((0, floor.lanes))
+        shown = self.impressions[floor.world.media.auctions :]
+        if not self.server.busy[floor.step]:
+            shown[...] = 0.0
+            return None
         slots = packs.inventory
         supply = floor.world.media.slot_opportunities[slots] * packs.reach * self._traffic(slots)
-        supply = supply * floor.world.phases.available[floor.phase]
+        supply *= floor.world.phases.available[floor.phase]
         paid, good = self.server.serve(floor.state.bookings, supply, floor.step, floor.draws)
         charge_packages(floor, paid * packs.cpm / 1000)
-        self._show(paid + good)
-        return paid + good
+        served = paid + good
+        by_use = np.einsum("uq,ql->ul", self.package_of, served)
+        np.multiply(by_use[:, None], floor.world.media.package_share, out=shown)
+        return served
 
-    def _show(self, served: np.ndarray) -> None:
-        media, packs = self.floor.world.media, self.floor.world.packages
-        for row, j in enumerate(range(media.auctions, len(media.scene))):
-            own = (packs.slot == media.slot[j]) & (packs.scene == media.scene[j])
-            self.impressions[j] = served[own].sum(axis=0) * media.package_share[row]
-
-    def _supply(self, served: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Opportunities of the auction placements, and the log median rival bid they meet."""
-        world, n = self.floor.world, self.floor.world.media.auctions
-        supply = world.media.opportunities[:n] * self._traffic(world.media.slot[:n])
-        mu = world.media.mu + world.phases.ln_cpm[self.floor.phase]
-        for k in world.media.shared_slots:
-            mu = mu + self._share_inventory(int(k), served, supply)
-        return supply, np.ascontiguousarray(mu)
+    def _supply(self, served: np.ndarray | None) -> np.ndarray:
+        """Opportunities of the auction uses; where contracts share a slot, its price rises."""
+        media = self.floor.world.media
+        n, slots = media.auctions, np.arange(len(self.floor.world.names.slots))
+        supply = media.opportunities[:n] * self._traffic(slots)[media.slot[:n]][:, None]
+        if len(media.shared_slots):
+            mu = np.array(np.broadcast_to(self._rivals(), supply.shape))
+            if served is not None:
+                for k in media.shared_slots:
+                    mu += self._share_inventory(int(k), served, supply)
+            self.bidder.meet(mu, self.floor.today.ln_quality)
+        return supply
 
     def _share_inventory(self, slot: int, served: np.ndarray, supply: np.ndarray) -> np.ndarray:
         """Take served contracts out of a slot's supply, in place; return the rise of ln price."""
         media, packs = self.floor.world.media, self.floor.world.packages
         own = packs.inventory == slot
         per_share = served[own] / packs.reach[own]
-        used = (packs.segments[own][:, :, None] * per_share[:, None]).sum(axis=0)
-        rows = np.flatnonzero(media.slot[: media.auctions] == slot)
-        supply[rows] -= media.segment_share[rows] * used[media.segment[rows]]
-        np.maximum(supply, 0.0, out=supply)
+        used = media.segment_share * (packs.segments[own][:, :, None] * per_share[:, None]).sum(
+            axis=0
+        )
+        uses = media.slot[: media.auctions] == slot
+        supply[uses] = np.maximum(supply[uses] - used, 0.0)
         forecast = media.slot_opportunities[slot] * self._traffic(np.array([slot]))[0]
         left = np.maximum(1 - ratio(served[own].sum(axis=0), forecast), 0.05)
-        rise = np.zeros((media.auctions, self.floor.lanes))
-        rise[rows] = -self.floor.world.scarcity * np.log(left)
-        return rise
+        rise = -self.floor.world.scarcity * np.log(left)
+        return np.where(uses[:, None, None], rise, 0.0)
 
     # ------------------------------------------------------------------ 4 auction
-    def _auction(self, served: np.ndarray) -> Entered | None:
+    def _auction(self, served: np.ndarray | None, appeal: Appeal) -> Entered | None:
         """Bid, win and pay; None where no scene has money."""
-        floor, world = self.floor, self.floor.world
-        n, phase = world.media.auctions, floor.phase
+        floor, world, phase = self.floor, self.floor.world, self.floor.phase
         self.people = by_band(floor.state.crowd.n)
         bands = self.people / world.people.size
-        if served.any():
+        self.booked = served is not None and bool(served.any())
+        """Contract impressions are shown in this step."""
+        if self.booked:
             self.bidder.entry.aim(bands)
         before = int(world.steps.phase[floor.step - 1]) if floor.step else None
         self.bidder.follow(phase, before)
         money, smooth = self._targets()
         if not money.any():
-            self.impressions[:n] = 0.0
+            self.impressions[: world.media.auctions] = 0.0
             return None
-        supply, mu = self._supply(served)
-        fresh = bool(floor.schedule.fresh[floor.step])
+        supply, fresh = self._supply(served), bool(floor.schedule.fresh[floor.step])
         ln_quality = floor.today.ln_quality
-        field = Field(money, smooth, supply, bands, mu, ln_quality, None, phase, fresh)
+        field = Field(money, smooth, supply, bands, ln_quality, None, phase, fresh)
         if len(self.bidder.bounded):
             self.bidder.prepare(field)
-            field.actions = self._actions()
+            field.actions = self._actions(appeal)
         self.bidder.offset = np.log(floor.controls.bid)
         entered = self.bidder.pace(field)
         self._win(entered)
@@ -149,180 +215,164 @@ class Media:
         smooth = left * floor.schedule.pace[floor.step]
         return np.where(bidding.quick[:, None], left, smooth), smooth
 
-    def _actions(self) -> np.ndarray:
-        """Actions per impression of the bounded placements: [bounded placement, lane]."""
-        floor, world, rows = self.floor, self.floor.world, self.bidder.bounded
-        media, phases, f = world.media, world.phases, floor.phase
-        scene = media.scene[rows]
-        worn = wear(floor.state.crowd.fatigue, world.people.fatigue)[media.segment[rows]]
-        click = prob(media.click_odds[rows] * phases.ctr[f] * floor.today.scene_ctr[scene] * worn)
-        arrive = click * media.arrival[rows]
-        ready = floor.today.scene_kappa[scene] * (phases.cvr[f] * floor.demand)
-        order = arrive * prob(media.buy_odds[rows] * ready) * floor.schedule.readiness[floor.step]
-        cart = arrive * world.people.visit_moves[3, 2] * phases.cart[f]
-        first = order * self._newness()[rows] if self.bounds_first else order
-        action = world.bidding.action[scene][:, None]
-        kinds = (np.full_like(click, 1 / 1000), click, cart, order, first)
-        rates = np.select([action == k for k in range(len(BUYABLE))], kinds)
-        return np.asarray(
-            rates * np.where(world.bidding.roi[scene][:, None], media.order_price[rows], 1.0)
+    def _actions(self, appeal: Appeal) -> np.ndarray:
+        """Actions per impression of the bounded uses: [bounded use, segment, lane]."""
+        uses = self.bidder.bounded
+        click = prob(
+            appeal.click[uses]
+            * wear(self.floor.state.crowd.fatigue, self.floor.world.people.fatigue)
         )
-
-    def _readiness(self) -> float:
-        """R of the step."""
-        return float(self.floor.world.steps.readiness[self.floor.step])
+        actions = click * appeal.per_click
+        if self.bounds_first:
+            new = self._newness()[uses]
+            actions *= np.where(self.action == BUYABLE.index("first_order"), new, 1.0)
+        return np.where(self.action == BUYABLE.index("impression"), 1 / 1000, actions)
 
     def _newness(self) -> np.ndarray:
-        """Share of an auction placement's buyers who are new customers: [placement, lane]."""
-        n, entry = self.floor.state.crowd.n, self.bidder.entry
+        """Share of an auction use's buyers who are new customers: [use, segment, lane]."""
+        n = self.floor.state.crowd.n
         eager = ratio(by_band(n * self.floor.world.people.propensity[:, None]), self.people)
-        new, every = (entry.weighted(eager, bands) for bands in (NEW, slice(None)))
-        return ratio(new, every)[: self.floor.world.media.auctions]
+        return self.bidder.entry.share_of(eager, NEW)
 
     def _win(self, entered: Entered) -> None:
         """Impressions won and money paid."""
         floor, draws = self.floor, self.floor.draws
-        n = floor.world.media.auctions
-        offered, won = entered.opportunities, self.impressions[:n]
-        tried = draws.round_off("opportunities", offered)
-        draws.binomial("impressions", tried, entered.rates.win, out=won)
-        price = ratio(entered.cost, offered * entered.rates.win)
-        spend = won * price
+        offered, win = _flat(entered.opportunities), _flat(entered.rates.win)
+        won = _flat(self.impressions[: floor.world.media.auctions])
+        draws.binomial("impressions", draws.round_off("opportunities", offered), win, out=won)
+        spend = ratio(_flat(entered.rates.cost), win)
+        spend *= won
         if floor.sampled:
-            spend = self._charge(spend, won)
-        rows = self.auction_tally[:2]
-        rows[0], rows[1] = spend, offered
-        total, tried_by = floor.world.media.auction_by_scene.sum(rows)
+            self._charge(spend, won)
+        total, tried = self._by_scene([spend, offered], self.auction_of_scene)
         floor.state.spent[:, floor.phase] += total
         book = floor.book
-        book.scenes["offered"] += tried_by
+        book.scenes["offered"] += tried
         book.scenes["spend"] += total
         book.spend[:, floor.phase] += total
         book.on_day(floor.day, spend=total.sum(axis=0), scene_spend=total)
 
-    def _charge(self, spend: np.ndarray, won: np.ndarray) -> np.ndarray:
+    def _by_scene(self, rows: Iterable[np.ndarray], of_scene: Groups) -> np.ndarray:
+        """Rows [use and segment, lane] summed by scene: [row, scene, lane]."""
+        shape = (-1, self.people.shape[1], self.floor.lanes)
+        by_use = np.array([np.add.reduce(row.reshape(shape), axis=1) for row in rows])
+        return of_scene.sum(by_use)
+
+    def _charge(self, spend: np.ndarray, won: np.ndarray) -> None:
         """Price noise by scene, never above the scene's money; whole fen with the rest carried on."""
         floor, state, media = self.floor, self.floor.state, self.floor.world.media
         if floor.schedule.fresh[floor.step]:
             state.carry[...] = 0.0
-        rows = self.auction_tally
-        rows[0], rows[1], rows[2] = won, spend, state.carry
-        count, wanted, carried = media.auction_by_scene.sum(rows)
+        rows = (won, spend, state.carry)
+        count, wanted, carried = self._by_scene(rows, self.auction_of_scene)
         noise = floor.draws.mean_noise("price", count, floor.world.scenario.chance.price_sd)
         wanted *= noise
         left = floor.money[:, floor.phase] - state.spent[:, floor.phase] - carried
         left = np.maximum(left, 0.0)
         noise *= np.minimum(1.0, ratio(left, np.maximum(wanted, left)))
-        exact = spend * noise[media.scene[: media.auctions]] + state.carry
-        fen = np.floor(exact * 100 + 1e-6) / 100
-        state.carry[...] = np.maximum(exact - fen, 0.0)
-        return np.asarray(fen)
+        spend.reshape(media.auctions, -1, floor.lanes)[...] *= noise[media.scene[: media.auctions]][
+            :, None
+        ]
+        state.carry += spend
+        np.multiply(state.carry, 100, out=spend)
+        spend += 1e-6
+        np.floor(spend, out=spend)
+        spend /= 100
+        state.carry -= spend
+        np.maximum(state.carry, 0.0, out=state.carry)
 
     # ------------------------------------------------------------------ 5 clicks and visits
-    def _click_odds(self, worn: np.ndarray) -> np.ndarray:
-        world, odds = self.floor.world, self.odds[0]
-        media = world.media
-        np.take(self.floor.today.scene_ctr, media.scene, axis=0, out=odds, mode="clip")
-        odds *= media.click_odds * world.phases.ctr[self.floor.phase]
-        odds *= np.take(worn, media.segment, axis=0, out=self.rows[0], mode="clip")
-        return odds
-
-    def _buy_odds(self) -> np.ndarray:
-        world, odds = self.floor.world, self.odds[1]
-        ready = self.floor.today.scene_kappa * (
-            world.phases.cvr[self.floor.phase] * self.floor.demand
-        )
-        np.take(ready, world.media.scene, axis=0, out=odds, mode="clip")
-        odds *= world.media.buy_odds
-        return odds
-
-    def _clicks(self, entered: Entered | None) -> tuple[np.ndarray, np.ndarray]:
+    def _clicks(self, entered: Entered | None, appeal: Appeal) -> tuple[np.ndarray, np.ndarray]:
         """Clicks, visits and buying visits; returns impressions per person and buying visits by scene."""
         floor, world, media = self.floor, self.floor.world, self.floor.world.media
-        per_person = self.bidder.entry.by_segment(self.impressions) / world.people.size
-        if not per_person.any():
-            self.tally[1:] = 0.0
+        per_person = np.add.reduce(self.impressions, axis=0) / world.people.size
+        self.advertised = bool(per_person.any())
+        if not self.advertised:
+            self.clicks[...] = self.visits[...] = self.buys[...] = 0.0
             return per_person, np.zeros_like(floor.controls.pace)
         rate = float(world.steps.days[floor.step]) * math.log(2) / world.people.fatigue_half_life
         level = mean_level(floor.state.crowd.fatigue, per_person, rate)
-        click, buy = self._click_odds(wear(level, world.people.fatigue)), self._buy_odds()
+        click, buy = self.odds
+        np.multiply(appeal.click, wear(level, world.people.fatigue), out=click)
+        np.copyto(buy, appeal.buy)
         if entered is not None:
             self._lift(click, buy, entered)
-        floor.draws.binomial("clicks", self.impressions, _to_prob(click), out=self.clicks)
+        self._to_prob(self.odds)
+        floor.draws.binomial(
+            "clicks", _flat(self.impressions), _flat(click), out=_flat(self.clicks)
+        )
         np.multiply(self.clicks, media.arrival, out=self.visits)
-        np.multiply(self.visits, _to_prob(buy), out=self.buys)
-        totals = media.by_scene.sum(self.tally)
-        for name, total in zip(("impressions", "clicks", "visits"), totals, strict=False):
+        np.multiply(self.visits, buy, out=self.buys)
+        totals = self._by_scene(self.tally, self.of_scene)
+        for name, total in zip(("clicks", "impressions", "visits"), totals, strict=False):
             floor.book.scenes[name] += total
         floor.book.add(paid_visits=totals[2])
         return per_person, totals[3]
 
+    def _to_prob(self, odds: np.ndarray) -> None:
+        """Odds to probabilities, in place: o / (1 + o)."""
+        for row in odds:
+            np.add(row, 1.0, out=self.work)
+            np.divide(row, self.work, out=row)
+
     def _lift(self, click: np.ndarray, buy: np.ndarray, entered: Entered) -> None:
         """Positions, and the lift of value-aware bidding: on clicks, or half on clicks half on buying."""
-        n, lift = len(entered.cost), entered.rates.lift
-        root = np.sqrt(lift)
+        n, uses = len(entered.opportunities), self.full_lift
+        root = np.sqrt(entered.rates.lift, out=self.work[:n])
         click[:n] *= entered.rates.click_factor
         click[:n] *= root
-        rows = self.lift_on_clicks
-        click[rows] *= root[rows]
-        root[rows] = 1.0
+        click[uses] *= root[uses]
+        root[uses] = 1.0
         buy[:n] *= root
 
     # ------------------------------------------------------------------ 6 contact
-    def _contact(self, per_person: np.ndarray, scene_buys: np.ndarray) -> Met:
+    def _contact(self, per_person: np.ndarray, scene_buys: np.ndarray, appeal: Appeal) -> Met:
         """What the people of each band meet."""
-        media, entry, rows = self.floor.world.media, self.bidder.entry, self.rows
-        per_cover = 1 / np.maximum(entry.cover, 1e-200)
-        np.multiply(self.impressions, media.viewability, out=rows[0])
-        np.multiply(self.visits, media.touch, out=rows[1])
-        rows[2] = self.buys
-        rows *= per_cover
-        entry.to_bands(rows, self.bands)
-        self.floor.book.viewed += self.bands[0].sum(axis=0)
-        touches, buys, visits = self._free_visits()
-        contact = Contact(*(ratio(x, self.people) for x in self.bands))
-        contact.touches += touches
-        contact.buys += buys
-        paid = self._trace(per_cover, contact) if self.floor.tracers else None
-        contact.buys *= self._readiness()
-        free_buys = (buys * self.people).sum(axis=(0, 1))
-        return Met(
-            contact, free_buys, scene_buys, paid, per_person,
-            visits=self.visits.sum(axis=0) + visits,
-        )  # fmt: skip
+        touches, buys, visits = self._free_visits(appeal)
+        free_buys = np.einsum("bsl,bsl->l", buys, self.people)
+        views, paid = np.zeros_like(self.people), None
+        if self.advertised:
+            viewed, touched, bought = self.bidder.entry.to_bands(
+                self.tally[1:], contracts=self.booked
+            )
+            self.floor.book.viewed += viewed.sum(axis=0)
+            views = ratio(viewed, self.people)
+            touches += ratio(touched, self.people)
+            buys += ratio(bought, self.people)
+        contact = Contact(views, touches, buys)
+        if self.floor.tracers:
+            paid = self._trace(contact)
+        contact.buys *= float(self.floor.world.steps.readiness[self.floor.step])
+        visits = visits + self.visits.sum(axis=(0, 1))
+        return Met(contact, free_buys, scene_buys, paid, per_person, visits)
 
-    def _trace(self, per_cover: np.ndarray, contact: Contact) -> tuple[np.ndarray, np.ndarray]:
+    def _trace(self, contact: Contact) -> tuple[np.ndarray, np.ndarray]:
         """Mark new touches; return the paid parts of touches and of buying visits."""
-        floor, entry = self.floor, self.bidder.entry
+        floor, touch = self.floor, self.floor.world.media.touch
         assert floor.tracers is not None
-        visits, touches, buys = np.empty((3, len(floor.world.names.scenes), *self.people.shape))
-        entry.by_scene(self.visits * per_cover, visits)
-        entry.by_scene(self.visits * floor.world.media.touch * per_cover, touches)
-        entry.by_scene(self.buys * per_cover, buys)
-        floor.tracers.touch(ratio(visits, self.people), floor.state.crowd.n)
-        paid_touches = ratio(ratio(touches, self.people), contact.touches)
-        return paid_touches, ratio(ratio(buys, self.people), contact.buys)
+        rows = np.array([self.visits, self.visits * touch, self.buys])
+        scenes = len(floor.world.names.scenes)
+        parts = self.bidder.entry.by_scene(rows, scenes, contracts=self.booked)
+        visits, touches, buys = ratio(parts, self.people)
+        floor.tracers.touch(visits, floor.state.crowd.n)
+        return ratio(touches, contact.touches), ratio(buys, contact.buys)
 
-    def _free_visits(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _free_visits(self, appeal: Appeal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Free touches and buying visits per person [band, segment, lane], and free visits [lane]."""
-        floor, f = self.floor, self.floor.phase
-        free, phases, people = floor.world.free, floor.world.phases, self.people
-        segments = people.shape[1]
+        floor, free, f = self.floor, self.floor.world.free, self.floor.phase
         scale = floor.world.steps.browse[floor.step] * floor.today.organic
-        ready = floor.today.free_kappa * phases.cvr[f] * floor.demand
-        chance = _to_prob(free.buy_odds * ready)
-        buys = np.zeros_like(people)
-        for m, rate in enumerate(free.rate):
-            each = (rate * phases.free_traffic[f, m]).reshape(BANDS_N, segments, -1)
-            buys += each * chance[m * segments : (m + 1) * segments]
-        buys *= scale
-        touches = free.touches[f].reshape(BANDS_N, segments, -1) * scale
-        per_day = free.visits[f].reshape(BANDS_N, segments, -1)
-        visits = (people * per_day).sum(axis=(0, 1)) * scale
-        floor.book.add(free_visits=visits)
-        return touches, buys, visits
+        visits = weigh("bs,bsl->l", free.visits[f], self.people) * scale
+        floor.book.add(free_visits=visits[None])
+        return free.touches[f] * scale, appeal.free_buys * scale, visits
 
 
-def _to_prob(odds: np.ndarray) -> np.ndarray:
-    """Odds to probabilities, in place: o / (1 + o)."""
-    return np.divide(odds, odds + 1, out=odds)
+def _package_of(world: World) -> np.ndarray:
+    """1 where a package is shown by a contract use: [contract use, package]."""
+    media, packs = world.media, world.packages
+    slot, scene = (x[media.auctions :, None] for x in (media.slot, media.scene))
+    return ((packs.slot == slot) & (packs.scene == scene)).astype(float)
+
+
+def _flat(rows: np.ndarray) -> np.ndarray:
+    """[use, segment, lane] as [use and segment, lane]."""
+    return rows.reshape(-1, rows.shape[-1])

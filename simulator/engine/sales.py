@@ -21,8 +21,8 @@ from simulator.market.basket import (
     CustomerMoves,
     Orders,
     apply_baskets,
+    basket_hazards,
     cut_by_stock,
-    move_baskets,
     scale_orders,
     shares,
     want,
@@ -69,14 +69,34 @@ class Sales:
         )  # fmt: skip
 
     def _moves(self, met: Met, pulse: Pulse) -> tuple[np.ndarray, CustomerMoves]:
-        state, draws = self.floor.state, self.floor.draws
-        self.chain.fill(state.crowd, met.contact, pulse)
-        flows = self.chain.move(state.crowd, pulse, draws)
-        baskets = move_baskets(
-            state.baskets, state.crowd.n, met.contact.touches[3], met.contact.views[3], pulse,
-            people=self.floor.world.people, draws=draws,
-        )  # fmt: skip
-        return flows, baskets
+        """Moves of people and of customers' baskets: first who buys, then what becomes of the others."""
+        crowd, held, draws = self.floor.state.crowd, self.floor.state.baskets, self.floor.draws
+        self.chain.fill(crowd, met.contact, pulse)
+        risks = basket_hazards(held, crowd, met.contact, pulse, self.floor.world.people)
+        buying, moving = self.chain.chances(crowd)
+        buyers, (paid, added) = self._draw(
+            "buyers", (crowd.n, buying), [(held.deposits, risks.balance), (risks.free, risks.fill)]
+        )
+        carts = held.carts + added
+        others, (gone,) = self._draw(
+            "movers", (crowd.n - buyers, moving), [(carts, risks.leaving(held.carts, added))]
+        )
+        flows = self.chain.part(buyers, others, pulse, draws)
+        orders, deposits, dropped = draws.split("basket_to", gone, risks.out)
+        return flows, CustomerMoves(orders, deposits, dropped, paid, added)
+
+    def _draw(
+        self, purpose: str, people: tuple[np.ndarray, np.ndarray], baskets: list[tuple[np.ndarray, np.ndarray]]
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """Draw (n, p) of people [stage, segment, lane] and of baskets [segment, lane] in one go."""
+        shape, lanes = people[0].shape, self.floor.lanes
+        n, p = (
+            np.concatenate([whole.reshape(-1, lanes), *rows])
+            for whole, *rows in zip(people, *baskets, strict=True)
+        )
+        count = self.floor.draws.binomial(purpose, n, p)
+        moved, rest = np.split(count, [shape[0] * shape[1]])
+        return moved.reshape(shape), rest.reshape(-1, shape[1], lanes)
 
     # ------------------------------------------------------------------ 8 orders
     def _orders(self, flows: np.ndarray, baskets: CustomerMoves, met: Met) -> Orders:
@@ -112,9 +132,8 @@ class Sales:
 
     def _cut(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> None:
         """Nobody moves on for an order that found no goods."""
-        paid = orders.paid.sum(axis=0)
         asked = [flows[ORDER], baskets.orders[None], baskets.balances[None]]
-        asked = scale_orders(asked, paid, self.floor.draws)
+        asked = scale_orders(asked, orders, self.floor.draws)
         flows[ORDER], baskets.orders, baskets.balances = asked[0], asked[1][0], asked[2][0]
 
     # ------------------------------------------------------------------ 9 books

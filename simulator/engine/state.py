@@ -68,7 +68,7 @@ def first_state(
         refunds=Refunds.of(products, lanes, _offsets(products, draws) if sampled else None),
         day=Day.empty(products, lanes),
         spent=np.zeros((len(names.scenes), len(names.phases), lanes)),
-        carry=np.zeros((world.media.auctions, lanes)),
+        carry=np.zeros((world.media.auctions * segments, lanes)),
         newcomers=zeros.copy(), supply_noise=np.ones((len(names.slots), lanes)),
     )  # fmt: skip
 

@@ -87,12 +87,7 @@ def _free_contact(world: World, segments: int) -> Contact:
     """Free visits of a normal day by band, at the products' first mix and stage."""
     free, goods = world.free, world.goods
     kappa = (goods.organic * goods.power * _stage(world, "cvr")).sum(axis=0)
-    parts = []
-    for m, rate in enumerate(free.rate):
-        each = rate.reshape(BANDS_N, segments, -1)
-        chance = prob(free.buy_odds[m * segments : (m + 1) * segments] * kappa)
-        parts.append((each * free.touch[m], each * chance))
-    touches = np.asarray(sum(t for t, _ in parts))
-    buys = np.asarray(sum(b for _, b in parts))
+    touches = (free.rate * free.touch[:, None, None]).sum(axis=0)
+    buys = (free.rate * prob(free.buy_odds * kappa)[:, None]).sum(axis=0)
     shape = (BANDS_N, segments, world.replications)
     return Contact(np.zeros(shape), *(np.broadcast_to(x, shape).copy() for x in (touches, buys)))

@@ -21,19 +21,23 @@ F       marginal price s exp(tau^2/2) / (1000 q)             CNY               [
 contiguous arrays (give two lanes or more), all else is exactly rounded or a scalar function.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr, ndtri_exp, roots_legendre
 
-Array = NDArray[np.float64]
-Rows = NDArray[np.intp]
+from simulator.market.groups import runs
 
-BLOCK = 24576  # elements worked on at once: the work arrays of a block stay near the core
+Array = NDArray[np.float64]
+
+BLOCK = (
+    49152  # elements worked on at once: fewer calls, and the work arrays still fit a shared cache
+)
 LOWEST = -37.5  # of z: Phi(-37.5) is nearly the least normal number, so no win rate is 0
 MOST_RIVALS = 50.0  # cap of L
 LEAST_TAU = 1e-12  # stands for 0 in a division
@@ -149,6 +153,10 @@ class Rates:
         """Allocate; a click factor stays 1 where there is one place."""
         return cls(*(np.ones((placements, lanes)) for _ in fields(cls)))
 
+    def shaped(self, shape: tuple[int, ...]) -> "Rates":
+        """Views of another shape."""
+        return Rates(*(getattr(self, f.name).reshape(shape) for f in fields(self)))
+
 
 class Market:
     """The rivals and the rules they meet under; `meet` writes what changes with a step.
@@ -188,13 +196,15 @@ class Market:
         """What follows the second price, and for which rows."""
         reserved = (self.reserve > 0.0).any(axis=1)
         vcg = (mechanism == "vcg") & several
-        self.groups: tuple[tuple[Rule, Rows], ...] = (
-            (_with_reserve, np.flatnonzero(reserved)),
-            (_first_price, np.flatnonzero(mechanism == "first_price")),
-            (_gsp, np.flatnonzero((mechanism == "gsp") & several)),
-            (_vcg, np.flatnonzero(vcg & ~reserved)),
-            (_vcg, np.flatnonzero(vcg & reserved)),
+        groups: tuple[tuple[Rule, Any], ...] = (
+            (_with_reserve, reserved),
+            (_first_price, mechanism == "first_price"),
+            (_gsp, (mechanism == "gsp") & several & ~reserved),
+            (_gsp, (mechanism == "gsp") & several & reserved),
+            (_vcg, vcg & ~reserved),
+            (_vcg, vcg & reserved),
         )
+        self.groups = [(rule, rows) for rule, chosen in groups for rows in runs(chosen)]
         tables, self.table = [np.empty(0)], np.zeros(self.down.shape, np.int64)
         for row in np.flatnonzero(vcg):
             for down in np.unique(self.down[row]):
@@ -212,7 +222,13 @@ class Market:
         return self
 
 
-Rule = Callable[[Array, Market, Rates, Rows], None]
+Rule = Callable[[Array, Market, Rates, slice], None]
+
+
+def _blocks(rows: slice, size: int) -> Iterator[slice]:
+    """The rows, so many at a time."""
+    for start in range(rows.start, rows.stop, size):
+        yield slice(start, min(start + size, rows.stop))
 
 
 def evaluate(ln_score: Array, market: Market, rates: Rates) -> Rates:
@@ -229,11 +245,9 @@ def evaluate(ln_score: Array, market: Market, rates: Rates) -> Rates:
     ([[0.5, 0.8069]], [[0.0058, 0.0145]])
     """
     size = market.work.shape[1]
-    for start in range(0, len(ln_score), size):
-        _second_price(ln_score, market, rates, slice(start, min(start + size, len(ln_score))))
-    for rule, rows in market.groups:
-        for start in range(0, len(rows), size):
-            rule(ln_score, market, rates, rows[start : start + size])
+    for rule, rows in [(_second_price, slice(0, len(ln_score))), *market.groups]:
+        for block in _blocks(rows, size):
+            rule(ln_score, market, rates, block)
     return rates
 
 
@@ -260,20 +274,20 @@ def _second_price(ln_score: Array, market: Market, rates: Rates, rows: slice) ->
     np.divide(value, win, out=rates.lift[rows])
 
 
-def _marginal(ln_score: Array, market: Market, rows: Rows) -> Array:
+def _marginal(ln_score: Array, market: Market, rows: slice) -> Array:
     """F = s exp(tau^2/2) / (1000 q) [CNY]."""
     tau = market.tau[rows]
     return np.exp(ln_score[rows] + 0.5 * tau * tau) / (1000.0 * market.quality[rows])
 
 
-def _first_price(ln_score: Array, market: Market, rates: Rates, rows: Rows) -> None:
+def _first_price(ln_score: Array, market: Market, rates: Rates, rows: slice) -> None:
     """C = F WV [CNY]: whoever wins pays the own score."""
     marginal = _marginal(ln_score, market, rows)
     rates.cost[rows] = cost = marginal * rates.value[rows]
     rates.cost_slope[rows] = cost + marginal * rates.value_slope[rows]
 
 
-def _with_reserve(ln_score: Array, market: Market, rates: Rates, rows: Rows) -> None:
+def _with_reserve(ln_score: Array, market: Market, rates: Rates, rows: slice) -> None:
     """Second price with a reserve r, which is compared with scores.
 
     C = [r P(s exp(p) >= r, Y < r) + M P*(s exp(p) >= r, r < Y < s exp(p))] / (1000 q), P* with ln Y
@@ -317,11 +331,15 @@ def rival_sum(terms: Array, rivals: Array, out: Array) -> Array:
     return out
 
 
-def _place_mix(market: Market, rates: Rates, rows: Rows) -> tuple[Array, Array, Array]:
+def _place_mix(market: Market, rates: Rates, rows: slice) -> tuple[Array, Array, Array]:
     """Spread the wins over places; z, L and E of the rows."""
-    z, rivals, shown, clicked, *_ = work = market.work[:, : len(rows)]
-    np.take(rates.z, rows, axis=0, out=z, mode="clip")
-    normal(z, rivals, shown, work[3:])
+    z = rates.z[rows]
+    work = market.work[:, : len(z)]
+    rivals, shown, clicked = work[:3]
+    if (market.reserve[rows] > 0.0).any():
+        normal(z, rivals, shown, work[3:])
+    else:
+        np.copyto(rivals, rates.win[rows])
     np.log(rivals, out=rivals)
     np.negative(rivals, out=rivals)
     np.minimum(rivals, MOST_RIVALS, out=rivals)
@@ -329,11 +347,11 @@ def _place_mix(market: Market, rates: Rates, rows: Rows) -> tuple[Array, Array, 
     rival_sum(market.clicked[:, rows], rivals, clicked)
     for array in (rates.win, rates.value, rates.value_slope):
         array[rows] *= shown
-    rates.click_factor[rows] = clicked / shown
+    np.divide(clicked, shown, out=rates.click_factor[rows])
     return z, rivals, clicked
 
 
-def _gsp(_: Array, market: Market, rates: Rates, rows: Rows) -> None:
+def _gsp(_: Array, market: Market, rates: Rates, rows: slice) -> None:
     """C E [CNY]: the next rival below has the same law in every place (Varian 2007).
 
     Exact with tau = 0; else the places are those of the average prediction.
@@ -343,7 +361,7 @@ def _gsp(_: Array, market: Market, rates: Rates, rows: Rows) -> None:
     rates.cost_slope[rows] *= clicked
 
 
-def _vcg(_: Array, market: Market, rates: Rates, rows: Rows) -> None:
+def _vcg(_: Array, market: Market, rates: Rates, rows: slice) -> None:
     """What others lose [CNY] (Edelman, Ostrovsky & Schwarz 2007): C times a mean of clicks."""
     z, rivals, clicked = _place_mix(market, rates, rows)
     rates.cost_slope[rows] *= rival_sum(market.paid[:, rows], rivals, clicked)
@@ -351,7 +369,7 @@ def _vcg(_: Array, market: Market, rates: Rates, rows: Rows) -> None:
     rates.cost[rows] *= mean(market, rows, z)
 
 
-def _vcg_over_reserve(market: Market, rows: Rows, z: Array) -> Array:
+def _vcg_over_reserve(market: Market, rows: slice, z: Array) -> Array:
     """The mean where clicks lost below a reserve are paid at r; b = (ln r - mu)/d, not above z.
 
     [r Phi(b) E(b) + M (K(z) - K(b))] / [r Phi(b) + M (Phi(z - a) - Phi(b - a))]; exact if tau = 0.
@@ -371,7 +389,7 @@ SPAN = 20 * PIECES
 LEFT = float(ndtri_exp(-MOST_RIVALS))  # L is at its cap below, so the mean is constant there
 
 
-def vcg_mean(market: Market, rows: Rows, z: Array) -> Array:
+def vcg_mean(market: Market, rows: slice, z: Array) -> Array:
     """Clicks that others lose, averaged over the second price: K(z) / Phi(z - a), a = sigma^2/d.
 
     The score Y_l of the l-th rival, with density f(y) L(y)^(l-1)/(l-1)!, is paid for D_l clicks if
@@ -383,7 +401,7 @@ def vcg_mean(market: Market, rows: Rows, z: Array) -> Array:
 
     >>> one = np.ones((1, 1))
     >>> market = Market(one, 0 * one, 2, mechanism=["vcg"], clicks=np.ones((2, 1)))
-    >>> vcg_mean(market, np.array([0]), np.array([[30.0, 40.0]])).round(4).tolist()  # E[Y_2]/E[Y_1]
+    >>> vcg_mean(market, slice(0, 1), np.array([[30.0, 40.0]])).round(4).tolist()  # E[Y_2]/E[Y_1]
     [[0.3593, 0.3593]]
     """
     z, down = np.clip(z, LEFT, LEFT + SPAN / PIECES), market.down[rows]

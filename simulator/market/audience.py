@@ -13,12 +13,13 @@ Stages follow DEEPLINK; reach is the negative binomial model of exposure (Danahe
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from simulator.market.draws import Draws
-from simulator.market.groups import Groups
+from simulator.market.groups import runs
 from simulator.market.world import STAGES, People
 from simulator.scenario.schema import BAND_OF_STAGE
 
@@ -38,7 +39,25 @@ TO = np.array([
     [STAY, 0, 0, 2, 2, 2, STAY, 10, 10, 10, 0],
 ])  # fmt: skip
 BAND = np.array(BAND_OF_STAGE, dtype=np.intp)
-_INTO = Groups.of(TO.ravel(), STAGES)
+
+
+def _ways() -> list[tuple[int, int, slice]]:
+    """Every destination, with each kind of move and stretch of stages that lead there.
+
+    >>> [(kind, stages) for target, kind, stages in _ways() if target == 8]
+    [(0, slice(7, 8, None)), (0, slice(10, 11, None))]
+    """
+    return [
+        (target, kind, stages)
+        for kind, row in enumerate(TO)
+        for target in range(STAGES)
+        for stages in runs(row == target)
+    ]
+
+
+WAYS = _ways()
+MANY_WAYS = (0, 1, 2, 3, 4, 8)
+"""Stages from which people who do not buy may go more than one way."""
 
 
 @dataclass
@@ -146,8 +165,6 @@ class Chain:
         self.flows = np.zeros(shape)
         self.visited = np.zeros(shape if traced else 0)
         """Part of the hazards that visits cause."""
-        self._into = np.zeros((STAGES, segments * lanes))
-        self._work = np.zeros((2, STAGES, segments * lanes))
         self._contact = np.zeros((3, STAGES, segments, lanes))
         self.baskets = np.zeros((2, segments, lanes))
         """Release part of the order hazard of favourite and cart."""
@@ -215,60 +232,56 @@ class Chain:
         """Part of each hazard that visits cause, releases and base moves excluded: like hazards."""
         return ratio(self.visited, self.hazards)
 
-    def move(self, crowd: Crowd, pulse: Pulse, draws: Draws) -> np.ndarray:
-        """Draw the flows of the step [kind, stage, segment, lane]; the crowd is not changed yet."""
-        total = self.hazards.sum(axis=0)
+    def chances(self, crowd: Crowd) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities to order or pay a deposit, and to move otherwise if not: [stage, segment, lane]."""
+        total = np.add.reduce(self.hazards, axis=0)
         leaving = self._leaving(crowd.n, total)
         buying = ratio(self.hazards[ORDER] + self.hazards[DEPOSIT], total)
         buying *= leaving
-        flat = (-1, total.shape[2])
-        n, bought = crowd.n.reshape(flat), buying.reshape(flat)
-        buyers = draws.binomial("buyers", n, bought)
-        staying = np.maximum(1 - bought, 1e-12)
-        others = np.minimum((leaving.reshape(flat) - bought) / staying, 1.0)
-        rest = draws.binomial("movers", n - buyers, np.maximum(others, 0.0))
-        self._part_buyers(buyers.reshape(total.shape), pulse, draws)
-        self._part_others(rest.reshape(total.shape), draws)
-        return self.flows
+        leaving -= buying
+        leaving /= np.maximum(1 - buying, 1e-12)
+        return buying, np.clip(leaving, 0.0, 1.0, out=leaving)
 
-    def _part_buyers(self, buyers: np.ndarray, pulse: Pulse, draws: Draws) -> None:
-        """Orders and deposits."""
+    def part(
+        self, buyers: np.ndarray, others: np.ndarray, pulse: Pulse, draws: Draws
+    ) -> np.ndarray:
+        """Flows of the step [kind, stage, segment, lane] from who moves; the crowd is not changed yet."""
         self.flows[ORDER], self.flows[DEPOSIT] = buyers, 0.0
         if np.any(pulse.deposit) or np.any(pulse.deposit_release):
-            self._split("purchase", buyers, slice(0, 6), [ORDER, DEPOSIT], draws)
-
-    def _part_others(self, rest: np.ndarray, draws: Draws) -> None:
-        """All other moves; most stages have one way to go."""
-        self.flows[DECAY] = rest
+            self._split("purchase", buyers, range(6), slice(ORDER, CART), draws)
+        self.flows[DECAY] = others
         self.flows[DECAY, 6] = 0.0
-        ways = [CART, FAVOURITE, ENTHUSE, ENGAGE]
-        self._split("discovery", rest, slice(0, 1), [*ways, PASS_ON], draws)
-        self.flows[DECAY, 0] = 0.0
-        self._split("passage", rest, slice(1, 5), [*ways, DECAY], draws)
-        self._split("promotion", rest, slice(8, 9), [PASS_ON, DECAY], draws)
+        self._split("ways", others, MANY_WAYS, slice(CART, len(KINDS)), draws)
+        return self.flows
 
     def _split(
-        self, purpose: str, people: np.ndarray, stages: slice, kinds: list[int], draws: Draws
+        self, purpose: str, people: np.ndarray, stages: Sequence[int], kinds: slice, draws: Draws
     ) -> None:
-        weights = self.hazards[kinds, stages]
-        flat = (-1, people.shape[2])
+        """Part the people of some stages between kinds of moves."""
+        flat, rows = (-1, people.shape[2]), list(stages)
+        weights = self.hazards[kinds][:, rows]
         parts = draws.split(
-            purpose, people[stages].reshape(flat), weights.reshape(len(kinds), *flat)
+            purpose, people[rows].reshape(flat), weights.reshape(len(weights), *flat)
         )
-        self.flows[kinds, stages] = parts.reshape(weights.shape)
+        self.flows[kinds, rows] = parts.reshape(weights.shape)
 
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Share of a stage that leaves; newcomers of the step get half of its hazard."""
         out = -np.expm1(-total)
-        np.multiply(self.hazards, ratio(n * out, total), out=self.flows)
-        inflow = self._sum_into().reshape(n.shape)
+        inflow = self._arrivals(self.hazards, ratio(n * out, total))
         out += -np.expm1(-0.5 * total) * ratio(inflow, n)
         return np.minimum(out, 1.0, out=out)
 
-    def _sum_into(self) -> np.ndarray:
-        """The flows by destination; before the draw `flows` holds their means."""
-        flows = self.flows.reshape(len(KINDS) * STAGES, -1)
-        return _INTO.sum(flows, self._into, self._work)
+    def _arrivals(self, moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
+        """Moves [kind, stage, segment, lane], times scale [stage, segment, lane], by destination."""
+        arrived = np.zeros(moves.shape[1:])
+        for target, kind, stages in WAYS:
+            part = moves[kind, stages]
+            if scale is None:
+                arrived[target] += np.add.reduce(part, axis=0)
+            else:
+                arrived[target] += np.einsum("csl,csl->sl", part, scale[stages])
+        return arrived
 
     def settle(self, crowd: Crowd, again: np.ndarray, draws: Draws) -> None:
         """Carry the flows out: people are conserved; `again` [segment, lane]: customers' basket orders."""
@@ -279,7 +292,7 @@ class Chain:
         regulars = crowd.n[7:10]
         rebought[:3] += regulars * ratio(again, regulars.sum(axis=0))
         self._age(crowd, rebought, draws)
-        crowd.n += self._sum_into().reshape(crowd.n.shape) - gone
+        crowd.n += self._arrivals(self.flows) - gone
 
     def _age(self, crowd: Crowd, rebought: np.ndarray, draws: Draws) -> None:
         decay = self.flows[DECAY, 7:11]

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.market.audience import Pulse, ratio, renewal
+from simulator.market.audience import Contact, Crowd, Pulse, ratio, renewal
 from simulator.market.draws import Draws
 from simulator.market.world import People
 
-CUSTOMERS = slice(7, 10)
+CUSTOMERS, BANDED = slice(7, 10), 3  # their stages, and their band
 
 
 @dataclass
@@ -49,26 +49,40 @@ class CustomerMoves:
     added: np.ndarray
 
 
-def move_baskets(
-    baskets: Baskets, n: np.ndarray, touches: np.ndarray, views: np.ndarray, pulse: Pulse,
-    *, people: People, draws: Draws,
-) -> CustomerMoves:  # fmt: skip
-    """Competing hazards of customers' baskets; `touches`, `views` of the band customers."""
+@dataclass
+class BasketHazards:
+    """What may happen to customers' baskets in a step: [segment, lane]."""
+
+    balance: np.ndarray
+    """Probability that a deposit's balance is paid."""
+    free: np.ndarray
+    """Customers without a basket."""
+    fill: np.ndarray
+    """Probability that one of them fills a cart."""
+    out: np.ndarray
+    """Hazards of a cart: order, deposit, drop [3, segment, lane]."""
+
+    def leaving(self, carts: np.ndarray, added: np.ndarray) -> np.ndarray:
+        """Probability that a basket leaves; newcomers of the step get half of the hazard."""
+        total = np.add.reduce(self.out, axis=0)
+        late = -np.expm1(-total / 2) * ratio(self.free * self.fill, carts + added)
+        out = -np.expm1(-total) * ratio(carts, carts + added) + late
+        return np.minimum(out, 1.0)
+
+
+def basket_hazards(
+    baskets: Baskets, crowd: Crowd, contact: Contact, pulse: Pulse, people: People
+) -> BasketHazards:
+    """Competing hazards of customers' baskets."""
+    touches, views = contact.touches[BANDED], contact.views[BANDED]
     contacts = (views + touches) * people.forget[4] / pulse.browse
-    drop = renewal(contacts, people.frequency_shape) * pulse.days / people.forget[4]
-    order = np.broadcast_to(pulse.pay * pulse.release, drop.shape)
-    deposit = np.broadcast_to(pulse.deposit_release, drop.shape)
-    weights = np.array([order, deposit, drop])
-    total = weights.sum(axis=0)
-    paid = draws.binomial("basket_balance", baskets.deposits, -np.expm1(-pulse.balance))
-    free = np.maximum(n[CUSTOMERS].sum(axis=0) - baskets.carts - baskets.deposits, 0.0)
-    share = -np.expm1(-touches * people.cart_again * pulse.cart)
-    added = draws.binomial("basket_in", free, share)
-    late = -np.expm1(-total / 2) * ratio(free * share, baskets.carts + added)
-    out = -np.expm1(-total) * ratio(baskets.carts, baskets.carts + added) + late
-    leaving = draws.binomial("basket_out", baskets.carts + added, np.minimum(out, 1.0))
-    orders, deposits, dropped = draws.split("basket_to", leaving, weights)
-    return CustomerMoves(orders, deposits, dropped, paid, added)
+    out = np.empty((3, *touches.shape))
+    out[0], out[1] = pulse.pay * pulse.release, pulse.deposit_release
+    out[2] = renewal(contacts, people.frequency_shape) * pulse.days / people.forget[4]
+    free = np.maximum(np.add.reduce(crowd.n[CUSTOMERS]) - baskets.carts - baskets.deposits, 0.0)
+    fill = -np.expm1(-touches * people.cart_again * pulse.cart)
+    balance = np.broadcast_to(-np.expm1(-pulse.balance), free.shape)
+    return BasketHazards(balance, free, fill, out)
 
 
 def apply_baskets(baskets: Baskets, moves: CustomerMoves) -> None:
@@ -123,12 +137,12 @@ def cut_by_stock(wanted: np.ndarray, sold: np.ndarray, draws: Draws) -> np.ndarr
     return np.where(short[:, None], np.minimum(parts, wanted), wanted)
 
 
-def scale_orders(flows: list[np.ndarray], paid: np.ndarray, draws: Draws) -> list[np.ndarray]:
-    """Order flows [.., segment, lane] cut down to what is paid for in each segment [segment, lane]."""
-    wanted = sum(np.asarray(f.sum(axis=0)) for f in flows)
-    short = paid < wanted
-    if not np.any(short):
+def scale_orders(flows: list[np.ndarray], orders: Orders, draws: Draws) -> list[np.ndarray]:
+    """Order flows [.., segment, lane] cut down to what is paid for where goods were short."""
+    short = (orders.paid < orders.wanted).any(axis=0)
+    if not short.any():
         return flows
     rows = np.concatenate(flows)
-    parts = np.where(short, np.minimum(draws.split("cut", paid, rows), rows), rows)
+    parts = draws.split("cut", orders.paid.sum(axis=0), rows)
+    parts = np.where(short, np.minimum(parts, rows), rows)
     return np.split(parts, np.cumsum([len(f) for f in flows])[:-1])

@@ -2,7 +2,7 @@
 
 symbol   meaning                                                unit                 shape
 x        ln alpha: log bid per action of a scene                ln CNY per action    [scene, lane]
-Q        opportunities a placement may enter                    impressions          [placement, lane]
+Q        opportunities a use may enter                          impressions          [use, segment, lane]
 G, Y     spend and actions of a scene at x                      CNY, actions         [scene, lane]
 theta    share of opportunities entered, so that money lasts    1                    [scene, lane]
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from simulator.market.auction import Market, Rates, evaluate
 from simulator.market.audience import ratio
-from simulator.market.entry import PRIORITY, TINY, Entry
+from simulator.market.entry import PRIORITY, Entry
 from simulator.market.groups import Groups
 from simulator.market.world import World
 
@@ -25,24 +25,25 @@ FRESH_STEPS = 8  # Newton steps where the market is new: the first step of a pha
 LARGEST_STEP = 1.0
 SHARE_RESPONSE = 1.0  # elasticity of a scene's share of opportunities to its bid, for the step
 REACH = 3.0  # x stays within this distance of the level that meets the market
+TINY = 1e-300
 
 
 @dataclass
 class Field:
-    """What scenes meet in one step: arrays [placement, lane] unless said otherwise."""
+    """What scenes meet in one step: arrays [use, segment, lane] unless said otherwise."""
 
     money: np.ndarray
     """Spend that the pace allows each scene [CNY]: [scene, lane]."""
     smooth: np.ndarray
     """The same if every scene were paced smoothly: its weight among own scenes."""
     supply: np.ndarray
-    """Opportunities of the placement's slot and segment."""
+    """Opportunities of the use's slot and segment."""
     bands: np.ndarray
     """Share of a segment's people in each band: [band, segment, lane]."""
-    mu: np.ndarray
     ln_quality: np.ndarray
+    """[scene, lane]"""
     actions: np.ndarray | None
-    """Actions per impression of the bounded placements: [bounded placement, lane]."""
+    """Actions per impression of the bounded uses: [bounded use, segment, lane]."""
     phase: int
     fresh: bool
     """First step of a phase."""
@@ -50,43 +51,39 @@ class Field:
 
 @dataclass
 class Entered:
-    """The outcome of bidding, before chance: [placement, lane]."""
+    """The outcome of bidding, before chance: [use, segment, lane]."""
 
     opportunities: np.ndarray
     """theta Q: opportunities entered."""
-    cost: np.ndarray
-    """Expected spend [CNY]."""
     rates: Rates
+    """What each of them brings."""
 
 
 class Bidder:
     """Bids of one chunk of lanes; work arrays are made once."""
 
     def __init__(self, world: World, lanes: int) -> None:
-        self.world, self.entry = world, Entry(world, lanes)
         media, n, scenes = world.media, world.media.auctions, len(world.names.scenes)
-        self.market = Market(
-            media.sigma, media.tau, lanes,
-            mechanism=media.mechanism, clicks=_places(media.decay), reserve=media.reserve,
-        )  # fmt: skip
-        self.places = media.scene[:n]
-        self.x = np.zeros((scenes, lanes))
-        self.offset = np.zeros((scenes, lanes))
-        """Log of the factor that a user's process puts on the bids."""
-        self.rates = Rates.of(n, lanes)
-        self.score, self.work, self.opportunities = np.zeros((3, n, lanes))
-        self.rows = np.zeros((2, n, lanes))
-        """What is summed by scene in one go."""
-        self.sums = np.zeros((3, 2, scenes, lanes))
+        segments = len(world.names.segments)
+        self.world, self.entry = world, Entry(media, segments, lanes)
+        self.scene = media.scene[:n]
+        self.of_scene = Groups(self.scene, scenes)
+        self.market = _market(world, lanes)
+        self.flat = Rates.of(n * segments, lanes)
+        self.rates = self.flat.shaped((n, segments, lanes))
+        self.x, self.offset = np.zeros((2, scenes, lanes))
+        """Offset: log of the factor that a user's process puts on the bids."""
+        self.score, self.opportunities = np.zeros((2, n, segments, lanes))
         self.ln_value = media.ln_value - media.tau**2 / 2
-        self.anchor = media.mu - media.ln_value  # keeps priorities near 1
+        anchor = media.mu - media.ln_value  # keeps priorities near 1
+        self.prior = np.where(media.valid[:n, :, None], np.exp(-PRIORITY * anchor), 0.0)
         bidding = world.bidding
         self.limited = (bidding.cost | bidding.roi) & ~bidding.held
         self.held = bidding.held[:, None]
-        self.bounded = np.flatnonzero(self.limited[self.places])
-        """Placements of the scenes whose cost per action is bounded."""
-        self.bounded_by_scene = Groups.of(self.places[self.bounded], scenes)
-        self.seen = bidding.action[self.places[self.bounded], None] == 0
+        self.bounded = np.flatnonzero(self.limited[self.scene])
+        """Uses of the scenes whose cost per action is bounded."""
+        self.bounded_of = Groups(self.scene[self.bounded], scenes)
+        self.seen = bidding.action[self.scene[self.bounded], None, None] == 0
 
     def follow(self, phase: int, before: int | None) -> None:
         """Move bids with the market's level; at the first step of the run take that level."""
@@ -98,9 +95,13 @@ class Bidder:
         if self.held.any():
             self.x[...] = np.where(self.held, np.log(self.world.bidding.target), self.x)
 
+    def meet(self, mu: np.ndarray, ln_quality: np.ndarray) -> None:
+        """Rivals' level [use, segment, lane] and own quality [scene, lane] of the steps to come."""
+        quality = np.repeat(np.exp(ln_quality)[self.scene], mu.shape[1], axis=0)
+        self.market.meet(mu.reshape(len(quality), -1), quality)
+
     def pace(self, field: Field) -> Entered:
         """Find the bids that spend the money, and the share of opportunities entered."""
-        self.market.meet(field.mu, np.exp(field.ln_quality))
         for _ in range(FRESH_STEPS if field.fresh else 1):
             if field.fresh:
                 self._divide(field)
@@ -124,30 +125,21 @@ class Bidder:
     # ------------------------------------------------------------------ who enters
     def _divide(self, field: Field) -> None:
         """Omega = smooth x (alpha v / exp mu0)^2, and the shares that follow."""
-        omega = np.take(self.x, self.places, axis=0, out=self.score, mode="clip")
-        omega -= self.anchor
-        omega *= PRIORITY
-        np.exp(omega, out=omega)
-        omega *= np.take(field.smooth, self.places, axis=0, out=self.work, mode="clip")
-        self.entry.divide(omega)
+        priority = field.smooth * np.exp(PRIORITY * self.x)
+        self.entry.divide(priority[self.scene][:, None] * self.prior)
 
     def _offer(self, field: Field) -> None:
-        n = len(self.places)
-        np.multiply(field.supply, self.entry.cover[:n], out=self.opportunities)
+        np.multiply(field.supply, self.entry.cover, out=self.opportunities)
 
     # ------------------------------------------------------------------ at what bid
     def _evaluate(self, field: Field) -> None:
-        score = np.take(self.x + self.offset, self.places, axis=0, out=self.score, mode="clip")
-        score += self.ln_value
-        score += field.ln_quality
-        evaluate(score, self.market, self.rates)
+        score = (self.x + self.offset + field.ln_quality)[self.scene]
+        np.add(score[:, None], self.ln_value, out=self.score)
+        evaluate(self.score.reshape(self.flat.win.shape), self.market, self.flat)
 
     def _newton(self, field: Field) -> None:
-        rates, (spend, alone) = self.rates, self.rows
-        np.multiply(self.opportunities, rates.cost, out=spend)
-        np.multiply(self.opportunities, rates.cost_slope, out=alone)
-        spend, alone = self._by_scene()
-        spend = np.maximum(spend, TINY)
+        spend = np.maximum(self._by_scene(self.rates.cost), TINY)
+        alone = self._by_scene(self.rates.cost_slope)
         slope = alone + SHARE_RESPONSE * spend
         step = np.log(np.maximum(field.money, TINY) / spend) * (spend / slope)
         step = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
@@ -160,20 +152,18 @@ class Bidder:
         free = np.clip(self.x, level - REACH, level + REACH)
         self.x[...] = np.where(self.held, self.x, free)
 
-    def _by_scene(self) -> np.ndarray:
-        """The rows summed by scene: [row, scene, lane]."""
-        return self.world.media.auction_by_scene.sum(self.rows, self.sums[0], self.sums[1:])
+    def _by_scene(self, rate: np.ndarray) -> np.ndarray:
+        """Sum by scene of what each opportunity brings: [scene, lane]."""
+        return _sum(self.of_scene, self.opportunities, rate)
 
     def _limit_step(self, actions: np.ndarray, spend: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """Newton step towards an average cost per action (or gmv per yuan) at its limit."""
-        bidding, rates, rows = self.world.bidding, self.rates, self.bounded
-        clicked = np.where(self.seen, 1.0, rates.click_factor[rows])
-        weight = self.opportunities[rows] * actions * clicked
-        shown = np.where(self.seen, rates.win[rows], rates.value[rows])
-        done, gain = self.bounded_by_scene.sum(
-            np.array([weight * shown, weight * rates.value_slope[rows]])
-        )
-        done = np.maximum(done, TINY)
+        bidding, rates, uses = self.world.bidding, self.rates, self.bounded
+        clicked = np.where(self.seen, 1.0, rates.click_factor[uses])
+        weight = self.opportunities[uses] * actions * clicked
+        shown = np.where(self.seen, rates.win[uses], rates.value[uses])
+        done = np.maximum(_sum(self.bounded_of, weight, shown), TINY)
+        gain = _sum(self.bounded_of, weight, rates.value_slope[uses])
         limit = np.where(bidding.roi[:, None], 1 / bidding.target, bidding.target)
         steepness = np.maximum(slope / spend - gain / done, 0.05)
         step = np.clip(np.log(limit * done / spend) / steepness, -LARGEST_STEP, LARGEST_STEP)
@@ -181,16 +171,29 @@ class Bidder:
         return np.where(spend <= TINY, LARGEST_STEP, step)
 
     def _throttle(self, field: Field) -> Entered:
-        cost = np.multiply(self.opportunities, self.rates.cost, out=self.rows[0])
-        spend = self.world.media.auction_by_scene.sum(cost)
+        spend = self._by_scene(self.rates.cost)
         theta = np.minimum(1.0, ratio(field.money, spend))
         theta[(spend <= 0) & (field.money > 0)] = 1.0
-        entered = np.take(theta, self.places, axis=0, out=self.work, mode="clip")
-        cost *= entered
-        entered *= self.opportunities
-        return Entered(entered, cost, self.rates)
+        self.opportunities *= theta[self.scene][:, None]
+        return Entered(self.opportunities, self.rates)
+
+
+def _market(world: World, lanes: int) -> Market:
+    """The auctions of all uses and segments."""
+    media, segments = world.media, len(world.names.segments)
+    sigma, tau, reserve = (
+        column.reshape(-1, column.shape[-1]) for column in (media.sigma, media.tau, media.reserve)
+    )
+    clicks = np.repeat(_places(media.decay), segments, axis=1)
+    mechanism = np.repeat(media.mechanism, segments).tolist()
+    return Market(sigma, tau, lanes, mechanism=mechanism, clicks=clicks, reserve=reserve)
+
+
+def _sum(of_scene: Groups, amount: np.ndarray, rate: np.ndarray) -> np.ndarray:
+    """Sum by scene of amount x rate [use, segment, lane]: [scene, lane]."""
+    return of_scene.sum(np.einsum("usl,usl->ul", amount, rate))
 
 
 def _places(decay: tuple[tuple[float, ...], ...]) -> np.ndarray:
-    """Click rate of each place against the first, 0 after the last: [place, placement]."""
+    """Click rate of each place against the first, 0 after the last: [place, use]."""
     return np.array(list(zip_longest(*decay, fillvalue=0.0)))

@@ -4,20 +4,17 @@ Numbers of the scenario are plain, or arrays [replication] where they are uncert
 `column` stacks both, so that every formula here is written once.
 """
 
-from itertools import groupby
-from itertools import product as pairs
+from itertools import accumulate, pairwise
 from typing import Any
 
 import numpy as np
 
 from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff
-from simulator.market.groups import Groups
 from simulator.market.world import (
     BANDS_N,
     BUYABLE,
     STAGES,
     Bidding,
-    Block,
     Costs,
     Free,
     Goods,
@@ -84,20 +81,20 @@ class _Builder:
             if isinstance(slot, ContractSlot)
             for key, package in slot.packages.items()
         ]
-        by_size = lambda group: (len(group[1]), len(group[2]))  # noqa: E731
-        self.groups = [
-            *sorted(self._auction_groups(), key=by_size), *sorted(self._contract_groups(), key=by_size),
-        ]  # fmt: skip
-        self.places = [
-            (i, k, g) for k, scenes, segments in self.groups for i in scenes for g in segments
+        auction = [
+            (i, k)
+            for k, (name, slot) in enumerate(scenario.slots.items())
+            if isinstance(slot, AuctionSlot)
+            for i, scene in enumerate(self.scenes)
+            if name in scene.slots
         ]
-        auction = [k for _, k, _ in self.places if isinstance(self.slots[k], AuctionSlot)]
-        self.auctions = len(auction)
+        contract = dict.fromkeys((self.scene_at[p.scene], k) for k, _, _, p in self.booked)
+        self.uses, self.auctions = [*auction, *contract], len(auction)
 
     def world(self) -> World:
         return World(
             scenario=self.original, names=self._names(), steps=self.steps, phases=self._phases(),
-            media=self._media(), blocks=self._blocks(), bidding=self._bidding(),
+            media=self._media(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
             packages=self._packages(), costs=self._costs(),
             scarcity=column([self.s.slot_price_scarcity]),
@@ -107,42 +104,12 @@ class _Builder:
     def _segments_of(self, scene: Scene) -> list[int]:
         return [self.segment_at[name] for name in scene.segments] or list(range(len(self.segments)))
 
-    def _auction_groups(self) -> list[tuple[int, list[int], list[int]]]:
-        """(slot, scenes, segments): scenes that use an auction slot for the same segments."""
-        return [
-            (k, scenes, segments)
-            for k, (name, slot) in enumerate(self.s.slots.items())
-            if isinstance(slot, AuctionSlot)
-            for scenes, segments in self._meetings(
-                [i for i, x in enumerate(self.scenes) if name in x.slots]
-            )
-        ]
-
-    def _contract_groups(self) -> list[tuple[int, list[int], list[int]]]:
-        """The same for contract slots and the scenes that own a package there."""
-        owners: dict[int, list[int]] = {}
-        for k, _, _, package in self.booked:
-            owners.setdefault(k, []).append(self.scene_at[package.scene])
-        return [
-            (k, scenes, segments)
-            for k, own in owners.items()
-            for scenes, segments in self._meetings(list(dict.fromkeys(own)))
-        ]
-
-    def _meetings(self, scenes: list[int]) -> list[tuple[list[int], list[int]]]:
-        """Scenes that meet, and the segments for which exactly these meet."""
-        found: dict[tuple[int, ...], list[int]] = {}
-        for g in range(len(self.segments)):
-            here = tuple(i for i in scenes if g in self._segments_of(self.scenes[i]))
-            if here:
-                found.setdefault(here, []).append(g)
-        return [(list(here), segments) for here, segments in found.items()]
-
     def _names(self) -> Names:
         s = self.s
         places = tuple(
-            "/".join((list(s.scenes)[i], list(s.slots)[k], list(s.segments)[g]))
-            for i, k, g in self.places
+            "/".join((list(s.scenes)[i], list(s.slots)[k], g))
+            for i, k in self.uses
+            for g in s.segments
         )
         return Names(
             scenes=tuple(s.scenes), slots=tuple(s.slots), segments=tuple(s.segments),
@@ -161,11 +128,10 @@ class _Builder:
             deposit=rows(_deposit_ratio), deposit_release=bar(rows(lambda f: f.deposit_release)),
             payment_load=rows(lambda f: f.payment_load),
             available=1 - rows(lambda f: f.rival_booked),
-            free_traffic=self._by_phase(lambda f: [_power(f.traffic, m) for m in self.sources]),
             slot_traffic=self._by_phase(
                 lambda f: [_power(f.traffic, self.sources[m]) for m in self.source_of_slot]
             ),
-            ln_cpm=self._by_phase(self._ln_cpm), level=self._by_phase(self._level),
+            ln_cpm=self._by_phase(self._ln_cpm)[:, :, None], level=self._by_phase(self._level),
         )  # fmt: skip
 
     def _by_phase(self, read: Any) -> np.ndarray:
@@ -174,126 +140,112 @@ class _Builder:
     def _ln_cpm(self, phase: Phase) -> list[Any]:
         return [
             np.log(phase.cpm) * self.sources[self.source_of_slot[k]].sale_sensitivity
-            for _, k, _ in self.places[: self.auctions]
+            for _, k in self.uses[: self.auctions]
         ]
 
     def _level(self, phase: Phase) -> list[Any]:
-        rise = column(self._ln_cpm(phase))
-        value = self._ln_value()
+        rise, value = column(self._ln_cpm(phase))[:, None], self._ln_value()
         level = self._mu() + rise - value
-        worthy = (value > np.log(WORTHLESS)).any(axis=1)
-        scene = np.array([i for i, _, _ in self.places[: self.auctions]], dtype=int)
-        scene = np.where(worthy, scene, -1)
-        return [
-            level[scene == i].mean(axis=0) if np.any(scene == i) else 0.0
-            for i in range(len(self.scenes))
-        ]
+        worthy = (value > np.log(WORTHLESS)).any(axis=2) & self._valid()[: self.auctions]
+        scene = np.array([i for i, _ in self.uses[: self.auctions]], dtype=int)[:, None]
+        rows = [level[worthy & (scene == i)] for i in range(len(self.scenes))]
+        return [row.mean(axis=0) if len(row) else 0.0 for row in rows]
 
     # ------------------------------------------------------------------ media
-    def _per_place(self, read: Any, places: list[tuple[int, int, int]] | None = None) -> np.ndarray:
-        chosen = self.places if places is None else places
-        return column([read(self.scenes[i], self.slots[k], self.segments[g]) for i, k, g in chosen])
+    def _valid(self) -> np.ndarray:
+        """The scene of a use may show to the segment: [use, segment]."""
+        targets = [self._segments_of(scene) for scene in self.scenes]
+        every = range(len(self.segments))
+        return _table([[g in targets[i] for g in every] for i, _ in self.uses], len(self.segments))
+
+    def _per_use(self, read: Any, uses: list[tuple[int, int]]) -> np.ndarray:
+        """What a use is: [use, 1, replication]."""
+        return column([read(self.scenes[i], self.slots[k]) for i, k in uses])[:, None]
+
+    def _per_place(self, read: Any, uses: list[tuple[int, int]]) -> np.ndarray:
+        """What a use is to a segment: [use, segment, replication]."""
+        rows = [read(self.scenes[i], self.slots[k], g) for i, k in uses for g in self.segments]
+        table = column(rows)
+        return table.reshape(len(uses), len(self.segments), table.shape[-1])
 
     def _share(self) -> np.ndarray:
         weight = column([g.people * g.activity for g in self.segments])
         return np.asarray(weight / weight.sum(axis=0))
 
     def _click_odds(self) -> np.ndarray:
-        return self._per_place(lambda i, k, g: odds(k.ctr) * g.ctr * i.creative)
+        return self._per_place(lambda i, k, g: odds(k.ctr) * g.ctr * i.creative, self.uses)
 
     def _buy_odds(self) -> np.ndarray:
-        return self._per_place(lambda i, k, g: odds(k.cvr) * g.cvr)
+        return self._per_place(lambda i, k, g: odds(k.cvr) * g.cvr, self.uses)
 
     def _mu(self) -> np.ndarray:
-        chosen = self.places[: self.auctions]
+        chosen = self.uses[: self.auctions]
         return self._per_place(lambda i, k, g: np.log(k.median_cpm) + np.log(g.cpm), chosen)
 
     def _order_price(self) -> np.ndarray:
         mix, price = self._mix(), column([p.price for p in self.s.products.values()])
         mean = (mix * price).sum(axis=1)  # [scene, replication]
         value = column([g.order_value for g in self.segments])
-        i, _, g = (list(x) for x in zip(*self.places, strict=True))
-        return np.asarray(mean[i] * value[g])[: self.auctions]
+        return np.asarray(mean[[i for i, _ in self.uses[: self.auctions]]][:, None] * value)
 
     def _ln_value(self) -> np.ndarray:
-        clicks, buys = prob(self._click_odds()), prob(self._buy_odds())
-        arrival = self._per_place(lambda i, k, g: k.arrival)
-        prices, rows = self._order_price(), []
-        for j, (i, _, _) in enumerate(self.places[: self.auctions]):
+        n = self.auctions
+        clicks, buys = prob(self._click_odds())[:n], prob(self._buy_odds())[:n]
+        arrive = clicks * self._per_use(lambda i, k: k.arrival, self.uses[:n])
+        prices, cart, rows = self._order_price(), self._moves("engage").cart, []
+        for j, (i, _) in enumerate(self.uses[:n]):
             bid = self.scenes[i].bid
-            cart = self._moves("engage").cart
-            steps = {"impression": 0.001, "click": clicks[j], "cart": clicks[j] * arrival[j] * cart}
-            order, roi = clicks[j] * arrival[j] * buys[j], bid.mode == "roi_control"
-            value = order if roi else steps.get(bid.cost_per, order)
-            money = prices[j] if roi else 1.0
-            rows.append(np.log(np.maximum(1000.0 * value * money, WORTHLESS)))
-        return column(rows)
+            steps = {
+                "impression": np.full_like(clicks[j], 0.001),
+                "click": clicks[j],
+                "cart": arrive[j] * cart,
+            }
+            order, roi = arrive[j] * buys[j], bid.mode == "roi_control"
+            value = order * prices[j] if roi else steps.get(bid.cost_per, order)
+            rows.append(np.log(np.maximum(1000.0 * value, WORTHLESS)))
+        return _stack(rows) if rows else np.zeros((0, len(self.segments), 1))
 
     def _media(self) -> Media:
-        i, k, g = (np.array(x, dtype=np.intp) for x in zip(*self.places, strict=True))
-        share = self._share()
-        chosen, n = self.places[: self.auctions], self.auctions
-        source = [self.sources[m] for m in self.source_of_slot]
+        n, uses, share = self.auctions, self.uses, self._share()
+        chosen, booked = uses[:n], uses[n:]
+        scene, slot = (np.array(x, dtype=np.intp) for x in zip(*uses, strict=True))
         shared = [
             self.slot_at[s.shares] for s in self.slots if isinstance(s, ContractSlot) and s.shares
         ]
         return Media(
-            scene=i, slot=k, segment=g, auctions=n,
-            opportunities=self._per_place(lambda i, k, g: k.opportunities) * share[g],
+            scene=scene, slot=slot, auctions=n, meetings=self._meetings(), valid=self._valid(),
+            opportunities=self._per_use(lambda i, k: k.opportunities, uses) * share,
+            affinity=self._affinity(),
+            precision=column([self.slots[k].precision for _, k in booked]),  # type: ignore[union-attr]
             mu=self._mu(), sigma=self._per_place(lambda i, k, g: k.sigma, chosen),
             tau=self._per_place(lambda i, k, g: _flat(k) * i.prediction, chosen), ln_value=self._ln_value(),
             reserve=self._per_place(lambda i, k, g: k.reserve_cpm, chosen),
-            mechanism=tuple(self.slots[k].mechanism for _, k, _ in chosen),  # type: ignore[union-attr]
-            decay=tuple(_positions(self.slots[k]) for _, k, _ in chosen),
+            mechanism=tuple(self.slots[k].mechanism for _, k in chosen),  # type: ignore[union-attr]
+            decay=tuple(_positions(self.slots[k]) for _, k in chosen),
             click_odds=self._click_odds(), buy_odds=self._buy_odds(),
-            arrival=self._per_place(lambda i, k, g: k.arrival),
-            viewability=self._per_place(lambda i, k, g: k.viewability),
-            touch=column([source[slot].touch for slot in k]),
-            segment_share=share[g], package_share=self._package_share(share),
+            arrival=self._per_use(lambda i, k: k.arrival, uses),
+            viewability=self._per_use(lambda i, k: k.viewability, uses),
+            touch=self._per_use(lambda i, k: self.s.sources[k.source].touch, uses),
+            segment_share=share, package_share=self._package_share(share),
             order_price=self._order_price(),
-            by_scene=Groups.of(i, len(self.scenes)),
-            auction_by_scene=Groups.of(i[:n], len(self.scenes)),
-            by_segment=Groups.of(g, len(self.segments)),
             slot_opportunities=column([slot.opportunities for slot in self.slots]),
             shared_slots=np.array(sorted(set(shared)), dtype=np.intp),
         )  # fmt: skip
 
+    def _meetings(self) -> tuple[slice, ...]:
+        slots = [k for _, k in self.uses[: self.auctions]]
+        ends = [0, *accumulate(slots.count(k) for k in dict.fromkeys(slots))]
+        return tuple(slice(first, last) for first, last in pairwise(ends))
+
+    def _affinity(self) -> np.ndarray:
+        rows = [column([self.scenes[i].audience.get(b, 0.0) for i, _ in self.uses]) for b in BANDS]
+        table = _stack(rows)
+        return np.array([table, table * table])
+
     def _package_share(self, share: np.ndarray) -> np.ndarray:
-        rows = [
-            share[g] / share[self._segments_of(self.scenes[i])].sum(axis=0)
-            for i, _, g in self.places[self.auctions :]
-        ]
-        return column(rows)
-
-    def _blocks(self) -> tuple[Block, ...]:
-        blocks, first = [], 0
-        for (contract, scenes, segments), found in groupby(self.groups, key=self._kind):
-            groups = list(found)
-            last = first + len(groups) * scenes * segments
-            blocks.append(self._block(groups, slice(first, last), contract=contract))
-            first = last
-        return tuple(blocks)
-
-    def _kind(self, group: tuple[int, list[int], list[int]]) -> tuple[bool, int, int]:
-        slot, scenes, segments = group
-        return isinstance(self.slots[slot], ContractSlot), len(scenes), len(segments)
-
-    def _block(
-        self, groups: list[tuple[int, list[int], list[int]]], rows: slice, *, contract: bool
-    ) -> Block:
-        audience = [
-            [[self.scenes[i].audience.get(band, 0.0) for band in BANDS] for i in scenes]
-            for _, scenes, _ in groups
-        ]
-        precision = [self.slots[k].precision if contract else 1.0 for k, _, _ in groups]  # type: ignore[union-attr]
-        every = list(range(len(self.segments)))
-        return Block(
-            rows=rows, scenes=np.array([scenes for _, scenes, _ in groups]),
-            segments=np.array([segments for _, _, segments in groups]),
-            everybody=all(segments == every for _, _, segments in groups),
-            affinity=np.array(audience)[..., None, None], contract=contract,
-            precision=column(precision)[:, None, None, None],
-        )  # fmt: skip
+        """H within the segments of the owning scene: [contract use, segment, replication]."""
+        rows = np.where(self._valid()[self.auctions :, :, None], share, 0.0)
+        return np.asarray(rows / rows.sum(axis=1, keepdims=True))
 
     def _bidding(self) -> Bidding:
         bids = [scene.bid for scene in self.scenes]
@@ -368,14 +320,15 @@ class _Builder:
             )
             total = (people * shape).sum(axis=(0, 1))
             scale = np.where(total > 0, source.organic_visits / np.maximum(total, 1e-300), 0.0)
-            rate = shape * scale
-            rates.append(rate.reshape(-1, rate.shape[-1]))
-        buys = [odds(m.organic_cvr) * g.cvr for m, g in pairs(self.sources, self.segments)]
+            rates.append(shape * scale)
+        buys = [column([odds(m.organic_cvr) * g.cvr for g in self.segments]) for m in self.sources]
         rate, touch = _stack(rates), column([m.touch for m in self.sources])
         traffic = self._by_phase(lambda f: [_power(f.traffic, m) for m in self.sources])
-        visits = (traffic[:, :, None] * rate).sum(axis=1)
-        touches = (traffic[:, :, None] * rate * touch[:, None]).sum(axis=1)
-        return Free(rate=rate, visits=visits, touches=touches, buy_odds=column(buys), touch=touch)
+        by_phase = traffic[:, :, None, None] * rate
+        return Free(
+            rate=rate, by_phase=by_phase, visits=by_phase.sum(axis=1),
+            touches=(by_phase * touch[:, None, None]).sum(axis=1), buy_odds=_stack(buys), touch=touch,
+        )  # fmt: skip
 
     # ------------------------------------------------------------------ goods
     def _mix(self) -> np.ndarray:

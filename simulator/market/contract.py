@@ -17,7 +17,6 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.calendar import Steps
 from simulator.market.draws import Draws
-from simulator.market.groups import Groups
 from simulator.market.world import Packages
 
 
@@ -47,16 +46,15 @@ class Server:
     def __init__(self, packages: Packages, steps: Steps, traffic: np.ndarray) -> None:
         """`traffic`: traffic of each step as the schedule expects it [step]."""
         self.packages, self.steps = packages, steps
-        count = len(packages.slot)
         delivery = packages.window[:, steps.phase]  # [package, step]
         late = (steps.start >= packages.close[:, None]) & (
             steps.start < packages.make_good_close[:, None]
         )
-        self.open = delivery
+        self.busy = np.asarray((delivery | late).any(axis=0))
+        """Steps in which there may be something to serve: [step]."""
         self.share = _schedule(steps, delivery, traffic)
         self.late_share = _schedule(steps, late, traffic)
-        self.inventory = np.unique(packages.inventory, return_inverse=True)[1]
-        self.groups = Groups.of(self.inventory, max(count, 1))
+        self.together = (packages.inventory[:, None] == packages.inventory).astype(float)
 
     def due(self, bookings: Bookings, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Impressions wanted by the schedule and by make-good in this step: [package, lane] each."""
@@ -70,7 +68,7 @@ class Server:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Serve what supply [package, lane] allows; return paid-for and make-good impressions."""
         due, late = self.due(bookings, step)
-        wanted = self._together(due + late)
+        wanted = np.einsum("pq,ql->pl", self.together, due + late)
         served = np.minimum(ratio(supply, np.maximum(wanted, supply)), 1.0)
         paid = np.minimum(draws.round_off("contract", due * served), bookings.left)
         good = np.minimum(draws.round_off("make_good", late * served), bookings.owed)
@@ -79,9 +77,6 @@ class Server:
         bookings.delivered += paid
         bookings.made_good += good
         return paid, good
-
-    def _together(self, wanted: np.ndarray) -> np.ndarray:
-        return self.groups.sum(wanted)[self.inventory]
 
     def close(self, bookings: Bookings, second: int, draws: Draws) -> np.ndarray:
         """Windows that end now: note the shortfall; return what must be paid for it [package, lane]."""

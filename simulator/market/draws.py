@@ -18,6 +18,7 @@ no other draw, and any split of the replications into chunks gives the same numb
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,8 +27,10 @@ from scipy.special import ndtri
 
 from simulator.market.quantiles import (
     Array,
+    Terms,
     Workspace,
     binomial_quantile,
+    expansion_terms,
     gamma_multiplier,
     poisson_quantile,
     row_blocks,
@@ -100,7 +103,7 @@ class Expected:
                [[6., 0.]]])
         """
         out = np.empty_like(weights) if out is None else out
-        scale = np.divide(total, _divisor(weights))
+        scale = np.divide(total, _nonzero(np.add.reduce(weights, axis=0)))
         return np.multiply(weights, scale, out=out)
 
     def round_off(self, purpose: str, amount: Amount, *, out: Array | None = None) -> Array:
@@ -160,10 +163,10 @@ class Sampled:
         >>> draws.binomial("click", [[9e4, 9e4, 8e4, 8e4]], 0.05)
         array([[4676., 4486., 4166., 3986.]])
         """
-        u, z = self._uniform(purpose), self._normal(purpose)
+        u, terms = self._uniform(purpose), self._streams[purpose].terms(self._step)
         counts = self._room(u, out)
         n_view, p_view = self._by_plan(n, u), self._by_plan(p, u)
-        binomial_quantile(n_view, p_view, u, z, counts, work=self._work)
+        binomial_quantile(n_view, p_view, u, terms, counts, work=self._work)
         return self._deliver(counts, out)
 
     def poisson(self, purpose: str, mean: Amount, *, out: Array | None = None) -> Array:
@@ -266,36 +269,29 @@ class Sampled:
 
 def _round_off(x: Array, u: Array, out: Array, fraction: Array) -> None:
     """floor(x + u), by the fraction of x: x + u itself rounds up when x is large and u near 1."""
-    whole = np.floor(x)
-    np.subtract(x, whole, out=fraction)
+    np.floor(x, out=out)
+    np.subtract(x, out, out=fraction)
     fraction += u
     np.floor(fraction, out=fraction)
-    np.add(whole, fraction, out=out)
+    out += fraction
 
 
 def _split(total: Array, weights: Array, u: Array, out: Array, *, work: Workspace) -> None:
     """Systematic rounding of every cumulated part by the same u."""
-    divisor = _divisor(weights)
-    cumulated, target, edge, before, fraction = work.arrays("split", 5, total.shape)
-    cumulated.fill(0.0)
-    before.fill(0.0)
-    for weight, part in zip(weights, out, strict=True):
-        cumulated += weight
-        np.divide(cumulated, divisor, out=target)
-        target *= total
-        _round_off(target, u, edge, fraction)
-        np.subtract(edge, before, out=part)
-        edge, before = before, edge
+    edge, target, fraction = work.arrays("split", 3, out.shape)
+    np.copyto(edge, weights)
+    for before, after in pairwise(edge):
+        np.add(after, before, out=after)
+    np.divide(edge, _nonzero(edge[-1]), out=target)
+    target *= total
+    _round_off(target, u, edge, fraction)
+    out[0] = edge[0]
+    np.subtract(edge[1:], edge[:-1], out=out[1:])
 
 
-def _divisor(weights: Array) -> Array:
-    """The sum over parts, added in their order so that the last share is exactly 1; 0 becomes 1."""
-    total = np.array(weights[0])
-    for weight in weights[1:]:
-        total += weight
-    if not total.all():
-        total[total == 0.0] = 1.0
-    return total
+def _nonzero(total: Array) -> Array:
+    """The total, but 1 where it is 0."""
+    return total if total.all() else np.where(total == 0.0, 1.0, total)
 
 
 # --- streams ------------------------------------------------------------------------------------
@@ -342,7 +338,7 @@ class _Stream:
         self._window = -1
         shape = (source.window, len(cells), 1, source.replications)
         self._u, self._z = np.empty(shape), np.empty(0)  # many purposes never ask for z
-        self._z_window = -1
+        self._z_window = self._terms_window = -1
 
     def uniform(self, step: int) -> Array:
         """The u of a step, [cell, 1, replication]."""
@@ -362,6 +358,14 @@ class _Stream:
             ndtri(self._u, out=self._z)
             self._z_window = self._window
         return self._z[step % self._source.window]
+
+    def terms(self, step: int) -> Terms:
+        """The powers of z of a step, each [cell, 1, replication]."""
+        self.normal(step)
+        if self._terms_window != self._window:
+            self._terms = expansion_terms(self._z)
+            self._terms_window = self._window
+        return self._terms.of(step % self._source.window)
 
 
 def _run(places: NDArray[np.int64]) -> slice | NDArray[np.int64]:

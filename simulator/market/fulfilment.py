@@ -44,7 +44,9 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     >>> float(mean_sold(np.array(1.0), np.array(1.0)).round(6)) == round(1 - math.exp(-1), 6)
     True
     """
-    plenty = stock > demand + 12 * np.sqrt(demand) + 50
+    plenty = _plenty(stock, demand)
+    if plenty.all():
+        return demand
     tight = (stock > 0) & (demand > 0) & ~plenty
     s, m = np.where(tight, stock, 1.0), np.where(tight, demand, 1.0)
     within = gammaincc(s, m)
@@ -52,6 +54,11 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
         s < 50, np.exp(s * np.log(m) - m - gammaln(s)), _large_edge(np.maximum(s, 50.0), m)
     )
     return np.where(tight, m * within - edge + s * (1 - within), np.where(plenty, demand, 0.0))
+
+
+def _plenty(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
+    """Where the stock outlasts the demand but for a chance below 1e-32."""
+    return np.asarray(stock > demand + 12 * np.sqrt(demand) + 50)
 
 
 def _large_edge(s: np.ndarray, m: np.ndarray) -> np.ndarray:
@@ -85,8 +92,13 @@ class Stock:
         """Probability that the next order finds goods, Q(S, L) [product, lane]."""
         if sampled:
             return np.asarray((self.units > 0).astype(float))
+        tight = ~_plenty(self.units, self.demand)
+        if not tight.any():
+            return np.ones_like(self.units)
         some = self.units > 0
-        chance = gammaincc(np.where(some, self.units, 1.0), np.maximum(self.demand, 0.0))
+        chance = gammaincc(
+            np.where(some & tight, self.units, 1.0), np.where(tight, self.demand, 0.0)
+        )
         return np.where(some & (chance > GONE), chance, 0.0)
 
     def restock(self, product: int, units: int, sampled: bool) -> None:
@@ -100,11 +112,18 @@ class Stock:
             sold = np.minimum(wanted, self.units)
             self.units -= sold
         else:
-            before = mean_sold(self.units, self.demand)
-            self.demand += wanted
-            sold = np.clip(mean_sold(self.units, self.demand) - before, 0.0, wanted)
+            sold = self._mean_sold(wanted)
         self.sold += sold
         return np.asarray(sold)
+
+    def _mean_sold(self, wanted: np.ndarray) -> np.ndarray:
+        """Rise of the mean sales when the demand rises by what is wanted."""
+        before = self.demand.copy()
+        self.demand += wanted
+        if _plenty(self.units, self.demand).all():
+            return wanted
+        rise = mean_sold(self.units, self.demand) - mean_sold(self.units, before)
+        return np.where(_plenty(self.units, self.demand), wanted, np.clip(rise, 0.0, wanted))
 
 
 @dataclass
@@ -195,11 +214,9 @@ class Returns:
     def advance(self, refunds: Refunds) -> Due:
         """One day passes; the orders that leave the last phase are refunded now."""
         now = refunds.waiting
-        ripe = sum(self.table[row, PHASES] * now[row] for row in range(PHASES))
-        refunds.waiting = np.array([
-            sum(self.table[row, to] * now[row] for row in range(to + 1)) for to in range(PHASES)
-        ])  # fmt: skip
-        due = np.minimum(self._whole(refunds, np.asarray(ripe)), refunds.pending)
+        moved = np.einsum("ft,fkpl->tkpl", self.table, now)
+        refunds.waiting, ripe = moved[:PHASES], moved[PHASES]
+        due = np.minimum(self._whole(refunds, ripe), refunds.pending)
         share = ratio(due.sum(axis=0), refunds.pending.sum(axis=0))
         refunds.pending = refunds.pending - due
         out = Due(due, refunds.value * share, refunds.cost * share)

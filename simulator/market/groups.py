@@ -1,66 +1,67 @@
-"""Sums over groups of rows: the one door for every [row, lane] -> [group, lane] sum.
+"""Sums over groups of rows: the one door for every weighted sum from rows to groups.
 
-A grouped sum is a few whole-array additions in a fixed order (the first member of every group, the
-second of every group that has two ...), so that the result is the same for any number of lanes.
+`np.einsum` adds in the order of the rows, one multiplication and one addition at a time and never
+through BLAS, so that a lane gets the same sum in any company.
 """
-
-import math
-from dataclasses import dataclass
 
 import numpy as np
 
-NOBODY = -1  # group of rows that are not summed
+
+def membership(group: np.ndarray, count: int) -> np.ndarray:
+    """1 where a row belongs to a group, else 0: [group, row].
+
+    >>> membership(np.array([1, 0, 1]), 2).tolist()
+    [[0.0, 1.0, 0.0], [1.0, 0.0, 1.0]]
+    """
+    return (np.arange(count)[:, None] == group).astype(float)
 
 
-@dataclass(frozen=True)
 class Groups:
-    """Which rows belong to which group."""
+    """Which rows belong to which group: sums of few rows a group, without the zeros of `membership`."""
 
-    rounds: tuple[np.ndarray, ...]
-    """Rows taken in each round; groups stand in order of falling size."""
-    place: np.ndarray
-    """Where each group stands in that order: [group]."""
-
-    @classmethod
-    def of(cls, group: np.ndarray, count: int) -> "Groups":
-        """Rounds for `count` groups from the group of each row; an empty group sums to 0.
-
-        >>> [r.tolist() for r in Groups.of(np.array([1, 0, 1]), 2).rounds]
-        [[0, 1], [2]]
-        """
+    def __init__(self, group: np.ndarray, count: int) -> None:
         members = [np.flatnonzero(group == g) for g in range(count)]
         order = sorted(range(count), key=lambda g: -len(members[g]))
-        size = max((len(m) for m in members), default=0)
-        rounds = [[members[g][r] for g in order if len(members[g]) > r] for r in range(size)]
-        place = np.argsort(np.array(order, dtype=np.intp), kind="stable")
-        return cls(tuple(np.array(r, dtype=np.intp) for r in rounds), place)
+        most = max((len(m) for m in members), default=0)
+        self.rounds = [
+            np.array([members[g][r] for g in order if len(members[g]) > r]) for r in range(most)
+        ]
+        """The first row of every group that has one, the second ...; large groups stand first."""
+        self.place = np.argsort(order, kind="stable")
 
-    def sum(
-        self, rows: np.ndarray, out: np.ndarray | None = None, work: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Sum rows [.., row, lane] into `out` [.., group, lane]; `work` is [2, *out.shape].
+    def sum(self, rows: np.ndarray) -> np.ndarray:
+        """Sum rows [.., row, lane] to [.., group, lane]; a group without rows has 0.
 
-        >>> rows = np.array([[1.0, 1.0], [2.0, 2.0], [4.0, 4.0]])
-        >>> groups = Groups.of(np.array([1, 0, 1]), 2)
-        >>> groups.sum(rows).tolist()
-        [[2.0, 2.0], [5.0, 5.0]]
+        >>> Groups(np.array([1, 0, 1]), 3).sum(np.array([[1.0], [2.0], [4.0]])).tolist()
+        [[2.0], [5.0], [0.0]]
         """
-        shape = (*rows.shape[:-2], len(self.place), rows.shape[-1])
-        out = np.empty(shape) if out is None else out
-        total, part = np.empty((2, *shape)) if work is None else work
-        first = len(self.rounds[0]) if self.rounds else 0
-        total[..., first:, :] = 0.0
-        for number, index in enumerate(self.rounds):
-            taken = _room(part, len(index))
-            rows.take(index, axis=-2, out=taken, mode="clip")
-            if number:
-                total[..., : len(index), :] += taken
-            else:
-                total[..., : len(index), :] = taken
-        return total.take(self.place, axis=-2, out=out, mode="clip")
+        total = np.zeros((*rows.shape[:-2], len(self.place), rows.shape[-1]))
+        for index in self.rounds:
+            total[..., : len(index), :] += rows.take(index, axis=-2)
+        return total.take(self.place, axis=-2)
 
 
-def _room(work: np.ndarray, groups: int) -> np.ndarray:
-    """A contiguous [.., groups, lane] in the memory of `work`."""
-    shape = (*work.shape[:-2], groups, work.shape[-1])
-    return work.reshape(-1)[: math.prod(shape)].reshape(shape)
+def weigh(
+    spec: str, weights: np.ndarray, rows: np.ndarray, out: np.ndarray | None = None
+) -> np.ndarray:
+    """Sum of weights [.., replication] x rows [.., lane], the other axes as `spec` says.
+
+    The last axis of the weights is a replication (length 1 where they are certain) and is not in
+    their part of `spec`.
+
+    >>> weigh("bu,ul->bl", np.array([[[0.5], [2.0]]]), np.array([[4.0, 6.0], [1.0, 1.0]])).tolist()
+    [[4.0, 5.0]]
+    """
+    if weights.shape[-1] == 1:
+        return np.einsum(spec, weights[..., 0], rows, out=out)
+    return np.einsum(spec.replace(",", "l,", 1), weights, rows, out=out)
+
+
+def runs(chosen: np.ndarray) -> list[slice]:
+    """Stretches of rows that are chosen.
+
+    >>> runs(np.array([True, True, False, True]))
+    [slice(0, 2, None), slice(3, 4, None)]
+    """
+    edges = np.flatnonzero(np.diff(np.r_[0, chosen, 0])).tolist()
+    return [slice(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True)]

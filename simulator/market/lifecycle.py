@@ -11,17 +11,21 @@ Stages: sampling, launch, potential, hit, core, clearance. Thresholds are smooth
 category's median product (docs/model.md section 10).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from simulator.market.audience import ratio
 from simulator.market.draws import Draws
+from simulator.market.groups import membership
 from simulator.market.world import Goods
 from simulator.scenario.schema import LifeCycle
 
 FIRST_LEVEL = np.array([0.05, 0.3, 1.0, 4.0, 2.0, 0.3])  # orders per day at the start [x median]
 NEXT = ((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (2, 5), (3, 5), (4, 5))
+SOURCE, TARGET = np.array(NEXT).T
+LEAVES = membership(SOURCE, len(FIRST_LEVEL))
+CHANGES = membership(TARGET, len(FIRST_LEVEL)) - LEAVES
 LAUNCH_RATE = 1 / 3  # per day once the launch date has passed
 
 
@@ -63,7 +67,7 @@ class LifeCycles:
 
     def __init__(self, goods: Goods, rules: LifeCycle, sampled: bool) -> None:
         self.goods, self.rules, self.sampled = goods, rules, sampled
-        self._tables = [np.array(getattr(rules, f)) for f in ("ctr", "cvr", "quality", "refund")]
+        self._table = np.array([getattr(rules, f.name) for f in fields(Effects)], dtype=float)
 
     def start(self, lanes: int, draws: Draws) -> Shelf:
         """Products as the scenario says."""
@@ -85,10 +89,7 @@ class LifeCycles:
 
     def effects(self, shelf: Shelf) -> Effects:
         """Mean of the stage figures over the stage shares."""
-        rows = [
-            sum(f * y for f, y in zip(table, shelf.stage, strict=True)) for table in self._tables
-        ]
-        return Effects(*(np.asarray(row) for row in rows))
+        return Effects(*np.einsum("fs,spl->fpl", self._table, shelf.stage))
 
     def close_day(self, shelf: Shelf, orders: np.ndarray, market: float, second: int) -> None:
         """End of a day: sales level, organic weight, stage moves; `market`: purchases of the day in the
@@ -110,25 +111,19 @@ class LifeCycles:
         level = shelf.week / r.category_orders
         fall = ratio(*shelf.trend) / r.decline_at
         decline = (1 - hill(fall, r.steepness)) / r.decline_days
-        launched = (self.goods.launch <= second)[:, None] * LAUNCH_RATE
-        rows = [
-            launched,
-            hill(level / r.potential_at, r.steepness) / r.promotion_days,
-            hill(level / r.hit_at, r.steepness) / r.promotion_days,
-            1 / np.asarray(r.core_days, dtype=float),
-            *[decline] * 4,
-        ]
-        return np.array([np.broadcast_to(row, shelf.week.shape) for row in rows])
+        rows = np.empty((len(NEXT), *shelf.week.shape))
+        rows[0] = (self.goods.launch <= second)[:, None] * LAUNCH_RATE
+        rows[1] = hill(level / r.potential_at, r.steepness) / r.promotion_days
+        rows[2] = hill(level / r.hit_at, r.steepness) / r.promotion_days
+        rows[3] = 1 / np.asarray(r.core_days, dtype=float)
+        rows[4:] = decline
+        return rows
 
     def _flow(self, shelf: Shelf, hazard: np.ndarray) -> None:
-        total = np.zeros_like(shelf.stage)
-        for (source, _), h in zip(NEXT, hazard, strict=True):
-            total[source] += h
-        leaving = shelf.stage * -np.expm1(-total)
-        for (source, target), h in zip(NEXT, hazard, strict=True):
-            moved = leaving[source] * ratio(h, total[source])
-            shelf.stage[source] -= moved
-            shelf.stage[target] += moved
+        total = np.einsum("st,tpl->spl", LEAVES, hazard)
+        share = shelf.stage * ratio(-np.expm1(-total), total)
+        moved = share[SOURCE] * hazard
+        shelf.stage += np.einsum("st,tpl->spl", CHANGES, moved)
 
     def _ring(self, shelf: Shelf, hazard: np.ndarray) -> None:
         """Exponential clocks: the first that runs out moves the product (one move a day)."""

@@ -23,7 +23,8 @@ rounded, and an element that is done leaves the loop alone.
 
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +35,10 @@ Places = NDArray[np.intp]
 
 LEAST_VARIANCE = 9.0  # of the expansion; smaller draws are few, and inverted
 LAST_COUNT = 64  # P(X > 64) < 1e-25 wherever the variance is below 9
-REGROUP = frozenset({2, 4, 8, 12, 16, 20, 24, 32, 40, 48})  # counts at which finished draws leave
-BLOCK = 12288  # draws worked on at once: six arrays of them stay in a core's cache
+STRETCHES = (1, 3, 7, 13, 21, 33, LAST_COUNT + 1)  # counts after which finished draws leave
+BLOCK = (
+    49152  # draws worked on at once: fewer calls, and six arrays of them still fit a shared cache
+)
 LEAST_SHAPE = 0.1  # smaller gamma shapes are drawn as this one
 PLAIN_SHAPE = 4.0  # from here on the mean of the cube is 1 - 2e-5 or nearer
 
@@ -64,15 +67,15 @@ class Workspace:
 
 
 class Terms(NamedTuple):
-    """The powers of z in the Cornish-Fisher expansion, each [cell, 1, replication]."""
+    """The powers of z in the Cornish-Fisher expansion, each [.., cell, 1, replication]."""
 
     z: Array
     second: Array  # (z^2 - 1) / 6
     third: Array  # -(z^3 + 2 z) / 72
     third_pq: Array  # (7 z - z^3) / 36
 
-    def of(self, rows: slice) -> "Terms":
-        """The terms of some cells."""
+    def of(self, rows: slice | int) -> "Terms":
+        """The terms of some cells, or of a step."""
         return Terms(*(term[rows] for term in self))
 
 
@@ -86,7 +89,7 @@ def expansion_terms(z: Array) -> Terms:
 
 
 def binomial_quantile(
-    n: Array, p: Array, u: Array, z: Array, out: Array, *, work: Workspace | None = None
+    n: Array, p: Array, u: Array, terms: Terms, out: Array, *, work: Workspace | None = None
 ) -> Array:
     """Successes among n trials [count]: the least k with P(X <= k) >= u.
 
@@ -95,13 +98,12 @@ def binomial_quantile(
     s^2 = 9 by inversion. `out` is contiguous; everything else broadcasts to it.
 
     >>> n, p, u, z = np.array([[[[1e4]]], [[[0.3]]], [[[0.975]]], [[[1.96]]]])
-    >>> binomial_quantile(n, p, u, z, np.empty((1, 1, 1))).item()
+    >>> binomial_quantile(n, p, u, expansion_terms(z), np.empty((1, 1, 1))).item()
     3090.0
     """
     work = work or Workspace()
     few, flat = _Few(work, 3, out.size), _flat(out)
     n, p, u = (_spread(x, out.shape) for x in (n, p, u))
-    terms = expansion_terms(z)
     with np.errstate(all="ignore"):  # p = 0 and p = 1 divide by zero; the few replace the result
         for rows in row_blocks(out.shape):
             block, start = out[rows], rows.start * out[0].size
@@ -275,35 +277,39 @@ def _count_up(state: Array, work: Workspace) -> Array:
 
     The rows of `state` are u - P(X = 0), P(X = 0), slope and (absent if zero) odds.
     """
-    counts, ratio = work.arrays("counts", 2, state.shape[1:])
+    counts = work.arrays("counts", 1, state.shape[1:])[0]
     draws: Places = np.arange(counts.size)
-    above = np.zeros(counts.size, np.int8)
+    above: NDArray[Any] = np.zeros(counts.size, np.int8)
     spare = "odd"
-    for k in range(1, LAST_COUNT + 1):
-        unfinished = state[0] > 0.0
-        above += unfinished.view(np.int8)
-        if k in REGROUP:
-            counts[draws] = above
-            alive = np.flatnonzero(unfinished)
-            if not alive.size:
-                return counts
-            smaller = work.arrays(spare, len(state), alive.shape)
-            spare = "even" if spare == "odd" else "odd"
-            state = np.take(state, alive, axis=1, out=smaller, mode="clip")
-            draws, above, ratio = draws[alive], above[alive], ratio[: alive.size]
-        _next_count(k, state, ratio)
-    counts[draws] = above
+    for first, last in pairwise(STRETCHES):
+        above += _count_stretch(range(first, last), state, work)
+        counts[draws] = above
+        alive = np.flatnonzero(state[0] > 0.0)
+        if not alive.size:
+            return counts
+        smaller = work.arrays(spare, len(state), alive.shape)
+        spare = "even" if spare == "odd" else "odd"
+        state = np.take(state, alive, axis=1, out=smaller, mode="clip")
+        draws, above = draws[alive], above[alive]
     return counts
 
 
-def _next_count(k: int, state: Array, ratio: Array) -> None:
-    """Take P(X = k) from what is left of u."""
+def _count_stretch(k: range, state: Array, work: Workspace) -> NDArray[np.int8]:
+    """How many of these k are counted; P(X = k) is taken from what is left of u, one after another."""
     left, pmf, slope, *odds = state
-    np.multiply(slope, 1.0 / k, out=ratio)
+    chance, rest = work.arrays("stretch", 2, (len(k), left.size))
+    np.multiply(slope, 1.0 / np.array(k)[:, None], out=chance)
     if odds:
-        ratio -= odds[0]
-    pmf *= ratio
-    left -= pmf
+        chance -= odds[0]
+    chance[0] *= pmf
+    for before, after in pairwise(chance):
+        np.multiply(after, before, out=after)
+    rest[0] = left
+    for row, before, taken in zip(rest[1:], rest[:-1], chance[:-1], strict=True):
+        np.subtract(before, taken, out=row)
+    np.subtract(rest[-1], chance[-1], out=left)
+    np.copyto(pmf, chance[-1])
+    return np.add.reduce((rest > 0.0).view(np.int8), axis=0, dtype=np.int8)
 
 
 # --- positive multipliers -----------------------------------------------------------------------

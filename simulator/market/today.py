@@ -29,7 +29,7 @@ class Today:
     """[scene, lane]"""
     scene_ctr: np.ndarray
     ln_quality: np.ndarray
-    """Log quality score: [auction placement, lane]."""
+    """Log quality score: [scene, lane]."""
     free_mix: np.ndarray
     """omix"""
     free_kappa: np.ndarray
@@ -59,15 +59,11 @@ class Assortment:
         return Today(
             refund_odds=goods.refund_odds * effects.refund, kappa=kappa, mix=mix,
             scene_kappa=(mix * kappa).sum(axis=1), scene_ctr=(mix * effects.ctr).sum(axis=1),
-            ln_quality=self._ln_quality((mix * effects.quality).sum(axis=1)), free_mix=free_mix,
+            ln_quality=self.world.bidding.ln_quality + np.log((mix * effects.quality).sum(axis=1)),
+            free_mix=free_mix,
             free_kappa=(free_mix * kappa).sum(axis=0), organic=gain.sum(axis=0),
             presale=(free_mix * goods.presale[:, None]).sum(axis=0),
         )  # fmt: skip
-
-    def _ln_quality(self, scene_quality: np.ndarray) -> np.ndarray:
-        media = self.world.media
-        score = self.world.bidding.ln_quality + np.log(scene_quality)
-        return np.take(score, media.scene[: media.auctions], axis=0)
 
 
 def _scaled(weights: np.ndarray, instead: np.ndarray, *, axis: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.market.audience import BAND, STAY, TO, ratio
+from simulator.market.audience import BAND, STAY, TO, WAYS, ratio
 
 WIDTHS = (
     1,
@@ -27,6 +27,7 @@ WIDTHS = (
     5,
     5,
 )  # days of each age class; classes within the window are kept
+MOVES = TO != STAY
 
 
 @dataclass
@@ -106,39 +107,24 @@ class Tracers:
         flows [kind, stage, segment, lane]; on_visit [scene, kind, stage, segment, lane]: part of a flow
         that happened on a scene's paid visit and carries that visit; the rest carries the average.
         """
-        share = ratio(flows, n)
-        on_visit = on_visit * self._room(flows, n, on_visit)[:, None]
-        change = np.zeros_like(self.touched)
-        for kind, row in enumerate(TO):
-            for stage, target in enumerate(row):
-                if target != STAY and share[kind, stage].any():
-                    self._carry(
-                        change,
-                        (stage, target),
-                        n[stage],
-                        share[kind, stage],
-                        on_visit[:, kind, stage],
-                    )
+        share = np.where(MOVES[..., None, None], ratio(flows, n), 0.0)
+        on_visit = on_visit * share
+        on_visit *= self._room(on_visit, share, n)[:, None]
+        average = share - on_visit.sum(axis=0)
+        change = self.touched * -average.sum(axis=0)
+        visited = on_visit * n
+        change[0] -= visited.sum(axis=1)
+        for target, kind, stages in WAYS:
+            here = self.touched[:, :, stages]
+            change[:, :, target] += np.einsum("ascgl,cgl->asgl", here, average[kind, stages])
+            change[0, :, target] += visited[:, kind, stages].sum(axis=1)
         self.touched += change
 
-    def _room(self, flows: np.ndarray, n: np.ndarray, on_visit: np.ndarray) -> np.ndarray:
+    def _room(self, on_visit: np.ndarray, share: np.ndarray, n: np.ndarray) -> np.ndarray:
         """Part of the visited movers for whom there are new touches: [scene, stage, segment, lane]."""
-        gone = np.where((TO != STAY)[:, :, None, None], flows, 0.0)
-        asked = (on_visit * gone).sum(axis=1)
-        room = self.touched[0] * np.maximum(1 - ratio(gone.sum(axis=0), n), 0.0)
+        asked = on_visit.sum(axis=1) * n
+        room = self.touched[0] * np.maximum(1 - share.sum(axis=0), 0.0)
         return ratio(room, np.maximum(asked, room))
-
-    def _carry(
-        self, change: np.ndarray, way: tuple[int, int], people: np.ndarray, share: np.ndarray,
-        visited: np.ndarray,
-    ) -> None:  # fmt: skip
-        stage, target = way
-        here = self.touched[:, :, stage]
-        moved = here * (share * (1 - visited.sum(axis=0)))
-        if visited.any():
-            moved[0] += visited * share * people
-        change[:, :, stage] -= moved
-        change[:, :, target] += moved
 
     def shift(self, stage: int, target: int, share: np.ndarray) -> None:
         """A share [segment, lane] of a stage moves to another."""

@@ -1,13 +1,13 @@
 """The world as arrays: what a scenario says, once per replication, ready for the rules.
 
-Every array ends with the axis [replication] (length 1 where the number is certain). The flat axis of
-the auction is the placement: one valid scene x slot x segment; those that meet on a slot stand together in
-a block, and contract placements follow the auction's.
+Every array ends with the axis [replication] (length 1 where the number is certain). Money meets people on
+two axes: the use, a scene on a slot, and the segment. Uses of one slot stand together, those of contract
+slots after the auction's; a placement is a use that may show to a segment.
 
 symbol   meaning                                          unit                  shape
-J        placements, auction then contract                                      [placement]
-O        opportunities of a placement's slot and segment  impressions per day   [placement]
-v        value of an impression in the scene's actions    actions per mille     [auction placement]
+J        uses, auction then contract                                            [use]
+O        opportunities of a use's slot and segment        impressions per day   [use, segment]
+v        value of an impression in the scene's actions    actions per mille     [auction use, segment]
 s        readiness of a stage to buy on a visit           x                     [stage]
 """
 
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from simulator.market.calendar import Steps
-from simulator.market.groups import Groups
 from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
 
 STAGES, BANDS_N = len(CHAIN_STAGES), len(BANDS)
@@ -54,6 +53,7 @@ class Names:
     sources: tuple[str, ...]
     phases: tuple[str, ...]
     placements: tuple[str, ...]
+    """scene/slot/segment of every use and segment, the use first."""
     packages: tuple[str, ...]
 
 
@@ -71,12 +71,10 @@ class PhaseTable:
     """Deposit hazard of a visit against its buying hazard."""
     deposit_release: np.ndarray
     payment_load: np.ndarray
-    free_traffic: np.ndarray
-    """Traffic multiplier of the sources: [phase, source, replication]."""
     slot_traffic: np.ndarray
     """Traffic multiplier of the slots: [phase, slot, replication]."""
     ln_cpm: np.ndarray
-    """Log of rival bids of the auction placements against a normal day: [phase, placement, replication]."""
+    """Log of rival bids against a normal day: [phase, auction use, 1, replication]."""
     level: np.ndarray
     """Mean log multiplier that meets the market, by scene: [phase, scene, replication]."""
     available: np.ndarray
@@ -85,66 +83,50 @@ class PhaseTable:
 
 @dataclass(frozen=True)
 class Media:
-    """Placements: where money can go."""
+    """Where money can go: [use, segment, replication] unless said otherwise."""
 
     scene: np.ndarray
+    """[use]"""
     slot: np.ndarray
-    segment: np.ndarray
+    """[use]"""
     auctions: int
-    """Number of auction placements; they come first."""
+    """Number of auction uses; they come first."""
+    meetings: tuple[slice, ...]
+    """Uses of each auction slot."""
+    valid: np.ndarray
+    """The scene may show to the segment: [use, segment] of bool."""
     opportunities: np.ndarray
+    affinity: np.ndarray
+    """a: share of a band that the use's scene selects, and its square: [2, band, use, replication]."""
+    precision: np.ndarray
+    """Targeting precision of contract uses: [contract use, replication]."""
     mu: np.ndarray
-    """Log median of the best rival bid [ln CNY per mille]: [auction placement]."""
+    """Log median of the best rival bid [ln CNY per mille]: [auction use, segment, replication]."""
     sigma: np.ndarray
     tau: np.ndarray
     reserve: np.ndarray
     mechanism: tuple[str, ...]
+    """Of each auction use."""
     decay: tuple[tuple[float, ...], ...]
-    """Click rate of the positions sold."""
+    """Click rate of the positions sold to each auction use."""
     ln_value: np.ndarray
-    """ln v: [auction placement]."""
+    """ln v: [auction use, segment, replication]."""
     click_odds: np.ndarray
     buy_odds: np.ndarray
     arrival: np.ndarray
+    """[use, 1, replication], like viewability and touch."""
     viewability: np.ndarray
     touch: np.ndarray
     segment_share: np.ndarray
-    """h: share of a slot's opportunities in the placement's segment."""
+    """h: share of a slot's opportunities in each segment: [segment, replication]."""
     package_share: np.ndarray
-    """Share of a served package that goes to this placement: [contract placement]."""
+    """Share of a served package that goes to each segment: [contract use, segment, replication]."""
     order_price: np.ndarray
-    """Mean list price of the scene's products in this segment [CNY]: [auction placement]."""
-    by_scene: Groups
-    auction_by_scene: Groups
-    by_segment: Groups
+    """Mean list price of the scene's products in each segment [CNY]: [auction use, segment, replication]."""
     slot_opportunities: np.ndarray
     """Opportunities of each slot per day: [slot, replication]."""
     shared_slots: np.ndarray
     """Auction slots whose inventory is shared with contracts: indices."""
-
-
-@dataclass(frozen=True)
-class Block:
-    """Meetings of equal size: scenes that use a slot for the same segments; placements stand together."""
-
-    rows: slice
-    """Placements: [meeting, scene, segment] flattened."""
-    scenes: np.ndarray
-    """Scene of each place: [meeting, scene]."""
-    segments: np.ndarray
-    """Segments of each meeting: [meeting, segment]."""
-    everybody: bool
-    """All segments, in order, in every meeting."""
-    affinity: np.ndarray
-    """a: share of a band that a scene selects: [meeting, scene, band, 1, replication]."""
-    contract: bool
-    precision: np.ndarray
-    """Targeting precision of contract slots: [meeting, 1, 1, 1, replication]."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Numbers of meetings, scenes and segments."""
-        return (*self.scenes.shape, self.segments.shape[1])
 
 
 @dataclass(frozen=True)
@@ -205,13 +187,15 @@ class Free:
     """Organic and owned visits."""
 
     rate: np.ndarray
-    """Visits per person of a band on a normal day: [source, band * segment, replication]."""
+    """Visits per person of a band on a normal day: [source, band, segment, replication]."""
+    by_phase: np.ndarray
+    """The same in each phase: [phase, source, band, segment, replication]."""
     visits: np.ndarray
-    """Visits per person and normal day of the calendar: [phase, band * segment, replication]."""
+    """Of all sources: [phase, band, segment, replication]."""
     touches: np.ndarray
     """The same times the sources' power of touch."""
     buy_odds: np.ndarray
-    """[source * segment, replication] of odds without product and phase."""
+    """[source, segment, replication] of odds without product and phase."""
     touch: np.ndarray
     """[source, replication]."""
 
@@ -291,7 +275,6 @@ class World:
     steps: Steps
     phases: PhaseTable
     media: Media
-    blocks: tuple[Block, ...]
     bidding: Bidding
     people: People
     free: Free
@@ -314,7 +297,7 @@ class World:
         return World(**parts)
 
 
-REPLICATED = (PhaseTable, Media, Block, Bidding, People, Free, Goods, Packages, Costs)
+REPLICATED = (PhaseTable, Media, Bidding, People, Free, Goods, Packages, Costs)
 
 
 def _tile(part: Any, plans: int) -> Any:

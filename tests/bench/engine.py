@@ -64,9 +64,9 @@ def facts() -> str:
     """What one lane of the bench world is made of."""
     world = bench_world()
     draws = timed_draws(2, REPLICATIONS)
-    steps, lanes = len(world.steps), 2 * REPLICATIONS
+    steps, lanes, places = len(world.steps), 2 * REPLICATIONS, world.media.valid
     return (
-        f"One lane: {len(world.media.scene)} placements ({world.media.auctions} of them in auctions), "
+        f"One lane: {places.sum()} placements ({places[: world.media.auctions].sum()} of them in auctions), "
         f"{steps} steps, {draws.decisions / lanes / steps:,.0f} draws a step "
         f"({draws.numbers / lanes / steps:,.0f} numbers, a split counting each part)."
     )

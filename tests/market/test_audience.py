@@ -27,6 +27,7 @@ from simulator.market.audience import (
 )
 from simulator.market.draws import Expected, Sampled
 from simulator.market.world import People
+from tests.market.chain_steps import cells, draw_moves
 
 STAGES, SEGMENTS = 11, 2
 CHANGES = TO != STAY
@@ -199,12 +200,8 @@ def pulse_with_deposits(lanes):
 
 
 def sampled(seed, replications, plans):
-    cells = {"buyers": 11, "movers": 11, "purchase": 6, "discovery": 1, "passage": 4}
-    cells |= {"promotion": 1, "old": 4}
-    names = {
-        purpose: [f"{c}/{g}" for c in range(count) for g in range(SEGMENTS)]
-        for purpose, count in cells.items()
-    }
+    segments = [str(g) for g in range(SEGMENTS)]
+    names = cells(segments) | {"old": [f"{c}/{g}" for c in range(4) for g in segments]}
     return Sampled(seed, range(replications), plans, names)
 
 
@@ -228,7 +225,7 @@ def random_chain(rng, lanes, scale, allowed=MOVES):
 
 def step(chain, crowd, draws):
     lanes = crowd.n.shape[2]
-    flows = chain.move(crowd, pulse_with_deposits(lanes), draws).copy()
+    flows = draw_moves(chain, crowd, pulse_with_deposits(lanes), draws).copy()
     chain.settle(crowd, np.zeros((SEGMENTS, lanes)), draws)
     return flows
 
@@ -276,7 +273,7 @@ def test_nobody_moves_where_no_hazard_is(seed):
     rng = np.random.default_rng(seed)
     crowd, chain = random_crowd(rng, 4, most=1000), random_chain(rng, 4, 0.3)
     for draws in (Expected(4), sampled(seed, replications=4, plans=1)):
-        flows = chain.move(crowd, pulse_with_deposits(4), draws)
+        flows = draw_moves(chain, crowd, pulse_with_deposits(4), draws)
         assert not flows[chain.hazards == 0].any()
         leaves = CHANGES.copy()
         leaves[ORDER] = True
@@ -286,13 +283,14 @@ def test_nobody_moves_where_no_hazard_is(seed):
 def test_sampled_moves_are_the_expected_ones_on_average():
     rng, lanes = np.random.default_rng(7), 4000
     one_crowd, one_chain = random_crowd(rng, 1, most=300), random_chain(rng, 1, 0.3)
-    mean = one_chain.move(one_crowd, pulse_with_deposits(1), Expected(1))
+    mean = draw_moves(one_chain, one_crowd, pulse_with_deposits(1), Expected(1))
     nothing = np.zeros((SEGMENTS, lanes))
     old = np.repeat(one_crowd.old, lanes, axis=2)
     crowd = Crowd(np.repeat(one_crowd.n, lanes, axis=2), old, nothing, nothing)
     chain = Chain(plain_people(lanes), SEGMENTS, lanes)
     chain.hazards[...] = one_chain.hazards
-    found = chain.move(crowd, pulse_with_deposits(lanes), sampled(3, lanes, 1)).mean(axis=3)
+    found = draw_moves(chain, crowd, pulse_with_deposits(lanes), sampled(3, lanes, 1))
+    found = found.mean(axis=3)
     # the parts of a split follow one uniform, so a part's spread is at most the total's and one
     error = 5 * np.sqrt((mean[..., 0] + 1) / lanes)
     assert (np.abs(found - mean[..., 0]) < error).all()

@@ -26,6 +26,7 @@ from simulator.market.audience import (
 from simulator.market.draws import Expected
 from simulator.market.tracers import Tracers
 from simulator.market.world import People
+from tests.market.chain_steps import draw_moves
 from tests.oracles.people import (
     STAGES,
     Contacts,
@@ -124,7 +125,7 @@ def march(habits, hours, tracers=()):
         contact, visits, bought = meet(habits, hour // 24, part)
         pulse = pulse_of(habits, hour, hours, part)
         chain.fill(crowd, contact, pulse)
-        flows = chain.move(crowd, pulse, draws)
+        flows = draw_moves(chain, crowd, pulse, draws)
         ordered += flows[ORDER].sum()
         paid = paid_parts(habits, contact, visits, bought)
         for number, tracer in enumerate(tracers):

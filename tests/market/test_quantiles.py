@@ -11,6 +11,7 @@ from simulator.market.quantiles import (
     LEAST_SHAPE,
     Workspace,
     binomial_quantile,
+    expansion_terms,
     gamma_multiplier,
     poisson_quantile,
     steady,
@@ -31,7 +32,7 @@ def draw_binomial(n, p, u):
     """Draw with everything spread to the shape of u, as [1, 1, replication]."""
     u = np.atleast_1d(np.asarray(u, dtype=float))[None, None]
     n, p = (np.broadcast_to(np.asarray(x, dtype=float), u.shape) for x in (n, p))
-    return binomial_quantile(n, p, u, ndtri(u), np.empty(u.shape))[0, 0]
+    return binomial_quantile(n, p, u, expansion_terms(ndtri(u)), np.empty(u.shape))[0, 0]
 
 
 def draw_poisson(mean, u):
@@ -148,8 +149,8 @@ def test_blocks_broadcasting_and_a_used_workspace_change_nothing():
     p = 10 ** rng.uniform(-5, 0, (70, 1, 1))
     u = rng.random((70, 1, 16))
     work = Workspace()
-    first = binomial_quantile(n, p, u, ndtri(u), np.empty(n.shape), work=work)
-    again = binomial_quantile(n, p, u, ndtri(u), np.empty(n.shape), work=work)
+    first = binomial_quantile(n, p, u, expansion_terms(ndtri(u)), np.empty(n.shape), work=work)
+    again = binomial_quantile(n, p, u, expansion_terms(ndtri(u)), np.empty(n.shape), work=work)
     np.testing.assert_array_equal(first, again)
     for cell in range(0, 70, 9):
         spread = np.broadcast_to(u[cell], (16, 16)).ravel()
@@ -161,8 +162,10 @@ def test_the_result_may_replace_the_trials():
     rng = np.random.default_rng(6)
     n = np.ceil(10 ** rng.uniform(0, 6, (30, 4, 8)))
     u = rng.random((30, 1, 8))
-    fresh = binomial_quantile(n, np.full(n.shape, 0.01), u, ndtri(u), np.empty(n.shape))
-    replaced = binomial_quantile(n, np.full(n.shape, 0.01), u, ndtri(u), n)
+    fresh = binomial_quantile(
+        n, np.full(n.shape, 0.01), u, expansion_terms(ndtri(u)), np.empty(n.shape)
+    )
+    replaced = binomial_quantile(n, np.full(n.shape, 0.01), u, expansion_terms(ndtri(u)), n)
     np.testing.assert_array_equal(fresh, replaced)
 
 
