@@ -142,14 +142,10 @@ def apart(left: Figures, right: Figures, rel: float) -> dict[str, tuple[float, f
 
 
 def differing(one: Ledger, other: Ledger) -> list[str]:
-    """Names of the arrays that are not the same to the last bit; empty ones have no bits."""
+    """Names of the arrays that are not the same to the last bit."""
     left, right = arrays(one), arrays(other)
     assert left.keys() == right.keys()
-    return [name for name in left if not _same(left[name], right[name])]
-
-
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    return one.size == other.size == 0 or np.array_equal(one, other, equal_nan=True)
+    return [name for name in left if not np.array_equal(left[name], right[name], equal_nan=True)]
 
 
 def lanes_of(outcomes: Outcomes, plan: str) -> Ledger:

@@ -114,8 +114,10 @@ def join(ledgers: list[Ledger], chosen: np.ndarray | None = None) -> Ledger:
 
 
 def _joined(values: list[np.ndarray], chosen: np.ndarray | None) -> np.ndarray:
+    """Values side by side; what no lane has filled in yet (an open book) stays empty."""
     whole = np.concatenate(values, axis=-1)
-    return whole if chosen is None or not whole.size else np.take(whole, chosen, axis=-1)
+    unfilled = whole.shape[-1] == 0
+    return whole if chosen is None or unfilled else np.take(whole, chosen, axis=-1)
 
 
 def check_laws(
