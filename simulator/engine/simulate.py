@@ -77,17 +77,18 @@ def simulate(
         )  # fmt: skip
     return Outcomes(
         scenario=label or scenario.name, title=scenario.name, mode=mode, replications=count, seed=seed,
-        axes=make_axes(results[0].world, chosen, daily=daily), book=book, terms=terms, chance_only=alone,
+        axes=make_axes(scenario, chosen, daily=daily), book=book, terms=terms, chance_only=alone,
         scenario_hash=_hash(scenario),
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Result:
-    """The book of one chunk, and the world (by replication) that it ran in."""
+    """The book of one chunk and what the metrics need of its world: little, for it may be sent."""
 
     book: Ledger
-    world: World
+    terms: dict[str, np.ndarray]
+    """People and costs as Terms calls them: [.., replication], or [.., 1] if they are certain."""
 
 
 def run_job(job: Job) -> Result:
@@ -97,7 +98,17 @@ def run_job(job: Job) -> Result:
         world, job.chunk, job.seed, sampled=job.sampled, daily=job.daily,
         attribution=job.attribution, rules=job.rules,
     )  # fmt: skip
-    return Result(run.go(), world)
+    return Result(run.go(), _terms_of(world))
+
+
+def _terms_of(world: World) -> dict[str, np.ndarray]:
+    people, costs = world.people, world.costs
+    return {
+        "people": people.size, "frequency_shape": people.frequency_shape,
+        "commission": costs.commission, "payment_fee": costs.payment_fee,
+        "fulfilment": costs.fulfilment, "refund_handling": costs.refund_handling,
+        "depreciation": costs.depreciation,
+    }  # fmt: skip
 
 
 def make_grid(scenario: Scenario) -> Steps:
@@ -186,26 +197,18 @@ def _join_terms(
 ) -> Terms:
     """Costs and sizes of every replication, from the chunks that hold its first plans."""
     first = [
-        (r.world, job.chunk)
-        for r, job in zip(results, jobs, strict=True)
+        (result.terms, len(job.chunk.replications))
+        for result, job in zip(results, jobs, strict=True)
         if job.chunk.plans[0] is plans[0]
     ]
-    count = sum(len(chunk.replications) for _, chunk in first)
 
-    def wide(read: Callable[[World], np.ndarray]) -> np.ndarray:
-        parts = [
-            np.broadcast_to(read(world), (len(read(world)), len(chunk.replications)))
-            for world, chunk in first
-        ]
+    def wide(name: str) -> np.ndarray:
+        parts = [np.broadcast_to(terms[name], (len(terms[name]), n)) for terms, n in first]
         return np.concatenate(parts, axis=1)
 
-    return Terms.over(
-        count, people=wide(lambda w: w.people.size), fixed=_fixed_costs(scenario, plans),
-        commission=wide(lambda w: w.costs.commission), payment_fee=wide(lambda w: w.costs.payment_fee),
-        fulfilment=wide(lambda w: w.costs.fulfilment), refund_handling=wide(lambda w: w.costs.refund_handling),
-        depreciation=wide(lambda w: w.costs.depreciation),
-        frequency_shape=wide(lambda w: w.people.frequency_shape),
-    )  # fmt: skip
+    count = sum(n for _, n in first)
+    each = {name: wide(name) for name in results[0].terms}
+    return Terms.over(count, fixed=_fixed_costs(scenario, plans), **each)
 
 
 def _fixed_costs(scenario: Scenario, plans: list[Plan]) -> np.ndarray:
@@ -220,16 +223,16 @@ def _fixed_costs(scenario: Scenario, plans: list[Plan]) -> np.ndarray:
     ])  # fmt: skip
 
 
-def make_axes(world: World, plans: list[Plan], *, daily: bool) -> Axes:
+def make_axes(scenario: Scenario, plans: list[Plan], *, daily: bool) -> Axes:
     """Names of all axes of the outcomes."""
-    names, steps = world.names, world.steps
+    steps = make_grid(scenario)
     first = steps.shape.origin.date()
     count = int(steps.day[-1]) + 1 if daily else 0
-    days = tuple((first + timedelta(days=n)).isoformat() for n in range(count))
-    plan_names = tuple(plan.name for plan in plans)
     return Axes(
-        plan_names, names.scenes, names.phases, names.segments, names.products, CHAIN_STAGES, days
-    )
+        plans=tuple(plan.name for plan in plans), scenes=tuple(scenario.scenes), phases=steps.phases,
+        segments=tuple(scenario.segments), products=tuple(scenario.products), stages=CHAIN_STAGES,
+        days=tuple((first + timedelta(days=n)).isoformat() for n in range(count)),
+    )  # fmt: skip
 
 
 def _hash(scenario: Scenario) -> str:

@@ -5,6 +5,7 @@ these are equal to the last bit, unless a test says otherwise.
 """
 
 import json
+import pickle
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 
 from simulator.engine import lanes
-from simulator.engine.simulate import simulate
+from simulator.engine.lanes import Chunk
+from simulator.engine.simulate import Job, run_job, simulate
 from simulator.outcomes.ledger import Ledger
 from simulator.scenario import parse_scenario
 from simulator.scenario.plan import Plan, plans_of
@@ -150,6 +152,14 @@ def test_other_processes_give_the_same_bytes(monkeypatch):
         there = simulate(brief(), replications=17, daily=False, executor=pool)
     assert as_bytes(here) == as_bytes(there)
     assert differing(here.book, there.book) == []
+
+
+def test_a_chunk_sends_little_home_beside_its_book():
+    scenario = brief()
+    chunk = Chunk((Plan.even(scenario), Plan.none(scenario)), tuple(range(16)))
+    job = Job(scenario, chunk, 1, sampled=True, spreads=True, daily=False, attribution=False)
+    result = run_job(job)
+    assert len(pickle.dumps(result)) - len(pickle.dumps(result.book)) < 3_000
 
 
 # --- what takes no part -------------------------------------------------------------------------
