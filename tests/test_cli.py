@@ -22,6 +22,7 @@ import simulator
 from simulator import cli
 from simulator.errors import RunError
 from simulator.outcomes import read_outcomes
+from simulator.reports.tables import MAIN_METRICS, SCENE_COLUMNS, compact
 from simulator.scenario import read_scenario
 from tests.outcomes.synthetic import make_axes, make_outcomes
 
@@ -307,9 +308,9 @@ def test_the_table_has_every_main_figure(engine):
     assert lines[0] == "新咖啡"
     assert lines[1] == "sampled, 40 replications, seed 1"
     for plan in ("even", "launch first"):
-        block = lines[lines.index(f"Plan {plan}") + 2 :][: len(cli.MAIN_METRICS)]
-        assert [line.split()[0] for line in block] == list(cli.MAIN_METRICS)
-        spend, roas = block[0].split(), block[cli.MAIN_METRICS.index("roas")].split()
+        block = lines[lines.index(f"Plan {plan}") + 2 :][: len(MAIN_METRICS)]
+        assert [line.split()[0] for line in block] == list(MAIN_METRICS)
+        spend, roas = block[0].split(), block[MAIN_METRICS.index("roas")].split()
         figures = engine.answer.metrics(plan)
         assert spend[1:] == ["CNY", *words(figures["spend"])]
         assert roas[1:] == ["x", *words(figures["roas"])]
@@ -317,7 +318,7 @@ def test_the_table_has_every_main_figure(engine):
 
 
 def words(numbers):
-    low, mean, high = (cli.compact(numbers[key]) for key in ("p10", "mean", "p90"))
+    low, mean, high = (compact(numbers[key]) for key in ("p10", "mean", "p90"))
     return [mean, low, "to", high]
 
 
@@ -337,7 +338,7 @@ def test_the_table_has_a_row_per_scene(engine):
     at = lines.index("Scenes of even")
     assert lines[at + 1].split() == ["scene", "spend", "shown", "clicks", "orders", "gmv", "roas"]
     live = engine.answer.scenes("even")["live"]
-    figures = [cli.compact(live[name]["mean"]) for name in cli.SCENE_COLUMNS]
+    figures = [compact(live[name]["mean"]) for name in SCENE_COLUMNS]
     assert lines[at + 3].split() == ["live", *figures]
 
 
@@ -376,7 +377,7 @@ def test_the_table_fits_80_columns_with_wide_characters(engine):
     ],
 )  # fmt: skip
 def test_a_number_is_short(value, text):
-    assert cli.compact(value) == text
+    assert compact(value) == text
 
 
 class Terminal(io.StringIO):
@@ -432,8 +433,8 @@ def test_compare_shows_paired_differences(saved, engine):
     ]
     assert max(map(len, lines)) <= 80
     row = engine.answer.differences("even", "launch first")["gmv"]
-    low, high = cli.compact(row["ci_lo"]), cli.compact(row["ci_hi"])
-    means = [cli.compact(row[key]) for key in ("a", "b", "difference")]
+    low, high = compact(row["ci_lo"]), compact(row["ci_hi"])
+    means = [compact(row[key]) for key in ("a", "b", "difference")]
     gmv = next(line for line in lines if line.startswith("  gmv "))
     assert gmv.split() == ["gmv", *means, low, "to", high, f"{row['better']:.0%}"]
 

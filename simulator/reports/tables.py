@@ -1,0 +1,139 @@
+"""Outcomes as plain text: a table for every plan and for its scenes, or for two plans compared.
+
+A table fits a terminal of 80 columns. How a heading is made bold is for the caller to say.
+"""
+
+from collections.abc import Callable
+from unicodedata import combining, east_asian_width
+
+from simulator.outcomes.metrics import BY_NAME
+from simulator.outcomes.outcomes import Outcomes
+
+Bold = Callable[[str], str]
+
+MAIN_METRICS = (
+    "spend", "net_spend", "gmv", "gmv_campaign", "revenue", "profit", "roi", "iroas", "roas", "roas_break_even",
+    "new_customers", "cac", "recalled_members", "asset_value",
+)  # fmt: skip
+SCENE_COLUMNS = {
+    "spend": "spend",
+    "impressions": "shown",
+    "clicks": "clicks",
+    "orders_attributed": "orders",
+    "gmv_attributed": "gmv",
+    "roas": "roas",
+}
+
+
+# --------------------------------------------------------------------------- what is shown
+def plans_table(outcomes: Outcomes, bold: Bold = str) -> str:
+    """Each plan with its main figures, and its scenes."""
+    how: str = outcomes.mode
+    if how == "sampled":
+        how += f", {outcomes.replications} replications, seed {outcomes.seed}"
+        how += "\nRanges hold the middle 80% of the replications (P10 to P90)."
+    parts = [bold(outcomes.title), how]
+    for plan in outcomes.plans:
+        parts += ["", bold(f"Plan {plan}"), _plan_table(outcomes, plan)]
+        parts += ["", f"Scenes of {plan}", _scene_table(outcomes, plan)]
+    return "\n".join(parts)
+
+
+def _plan_table(outcomes: Outcomes, plan: str) -> str:
+    figures = outcomes.metrics(plan)
+    alone = outcomes.chance_only.metrics(plan) if outcomes.chance_only else None
+    head = ["metric", "unit", "mean"]
+    if alone:
+        head += ["chance\nonly", "chance and\nnot knowing"]
+    elif outcomes.mode == "sampled":
+        head.append("range")
+    rows = []
+    for name in MAIN_METRICS:
+        ranges = [_range(book[name]) for book in (alone, figures) if book]
+        unit = BY_NAME[name].unit.replace(" per ", "/")
+        row = [name, unit, compact(figures[name]["mean"]), *ranges]
+        rows.append(row[: len(head)])
+    return _columns([head, *rows], left=2)
+
+
+def _range(numbers: dict[str, float | None]) -> str:
+    low, high = numbers.get("p10"), numbers.get("p90")
+    return "-" if low is None or high is None else f"{compact(low)} to {compact(high)}"
+
+
+def _scene_table(outcomes: Outcomes, plan: str) -> str:
+    rows = [
+        [_cut(scene, 24), *(compact(figures[name]["mean"]) for name in SCENE_COLUMNS)]
+        for scene, figures in outcomes.scenes(plan).items()
+    ]
+    return _columns([["scene", *SCENE_COLUMNS.values()], *rows], left=1)
+
+
+def differences_table(outcomes: Outcomes, a: str, b: str, bold: Bold = str) -> str:
+    """The main figures of plan A less those of plan B, and how sure that is."""
+    found = outcomes.differences(a, b)
+    sampled = outcomes.mode == "sampled"
+    head = ["metric", "A", "B", "A less B"] + ["95% interval", "A better"] * sampled
+    rows = []
+    for name in MAIN_METRICS:
+        row = found[name]
+        cells = [name, *(compact(row[key]) for key in ("a", "b", "difference"))]
+        if sampled:
+            low, high, better = row["ci_lo"], row["ci_hi"], row["better"]
+            unknown = low is None or high is None
+            cells.append("-" if unknown else f"{compact(low)} to {compact(high)}")
+            cells.append("-" if better is None else f"{better:.0%}")
+        rows.append(cells)
+    return "\n".join([bold(f"A: {a}   B: {b}"), _columns([head, *rows], left=1)])
+
+
+# --------------------------------------------------------------------------- numbers and columns
+def compact(value: float | None) -> str:
+    """A number in at most eight characters.
+
+    >>> compact(8_998_120), compact(1234.5), compact(0.6149), compact(None)
+    ('9.00m', '1,234', '0.615', '-')
+    """
+    if value is None:
+        return "-"
+    for size, unit, least in ((1e9, "bn", 0.9995e9), (1e6, "m", 0.9995e6), (1e3, "k", 9.995e3)):
+        if abs(value) >= least:
+            part = abs(value) / size
+            digits = 2 if part < 9.995 else 1 if part < 99.95 else 0
+            return f"{value / size:,.{digits}f}{unit}"
+    if abs(value) >= 999.5:
+        return f"{value:,.0f}"
+    if value and abs(value) < 0.001:
+        return f"{value:.0e}"
+    return f"{value:#.3g}".rstrip(".") if value else "0"
+
+
+def _columns(rows: list[list[str]], left: int) -> str:
+    """Cells in columns, the first `left` of them flush left; the head may have two lines."""
+    head = [cell.split("\n") for cell in rows[0]]
+    deep = max(map(len, head))
+    above = [[([""] * (deep - len(cell)) + cell)[n] for cell in head] for n in range(deep)]
+    table = [*above, *rows[1:]]
+    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
+    return "\n".join(_line(row, widths, left) for row in table)
+
+
+def _line(row: list[str], widths: list[int], left: int) -> str:
+    cells = []
+    for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
+        blank = " " * (width - _width(cell))
+        cells.append(cell + blank if number < left else blank + cell)
+    return ("  " + "  ".join(cells)).rstrip()
+
+
+def _width(text: str) -> int:
+    """Columns that a text takes in a terminal: Chinese characters take two."""
+    return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
+
+
+def _cut(text: str, most: int) -> str:
+    if _width(text) <= most:
+        return text
+    while _width(text) >= most:
+        text = text[:-1]
+    return f"{text}…"
