@@ -1,4 +1,5 @@
-"""Numbers, durations and moments the way people write them, as pydantic types.
+"""What a scenario file is made of: parts with fields, and in them numbers, durations and moments
+the way people write them, as pydantic types.
 
 | type | written | read as |
 | --- | --- | --- |
@@ -25,7 +26,14 @@ from difflib import get_close_matches
 from numbers import Real
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, GetCoreSchemaHandler, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    PlainSerializer,
+    WithJsonSchema,
+)
 from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
@@ -331,3 +339,12 @@ Moment = Annotated[
     BeforeValidator(read_moment),
     WithJsonSchema({"type": "string", "pattern": rf"^{_MOMENT.pattern}$"}),
 ]
+
+
+# --------------------------------------------------------------------------- parts
+class Part(BaseModel):
+    """A piece of a scenario file: frozen, and strict about unknown fields."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )

@@ -6,15 +6,14 @@ from datetime import datetime
 from itertools import pairwise
 
 from simulator.scenario.amounts import shown
+from simulator.scenario.goods import Commerce, Product
 from simulator.scenario.nodes import Parts, Tree
 from simulator.scenario.references import Fault
 from simulator.scenario.schema import (
     AuctionSlot,
     Calendar,
-    Commerce,
     ContractSlot,
     Package,
-    Product,
     Scenario,
     Scene,
 )

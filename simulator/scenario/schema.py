@@ -8,19 +8,23 @@ A scenario is data: nothing in it runs. Numbers of type Level and Rate may be un
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from simulator.scenario.amounts import (
     Amount,
     Level,
     Moment,
     Multiple,
+    Part,
     Rate,
     Seconds,
     Share,
     Whole,
     read_amount,
 )
+from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product
+
+__all__ = ["Commerce", "LifeCycle"]  # for rooms above, which find the parts of a scenario here
 
 CHAIN_STAGES = (
     "outside", "discover", "engage", "enthuse", "favourite", "cart", "deposit",
@@ -34,14 +38,6 @@ BANDS = ("outside", "aware", "active", "customers", "lapsed")
 BAND_OF_STAGE = (0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4)
 
 PRODUCT_STAGES = ("sampling", "launch", "potential", "hit", "core", "clearance")
-
-
-class Part(BaseModel):
-    """A piece of a scenario file: frozen, and strict about unknown fields."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
 
 
 # --------------------------------------------------------------------------- calendar
@@ -189,112 +185,6 @@ class Chain(Part):
     """Half-life of wear-out [d]."""
 
 
-# --------------------------------------------------------------------------- goods
-class Restock(Part):
-    """A delivery of goods to the warehouse."""
-
-    at: Moment
-    """When the goods arrive."""
-    units: Whole
-    """Units that arrive."""
-
-
-class Product(Part):
-    """Something that is sold."""
-
-    price: Annotated[Level, Field(gt=0)]
-    """List price of an order of this product [CNY]."""
-    margin: Annotated[Rate, Field(lt=1)]
-    """Gross margin at list price; unit cost is price x (1 - margin) and stays when discounted."""
-    product_stage: Literal["sampling", "launch", "potential", "hit", "core", "clearance"] = "core"
-    """Stage of the life cycle at the start."""
-    stock: Whole = 1_000_000_000
-    """Units for sale at the start."""
-    restocks: list[Restock] = []
-    """Later deliveries."""
-    product_power: Annotated[Level, Field(gt=0)] = 1.0
-    """商品力: odds of buying against the average product of the category [x]."""
-    luck_sd: Annotated[Multiple, Field(le=2)] = 0.0
-    """Spread of the product's fortune: relative sd of a mean-one factor on the odds of buying."""
-    refund: Annotated[Rate, Field(lt=1)] = 0.05
-    """Share of orders refunded, normal phase."""
-    organic: Annotated[Level, Field(ge=0)] = 1.0
-    """Weight of the product among the store's organic visits at the start."""
-    presale: bool = False
-    """Whether deposits are taken for this product."""
-    deposit: Annotated[Rate, Field(le=1)] = 0.1
-    """Deposit as a share of the price; kept by the seller when the balance is not paid."""
-    discount: dict[str, Rate] = {}
-    """Price cut by phase, share of list price."""
-    launch: Moment | None = None
-    """Date from which a sampling product is on sale as a new launch."""
-
-
-class LifeCycle(Part):
-    """How products move through sampling, launch, potential, hit, core and clearance."""
-
-    category_orders: Annotated[Amount, Field(gt=0)] = 20.0
-    """Orders per day of the category's median product; thresholds are multiples of it."""
-    potential_at: Annotated[Amount, Field(gt=0)] = 1.0
-    """Orders per day [x median] around which a launch becomes potential."""
-    hit_at: Annotated[Amount, Field(gt=0)] = 4.0
-    """Orders per day [x median] around which a potential product becomes a hit."""
-    steepness: Annotated[Amount, Field(gt=0, le=20)] = 3.0
-    """Exponent of the smooth threshold x^s / (1 + x^s)."""
-    promotion_days: Annotated[Amount, Field(gt=0)] = 5.0
-    """Mean days to the next stage once far above the threshold."""
-    core_days: Annotated[Amount, Field(gt=0)] = 60.0
-    """Mean days a hit stays a hit before it is core."""
-    decline_at: Annotated[Share, Field(gt=0, lt=1)] = 0.5
-    """Orders of a week against four weeks, both per market traffic, around which a product declines."""
-    decline_days: Annotated[Amount, Field(gt=0)] = 60.0
-    """Mean days to clearance while far below decline_at."""
-    ctr: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [
-        0.8,
-        0.95,
-        1.05,
-        1.2,
-        1.05,
-        0.85,
-    ]
-    """Click odds by product stage [x]."""
-    cvr: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [
-        1.5,
-        0.75,
-        0.95,
-        1.25,
-        1.15,
-        0.8,
-    ]
-    """Buying odds by product stage [x]."""
-    quality: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [
-        0.85,
-        0.9,
-        1.0,
-        1.15,
-        1.1,
-        0.9,
-    ]
-    """Auction quality score by product stage [x]."""
-    refund: Annotated[list[Amount], Field(min_length=6, max_length=6)] = [
-        0.5,
-        1.1,
-        1.0,
-        0.95,
-        0.9,
-        1.1,
-    ]
-    """Refund odds by product stage [x]."""
-    organic_memory: Annotated[Share, Field(lt=1)] = 0.85
-    """Organic weight kept from one day to the next."""
-    organic_base: Annotated[Amount, Field(gt=0)] = 1.0
-    """a0: organic weight of a product without orders."""
-    organic_orders: Annotated[Amount, Field(ge=0)] = 0.3
-    """a1: organic weight per log(1 + orders of 7 days): paid sales earn free traffic 付免联动."""
-    organic_rivals: Annotated[Amount, Field(gt=0)] = 10.0
-    """Organic weight of competing products."""
-
-
 # --------------------------------------------------------------------------- media
 class Source(Part):
     """Where traffic comes from."""
@@ -430,42 +320,6 @@ class Scene(Part):
     """Cost of running the scene at all, paid when it has money [CNY]."""
     budget: Amount | None = None
     """Money of the scene in the user's own plan [CNY]."""
-
-
-class Commerce(Part):
-    """What an order costs beside the goods."""
-
-    commission: Annotated[Rate, Field(lt=1)] = 0.05
-    """Platform commission and technology fee, share of kept revenue."""
-    payment_fee: Annotated[Rate, Field(lt=1)] = 0.006
-    """Payment fee, share of gmv."""
-    fulfilment: Annotated[Level, Field(ge=0)] = 8.0
-    """Packing and freight of an order [CNY]."""
-    refund_handling: Annotated[Level, Field(ge=0)] = 8.0
-    """Inbound freight and handling of a refund [CNY]."""
-    depreciation: Annotated[Rate, Field(le=1)] = 0.05
-    """Loss of value of a returned order, share of its unit cost."""
-    order_value_sd: Annotated[Multiple, Field(le=5)] = 0.5
-    """Relative spread of the value of single orders."""
-    refund_fast_share: Share = 0.4
-    """Share of refunds before shipping (mean delay refund_fast_days)."""
-    refund_fast_days: Annotated[Amount, Field(gt=0)] = 1.0
-    """Mean delay of fast refunds [d]."""
-    refund_slow_days: Annotated[Amount, Field(gt=0)] = 8.0
-    """Mean delay of the others, Gamma with shape 4 [d]."""
-    discount_rate: Annotated[Share, Field(lt=1)] = 0.1
-    """Yearly discount of future contribution in asset_value."""
-
-
-class Payment(Part):
-    """The last gate: an order becomes a paid order."""
-
-    fail: Annotated[Rate, Field(le=1)] = 0.10
-    """Failure probability at full load for buyers without a filled wallet."""
-    wallet_share: Annotated[Rate, Field(le=1)] = 0.9
-    """Share of buyers whose wallet is filled beforehand."""
-    retry: Annotated[Rate, Field(le=1)] = 0.6
-    """Share of failures that succeed at the one retry."""
 
 
 class Chance(Part):

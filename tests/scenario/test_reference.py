@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.scenario import schema as model
+from simulator.scenario import goods, schema
+from simulator.scenario.amounts import Part
 from simulator.scenario.nodes import Source, compose
 from simulator.scenario.reference import make_schema, page_text, schema_text
 
@@ -16,8 +17,8 @@ STARTER = ROOT / "simulator/scenario/presets/starter.yaml.txt"
 SHIPPED = [*sorted((ROOT / "scenarios").glob("*.yaml")), STARTER]
 PARTS = {
     name: part
-    for name, part in vars(model).items()
-    if isinstance(part, type) and issubclass(part, model.Part)
+    for name, part in (vars(schema) | vars(goods)).items()
+    if isinstance(part, type) and issubclass(part, Part)
 }
 
 
