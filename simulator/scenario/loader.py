@@ -6,7 +6,7 @@ by the model or by a cross-check, points at its line. The steps of `load`:
 1. compose    YAML events become nodes; a hostile file ends here, before anything is built of it
 2. extend     presets and other files lie below the file itself: `extends: [calendars/plain]`,
               and `preset: harvest` in an entry of `scenes` is presets/scenes/harvest.yaml
-3. set        `--set KEY=VALUE` lies on top
+3. set        `--set KEY=VALUE` lies on top; a preset in it lies below the entry, as in a file
 4. validate   against the model; all faults at once, in plain words
 5. spread     a preset's number without a spread of its own gets that of its provenance
 
@@ -222,23 +222,31 @@ def _names_of(extends: Node | None) -> list[Node]:
     return extends.value
 
 
-def _merge(base: Node, over: Node) -> Node:
-    """Mappings merge, null takes an entry away, anything else replaces."""
+def _merge(base: Node, over: Node, path: Parts = ()) -> Node:
+    """Mappings merge, null takes an entry away, anything else replaces; `path` leads to both."""
     if not (isinstance(base.value, dict) and isinstance(over.value, dict)) or _is_number(over):
         return over
     entries = dict(base.value)
+    if _splits_money(over, path):
+        entries = {key: node for key, node in entries.items() if key == "packages"}
     for key, node in over.value.items():
-        _lay(entries, key, node)
+        _lay(entries, (*path, key), node)
     return replace(over, value=entries)
 
 
-def _lay(entries: dict[str, Node], key: str, node: Node) -> None:
+def _lay(entries: dict[str, Node], path: Parts, node: Node) -> None:
+    key = str(path[-1])
     if key not in entries:
         entries[key] = node
     elif node.value is None:
         del entries[key]
     else:
-        entries[key] = _merge(entries[key], node)
+        entries[key] = _merge(entries[key], node, path)
+
+
+def _splits_money(node: Node, path: Parts) -> bool:
+    """A plan's money is one value: half of an inherited split must not survive."""
+    return len(path) == 2 and path[0] == "plans" and bool(node.value.keys() - {"packages"})
 
 
 def _is_number(node: Node) -> bool:
@@ -248,24 +256,50 @@ def _is_number(node: Node) -> bool:
 
 
 # --------------------------------------------------------------------------- 3. set
-def _set(root: Node, text: str) -> None:
-    """Lays one `KEY=VALUE` over the tree."""
-    key, equals, value = text.partition("=")
-    source = Source(f"--set {text}")
-    here = Node(None, source, 1, 1)
-    path = parts_of(key.strip())
-    if not (equals and path and all(path)) or len(path) > MOST_DEPTH:
-        stop(here, "must read KEY=VALUE with a dotted KEY such as slots.search.median_cpm")
-    if path[0] in {"extends", "format"}:
-        stop(here, "cannot be set, only written in a file", *path)
-    value_text = decode(value.encode(errors="surrogateescape"), source)
-    node = compose(value_text, source, len(key) + 1)
-    if node is None:
-        stop(here, "has no value; null takes it away", *path)
-    parent = root
-    for depth, part in enumerate(path[:-1], 1):
-        parent = _below(parent, part, here, path[:depth])
-    _put(parent, replace(node, key=replace(here, value=path[-1])), path)
+@dataclass(frozen=True)
+class _Setting:
+    """One `KEY=VALUE`: the way to the value, the value, and the start of the text."""
+
+    path: Parts
+    node: Node
+    here: Node
+
+    @classmethod
+    def read(cls, text: str) -> "_Setting":
+        key, equals, value = text.partition("=")
+        source = Source(f"--set {text}")
+        here = Node(None, source, 1, 1)
+        path = parts_of(key.strip())
+        if not (equals and path and all(path)) or len(path) > MOST_DEPTH:
+            stop(here, "must read KEY=VALUE with a dotted KEY such as slots.search.median_cpm")
+        if path[0] in {"extends", "format"}:
+            stop(here, "cannot be set, only written in a file", *path)
+        value_text = decode(value.encode(errors="surrogateescape"), source)
+        node = compose(value_text, source, len(key) + 1)
+        if node is None:
+            stop(here, "has no value; null takes it away", *path)
+        return cls(path, node, here)
+
+    def take_presets(self) -> "list[_Setting]":
+        """The presets that entries in the value start from, taken out of it."""
+        entries: dict[Parts, Node] = {}
+        if len(self.path) == 2:
+            entries = {self.path: self.node}
+        elif len(self.path) == 1 and isinstance(self.node.value, dict):
+            entries = {(*self.path, name): entry for name, entry in self.node.value.items()}
+        return [
+            replace(self, path=(*path, "preset"), node=entry.value.pop("preset"))
+            for path, entry in entries.items()
+            if isinstance(entry.value, dict) and "preset" in entry.value
+        ]
+
+    def lay(self, root: Node) -> None:
+        """Lays the value over the tree."""
+        parent = root
+        for depth, part in enumerate(self.path[:-1], 1):
+            parent = _below(parent, part, self.here, self.path[:depth])
+        key = replace(self.here, value=self.path[-1])
+        _put(parent, replace(self.node, key=key), self.path)
 
 
 def _below(parent: Node, part: str | int, here: Node, path: Parts) -> Node:
@@ -280,7 +314,7 @@ def _below(parent: Node, part: str | int, here: Node, path: Parts) -> Node:
 def _put(parent: Node, node: Node, path: Parts) -> None:
     part = str(path[-1])
     if isinstance(parent.value, dict):
-        _lay(parent.value, part, node)
+        _lay(parent.value, path, node)
     elif not isinstance(parent.value, list):
         place = f"{parent.source.name}:{parent.line}:{parent.column}"
         message = f"cannot be set below a single value ({shown(parent.value)}, {place})"
@@ -315,22 +349,28 @@ def parse_tree(
 
 def _finished(reading: _Reading, tree: Tree, sets: Iterable[str]) -> Tree:
     """A preset that is set is laid below the entry, any other value over it."""
-    of_preset: list[str] = []
-    others: list[str] = []
-    for text in sets:
-        names_preset = text.partition("=")[0].rstrip().endswith(".preset")
-        (of_preset if names_preset else others).append(text)
-    _set_all(tree.root, of_preset)
-    reading.fill(tree.root)
-    _set_all(tree.root, others)
-    return tree
-
-
-def _set_all(root: Node, sets: Iterable[str]) -> None:
+    presets: list[_Setting] = []
+    others: list[_Setting] = []
     problems: list[Problem] = []
     for text in sets:
         try:
-            _set(root, text)
+            setting = _Setting.read(text)
+        except ScenarioError as error:
+            problems += error.problems
+            continue
+        presets += setting.take_presets()
+        (presets if setting.path[2:] == ("preset",) else others).append(setting)
+    _lay_all(tree.root, presets, [])
+    reading.fill(tree.root)
+    _lay_all(tree.root, others, problems)
+    return tree
+
+
+def _lay_all(root: Node, settings: list[_Setting], problems: list[Problem]) -> None:
+    """Lays settings over the tree; faults are told together with the problems there are."""
+    for setting in settings:
+        try:
+            setting.lay(root)
         except ScenarioError as error:
             problems += error.problems
     if problems:

@@ -200,10 +200,11 @@ _PRESETS = """
 ## Presets
 
 `extends: [calendars/plain, chain/deeplink]` lays whole presets, or files (`./base.yaml`), below
-the file; `preset: harvest` in an entry lays a preset below that entry. Mappings merge, anything
-else replaces, and `null` takes an entry away. `--set slots.search.median_cpm=60` lays one value
-on top of all. A number of a preset has a spread of its own, or that of its origin: 10% when it
-was published, 30% when it is our estimate.
+the file; `preset: harvest` in an entry lays a preset below that entry. Mappings merge, but the
+money of a plan is one value; anything else replaces, and `null` takes an entry away.
+`--set slots.search.median_cpm=60` lays one value on top of all, and
+`--set 'scenes.mine={preset: live, slots: [feed]}'` a whole entry. A number of a preset has a
+spread of its own, or that of its origin: 10% when it was published, 30% when it is our estimate.
 
 | section | presets |
 | --- | --- |

@@ -452,6 +452,27 @@ def test_a_plan_is_placed_where_it_was_written():
     assert lines[0].startswith("shop.yaml:37:25: plans.money.new_customer is a share (40%)")
 
 
+def test_the_money_of_a_plan_is_set_as_a_whole():
+    sets = ["plans.money={harvest: 50%}", "plans.mine={new_customer: 10%, harvest: 20%}"]
+    plans = parse_scenario(SHOP.encode(), sets=sets).plans
+    assert (plans["money"].scenes, plans["money"].packages) == ({"harvest": 0.5}, "all")
+    assert plans["mine"].scenes == {"new_customer": 0.1, "harvest": 0.2}
+    plans = parse_scenario(SHOP.encode(), sets=["plans={bare: {new_customer: 30%}}"]).plans
+    assert (plans["bare"].scenes, plans["bare"].packages) == ({"new_customer": 0.3}, "none")
+    plans = parse_scenario(SHOP.encode(), sets=["plans.bare={packages: all}"]).plans
+    assert (plans["bare"].scenes, plans["bare"].packages) == ({"harvest": 10_000}, "all")
+
+
+def test_one_number_of_a_plan_is_set_among_the_others():
+    plans = parse_scenario(SHOP.encode(), sets=["plans.half.harvest=40%"]).plans
+    assert plans["half"].scenes == {"new_customer": 0.5, "harvest": 0.4}
+
+
+def test_a_plan_that_is_set_is_placed_in_its_text():
+    text = "plans.half={new_customer: 80%, harvest: 50%}"
+    assert complaints(text)[0].startswith(f"--set {text}:1:12: plans.half must share out at most")
+
+
 def test_signed_packages_come_out_of_the_same_budget():
     said = complaint(
         "slots.focus.packages.opening.signed=true", "plans.money=null", "plans.bare=null"

@@ -430,6 +430,48 @@ def test_a_preset_can_be_changed_by_a_later_file_and_by_set(write, shelf):
     assert load(World, path, ["scenes.a.preset=push"]).scenes["a"].every == 7200
 
 
+WRITTEN = "scenes: {a: {preset: push, budget: 5}, b: {preset: rest}}\n"
+
+
+@pytest.mark.parametrize(
+    "sets",
+    [
+        ["scenes.a={preset: push, budget: 5}", "scenes.b={preset: rest}"],
+        ["scenes={a: {preset: push, budget: 5}, b: {preset: rest}}"],
+        ["scenes.b={preset: rest}", "scenes.a.budget=5", "scenes.a.preset=push"],
+    ],
+)
+def test_an_entry_may_be_set_with_its_preset(write, shelf, sets):
+    head = "name: x\nbudget: 1\n"
+    written = load(World, write(head + WRITTEN))
+    assert load(World, write(head), sets) == written
+    for file in ("scenes: {a: {preset: rest}}\n", "scenes: {a: {budget: 3}, b: {}}\n"):
+        assert load(World, write(head + file), sets) == written
+
+
+def test_a_preset_that_is_set_lies_below_the_entry_of_the_file(write, shelf):
+    path = write("name: x\nbudget: 1\nscenes: {a: {preset: rest, budget: 5}}\n")
+    scene = load(World, path, ["scenes.a={preset: push, goal: launch}"]).scenes["a"]
+    assert (scene.budget, scene.every, scene.goal) == (5, 7200, Goal.launch)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("scenes.a={preset: pusch}", "1:19: scenes.a.preset names no preset: 'pusch', did you "
+         "mean 'push'?"),
+        ("scenes={a: {preset: pusch}}", "1:21: scenes.a.preset names no preset: 'pusch'"),
+        ("scenes.a={preset: push, bid: x}", "1:30: scenes.a.bid must be a mapping of fields"),
+        ("scenes.a={preset: push, budgt: 3}", "1:25: scenes.a.budgt is not a known field"),
+        ("scenes.a={preset: push, preset: rest}", "1:25: preset is given twice"),
+        ("budget={preset: push}", "1:8: budget must be a number"),
+    ],
+)  # fmt: skip
+def test_a_bad_entry_that_is_set_is_explained(write, shelf, text, message):
+    found = complaints(write("name: x\nbudget: 1\n"), [text])
+    assert any(line.startswith(f"--set {text}:{message}") for line in found), found
+
+
 def test_a_crowd_of_presets_ends_soon(write, shelf):
     entries = "".join(f"  a{number}: {{preset: rest}}\n" for number in range(30_000))
     found = complaints(write(f"scenes:\n{entries}"))
