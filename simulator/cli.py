@@ -131,7 +131,8 @@ def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
 @click.argument("file")
 @click.option(
     "--plan", "names", multiple=True, metavar="NAME",
-    help="A plan of the file, `even` or `none`; may be repeated. Default: all of the file.",
+    help="A plan of the file, `even` or `none`; may be repeated. Default: all of the file, or if it "
+    "has none the budgets of its scenes as plan `current`.",
 )  # fmt: skip
 @click.option(
     "-n", "replications", type=click.IntRange(1, 1_000_000), default=200, show_default=True,
@@ -191,23 +192,20 @@ def _plans(scenario: "Scenario", names: Sequence[str]) -> "list[Plan]":
     from simulator.scenario.amounts import suggestion
     from simulator.scenario.plan import Plan, plans_of
 
+    of_file = plans_of(scenario)
     if not names:
-        return plans_of(scenario)
+        return of_file
     made: dict[str, Callable[[], Plan]] = {
         "even": lambda: Plan.even(scenario),
         "none": lambda: replace(Plan.none(scenario), name="none"),
     }
-    known = [*scenario.plans, *(name for name in made if name not in scenario.plans)]
+    written = {plan.name: plan for plan in of_file}
+    known = list(written | made)
     for name in names:
         if name not in known:
             near = suggestion(name, known) or f"; known are {', '.join(known)}"
             raise UserError(f"no plan is called {name!r}{near}")
-    return [
-        Plan.from_entry(scenario, name, scenario.plans[name])
-        if name in scenario.plans
-        else made[name]()
-        for name in dict.fromkeys(names)
-    ]
+    return [written.get(name) or made[name]() for name in dict.fromkeys(names)]
 
 
 def _made_folder(folder: str | None) -> str | None:

@@ -252,6 +252,17 @@ def test_run_takes_plans_by_name(engine):
     assert found.stderr.endswith("; known are half_half, mostly_new, even, none\n")
 
 
+def test_run_without_plans_plays_the_budgets_of_the_scenes(engine):
+    gone = ("--set", "plans.half_half=null", "--set", "plans.mostly_new=null")
+    for names in ((), ("--plan", "current")):
+        assert answer("run", MINIMAL, *gone, *names).exit_code == 0
+        (plan,) = engine.calls.pop()[1]
+        assert plan.name == "current"
+        assert {s: round(sum(f.values())) for s, f in plan.money.items()} == {
+            "new_customer": 30_000, "harvest": 30_000,
+        }  # fmt: skip
+
+
 def test_a_plan_of_the_file_may_be_called_even(engine):
     mine = "plans.even={new_customer: 10%, harvest: 90%}"
     assert answer("run", MINIMAL, "--set", mine, "--plan", "even").exit_code == 0

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from simulator.errors import Problem, UserError
 from simulator.scenario.amounts import spread_of
 from simulator.scenario.nodes import Parts, Tree
-from simulator.scenario.plan import Plan
+from simulator.scenario.plan import Plan, has_budgets, price_of_scene
 from simulator.scenario.plausible import check_parts, packages_of, percent, runoff_days
 from simulator.scenario.references import Fault, check_references
 from simulator.scenario.schema import AuctionSlot, ContractSlot, PlanEntry, Scenario
@@ -71,10 +71,34 @@ def _check_plans(scenario: Scenario) -> Iterator[Fault]:
         faults = list(_check_units(("plans", name), entry))
         yield from faults or _check_money(scenario, name, entry)
     if not scenario.plans:
-        try:
-            Plan.even(scenario)
-        except UserError as error:
-            yield Fault(("budget",), f"is too small for the even split: {_without_plan(error)}")
+        faults = list(_check_budgets(scenario))
+        yield from faults or _check_unnamed(scenario)
+
+
+def _check_budgets(scenario: Scenario) -> Iterator[Fault]:
+    """Without plans the scenes' budgets are the plan: none has one, or each has all that it pays."""
+    if not has_budgets(scenario):
+        return
+    for name, scene in scenario.scenes.items():
+        at, price = ("scenes", name, "budget"), price_of_scene(scenario, name)
+        if scene.budget is None:
+            rule = "is required, for other scenes have one and no plan is named"
+            yield Fault(at, f"{rule}; 0 gives the scene nothing")
+        elif scene.budget < price * (1 - 1e-6):
+            rule = f"must pay the packages of the scene, {price:,.0f} CNY"
+            yield Fault(at, f"{rule} (got {scene.budget:,.0f})")
+
+
+def _check_unnamed(scenario: Scenario) -> Iterator[Fault]:
+    """The plan of a file that names none fits the budget."""
+    if has_budgets(scenario):
+        if over := _over(scenario, Plan.current(scenario)):
+            yield Fault(("scenes",), f"have budgets that spend {over}: lower some, or raise it")
+        return
+    try:
+        Plan.even(scenario)
+    except UserError as error:
+        yield Fault(("budget",), f"is too small for the even split: {_without_plan(error)}")
 
 
 def _check_units(at: Parts, entry: PlanEntry) -> Iterator[Fault]:
@@ -107,12 +131,18 @@ def _check_money(scenario: Scenario, name: str, entry: PlanEntry) -> Iterator[Fa
     except UserError as error:
         yield Fault(("plans", name), f"does not fit: {_without_plan(error)}")
         return
+    if over := _over(scenario, plan):
+        yield Fault(("plans", name), f"spends {over}: lower it, or raise the budget")
+
+
+def _over(scenario: Scenario, plan: Plan) -> str:
+    """How much more than the budget a plan spends, in words; nothing if it fits."""
     over = plan.total(scenario) - scenario.budget
-    if over > 1e-9 * scenario.budget:
-        signed = any(p.signed for p in packages_of(scenario))
-        what = f"{over:,.0f} CNY more than the budget of {scenario.budget:,.0f} CNY"
-        why = ", signed packages included" if signed else ""
-        yield Fault(("plans", name), f"spends {what}{why}: lower it, or raise the budget")
+    if over <= 1e-9 * scenario.budget:
+        return ""
+    what = f"{over:,.0f} CNY more than the budget of {scenario.budget:,.0f} CNY"
+    signed = any(package.signed for package in packages_of(scenario))
+    return f"{what}, signed packages included" if signed else what
 
 
 def _without_plan(error: UserError) -> str:

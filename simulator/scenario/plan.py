@@ -45,6 +45,14 @@ class Plan:
         return cls.from_entry(scenario, name, entry)
 
     @classmethod
+    def current(cls, scenario: Scenario) -> "Plan":
+        """The scenes' own budgets, packages of the scenes included."""
+        budgets = {name: scene.budget for name, scene in scenario.scenes.items()}
+        if None in budgets.values():
+            raise UserError("plan 'current': every scene must have a budget; 0 gives it nothing")
+        return cls.amounts(scenario, "current", **{s: v or 0.0 for s, v in budgets.items()})
+
+    @classmethod
     def none(cls, scenario: Scenario) -> "Plan":
         """No further ad money: only what is signed already. The counterfactual of every run."""
         return cls("no ads", _over_phases(scenario, {}), _signed(scenario))
@@ -70,9 +78,14 @@ class Plan:
 
 
 def plans_of(scenario: Scenario) -> list[Plan]:
-    """The plans of the file; an even split when it has none."""
+    """The plans of the file; when it has none the scenes' own budgets, or else an even split."""
     named = [Plan.from_entry(scenario, name, entry) for name, entry in scenario.plans.items()]
-    return named or [Plan.even(scenario)]
+    return named or [Plan.current(scenario) if has_budgets(scenario) else Plan.even(scenario)]
+
+
+def has_budgets(scenario: Scenario) -> bool:
+    """Whether any scene has money of its own."""
+    return any(scene.budget is not None for scene in scenario.scenes.values())
 
 
 def package_price(scenario: Scenario, name: str) -> float:
@@ -98,6 +111,13 @@ def all_packages(scenario: Scenario) -> list[str]:
     """Names of all packages, "slot.package"."""
     contract = {k: s for k, s in scenario.slots.items() if isinstance(s, ContractSlot)}
     return [f"{name}.{key}" for name, slot in contract.items() for key in slot.packages]
+
+
+def price_of_scene(scenario: Scenario, scene: str) -> float:
+    """Price of the packages that a scene pays out of its own money [CNY]."""
+    unsigned = set(all_packages(scenario)) - _signed(scenario)
+    own = [name for name in unsigned if find_package(scenario, name).scene == scene]
+    return sum(package_price(scenario, name) for name in own)
 
 
 def _signed(scenario: Scenario) -> frozenset[str]:

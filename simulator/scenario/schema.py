@@ -318,8 +318,8 @@ class Scene(Part):
     """Click odds of the scene's creatives against the slots' figure [x]."""
     fixed_cost: Annotated[Amount, Field(ge=0)] = 0.0
     """Cost of running the scene at all, paid when it has money [CNY]."""
-    budget: Amount | None = None
-    """Money of the scene in the user's own plan [CNY]."""
+    budget: Annotated[Amount, Field(ge=0)] | None = None
+    """Own money, its packages included [CNY]; without plans these are the plan, and what no scene has is not spent."""
 
 
 class Chance(Part):
@@ -406,4 +406,4 @@ class Scenario(Part):
     attribution: Attribution = Attribution()
     """How reports credit orders."""
     plans: dict[str, PlanEntry] = {}
-    """Named plans; the first is the user's current one."""
+    """Named plans, the user's current one first; if none, the scenes' budgets, or else an even split."""

@@ -2,12 +2,13 @@
 
 import pytest
 
-from simulator.errors import ScenarioError
+from simulator.errors import ScenarioError, UserError
 from simulator.scenario import parse_scenario
 from simulator.scenario.amounts import Uncertain
 from simulator.scenario.checks import counts
+from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.plausible import runoff_days
-from simulator.scenario.schema import CHAIN_STAGES, ContractSlot
+from simulator.scenario.schema import CHAIN_STAGES, ContractSlot, PlanEntry
 
 SHOP = """\
 name: A shop
@@ -480,11 +481,84 @@ def test_signed_packages_come_out_of_the_same_budget():
     assert "10,000 CNY more than the budget of 100,000 CNY, signed packages included" in said
 
 
+# --------------------------------------------------------------------------- without plans
+GONE = ("plans.half=null", "plans.money=null", "plans.bare=null")
+
+
+def budgets(new_customer, harvest):
+    """Settings of a file without plans whose scenes have budgets."""
+    scenes = {"new_customer": new_customer, "harvest": harvest}
+    return [*GONE, *(f"scenes.{name}.budget={money}" for name, money in scenes.items())]
+
+
 def test_without_plans_the_even_split_must_fit():
-    gone = ["plans.half=null", "plans.money=null", "plans.bare=null"]
-    assert parse_scenario(SHOP.encode(), sets=gone)
-    said = complaint(*gone, "budget=9k")
+    assert [plan.name for plan in plans_of(parse_scenario(SHOP.encode(), sets=GONE))] == ["even"]
+    said = complaint(*GONE, "budget=9k")
     assert "budget is too small for the even split: the packages cost more than the budget" in said
+
+
+def test_without_plans_the_budgets_of_the_scenes_are_the_plan():
+    scenario = parse_scenario(SHOP.encode(), sets=budgets("40k", "50k"))
+    (plan,) = plans_of(scenario)
+    written = PlanEntry.model_validate({"new_customer": 40_000, "harvest": 50_000})
+    assert plan == Plan.from_entry(scenario, "current", written)
+    assert plan.packages == {"focus.opening"}
+    assert plan.total(scenario) == pytest.approx(90_000)  # of 100k: the rest is not spent
+    assert sum(plan.money["harvest"].values()) == pytest.approx(40_000)
+    assert list(plan.money["harvest"]) == ["presale", "sale"]
+
+
+def test_a_scene_may_have_a_budget_of_nothing():
+    (plan,) = plans_of(parse_scenario(SHOP.encode(), sets=budgets("0", "50k")))
+    assert (sum(plan.money["new_customer"].values()), plan.auction_money) == (0, 40_000)
+
+
+def test_plans_go_before_the_budgets_of_scenes():
+    sets = ["scenes.new_customer.budget=1m"]
+    named = [plan.name for plan in plans_of(parse_scenario(SHOP.encode(), sets=sets))]
+    assert named == ["half", "money", "bare"]
+
+
+UNFIT = {
+    ("60k", "50k"): (
+        "scenes have budgets that spend 10,000 CNY more than the budget of 100,000 CNY: lower "
+        "some, or raise it"
+    ),
+    ("40k", "5k"): (
+        "scenes.harvest.budget must pay the packages of the scene, 10,000 CNY (got 5,000)"
+    ),
+    ("null", "50k"): (
+        "scenes.new_customer.budget is required, for other scenes have one and no plan is named; "
+        "0 gives the scene nothing"
+    ),
+    ("-1", "50k"): "scenes.new_customer.budget must be >= 0 (got -1)",
+}
+
+
+@pytest.mark.parametrize("money", UNFIT)
+def test_the_budgets_of_the_scenes_fit_the_budget(money):
+    assert complaint(*budgets(*money)) == UNFIT[money]
+
+
+def test_a_budget_of_a_scene_is_placed_where_it_was_written():
+    text = changed("segments: [shoppers]}", "segments: [shoppers], budget: 20k}")
+    (line,) = complaints(*GONE, text=text)
+    assert line.startswith("shop.yaml:34:12: scenes.harvest.budget is required")
+    (line,) = complaints(*GONE, "scenes.harvest.budget=5k", text=text)
+    assert line.startswith("--set scenes.harvest.budget=5k:1:23: scenes.harvest.budget must pay")
+
+
+def test_signed_packages_are_paid_beside_the_budgets_of_scenes():
+    sets = ["slots.focus.packages.opening.signed=true", *budgets("40k", "55k")]
+    said = complaint(*sets)
+    assert "spend 5,000 CNY more than the budget of 100,000 CNY, signed packages included" in said
+    assert parse_scenario(SHOP.encode(), sets=[*sets, "scenes.harvest.budget=50k"])
+
+
+def test_the_current_plan_needs_every_budget():
+    scenario = parse_scenario(SHOP.encode(), sets=["scenes.harvest.budget=50k"])
+    with pytest.raises(UserError, match="plan 'current': every scene must have a budget"):
+        Plan.current(scenario)
 
 
 # --------------------------------------------------------------------------- size
