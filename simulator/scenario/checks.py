@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from simulator.errors import Problem, UserError
 from simulator.scenario.amounts import spread_of
+from simulator.scenario.faults import as_written
 from simulator.scenario.nodes import Parts, Tree
 from simulator.scenario.plan import Plan, has_budgets, price_of_scene
 from simulator.scenario.plausible import check_parts, packages_of, percent, runoff_days
@@ -34,10 +35,8 @@ def check_scenario(scenario: Scenario, tree: Tree) -> list[Problem]:
 
 
 def _placed(fault: Fault, tree: Tree) -> Problem:
-    path, head = fault.path, fault.path[:3]
-    if head[:1] == ("plans",) and head[2:] == ("scenes",) and not tree.nearest(head)[1]:
-        path = (*head[:2], *path[3:])  # the short form of a plan is written without `scenes`
-    return (tree.key_problem if fault.at_name else tree.problem)(path, fault.message)
+    place = tree.key_problem if fault.at_name else tree.problem
+    return place(as_written(fault.path, tree), fault.message)
 
 
 def counts(scenario: Scenario) -> dict[str, int]:
@@ -112,7 +111,7 @@ def _check_units(at: Parts, entry: PlanEntry) -> Iterator[Fault]:
         yield Fault(at, f"{rule}; divide each by {total:.4g}")
         return
     for path, money in cells:
-        if 0 < money < 1:
+        if 0 < money <= 1:
             rule = f"is a share ({percent(money)}) among amounts of money"
             yield Fault((*at, "scenes", *path), f"{rule}: write all as one or the other")
 

@@ -21,6 +21,13 @@ def problems_of(model: type[BaseModel], tree: Tree, error: ValidationError) -> l
     return [fault.problem(tree) for fault in faults]
 
 
+def as_written(path: Parts, tree: Tree) -> Parts:
+    """The path as the file has it: the short form of a plan is written without `scenes`."""
+    head = path[:3]
+    short = head[:1] == ("plans",) and head[2:] == ("scenes",) and not tree.nearest(head)[1]
+    return (*head[:2], *path[3:]) if short and path[3:] else path
+
+
 class _Spot:
     """Follows pydantic's location through the types, to leave out the names of union members."""
 
@@ -114,10 +121,11 @@ class _Fault:
         for part in location[:-1] if of_name else location:
             spot.follow(part)
         deeper, at_name = _deeper(detail)
-        path = (*spot.path, *deeper)
+        path = as_written((*spot.path, *deeper), tree)
         node, found = tree.nearest(path)
         got = path[-1] if of_name else node.value if found else detail["input"]
-        return cls(path, _message(detail, spot, path, shown(got)), spot.union, of_name or at_name)
+        union = spot.union and as_written(spot.union, tree)
+        return cls(path, _message(detail, spot, path, shown(got)), union, of_name or at_name)
 
     def problem(self, tree: Tree) -> Problem:
         place = tree.key_problem if self.at_key else tree.problem

@@ -21,6 +21,7 @@ from simulator.scenario.amounts import (
     Share,
     Whole,
     read_amount,
+    shown,
 )
 from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product
 
@@ -275,7 +276,14 @@ class ContractSlot(SlotBase):
     """What the seller owes for a shortfall: impressions later, or the money back."""
 
 
-Money = Annotated[float, BeforeValidator(read_amount), Field(ge=0)]
+def _read_money(value: object) -> float:
+    money = read_amount(value)
+    if money > 1 and isinstance(value, str) and value.rstrip().endswith("%"):
+        raise ValueError(f"must be at most 100% of the budget (got {shown(value)})")
+    return money
+
+
+Money = Annotated[float, BeforeValidator(_read_money), Field(ge=0)]
 """Money [CNY], or a share of the budget (20%)."""
 
 Slot = Annotated[AuctionSlot | ContractSlot, Field(discriminator="kind")]

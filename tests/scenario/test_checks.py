@@ -427,6 +427,10 @@ PLANS = {
     "plans.money.new_customer=20%": (
         "plans.money.new_customer is a share (20%) among amounts of money: write all as one or"
     ),
+    "plans.money.new_customer=100%": "plans.money.new_customer is a share (100%) among amounts",
+    "plans.half={harvest: 150%}": (
+        "plans.half.harvest must be at most 100% of the budget (got '150%')"
+    ),
     "plans.money.new_customer=60k": (
         "plans.money spends 10,000 CNY more than the budget of 100,000 CNY: lower it, or raise"
     ),
@@ -462,6 +466,12 @@ def test_the_money_of_a_plan_is_set_as_a_whole():
     assert (plans["bare"].scenes, plans["bare"].packages) == ({"new_customer": 0.3}, "none")
     plans = parse_scenario(SHOP.encode(), sets=["plans.bare={packages: all}"]).plans
     assert (plans["bare"].scenes, plans["bare"].packages) == ({"harvest": 10_000}, "all")
+
+
+def test_what_is_no_money_is_placed_in_the_short_form_of_a_plan():
+    text = "plans.half={new_customer: 10%, harvest: much}"
+    (line,) = complaints(text)
+    assert line.startswith(f"--set {text}:1:41: plans.half.harvest must be a number such as 40,")
 
 
 def test_one_number_of_a_plan_is_set_among_the_others():
