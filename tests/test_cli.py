@@ -97,6 +97,11 @@ def test_check_and_schema_load_no_numbers(command):
     assert found.returncode == (2 if __file__ in command else 0)
 
 
+def test_check_does_not_read_the_sources_of_the_model():
+    code = "import sys, inspect; del inspect.findsource; from simulator.cli import main; main()"
+    assert program("check", MINIMAL, code=code).stderr == ""
+
+
 def test_every_command_helps():
     for command in cli.adsim.commands:
         found = answer(command, "-h")

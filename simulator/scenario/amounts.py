@@ -345,6 +345,4 @@ Moment = Annotated[
 class Part(BaseModel):
     """A piece of a scenario file: frozen, and strict about unknown fields."""
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -4,14 +4,17 @@ The model says what a whole scenario must hold. A file holds less, for presets l
 JSON Schema nothing that a preset can give is required, and `extends`, `preset` and null are known.
 """
 
+import ast
+import inspect
 import json
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from simulator.scenario.amounts import Share
+from simulator.scenario.amounts import Part, Share
 from simulator.scenario.loader import preset_names
 from simulator.scenario.plausible import duration
 from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
@@ -54,12 +57,49 @@ _NUMBER_NAMES = {_MONEY[0], *(name for name, _ in _NUMBERS.values())}
 def _tidied() -> tuple[Json, Json, Json]:
     """The model as JSON Schema: the root, its parts by name, and the numbers by name."""
     root = Scenario.model_json_schema()
+    definitions: Json = root.pop("$defs")
+    described = definitions | {"Scenario": root}
+    for kind in _kinds(Part):
+        if kind.__name__ in described:
+            _describe(described[kind.__name__]["properties"], kind)
     numbers: Json = {}
-    parts: Json = _tidy(root.pop("$defs"), numbers)
+    parts: Json = _tidy(definitions, numbers)
     root = _tidy(root, numbers)
     for (owner, field), words in _WORDS.items():
         parts[owner]["properties"][field]["propertyNames"] = {"enum": words}
     return root, parts, numbers
+
+
+def _describe(fields: Json, kind: type[Part]) -> None:
+    """Gives every field of a part its sentence."""
+    for name, sentence in _sentences(kind).items():
+        fields[name] = dict(sorted((fields[name] | {"description": sentence}).items()))
+
+
+def _kinds(kind: type[Part]) -> Iterator[type[Part]]:
+    """Every kind of part, those that other kinds extend before them."""
+    for below in kind.__subclasses__():
+        yield below
+        yield from _kinds(below)
+
+
+def _sentences(kind: type[Part]) -> dict[str, str]:
+    """The sentence below each field, own and inherited, read from the source.
+
+    Pydantic can read them, too, but it would do so whenever a file is read.
+    """
+    found: dict[str, str] = {}
+    for owner in reversed([base for base in kind.__mro__ if issubclass(base, Part)]):
+        (definition,) = ast.parse(inspect.getsource(owner)).body
+        assert isinstance(definition, ast.ClassDef)
+        for field, below in pairwise(definition.body):
+            match field, below:
+                case (
+                    ast.AnnAssign(target=ast.Name(id=name)),
+                    ast.Expr(value=ast.Constant(value=str(text))),
+                ):
+                    found[name] = text
+    return found
 
 
 # --------------------------------------------------------------------------- JSON Schema
