@@ -526,7 +526,7 @@ def test_the_plan_without_ads_has_no_paid_visits(world):
 
 
 def test_signed_packages_run_without_ads():
-    scenario = booked("slots.focus.packages.opening.signed=true")
+    scenario = booked("slots.focus.packages.opening.signed=true", "budget=73k")
     book = lanes_of(expected(scenario), "no ads")
     assert book.packages["delivered"].sum() == pytest.approx(600e3)
     assert book.totals["contract_spend"][0] == pytest.approx(3000)
