@@ -32,6 +32,8 @@ class Days:
             charge_packages(floor, self.server.close(floor.state.bookings, second, floor.draws))
         if due.midnight:
             self.close(floor.day - 1)
+        else:
+            floor.look_at_stock()
         if floor.schedule.new_day[floor.step]:
             sd, slots = floor.world.scenario.chance.supply_sd, len(floor.world.names.slots)
             floor.state.supply_noise = floor.draws.factor("supply", sd, slots)

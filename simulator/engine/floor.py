@@ -53,6 +53,8 @@ class Floor:
     controls: Controls
     book: Ledger
     tracers: Tracers | None
+    available: np.ndarray
+    """Probability that the next order finds goods, as `today` has it: [product, lane]."""
     step: int = 0
     phase: int = 0
     day: int = 0
@@ -70,8 +72,13 @@ class Floor:
 
     def refresh(self) -> None:
         """Read anew what the products mean."""
-        available = self.state.stock.available(self.sampled)
-        self.today = self.assortment.today(self.state.shelf, available)
+        self.available = self.state.stock.available(self.sampled)
+        self.today = self.assortment.today(self.state.shelf, self.available)
+
+    def look_at_stock(self) -> None:
+        """Take off the page what is sold out by now, put back what has come: at every step."""
+        if not np.array_equal(self.state.stock.available(self.sampled), self.available):
+            self.refresh()
 
 
 def open_floor(
@@ -86,6 +93,7 @@ def open_floor(
     state = first_state(world, cycles, booked, draws, sampled=sampled)
     demand, luck = _shocks(world, chunk, draws, sampled=sampled)
     assortment = Assortment(world, cycles, luck, state.shelf)
+    available = state.stock.available(sampled)
     days = int(world.steps.day[-1]) + 1 if daily else 0
     counts = (len(names.scenes), len(names.phases), len(names.segments), len(names.products))
     window = world.scenario.attribution.window_days
@@ -94,7 +102,7 @@ def open_floor(
         world=world, chunk=chunk, draws=draws, sampled=sampled,
         money=plan_money(chunk.plans, world, reps), schedule=make_schedule(world), state=state,
         cycles=cycles, assortment=assortment,
-        today=assortment.today(state.shelf, state.stock.available(sampled)), demand=demand,
+        today=assortment.today(state.shelf, available), demand=demand, available=available,
         controls=Controls(*np.ones((2, len(names.scenes), lanes))),
         book=Ledger.empty(*counts, lanes=lanes, days=days), tracers=tracers,
     )  # fmt: skip

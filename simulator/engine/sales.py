@@ -22,10 +22,11 @@ from simulator.market.basket import (
     Orders,
     apply_baskets,
     basket_hazards,
+    choose_instead,
     cut_by_stock,
     scale_orders,
     shares,
-    want,
+    wishes,
 )
 from simulator.market.fulfilment import payment_success
 from simulator.market.world import bar, prob
@@ -101,22 +102,28 @@ class Sales:
     # ------------------------------------------------------------------ 8 orders
     def _orders(self, flows: np.ndarray, baskets: CustomerMoves, met: Met) -> Orders:
         """Which product every order is for, and what of it is in stock."""
-        floor, held = self.floor, self.floor.state.baskets
-        orders = flows[ORDER]
+        floor, orders = self.floor, flows[ORDER]
         release = self._released(flows).sum(axis=0) + baskets.orders
         balance = orders[DEPOSITS] + baskets.balances
         total = orders.sum(axis=0) + baskets.orders + baskets.balances
         direct = np.maximum(total - release - balance, 0.0)
+        kinds, stock = [direct, release, balance], floor.state.stock
         self.direct_mix = self._direct_mix(met)
         presale = self.direct_mix * floor.world.goods.presale[:, None]
         self.presold_mix = shares(presale, self.direct_mix)
-        mixes = [
-            self.direct_mix, shares(held.products, self.direct_mix),
-            shares(held.presold, self.presold_mix),
-        ]  # fmt: skip
-        wanted = want(direct, release, balance, mixes, floor.draws)
-        sold = floor.state.stock.sell(wanted.sum(axis=1), floor.sampled)
+        weights = wishes(kinds, self._mixes())
+        found = stock.found(weights.sum(axis=1), floor.sampled)
+        if (found < 1).any():
+            self.direct_mix = choose_instead(self.direct_mix, found)
+            weights = wishes(kinds, self._mixes())
+        wanted = floor.draws.split("product", direct + release + balance, weights)
+        sold = stock.sell(wanted.sum(axis=1), floor.sampled)
         return Orders(wanted, cut_by_stock(wanted, sold, floor.draws))
+
+    def _mixes(self) -> list[np.ndarray]:
+        """Product weights of direct orders, of released baskets, of balances: each [product, lane]."""
+        held, direct = self.floor.state.baskets, self.direct_mix
+        return [direct, shares(held.products, direct), shares(held.presold, self.presold_mix)]
 
     def _released(self, flows: np.ndarray) -> np.ndarray:
         """Orders out of favourites and carts that the sale released: [2, segment, lane]."""

@@ -114,17 +114,23 @@ class Orders:
         return np.asarray((self.wanted - self.paid).sum(axis=1))
 
 
-def want(
-    direct: np.ndarray,
-    release: np.ndarray,
-    balance: np.ndarray,
-    mixes: list[np.ndarray],
-    draws: Draws,
-) -> np.ndarray:
-    """Split orders [segment, lane] of three kinds over products by their mixes [product, lane]."""
-    parts = zip((direct, release, balance), mixes, strict=True)
-    weights = sum(mix[:, None] * amount for amount, mix in parts)
-    return draws.split("product", direct + release + balance, np.asarray(weights))
+def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
+    """Mean orders [product, segment, lane] when each kind [segment, lane] has its mix [product, lane]."""
+    parts = zip(orders, mixes, strict=True)
+    return np.asarray(sum(mix[:, None] * amount for amount, mix in parts))
+
+
+def choose_instead(mix: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Product weights once visitors have seen what is sold out: u a, sum 1  [product, lane].
+
+    `found` is the share a of a product's orders that finds goods. The mix stays where nothing is short,
+    and where everything is sold out.
+
+    >>> choose_instead(np.array([[0.5], [0.5]]), np.array([[0.0], [1.0]])).ravel().tolist()
+    [0.0, 1.0]
+    """
+    short = (found < 1).any(axis=0)
+    return np.where(short, shares(mix * found, mix), mix)
 
 
 def cut_by_stock(wanted: np.ndarray, sold: np.ndarray, draws: Draws) -> np.ndarray:

@@ -36,6 +36,11 @@ def payment_success(
     return np.asarray(1 - failure * (1 - retry))
 
 
+def plentiful(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
+    """Stock beyond all doubt: S > L + 12 sqrt(L) + 50  [yes or no]."""
+    return np.asarray(stock > demand + 12 * np.sqrt(demand) + 50)
+
+
 def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     """E[min(S, Poisson(L))] = L Q(S, L) - e^-L L^S / Gamma(S) + S (1 - Q(S, L)), S > 0.
 
@@ -44,9 +49,9 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     >>> float(mean_sold(np.array(1.0), np.array(1.0)).round(6)) == round(1 - math.exp(-1), 6)
     True
     """
-    plenty = _plenty(stock, demand)
+    plenty = plentiful(stock, demand)
     if plenty.all():
-        return demand
+        return demand.copy()
     tight = (stock > 0) & (demand > 0) & ~plenty
     s, m = np.where(tight, stock, 1.0), np.where(tight, demand, 1.0)
     within = gammaincc(s, m)
@@ -54,11 +59,6 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
         s < 50, np.exp(s * np.log(m) - m - gammaln(s)), _large_edge(np.maximum(s, 50.0), m)
     )
     return np.where(tight, m * within - edge + s * (1 - within), np.where(plenty, demand, 0.0))
-
-
-def _plenty(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
-    """Where the stock outlasts the demand but for a chance below 1e-32."""
-    return np.asarray(stock > demand + 12 * np.sqrt(demand) + 50)
 
 
 def _large_edge(s: np.ndarray, m: np.ndarray) -> np.ndarray:
@@ -90,16 +90,31 @@ class Stock:
 
     def available(self, sampled: bool) -> np.ndarray:
         """Probability that the next order finds goods, Q(S, L) [product, lane]."""
+        some = self.units > 0
         if sampled:
-            return np.asarray((self.units > 0).astype(float))
-        tight = ~_plenty(self.units, self.demand)
+            return np.asarray(some.astype(float))
+        tight = ~plentiful(self.units, self.demand)
         if not tight.any():
             return np.ones_like(self.units)
-        some = self.units > 0
         chance = gammaincc(
             np.where(some & tight, self.units, 1.0), np.where(tight, self.demand, 0.0)
         )
         return np.where(some & (chance > GONE), chance, 0.0)
+
+    def found(self, wanted: np.ndarray, sampled: bool) -> np.ndarray:
+        """a: share of the units wanted in a step that finds goods [product, lane], 1 if none is wanted.
+
+        a = (M(S, L + X) - M(S, L)) / X in expected mode; min(1, S / X), S the goods left, when sampled.
+        """
+        if sampled:
+            return np.where(wanted > self.units, ratio(self.units, wanted), 1.0)
+        after = self.demand + wanted
+        plenty = plentiful(self.units, after)
+        if plenty.all():
+            return np.ones_like(wanted)
+        sold = mean_sold(self.units, after) - mean_sold(self.units, self.demand)
+        share = np.clip(ratio(sold, wanted), 0.0, 1.0)
+        return np.where(plenty | (wanted <= 0), 1.0, np.where(share > GONE, share, 0.0))
 
     def restock(self, product: int, units: int, sampled: bool) -> None:
         """Goods arrive; demand that went away before does not come back."""
@@ -120,10 +135,10 @@ class Stock:
         """Rise of the mean sales when the demand rises by what is wanted."""
         before = self.demand.copy()
         self.demand += wanted
-        if _plenty(self.units, self.demand).all():
+        if plentiful(self.units, self.demand).all():
             return wanted
         rise = mean_sold(self.units, self.demand) - mean_sold(self.units, before)
-        return np.where(_plenty(self.units, self.demand), wanted, np.clip(rise, 0.0, wanted))
+        return np.where(plentiful(self.units, self.demand), wanted, np.clip(rise, 0.0, wanted))
 
 
 @dataclass

@@ -18,7 +18,7 @@ from simulator.market.world import World
 
 @dataclass
 class Today:
-    """Refreshed at every midnight."""
+    """Refreshed at every midnight, and whenever goods run short or come back."""
 
     refund_odds: np.ndarray
     """[product, lane]"""

@@ -556,6 +556,25 @@ def test_what_is_sold_out_is_not_sold_and_the_demand_is_recorded(mode):
     assert (more.totals["unmet"] < short.totals["unmet"]).all()
 
 
+def test_the_hour_of_selling_out_is_no_cliff():
+    """Boxes run out just before or just after the midnight of the sale: profit moves by the boxes.
+
+    (The page once learnt at midnight what was sold out, and profit jumped by 0.9 million.)
+    """
+    stocks, price = np.arange(72_000, 87_000, 2_000), 218
+    profit = np.array([
+        [figures(run, plan)["profit"] for plan in run.plans]
+        for run in (expected(_coffee_without_shocks(boxes)) for boxes in stocks)
+    ])  # fmt: skip
+    assert np.abs(np.diff(profit, axis=0)).max() < 2_000 * price
+
+
+def _coffee_without_shocks(boxes: int) -> Scenario:
+    return coffee(
+        "chance.demand_sd=0", "products.cold_brew.luck_sd=0", f"products.gift_box.stock={boxes}"
+    )  # fmt: skip
+
+
 def test_nobody_buys_what_was_never_there():
     book = expected(brief("products.coffee.stock=0")).book
     assert not book.totals["paid_orders"].any()

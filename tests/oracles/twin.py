@@ -155,7 +155,6 @@ class World:
         self.worth = Worth(scenario, self.goods, self.free_rates)
         self.balances = self.clock.balance_shares()
         self.market_levels = self.clock.market_levels()
-        self.day_opens = False
         self.totals = dict.fromkeys(TOTALS, 0.0)
         self.scene_totals = {
             s: dict.fromkeys((*SCENE_COUNTS, "contract_spend", "offered"), 0.0) for s in self.scenes
@@ -241,7 +240,6 @@ class World:
                 launch = product.item.launch
                 launched = launch is None or self.clock.seconds(launch) <= moment
                 product.close_day(launched, level)
-            self.day_opens = True
 
     def bids(self, scene: Scene) -> Wait:
         """Section 5: what a scene does in a step, each time the market calls."""
@@ -257,9 +255,7 @@ class World:
         """The steps, one after the other."""
         for step in steps:
             yield environment.timeout(0)  # after everything that was due at this moment
-            if self.day_opens:  # after the day's close and its deliveries
-                self.goods.bring_mixes()
-                self.day_opens = False
+            self.goods.bring_mixes()  # after the day's close and all deliveries
             pi = self._band_shares()
             taken = self.contracts.serve(step)
             yield from self._bidding(environment, step, partial(self.market.open, step, taken, pi))
@@ -303,7 +299,7 @@ class World:
         self._show_contracts(pi)
         scene_buys = self._click(step)
         contacts, free_buys = self._contacts(step)
-        self.goods.direct = self.goods.weights_of_orders(scene_buys, free_buys)
+        self.goods.choose(scene_buys, free_buys)
         terms = self._terms(step)
         trace = self._trace(contacts)
         flows: dict[str, Hazards] = {}
@@ -425,23 +421,32 @@ class World:
     def _sell(self, step: Step, buyers: dict[str, Buyers], success: float) -> None:
         """Wanted orders by product meet the stock; paid ones are booked."""
         goods = self.goods
-        mixes = {
-            DIRECT: goods.direct,
-            RELEASE: goods.basket_mix(),
-            BALANCE: goods.deposit_mix(),
-        }
-        for p, product in goods.products.items():
-            wanted = {
-                g: sum(b.wanted[kind] * mixes[kind].get(p, 0.0) for kind in ORDERS)
-                for g, b in buyers.items()
-            }
-            total = sum(wanted.values())
+        first_choice = self._wanted(buyers)
+        goods.choose_instead({p: sum(x.values()) for p, x in first_choice.items()})
+        for p, wanted in self._wanted(buyers).items():
+            product, total = goods.products[p], sum(wanted.values())
             part = product.serve(total)
             self.totals["orders"] += total * part / success
             self.totals["unmet"] += total * (1 - part)
             for g, x in wanted.items():
                 buyers[g].by_product[p] = x * part
                 self._book(step, product, g, x * part, x * part * buyers[g].new_share)
+
+    def _wanted(self, buyers: dict[str, Buyers]) -> dict[str, dict[str, float]]:
+        """X_pg by product and segment."""
+        goods = self.goods
+        mixes = {
+            DIRECT: goods.direct,
+            RELEASE: goods.basket_mix(),
+            BALANCE: goods.deposit_mix(),
+        }
+        return {
+            p: {
+                g: sum(b.wanted[kind] * mixes[kind].get(p, 0.0) for kind in ORDERS)
+                for g, b in buyers.items()
+            }
+            for p in goods.products
+        }
 
     def _book(self, step: Step, product: Product, g: str, orders: float, first: float) -> None:
         order_value = self.scenario.segments[g].order_value
@@ -483,14 +488,11 @@ class World:
             held += people.people["deposit"] + people.deposits
             settled += moves["deposit"][BALANCE] + basket[BALANCE]
             taken += sum(m.get("deposit", 0.0) for m in moves.values()) + basket["deposit"]
-        presale = goods.presale(goods.direct)
-        presale_total = sum(presale.values())
         for p, u in goods.direct.items():
             kept = 1 - left / standing if standing > 0 else 1.0
             goods.baskets[p] = goods.baskets[p] * max(0.0, kept) + u * entered
             kept = 1 - settled / held if held > 0 else 1.0
-            new = presale[p] / presale_total if presale_total > 0 else u
-            goods.deposits[p] = goods.deposits[p] * max(0.0, kept) + new * taken
+            goods.deposits[p] = goods.deposits[p] * max(0.0, kept) + goods.new_deposits[p] * taken
 
     # ----- the end of the step
     def _age(self, step: Step, people: Segment, contacts: Contacts) -> None:

@@ -202,6 +202,11 @@ class Product:
     def stock_left(self) -> float:
         return self.stock - mean_sold(self.stock, self.demand)
 
+    def would_find(self, wanted: float) -> float:
+        """a_p: the share of the wanted orders that would find goods; 0 below 1e-9."""
+        found = availability(self.stock, self.demand, wanted)
+        return found if found > 1e-9 else 0.0
+
     def serve(self, wanted: float) -> float:
         """The share of the wanted orders that finds goods."""
         found = availability(self.stock, self.demand, wanted)
@@ -273,7 +278,7 @@ class Goods:
         self.baskets = dict.fromkeys(self.products, 0.0)  # K
         self.deposits = dict.fromkeys(self.products, 0.0)  # KT
         self.bring_mixes()
-        self.direct = self.weights_of_orders({}, 0.0)  # u
+        self.choose({}, 0.0)
 
     def bring_mixes(self) -> None:
         """m_ip, omix_p and their means, by the products' availability."""
@@ -310,7 +315,19 @@ class Goods:
                 weights[p] += buys * share * self.products[p].kappa / self.scene_kappa[scene]
         for p, share in self.organic_mix.items():
             weights[p] += free_buys * share * self.products[p].kappa / self.organic_kappa
-        return scaled_to_one(weights) or self.organic_mix
+        return shares(weights) or self.organic_mix
+
+    def choose(self, scene_buys: dict[str, float], free_buys: float) -> None:
+        """u_p by first choice, and the weights of new deposits: its presale products, or all of it."""
+        self.direct = self.weights_of_orders(scene_buys, free_buys)
+        self.new_deposits = shares(self.presale(self.direct)) or self.direct
+
+    def choose_instead(self, wanted: dict[str, float]) -> None:
+        """Section 9: direct orders turn to what is there; `wanted` is X_p by their first choice."""
+        found = {p: product.would_find(wanted[p]) for p, product in self.products.items()}
+        if min(found.values()) < 1:
+            left = {p: weight * found[p] for p, weight in self.direct.items()}
+            self.direct = shares(left) or self.direct
 
     def presale(self, weights: dict[str, float]) -> dict[str, float]:
         """The part of weights that belongs to presale products."""
@@ -318,13 +335,11 @@ class Goods:
 
     def basket_mix(self) -> dict[str, float]:
         """K^_p: u_p while the baskets are empty."""
-        return scaled_to_one(self.baskets) or self.direct
+        return shares(self.baskets) or self.direct
 
     def deposit_mix(self) -> dict[str, float]:
         """KT^_p: u_p of presale products while there is no deposit."""
-        return (
-            scaled_to_one(self.deposits) or scaled_to_one(self.presale(self.direct)) or self.direct
-        )
+        return shares(self.deposits) or self.new_deposits
 
     def deposit_value(self) -> float:
         """Mean deposit of an order of value 1 [CNY]."""
@@ -333,6 +348,11 @@ class Goods:
             weight * products[p].price * products[p].item.deposit
             for p, weight in self.deposit_mix().items()
         )
+
+
+def shares(weights: dict[str, float]) -> dict[str, float]:
+    """Weights of orders scaled to sum 1; nothing where their sum is 1e-9 or less."""
+    return scaled_to_one(weights) if sum(weights.values()) > 1e-9 else {}
 
 
 def scaled_to_one(weights: dict[str, float]) -> dict[str, float]:
