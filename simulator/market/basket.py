@@ -17,6 +17,7 @@ from simulator.market.audience import Contact, Crowd, Pulse, ratio, renewal
 from simulator.market.draws import Draws
 from simulator.market.world import People
 
+SCARCE = 0.01  # share of first choices that are found, below which shoppers give up
 CUSTOMERS, BANDED = slice(7, 10), 3  # their stages, and their band
 
 
@@ -121,16 +122,20 @@ def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
 
 
 def choose_instead(mix: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Product weights once visitors have seen what is sold out: u a, sum 1  [product, lane].
+    """Product weights once visitors have seen what is sold out  [product, lane].
 
-    `found` is the share a of a product's orders that finds goods. The mix stays where nothing is short,
-    and where everything is sold out.
+    u a / max(A, 1%) + u (1 - A / max(A, 1%)), A = sum u a: whoever finds the first choice u sold out takes
+    what is there; where less than one in a hundred finds anything, the others leave. `found` is the
+    share a of a product's orders that finds goods; the mix stays where nothing is short.
 
     >>> choose_instead(np.array([[0.5], [0.5]]), np.array([[0.0], [1.0]])).ravel().tolist()
     [0.0, 1.0]
     """
-    short = (found < 1).any(axis=0)
-    return np.where(short, shares(mix * found, mix), mix)
+    there = mix * found
+    any_found = np.add.reduce(there, axis=0)
+    scale = 1 / np.maximum(any_found, SCARCE)
+    instead = there * scale + mix * (1 - any_found * scale)
+    return np.where((found < 1).any(axis=0), instead, mix)
 
 
 def cut_by_stock(wanted: np.ndarray, sold: np.ndarray, draws: Draws) -> np.ndarray:

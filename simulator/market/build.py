@@ -361,7 +361,7 @@ class _Builder:
             power=column([p.product_power for p in goods]),
             stock=np.array([float(p.stock) for p in goods]), restocks=tuple(restocks),
             presale=np.array([p.presale for p in goods]),
-            deposit=column([p.price * p.deposit if p.presale else 0.0 for p in goods]),
+            deposit=column([p.price * p.deposit for p in goods]),
             organic=organic / organic.sum(axis=0), mix=self._mix(),
             stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
             launch=np.array(launch),

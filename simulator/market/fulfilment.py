@@ -114,7 +114,7 @@ class Stock:
             return np.ones_like(wanted)
         sold = mean_sold(self.units, after) - mean_sold(self.units, self.demand)
         share = np.clip(ratio(sold, wanted), 0.0, 1.0)
-        return np.where(plenty | (wanted <= 0), 1.0, np.where(share > GONE, share, 0.0))
+        return np.where(plenty | (wanted <= 0), 1.0, share)
 
     def restock(self, product: int, units: int, sampled: bool) -> None:
         """Goods arrive; demand that went away before does not come back."""

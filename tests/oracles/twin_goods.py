@@ -203,9 +203,8 @@ class Product:
         return self.stock - mean_sold(self.stock, self.demand)
 
     def would_find(self, wanted: float) -> float:
-        """a_p: the share of the wanted orders that would find goods; 0 below 1e-9."""
-        found = availability(self.stock, self.demand, wanted)
-        return found if found > 1e-9 else 0.0
+        """a_p: the share of the wanted orders that would find goods."""
+        return availability(self.stock, self.demand, wanted)
 
     def serve(self, wanted: float) -> float:
         """The share of the wanted orders that finds goods."""
@@ -326,8 +325,12 @@ class Goods:
         """Section 9: direct orders turn to what is there; `wanted` is X_p by their first choice."""
         found = {p: product.would_find(wanted[p]) for p, product in self.products.items()}
         if min(found.values()) < 1:
-            left = {p: weight * found[p] for p, weight in self.direct.items()}
-            self.direct = shares(left) or self.direct
+            anything = sum(weight * found[p] for p, weight in self.direct.items())
+            turned = anything / max(anything, 0.01)
+            self.direct = {
+                p: weight * (found[p] / max(anything, 0.01) + 1 - turned)
+                for p, weight in self.direct.items()
+            }
 
     def presale(self, weights: dict[str, float]) -> dict[str, float]:
         """The part of weights that belongs to presale products."""
