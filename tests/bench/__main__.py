@@ -27,7 +27,10 @@ def make_parser() -> argparse.ArgumentParser:
     mutation.add_argument("--files", nargs="+", type=Path, help="modules (default: the market)")
     mutation.add_argument("--limit", type=int, help="a sample of so many mutants")
     mutation.add_argument("--seed", type=int, default=1, help="of the sample")
-    mutation.add_argument("--jobs", type=int, default=2, help="mutants at once (default 2)")
+    mutation.add_argument("--jobs", type=int, default=1, help="mutants at once (default 1)")
+    mutation.add_argument(
+        "--quick", action="store_true", help="only the tests that tell in seconds"
+    )
     mutation.add_argument("--list", action="store_true", help="only list the mutants")
     mutation.set_defaults(command=bench_mutation)
     return parser
@@ -58,7 +61,7 @@ def bench_mutation(choice: argparse.Namespace) -> bool:
     if choice.list:
         print("\n".join(map(str, mutants)))
         return True
-    return check_mutants(mutants, choice.jobs)
+    return check_mutants(mutants, choice.jobs, quick=choice.quick)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 Each mutant is the project with one number or one operand of one formula times 1.01. The tests that
 check the rules run against it, the quickest to tell first; a mutant that passes all of them
-is a survivor: a coefficient that nobody checks, or one that does not matter. What a survivor means is
-for a reader to say: a factor that cancels in a ratio survives rightly.
+is a survivor: a coefficient that nobody checks, or one that does not matter. Those that do not
+matter are named, with the reason, in `tests.bench.spared`, and are not run.
 
 Left alone: 0, 1, 2 and -1 as whole numbers; indices, shapes and axes; guards (numbers below 1e-5 or
 above 1e15); types, defaults' messages, errors, docstrings and their doctests.
@@ -18,22 +18,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
+from tests.bench.nest import TIMED_OUT, Nest
+from tests.bench.spared import SPARED, Spared
 from tests.bench.worlds import ROOT
 
 MARKET = ROOT / "simulator/market"
-TESTS = ("tests/market", "tests/engine", "tests/oracles")
+TESTS = ("tests/market", "tests/engine")
 SLOW = 5.0  # seconds; tests that take longer are not repeated for every mutant
 PARTS = ("simulator", "tests", "scenarios", "docs", "pyproject.toml", "README.md")
 LEAST, MOST = 1e-5, 1e15  # outside, a number is a guard
-PATIENCE = 2  # times the tests' usual time
-# The engine against its twin in a scenario that strains every rule: seconds, and it kills most.
-TWIN = ("tests/engine/test_twin_agrees.py", "-k", "rush")
+PATIENCE = 4  # times the tests' usual time
+# The engine against its twin: a second, and it kills most mutants of what is not chance or credit.
+TWIN = "tests/engine/test_twin_agrees.py"
+STRESS = tuple(
+    f"{TWIN}::test_the_engine_agrees_with_the_twin[{name}]" for name in ("rush", "scarcity")
+)
+OWN_FIRST = {"draws", "quantiles", "tracers"}  # files that the twin does not use
 
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 UFUNCS = {"add", "subtract", "multiply", "divide", "power"}
@@ -57,10 +63,17 @@ class Mutant:
     end: int
     before: str
     after: str
+    where: str
+    """The function it stands in, or nothing."""
 
     def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.change}"
+
+    @property
+    def change(self) -> str:
+        """What changes, in one line."""
         before, after = (" ".join(text.split()) for text in (self.before, self.after))
-        return f"{self.path}:{self.line}: {before} -> {after}"
+        return f"{before} -> {after}"
 
     def apply(self, source: bytes) -> bytes:
         return source[: self.start] + self.after.encode() + source[self.end :]
@@ -73,6 +86,17 @@ def find_mutants(files: Sequence[Path] | None = None) -> list[Mutant]:
     """Mutants of the files, or of all rules of the market, in order."""
     chosen = [Path(file).resolve() for file in files or sorted(MARKET.glob("*.py"))]
     return [m for path in chosen for m in mutants_of(path.relative_to(ROOT), path.read_bytes())]
+
+
+def to_test(mutants: list[Mutant], spared: Sequence[Spared] = SPARED) -> list[Mutant]:
+    """Those that are not spared; an entry of the table that fits no mutant is an error."""
+    files = {mutant.path.stem for mutant in mutants}
+    found = {(mutant.path.stem, mutant.where, mutant.change) for mutant in mutants}
+    idle = [s for s in spared if s.file in files and (s.file, s.where, s.change) not in found]
+    if idle:
+        sys.exit("spared, but there is no such mutant:\n" + "\n".join(map(str, idle)))
+    names = {(s.file, s.where, s.change) for s in spared}
+    return [m for m in mutants if (m.path.stem, m.where, m.change) not in names]
 
 
 def sample_of(mutants: list[Mutant], limit: int | None, seed: int) -> list[Mutant]:
@@ -100,13 +124,14 @@ def mutants_of(path: Path, source: bytes) -> list[Mutant]:
     for row in text.splitlines(keepends=True):
         starts.append(starts[-1] + len(row.encode()))
     found = {}
-    for whole, part in sites(ast.parse(text), ()):
+    for whole, part, where in sites(ast.parse(text), ()):
         begin, end = _span(part, starts)
         first, last = _span(whole, starts)
-        after = f"({source[begin:end].decode()} * 1.01)"
+        changed = source[begin:end].decode()
+        after = f"(({changed}) * 1.01)" if is_loose(part) else f"({changed} * 1.01)"
         shown = source[first:begin].decode() + after + source[end:last].decode()
         before = source[first:last].decode()
-        found[begin, end] = Mutant(path, part.lineno, first, last, before, shown)
+        found[begin, end] = Mutant(path, part.lineno, first, last, before, shown, where)
     return sorted(found.values(), key=lambda m: (m.line, m.end))
 
 
@@ -119,15 +144,16 @@ def _span(node: ast.expr, starts: list[int]) -> tuple[int, int]:
     )
 
 
-def sites(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[ast.expr, ast.expr]]:
-    """(expression, the part of it that changes), from the module down."""
+def sites(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[ast.expr, ast.expr, str]]:
+    """(expression, the part of it that changes, function around it), from the module down."""
+    where = next((n.name for n in reversed(above) if isinstance(n, ast.FunctionDef)), "")
     if isinstance(node, ast.Constant) and is_coefficient(node, above):
-        yield node, node
+        yield node, node, where
     operand = operand_of(node)
     if isinstance(node, ast.expr) and operand is not None:
-        yield node, operand
+        yield node, operand, where
     elif isinstance(node, ast.AugAssign) and operand is not None:
-        yield operand, operand
+        yield operand, operand, where
     for child in children(node):
         yield from sites(child, (*above, node))
 
@@ -177,6 +203,13 @@ def operand_of(node: ast.AST) -> ast.expr | None:
     return next((part for part in pair if not isinstance(part, ast.Constant | ast.Starred)), None)
 
 
+def is_loose(node: ast.expr) -> bool:
+    """Whether a factor behind it would change its last part only."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Add | ast.Sub | ast.MatMult)
+    return isinstance(node, ast.IfExp | ast.BoolOp | ast.Compare | ast.Lambda)
+
+
 def is_text(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str)
 
@@ -205,75 +238,90 @@ class Verdict:
 class Trees:
     """Copies of the project, one for each mutant that is tested at a time."""
 
-    free: "SimpleQueue[Path]"
-    failing: list[str]
+    free: "SimpleQueue[Tree]" = field(default_factory=SimpleQueue)
+    failing: list[str] = field(default_factory=list)
     """Tests that fail without any mutant."""
-    slow: list[str]
+    slow: list[str] = field(default_factory=list)
     """Tests that take longer than SLOW."""
-    limit: float
+    limit: float = 600.0
     """Seconds that the tests of a mutant may take."""
 
     @classmethod
     def plant(cls, folder: Path, count: int) -> "Trees":
-        trees = cls(SimpleQueue(), [], [], 0.0)
+        """Make the copies; their quick tests must run."""
+        trees = cls()
         for n in range(count):
-            trees.free.put(copy_tree(folder / str(n)))
-        first = trees.free.get()
-        check_own_code(first)
-        durations = ["--durations=0", f"--durations-min={SLOW}"]
-        shown = run_pytest(first, [*TESTS, *durations], timeout=3600)
-        if shown.returncode not in {0, 1}:
-            sys.exit(f"the tests do not run without any mutant:\n{shown.stdout}{shown.stderr}")
-        trees.failing = re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", shown.stdout, re.M)
-        trees.slow = re.findall(r"^[\d.]+s (?:call|setup) +(\S.*?)$", shown.stdout, re.M)
-        start = time.monotonic()
-        run_pytest(first, [*TESTS, *deselect(trees.failing + trees.slow)], timeout=3600)
-        trees.limit = PATIENCE * count * (time.monotonic() - start) + 60
-        trees.free.put(first)
+            trees.free.put(Tree.plant(folder / str(n)))
         return trees
 
-    def judge(self, mutant: Mutant) -> Verdict:
+    def close(self) -> None:
+        while not self.free.empty():
+            self.free.get().nest.close()
+
+    def measure(self, tests: Sequence[str]) -> None:
+        """Run tests without any mutant: which fail, which are slow, and how long all take."""
+        tree, start = self.free.get(), time.monotonic()
+        durations = ["--durations=0", f"--durations-min={SLOW}"]
+        code, text = tree.nest.run([*tests, *durations], seconds=3600)
+        self.free.put(tree)
+        if code not in {0, 1}:
+            sys.exit(f"the tests do not run without any mutant:\n{text}")
+        self.failing = re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", text, re.M)
+        self.slow = re.findall(r"^[\d.]+s (?:call|setup) +(\S.*?)$", text, re.M)
+        self.limit = PATIENCE * self.free.qsize() * (time.monotonic() - start) + 60
+
+    def judge(self, mutant: Mutant, stages: Iterable[Sequence[str]]) -> Verdict:
         """Test one mutant in a free copy."""
         tree, start = self.free.get(), time.monotonic()
-        file = tree / mutant.path
+        file = tree.folder / mutant.path
         source = file.read_bytes()
         try:
             file.write_bytes(mutant.apply(source))
-            outcome = self._outcome(tree, mutant)
+            outcome = self._outcome(tree, stages)
         finally:
             file.write_bytes(source)
             self.free.put(tree)
         return Verdict(mutant, outcome, time.monotonic() - start)
 
-    def _outcome(self, tree: Path, mutant: Mutant) -> str:
-        own = f"tests/market/test_{mutant.path.stem}.py"
-        quick = [stage for stage in ((own,), TWIN) if (tree / stage[0]).exists()]
-        stages = [(str(mutant.path),), *quick, (*TESTS, *deselect(self.slow))]
-        try:
-            for stage in stages:
-                arguments = ["-x", *deselect(self.failing), *stage]
-                code = run_pytest(tree, arguments, timeout=self.limit).returncode
-                if code not in {0, 5}:  # 5: no tests
-                    return "killed"
-        except subprocess.TimeoutExpired:
-            return "timed out"
+    def _outcome(self, tree: "Tree", stages: Iterable[Sequence[str]]) -> str:
+        left_out = [f"--deselect={name}" for name in self.failing + self.slow]
+        for stage in stages:
+            code, _ = tree.nest.run(["-x", *left_out, *stage], seconds=self.limit)
+            if code not in {0, 5}:  # 5: no tests
+                return "timed out" if code == TIMED_OUT else "killed"
         return "survived"
 
 
-def deselect(names: list[str]) -> list[str]:
-    return [f"--deselect={name}" for name in names]
+@dataclass
+class Tree:
+    """One copy, and the process that tests it."""
+
+    folder: Path
+    nest: Nest
+
+    @classmethod
+    def plant(cls, folder: Path) -> "Tree":
+        """Copy the parts of the project that its tests need."""
+        for name in PARTS:
+            source = ROOT / name
+            if source.is_dir():
+                left_out = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, folder / name, ignore=left_out)
+            else:
+                folder.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, folder / name)
+        check_own_code(folder)
+        return cls(folder, Nest(folder, environment(folder)))
 
 
-def copy_tree(target: Path) -> Path:
-    """The parts of the project that its tests need."""
-    for name in PARTS:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            target.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, target / name)
-    return target
+def quick_stages(mutant: Mutant) -> list[list[str]]:
+    """The tests that are most likely to tell: seconds."""
+    file, own = str(mutant.path), f"tests/market/test_{mutant.path.stem}.py"
+    mine = [own] if (ROOT / own).exists() else []
+    stress, twin = [*STRESS], [TWIN]
+    if mutant.path.stem in OWN_FIRST:
+        return [[file, *mine], twin]
+    return [[file, *stress], [*mine, *twin]]
 
 
 def environment(tree: Path) -> dict[str, str]:
@@ -292,37 +340,56 @@ def check_own_code(tree: Path) -> None:
         sys.exit(f"the copy would test {shown.stdout.strip()}")
 
 
-def run_pytest(
-    tree: Path, arguments: list[str], *, timeout: float
-) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=no", "-p", "no:cacheprovider", "-rfE"]
-    return subprocess.run(
-        [*command, "-m", "not slow", *arguments], cwd=tree, env=environment(tree), timeout=timeout,
-        capture_output=True, text=True, encoding="utf-8", check=False,
-    )  # fmt: skip
+def check_mutants(mutants: list[Mutant], jobs: int, *, quick: bool = False) -> bool:
+    """Test all mutants and list the survivors; whether there are none.
 
-
-def check_mutants(mutants: list[Mutant], jobs: int) -> bool:
-    """Test all mutants and list the survivors; whether there are none."""
+    All pass the quick tests first; only what these do not kill is worth the whole suite.
+    """
+    chosen = to_test(mutants)
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         trees = Trees.plant(Path(folder), jobs)
-        for name in trees.failing:
-            print(f"left out, fails without any mutant: {name}", flush=True)
-        print(f"left out, slower than {SLOW:.0f} s: {len(trees.slow)} tests", flush=True)
-        verdicts = []
-        for verdict in pool.map(trees.judge, mutants):
-            verdicts.append(verdict)
-            place = f"{len(verdicts)}/{len(mutants)}"
-            print(f"{place} {verdict.outcome}: {verdict.mutant}", file=sys.stderr)
+        files = {str(m.path): m for m in chosen}.values()
+        trees.measure(sorted({test for m in files for stage in quick_stages(m) for test in stage}))
+        report_left_out(trees)
+        verdicts = follow(pool.map(lambda m: trees.judge(m, quick_stages(m)), chosen), len(chosen))
+        doubtful = [v.mutant for v in verdicts if v.outcome == "survived"]
+        if doubtful and not quick:
+            trees.measure(TESTS)
+            report_left_out(trees)
+            rest = follow(pool.map(lambda m: trees.judge(m, [TESTS]), doubtful), len(doubtful))
+            verdicts = [v for v in verdicts if v.outcome != "survived"] + rest
+        trees.close()
+    print(f"{len(mutants) - len(chosen)} of {len(mutants)} are spared: tests/bench/spared.py")
     return write_survivors(verdicts)
 
 
+def report_left_out(trees: Trees) -> None:
+    for name in trees.failing:
+        print(f"left out, fails without any mutant: {name}", flush=True)
+    for name in trees.slow:
+        print(f"left out, slower than {SLOW:.0f} s: {name}", flush=True)
+
+
+def follow(verdicts: Iterable[Verdict], count: int) -> list[Verdict]:
+    """Show the verdicts as they come."""
+    seen = []
+    for verdict in verdicts:
+        seen.append(verdict)
+        place = f"{len(seen)}/{count} {verdict.seconds:.1f} s"
+        print(f"{place} {verdict.outcome}: {verdict.mutant}", file=sys.stderr, flush=True)
+    return seen
+
+
 def write_survivors(verdicts: list[Verdict]) -> bool:
-    counts = {name: 0 for name in ("killed", "timed out", "survived")}
+    """Counts by file, and the survivors."""
+    by_file: dict[str, list[str]] = {}
     for verdict in verdicts:
-        counts[verdict.outcome] += 1
-    print(f"{len(verdicts)} mutants: " + ", ".join(f"{n} {name}" for name, n in counts.items()))
-    for verdict in verdicts:
-        if verdict.outcome == "survived":
-            print(verdict.mutant)
-    return counts["survived"] == 0
+        by_file.setdefault(verdict.mutant.path.stem, []).append(verdict.outcome)
+    for name, outcomes in sorted(by_file.items()):
+        counts = {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))}
+        print(f"{name}: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()))
+    survivors = [v.mutant for v in verdicts if v.outcome == "survived"]
+    print(f"{len(verdicts)} mutants, {len(survivors)} survivors")
+    for mutant in survivors:
+        print(f"{mutant} ({mutant.where or 'module'})")
+    return not survivors
