@@ -69,10 +69,10 @@ def _normal_day(world: World) -> tuple[np.ndarray, Pulse]:
     people, segments = world.people, len(world.names.segments)
     contact = _free_contact(world, segments)
     lanes = world.replications
-    one = np.ones((1, lanes))
+    one, none = np.ones((1, lanes)), np.zeros((1, lanes))
     pulse = Pulse(
         days=1.0, browse=1.0, now=0.0, pay=one, cart=one, release=world.phases.release[NORMAL] * one,
-        deposit=0 * one, deposit_release=0 * one, balance=0 * one,
+        deposit=none, deposit_release=none, balance=none,
     )  # fmt: skip
     crowd = Crowd(
         np.ones((STAGES, segments, lanes)), np.ones((4, segments, lanes)),

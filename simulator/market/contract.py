@@ -69,7 +69,7 @@ class Server:
         """Serve what supply [package, lane] allows; return paid-for and make-good impressions."""
         due, late = self.due(bookings, step)
         wanted = np.einsum("pq,ql->pl", self.together, due + late)
-        served = np.minimum(ratio(supply, np.maximum(wanted, supply)), 1.0)
+        served = ratio(supply, np.maximum(wanted, supply))
         paid = np.minimum(draws.round_off("contract", due * served), bookings.left)
         good = np.minimum(draws.round_off("make_good", late * served), bookings.owed)
         bookings.left -= paid

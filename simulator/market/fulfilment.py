@@ -56,15 +56,15 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     s, m = np.where(tight, stock, 1.0), np.where(tight, demand, 1.0)
     within = gammaincc(s, m)
     edge = np.where(
-        s < 50, np.exp(s * np.log(m) - m - gammaln(s)), _large_edge(np.maximum(s, 50.0), m)
+        s < 100, np.exp(s * np.log(m) - m - gammaln(s)), _large_edge(np.maximum(s, 100.0), m)
     )
     return np.where(tight, m * within - edge + s * (1 - within), np.where(plenty, demand, 0.0))
 
 
 def _large_edge(s: np.ndarray, m: np.ndarray) -> np.ndarray:
-    """e^-L L^S / Gamma(S) for S >= 50 by Stirling's series, which keeps the digits that lgamma loses."""
+    """e^-L L^S / Gamma(S) for S >= 100 by Stirling's series, which keeps the digits that lgamma loses."""
     t = (m - s) / s
-    series = -1 / (12 * s) + 1 / (360 * s**3) - 1 / (1260 * s**5)
+    series = -1 / (12 * s) + 1 / (360 * s**3)
     return np.asarray(np.sqrt(s / (2 * math.pi)) * np.exp(s * (np.log1p(t) - t) + series))
 
 
@@ -76,13 +76,12 @@ class Stock:
     """Units since the last restock: what was there then (expected) or is there now (sampled)."""
     demand: np.ndarray
     """Cumulated demand since the last restock (expected)."""
-    sold: np.ndarray
 
     @classmethod
     def of(cls, units: np.ndarray, lanes: int) -> "Stock":
         """Stock of each product [product] in every lane."""
         full = np.repeat(units[:, None], lanes, axis=1)
-        return cls(full, np.zeros_like(full), np.zeros_like(full))
+        return cls(full, np.zeros_like(full))
 
     def left(self, sampled: bool) -> np.ndarray:
         """Units left [product, lane]."""
@@ -128,7 +127,6 @@ class Stock:
             self.units -= sold
         else:
             sold = self._mean_sold(wanted)
-        self.sold += sold
         return np.asarray(sold)
 
     def _mean_sold(self, wanted: np.ndarray) -> np.ndarray:

@@ -116,7 +116,7 @@ def mutants_of(path: Path, source: bytes) -> list[Mutant]:
     a.py:1: 0.5 -> (0.5 * 1.01)
     a.py:3: RATE * x ** 3 -> (RATE * 1.01) * x ** 3
     a.py:3: x ** 3 -> (x * 1.01) ** 3
-    a.py:3: 3 -> (3 * 1.01)
+    a.py:3: x ** 3 -> x ** (3 * 1.01)
     a.py:3: RATE * x ** 3 - x[4] -> (RATE * x ** 3 * 1.01) - x[4]
     """
     text = source.decode()
@@ -148,7 +148,7 @@ def sites(node: ast.AST, above: tuple[ast.AST, ...]) -> Iterator[tuple[ast.expr,
     """(expression, the part of it that changes, function around it), from the module down."""
     where = next((n.name for n in reversed(above) if isinstance(n, ast.FunctionDef)), "")
     if isinstance(node, ast.Constant) and is_coefficient(node, above):
-        yield node, node, where
+        yield next((n for n in above[:-3:-1] if isinstance(n, ast.expr)), node), node, where
     operand = operand_of(node)
     if isinstance(node, ast.expr) and operand is not None:
         yield node, operand, where
@@ -248,10 +248,12 @@ class Trees:
 
     @classmethod
     def plant(cls, folder: Path, count: int) -> "Trees":
-        """Make the copies; their quick tests must run."""
+        """Make the copies."""
         trees = cls()
         for n in range(count):
-            trees.free.put(Tree.plant(folder / str(n)))
+            tree = Tree.plant(folder / str(n))
+            tree.nest.run([TWIN], seconds=3600)  # asks the twin, once for all mutants
+            trees.free.put(tree)
         return trees
 
     def close(self) -> None:
@@ -268,7 +270,7 @@ class Trees:
             sys.exit(f"the tests do not run without any mutant:\n{text}")
         self.failing = re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", text, re.M)
         self.slow = re.findall(r"^[\d.]+s (?:call|setup) +(\S.*?)$", text, re.M)
-        self.limit = PATIENCE * self.free.qsize() * (time.monotonic() - start) + 60
+        self.limit = PATIENCE * self.free.qsize() * (time.monotonic() - start) + 10
 
     def judge(self, mutant: Mutant, stages: Iterable[Sequence[str]]) -> Verdict:
         """Test one mutant in a free copy."""

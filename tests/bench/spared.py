@@ -20,4 +20,39 @@ class Spared:
     why: str
 
 
-SPARED: tuple[Spared, ...] = ()
+def _spare(file: str, where: str, why: str, *changes: str) -> list[Spared]:
+    return [Spared(file, where, change, why) for change in changes]
+
+
+SPARED: tuple[Spared, ...] = (
+    *_spare(
+        "fulfilment",
+        "mean_sold",
+        "where stock is plentiful, the other formula gives the demand to the last bit, too",
+        "demand + 12 * np.sqrt(demand) -> (demand * 1.01) + 12 * np.sqrt(demand)",
+        "12 * np.sqrt(demand) -> 12 * (np.sqrt(demand) * 1.01)",
+        "12 * np.sqrt(demand) -> (12 * 1.01) * np.sqrt(demand)",
+        "demand + 12 * np.sqrt(demand) + 50 -> ((demand + 12 * np.sqrt(demand)) * 1.01) + 50",
+        "demand + 12 * np.sqrt(demand) + 50 -> demand + 12 * np.sqrt(demand) + (50 * 1.01)",
+    ),
+    *_spare(
+        "fulfilment",
+        "mean_sold",
+        "keeps the formula finite where its result is not used",
+        "np.where(tight, stock, 1.0) -> np.where(tight, stock, (1.0 * 1.01))",
+        "np.where(tight, demand, 1.0) -> np.where(tight, demand, (1.0 * 1.01))",
+    ),
+    *_spare(
+        "fulfilment",
+        "available",
+        "keeps the formula finite where its result is not used",
+        "np.where(some, self.units, 1.0) -> np.where(some, self.units, (1.0 * 1.01))",
+    ),
+    *_spare(
+        "lifecycle",
+        "organic_pull",
+        "cancels: pulls are only compared with the pull at the start",
+        "shelf.weight / (shelf.weight + self.rules.organic_rivals)"
+        " -> (shelf.weight * 1.01) / (shelf.weight + self.rules.organic_rivals)",
+    ),
+)

@@ -70,6 +70,7 @@ def rush() -> Data:
         "chain": chain(),
         "products": {
             "x": {"price": 120, "margin": 0.6, "presale": True, "discount": {"day": 0.2}},
+            "w": {"price": 70, "margin": 0.5, "product_stage": "launch", "organic": 0.5},
             "y": {"price": 60, "margin": 0.5, "product_stage": "hit", "organic": 2},
             "z": {
                 "price": 90,
@@ -233,7 +234,13 @@ def scarcity() -> Data:
                 "restocks": [{"at": "2020-11-12", "units": 3000}],
                 "discount": {"day": 0.1, "after": 0.3},
             },
-            "w": {"price": 75, "margin": 0.5, "stock": 100_000, "organic": 0.2},
+            "w": {
+                "price": 75,
+                "margin": 0.5,
+                "product_stage": "clearance",
+                "stock": 100_000,
+                "organic": 0.2,
+            },
         },
         "sources": sources(),
         "slots": {

@@ -1,0 +1,88 @@
+"""Stock against sums of Poisson terms in many digits, and refunds against their delay's own law."""
+
+from decimal import Decimal, localcontext
+
+import numpy as np
+import pytest
+from scipy.stats import expon, gamma
+
+from simulator.market.fulfilment import Refunds, Returns, Stock, mean_sold, settle_days
+from simulator.scenario.schema import Commerce
+
+
+def exact_mean_sold(stock: int, demand: float) -> float:
+    """E[min(S, K)] of a Poisson K: S less what is left over, term by term."""
+    with localcontext() as context:
+        context.prec = 60
+        term, left = (-Decimal(demand)).exp(), Decimal(0)
+        for k in range(stock):
+            left += (stock - k) * term
+            term = term * Decimal(demand) / (k + 1)
+        return float(stock - left)
+
+
+@pytest.mark.parametrize("stock", [1, 2, 7, 30, 99, 100, 101, 400])
+def test_stock_sells_the_mean_of_the_smaller(stock: int):
+    demands = stock * np.array([0.02, 0.5, 0.9, 1.0, 1.1, 2.0])
+    exact = [exact_mean_sold(stock, x) for x in demands]
+    np.testing.assert_allclose(mean_sold(np.full(6, float(stock)), demands), exact, rtol=3e-13)
+
+
+def test_plentiful_stock_sells_the_demand_and_none_sells_nothing():
+    demand = np.array([0.0, 1e-9, 40.0, 1e4])
+    assert mean_sold(demand + 12.5 * np.sqrt(demand) + 51, demand).tolist() == demand.tolist()
+    assert mean_sold(np.zeros(4), demand).tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize("sampled", [False, True])
+def test_goods_that_arrive_join_what_is_left(sampled: bool):
+    stock = Stock.of(np.array([300.0, 20.0]), 1)
+    stock.sell(np.array([[50.0], [80.0]]), sampled)
+    for product, units in ((0, 40), (1, 70)):
+        stock.restock(product, units, sampled)
+    assert stock.units == pytest.approx(np.array([[290.0], [70.0]]))
+    assert stock.left(sampled) == pytest.approx(stock.units)
+    assert stock.available(sampled) == pytest.approx(1.0)
+
+
+def test_goods_that_are_sold_are_gone():
+    stock = Stock.of(np.array([300.0, 20.0]), 1)
+    sold = [stock.sell(np.array([[50.0], [15.0]]), sampled=True).ravel().tolist() for _ in range(2)]
+    assert sold == [[50, 15], [50, 5]]
+    assert stock.left(sampled=True).ravel().tolist() == [200, 0]
+    assert stock.available(sampled=True).ravel().tolist() == [1, 0]
+
+
+# --- refunds ------------------------------------------------------------------------------------
+
+COMMERCE = Commerce(refund_fast_share=0.3, refund_fast_days=1.7, refund_slow_days=6.0)
+
+
+def waiting(day: int) -> float:
+    """Share of the refunds that have not fallen due so many days after a midnight."""
+    fast, slow = expon.sf(day, scale=1.7), gamma.sf(day, 4, scale=6.0 / 4)
+    return 0.3 * fast + 0.7 * slow
+
+
+def test_refunds_settle_on_the_day_their_delay_says():
+    for day in range(1, 30):
+        assert settle_days(COMMERCE, 1 - waiting(day) * (1 + 1e-6)) == day + 1
+        assert settle_days(COMMERCE, 1 - waiting(day) * (1 - 1e-6)) == day + 2
+
+
+@pytest.mark.parametrize("offset", [None, 0.3])
+def test_refunds_fall_due_as_their_delay_says(offset: float | None):
+    """In whole orders where they are drawn: all that is ripe, rounded by one number for the run."""
+    returns, orders = Returns(COMMERCE), np.array([700.0, 40.0]).reshape(2, 1, 1)
+    refunds = Refunds.of(1, 1, None if offset is None else np.full((2, 1), offset))
+    returns.enter(refunds, orders, np.array([[20.0]]), np.array([[8.0]]))
+    gone = np.zeros_like(orders)
+    for day in range(1, 40):
+        due = returns.advance(refunds)
+        gone += due.orders
+        ripe = orders * (1 - waiting(day))
+        exact = ripe if offset is None else np.floor(ripe + offset)
+        np.testing.assert_allclose(gone, exact, rtol=1e-12)
+        np.testing.assert_allclose(due.value, 20 * due.orders.sum(axis=0), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(due.cost, 8 * due.orders.sum(axis=0), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(refunds.pending, orders - gone, rtol=1e-9, atol=1e-9)

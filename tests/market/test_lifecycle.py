@@ -1,0 +1,43 @@
+"""Products at a known pace: the day on which a clock rings, and shares that move as it says."""
+
+import numpy as np
+import pytest
+
+from simulator.engine.simulate import make_grid
+from simulator.market.build import build_world
+from simulator.market.draws import Expected
+from simulator.market.lifecycle import LifeCycles, Shelf
+from tests.worlds import minimal
+
+DAYS = 60.5
+"""Mean days of a hit, and its clock: it rings on the day after."""
+
+
+def hits(*, sampled: bool) -> tuple[LifeCycles, Shelf]:
+    """One product that is a hit and sells as much as it ever did."""
+    scenario = minimal("products.coffee.product_stage=hit", f"life_cycle.core_days={DAYS}")
+    goods = build_world(scenario, make_grid(scenario)).goods
+    cycles = LifeCycles(
+        goods, scenario.life_cycle.model_copy(update={"decline_days": 1e300}), sampled
+    )
+    return cycles, cycles.start(2, Expected(2))  # clocks of 1, their mean
+
+
+def close(cycles: LifeCycles, shelf: Shelf, days: int) -> None:
+    for _ in range(days):
+        cycles.close_day(shelf, shelf.week.copy(), 1.0, 0)
+
+
+def test_a_clock_rings_on_the_day_its_hazard_is_used_up():
+    cycles, shelf = hits(sampled=True)
+    close(cycles, shelf, int(DAYS))
+    assert shelf.stage[:, 0].T.tolist() == [[0, 0, 0, 1, 0, 0]] * 2
+    close(cycles, shelf, 1)
+    assert shelf.stage[:, 0].T.tolist() == [[0, 0, 0, 0, 1, 0]] * 2
+
+
+def test_shares_flow_as_clocks_ring_on_average():
+    cycles, shelf = hits(sampled=False)
+    close(cycles, shelf, int(DAYS))
+    assert shelf.stage[3] == pytest.approx(np.exp(-int(DAYS) / DAYS))
+    assert shelf.stage[3] + shelf.stage[4] == pytest.approx(1.0)
