@@ -64,8 +64,7 @@ class Tracers:
         for row in range(self.ages - 1, -1, -1):
             moved = self.touched[row] / (WIDTHS[row] + (0.5 if row == 0 else 0.0))
             self.touched[row] -= moved
-            if row + 1 < self.ages:
-                self.touched[row + 1] += moved
+            self.touched[row + 1 : row + 2] += moved
 
     def touch(self, visits: np.ndarray, n: np.ndarray) -> None:
         """New touches: `visits` per person [scene, band, segment, lane]."""

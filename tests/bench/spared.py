@@ -26,6 +26,18 @@ def _spare(file: str, where: str, why: str, *changes: str) -> list[Spared]:
 
 SPARED: tuple[Spared, ...] = (
     *_spare(
+        "basket",
+        "move_baskets",
+        "bounds what was drawn, and of a drawn count with a chance above 1 all are taken, too",
+        "np.minimum(out, 1.0) -> np.minimum(out, (1.0 * 1.01))",
+    ),
+    *_spare(
+        "basket",
+        "want",
+        "cancels: a split compares its weights",
+        "mix[:, None] * amount -> (mix[:, None] * 1.01) * amount",
+    ),
+    *_spare(
         "fulfilment",
         "mean_sold",
         "where stock is plentiful, the other formula gives the demand to the last bit, too",
@@ -54,5 +66,12 @@ SPARED: tuple[Spared, ...] = (
         "cancels: pulls are only compared with the pull at the start",
         "shelf.weight / (shelf.weight + self.rules.organic_rivals)"
         " -> (shelf.weight * 1.01) / (shelf.weight + self.rules.organic_rivals)",
+    ),
+    *_spare(
+        "today",
+        "today",
+        "cancels: the weights are scaled to sum to 1",
+        "goods.mix * available -> (goods.mix * 1.01) * available",
+        "gain * available -> (gain * 1.01) * available",
     ),
 )

@@ -202,6 +202,34 @@ def test_vcg_slope_is_the_slope_of_vcg():
     assert_allclose(rates_of(s, scores).cost_slope, slope, rtol=1e-6)
 
 
+@pytest.mark.parametrize("decays", [FOUR, EIGHT, (1.0, 1.0)], ids=len)
+@pytest.mark.parametrize(("sigma", "reserve"), [(0.5, 14.0), (0.8, 0.2), (1.4, 60.0)])
+def test_vcg_over_a_reserve_pays_what_makes_truth_pay(decays, sigma, reserve):
+    """Its payment is s E(s) less the clicks won between the reserve and s (Myerson 1981)."""
+    s = Setting(0.0, 3.0, sigma, 0.0, 1.3, reserve, decays, "vcg")
+    scores = np.log(reserve) + np.array([1e-9, 0.1, 0.5, 1.0, 2.0, 4.0])
+    rates = rates_of(s, scores)
+
+    def clicks(ln_score):
+        win = ndtr((ln_score - s.mu) / sigma)
+        rivals = min(-np.log(win), 50.0)
+        terms = [c * rivals**k / np.prod(np.arange(1, k + 1)) for k, c in enumerate(decays)]
+        return win * sum(terms)
+
+    won = np.array([clicks(x) for x in scores])
+    assert_allclose(rates.win[0] * rates.click_factor[0], won, rtol=1e-12)
+    assert_allclose(rates.value, rates.win, rtol=1e-12)
+    surplus = [
+        quad(lambda x: clicks(x) * np.exp(x), np.log(reserve), top, epsrel=1e-12)[0]
+        for top in scores
+    ]
+    assert_allclose(rates.cost[0], (np.exp(scores) * won - surplus) / 1300, rtol=1e-9)
+    step = 1e-5
+    low, high = (rates_of(s, scores[1:] + x).cost for x in (-step, step))
+    slope = rates_of(s, scores[1:]).cost_slope
+    assert_allclose(slope, (high - low) / (2 * step), rtol=1e-6, atol=1e-9)
+
+
 def test_places_follow_the_poisson_law():
     s = Setting(2.5, 3.0, 0.8, 0.0, 1.0, 0.0, FOUR, "gsp")
     win = ndtr((s.ln_score - s.mu) / s.sigma)
