@@ -37,7 +37,8 @@ PATIENCE = 4  # times the tests' usual time
 # The engine against its twin: a second, and it kills most mutants of what is not chance or credit.
 TWIN = "tests/engine/test_twin_agrees.py"
 STRESS = tuple(
-    f"{TWIN}::test_the_engine_agrees_with_the_twin[{name}]" for name in ("rush", "scarcity")
+    f"{TWIN}::test_the_engine_agrees_with_the_twin[{name}]"
+    for name in ("everything", "rush", "scarcity")
 )
 OWN_FIRST = {"draws", "quantiles", "tracers"}  # files that the twin does not use
 

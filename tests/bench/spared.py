@@ -74,4 +74,48 @@ SPARED: tuple[Spared, ...] = (
         "goods.mix * available -> (goods.mix * 1.01) * available",
         "gain * available -> (gain * 1.01) * available",
     ),
+    *_spare(
+        "build",
+        "_share",
+        "cancels: shares of a sum",
+        "g.people * g.activity -> (g.people * 1.01) * g.activity",
+    ),
+    *_spare(
+        "build",
+        "_bidding",
+        "not read: the scene's cost is not bounded",
+        "1.0 if bid.target is None else bid.target"
+        " -> (1.0 * 1.01) if bid.target is None else bid.target",
+    ),
+    *_spare(
+        "build",
+        "_free",
+        "cancels: the rates are scaled to the source's visits",
+        "weight[:, None] * activity -> (weight[:, None] * 1.01) * activity",
+    ),
+    *_spare(
+        "build",
+        "_mix",
+        "cancels: the weights are scaled to sum 1",
+        "i.products.get(p, 0.0) if i.products else 1.0"
+        " -> i.products.get(p, 0.0) if i.products else (1.0 * 1.01)",
+    ),
+    *_spare(
+        "build",
+        "_positions",
+        "not read: only gsp and vcg ask for the clicks of places",
+        "(1.0,) -> ((1.0 * 1.01),)",
+    ),
+    *_spare(
+        "quantiles",
+        "_invert_binomial",
+        "counting failures finds what counting successes finds",
+        "p > 0.5 -> p > (0.5 * 1.01)",
+    ),
+    *_spare(
+        "quantiles",
+        "_not_surely_zero",
+        "inverts some draws more, and finds them zero",
+        'np.take(u, places, mode="clip") -> (np.take(u, places, mode="clip") * 1.01)',
+    ),
 )

@@ -19,6 +19,7 @@ from simulator.scenario.plan import Plan, all_packages, plans_of
 from simulator.scenario.schema import CHAIN_STAGES, Scenario
 from tests.engine import stress
 from tests.oracles.twin import TwinResult, run_twin
+from tests.worlds import everything
 
 REL, ABS = 1e-9, 1e-6
 Figures = dict[str, float]
@@ -54,7 +55,10 @@ def of_file(name: str) -> Case:
 
 
 def of_stress(data: dict) -> Case:
-    scenario = Scenario.model_validate(data)
+    return of_world(Scenario.model_validate(data))
+
+
+def of_world(scenario: Scenario) -> Case:
     return Case(scenario, (stress.plan(scenario), Plan.none(scenario)))
 
 
@@ -65,10 +69,22 @@ CASES = {
     "scarcity": lambda: of_stress(stress.scarcity()),
     "flat_bid": lambda: of_stress(stress.flat_bid()),
     "sold_out": lambda: of_stress(stress.sold_out()),
+    "everything": lambda: of_world(everything("products.old.stock=1m")),
+    "everything, little stock": lambda: of_world(everything()),
 }
+OPEN = {
+    "everything, little stock": "roi_control: the engine takes the mean price of all that a scene promotes, "
+    "the twin (docs/model.md: weights m_ip) that of what is in stock",
+}
+"""Where the two programs disagree, strict: a mend must take its line off."""
 
 
-@pytest.mark.parametrize("name", CASES)
+def case(name: str):
+    disagree = pytest.mark.xfail(reason=OPEN.get(name, ""), strict=True)
+    return pytest.param(name, marks=[disagree] if name in OPEN else [])
+
+
+@pytest.mark.parametrize("name", [case(name) for name in CASES])
 def test_the_engine_agrees_with_the_twin(name: str):
     apart = [
         f"{lane}: {figure}: engine {ours!r}, twin {theirs!r}"

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from simulator.market.quantiles import (
     LEAST_SHAPE,
@@ -173,6 +173,51 @@ def test_a_sliced_result_is_refused():
     x = np.ones((2, 1, 4))
     with pytest.raises(ValueError, match="C-contiguous"):
         poisson_quantile(x, x / 2, x, np.empty((2, 1, 8))[:, :, ::2])
+
+
+# --- the expansions as they are written ---------------------------------------------------------
+
+Z = ndtri((np.arange(200_000) + 0.5) / 200_000)
+
+
+@pytest.mark.parametrize(
+    ("n", "p"), [(36, 0.5), (57, 0.8), (9_100, 1e-3), (200, 0.3), (300, 0.85), (10_000, 0.04)]
+)
+def test_binomial_is_its_expansion(n, p):
+    """Cornish and Fisher's third order on whole numbers, from a variance of 9 on."""
+    q, s = 1 - p, np.sqrt(n * p * (1 - p))
+    third = p * q * (7 * Z - Z**3) / 36 - (Z**3 + 2 * Z) / 72
+    x = n * p + 0.5 + s * Z + (q - p) * (Z**2 - 1) / 6 + third / s
+    check_whole(draw_binomial(n, p, ndtr(Z)), x, n)
+
+
+@pytest.mark.parametrize("mean", [9.0, 9.05, 14.0, 60.0, 3e3])
+def test_poisson_is_its_expansion(mean):
+    s = np.sqrt(mean)
+    x = mean + s * Z + (Z**2 + 2) / 6 - (Z**3 + 2 * Z) / (72 * s)
+    check_whole(draw_poisson(mean, ndtr(Z)), x, np.inf)
+
+
+def check_whole(drawn, x, most):
+    """The whole part, but for rounding."""
+    sure = np.abs(x - np.round(x)) > 1e-9
+    np.testing.assert_array_equal(drawn[sure], np.clip(np.floor(x[sure]), 0, most))
+
+
+@pytest.mark.parametrize("shape", [0.05, 0.1, 0.3, 1.0, 3.98, 4.02, 30.0])
+def test_gamma_multiplier_is_its_cube(shape):
+    """From a shape of 4 on it is Wilson and Hilferty's, below it is divided by its mean."""
+    v = 1 / max(shape, 0.1)
+
+    def cube(z):
+        return np.maximum(1 - v / 9 + z * np.sqrt(v) / 3, 0.0) ** 3
+
+    lowest = (v / 9 - 1) * 3 / np.sqrt(v)
+    mean = integrate.quad(lambda z: cube(z) * stats.norm.pdf(z), lowest, 12, epsabs=1e-14)[0]
+    z = np.linspace(-3, 5, 40)[None, None]
+    multiplier = gamma_multiplier(np.full((1, 1, 1), 1 / shape), z, np.empty(z.shape))
+    exact = cube(z) / mean if shape < 4 else cube(z)
+    np.testing.assert_allclose(multiplier, exact, rtol=1e-8, atol=1e-14)
 
 
 @pytest.mark.parametrize("shape", [LEAST_SHAPE, 0.3, 1.0, 1.7, 3.99, 4.0, 6.0, 30.0, 1e6])
