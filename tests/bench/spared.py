@@ -118,4 +118,10 @@ SPARED: tuple[Spared, ...] = (
         "inverts some draws more, and finds them zero",
         'np.take(u, places, mode="clip") -> (np.take(u, places, mode="clip") * 1.01)',
     ),
+    *_spare(
+        "draws",
+        "_divisor",
+        "divides nothing by what stands for 0, which is nothing",
+        "1.0 -> (1.0 * 1.01)",
+    ),
 )

@@ -107,9 +107,23 @@ def test_uniforms_are_uniform():
         assert abs(np.corrcoef(ahead.ravel(), behind.ravel())[0, 1]) < 4 / np.sqrt(u.size)
 
 
-def test_a_seed_outside_64_bits_is_refused():
-    with pytest.raises(ValueError, match=r"seed must be >= 0 and < 2\*\*64 \(got -1\)"):
-        sample(seed=-1)
+def test_a_uniform_of_zero_is_the_least_that_is_not(monkeypatch):
+    class Zeros:
+        def __init__(self, _):
+            pass
+
+        def random(self, out):
+            out.fill(0.0)
+
+    monkeypatch.setattr(np.random, "Generator", Zeros)
+    np.testing.assert_allclose(sample().exponential("clock", 1), 53 * np.log(2), rtol=1e-15)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_a_seed_outside_64_bits_is_refused(seed):
+    with pytest.raises(ValueError, match=rf"seed must be >= 0 and < 2\*\*64 \(got {seed}\)"):
+        sample(seed=seed)
+    sample(seed=2**64 - 1)
 
 
 def test_two_cells_of_one_name_are_refused():
