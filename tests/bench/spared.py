@@ -124,4 +124,30 @@ SPARED: tuple[Spared, ...] = (
         "divides nothing by what stands for 0, which is nothing",
         "1.0 -> (1.0 * 1.01)",
     ),
+    *_spare(
+        "audience",
+        "mean_level",
+        "the series gives there what the formula gives",
+        "rate > 1e-4 -> rate > (1e-4 * 1.01)",
+    ),
+    *_spare(
+        "audience",
+        "renewal",
+        "keeps an exponential finite: a rate of e^-700 is none",
+        "np.minimum(shape * np.log1p(u / shape), 700.0)"
+        " -> np.minimum(shape * np.log1p(u / shape), (700.0 * 1.01))",
+    ),
+    *_spare(
+        "audience",
+        "move",
+        "bounds rounding: buyers are a part of those who leave",
+        "np.minimum((leaving.reshape(flat) - bought) / staying, 1.0)"
+        " -> np.minimum((leaving.reshape(flat) - bought) / staying, (1.0 * 1.01))",
+    ),
+    *_spare(
+        "audience",
+        "_age",
+        "bounds rounding: the old who stay are a part of all who stay",
+        "crowd.n[7:11] - decay -> (crowd.n[7:11] * 1.01) - decay",
+    ),
 )

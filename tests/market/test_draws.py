@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.special import ndtri
 
 from simulator.market.draws import Draws, Expected, Sampled
 
@@ -164,6 +165,18 @@ def test_factor_has_mean_one_and_the_given_spread(sd):
     x = collect(lambda draws: draws.factor("any", sd, 50))
     assert x.mean() == pytest.approx(1.0, abs=4 * sd / np.sqrt(x.size))
     assert x.std() == pytest.approx(sd, rel=0.05)
+
+
+def test_multipliers_are_their_quantiles():
+    """The same uniform gives the clock, a lognormal factor and, from a shape of 4 on, the noise."""
+    draws = sample(cells={"any": ["a", "b"]})
+    z = ndtri(np.exp(-draws.exponential("any", 2)))
+    s = np.sqrt(np.log1p(0.6**2))
+    factor = draws.factor("any", 0.6, 2)
+    np.testing.assert_allclose(factor, np.exp(s * z - s * s / 2), rtol=1e-12)
+    v = 0.9**2 / 7
+    noise = draws.mean_noise("any", np.full((2, 48), 7.0), 0.9)
+    np.testing.assert_allclose(noise, (1 - v / 9 + z * np.sqrt(v) / 3) ** 3, rtol=1e-12)
 
 
 def test_factor_without_spread_is_one():

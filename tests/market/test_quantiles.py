@@ -175,6 +175,13 @@ def test_a_sliced_result_is_refused():
         poisson_quantile(x, x / 2, x, np.empty((2, 1, 8))[:, :, ::2])
 
 
+@pytest.mark.parametrize("inverse_shape", [0.0, np.inf, np.nan])
+def test_the_average_of_nothing_is_not_multiplied(inverse_shape):
+    z = np.linspace(-5, 5, 11)[None, None]
+    multiplier = gamma_multiplier(np.full((1, 1, 1), inverse_shape), z, np.empty(z.shape))
+    np.testing.assert_array_equal(multiplier, np.ones(z.shape))
+
+
 # --- the expansions as they are written ---------------------------------------------------------
 
 Z = ndtri((np.arange(200_000) + 0.5) / 200_000)
