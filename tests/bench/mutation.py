@@ -291,7 +291,7 @@ class Trees:
         for stage in stages:
             code, _ = tree.nest.run(["-x", *left_out, *stage], seconds=self.limit)
             if code not in {0, 5}:  # 5: no tests
-                return "timed out" if code == TIMED_OUT else "killed"
+                return "timed out" if code in TIMED_OUT else "killed"
         return "survived"
 
 

@@ -18,12 +18,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-PYTEST = ["-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-rfE", "-m", "not slow"]
+PYTEST = [
+    "-q", "--tb=no", "--assert=plain", "-p", "no:cacheprovider", "-rfE", "-m", "not slow",
+    "--hypothesis-profile=mutants",
+]  # fmt: skip
 UNTOUCHED = (
     "scipy.integrate", "scipy.linalg", "scipy.special", "scipy.stats", "simpy", "hypothesis.strategies",
     "simulator.scenario", "simulator.scenario.plan", "tests.oracles.twin",
 )  # fmt: skip
-TIMED_OUT = -signal.SIGALRM
+TIMED_OUT = {-signal.SIGPROF, -signal.SIGALRM}
+HANGS = 20  # seconds that may pass for one of work: machines are shared
 
 
 class Nest:
@@ -67,11 +71,20 @@ def make_ready() -> None:
     """Import what no mutant changes, pytest and its plugins included."""
     import importlib
 
+    import hypothesis
     import pytest
 
     for name in UNTOUCHED:
         importlib.import_module(name)
     keep_answers_of_the_twin(Path("twin"))
+    whatever = [
+        hypothesis.Phase.explicit,
+        hypothesis.Phase.generate,
+    ]  # an example need not be small
+    hypothesis.settings.register_profile(
+        "mutants", deadline=None, derandomize=True, phases=whatever, database=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
         nothing = Path(folder, "test_nothing.py")
         nothing.write_text("def test_nothing():\n    pass\n")
@@ -82,10 +95,11 @@ def make_ready() -> None:
 
 
 def fork(arguments: list[str], seconds: float, output: int) -> int:
-    """Exit code of pytest in a child; minus the signal if one ended it."""
+    """Exit code of pytest in a child; minus the signal if one ended it. Seconds are those it works."""
     child = os.fork()
     if not child:
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.setitimer(signal.ITIMER_REAL, HANGS * seconds)
         os.dup2(output, 1)
         os.dup2(output, 2)
         code = 3  # what pytest says of an error of its own

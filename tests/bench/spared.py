@@ -150,4 +150,57 @@ SPARED: tuple[Spared, ...] = (
         "bounds rounding: the old who stay are a part of all who stay",
         "crowd.n[7:11] - decay -> (crowd.n[7:11] * 1.01) - decay",
     ),
+    *_spare(
+        "bidding",
+        "__init__",
+        "cancels: scenes that meet on a slot meet the same price",
+        "media.mu - media.ln_value -> (media.mu * 1.01) - media.ln_value",
+    ),
+    *_spare(
+        "bidding",
+        "_divide",
+        "cancels: priorities that all grow alike leave the shares as they are",
+        'np.take(field.money, self.places, axis=0, out=self.work, mode="clip")'
+        ' -> (np.take(field.money, self.places, axis=0, out=self.work, mode="clip") * 1.01)',
+    ),
+    *_spare(
+        "bidding",
+        "_throttle",
+        "where nothing would be spent, money is above spend, which gives 1 as well",
+        "1.0 -> (1.0 * 1.01)",
+    ),
+    *_spare(
+        "entry",
+        "divide",
+        "cancels: a weight squared stands above and below",
+        "np.multiply(omega, a, out=weight) -> np.multiply((omega * 1.01), a, out=weight)",
+    ),
+    *_spare(
+        "entry",
+        "aim",
+        "cancels: the aim is divided by its sum",
+        "np.multiply(self.block.affinity, pi, out=self.taken)"
+        " -> np.multiply((self.block.affinity * 1.01), pi, out=self.taken)",
+    ),
+    *_spare(
+        "entry",
+        "weighted",
+        "cancels: some bands are compared with all",
+        "share.taken * share.pi(weight) -> (share.taken * 1.01) * share.pi(weight)",
+    ),
+    *_spare(
+        "auction",
+        "",
+        "out there nobody wins and nobody pays: Phi is 0 or 1 to the last bit",
+        "-37.5 -> -(37.5 * 1.01)",
+        "9 * NODES -> 9 * (NODES * 1.01)",
+        "9 * NODES -> (9 * 1.01) * NODES",
+    ),
+    *_spare(
+        "auction",
+        "",
+        "any number from 2^52 to 2^53 rounds what is added to it",
+        "1.5 * 2.0**52 -> 1.5 * (2.0**52 * 1.01)",
+        "1.5 * 2.0**52 -> (1.5 * 1.01) * 2.0**52",
+    ),
 )

@@ -17,6 +17,7 @@ from simulator.outcomes.metrics import METRICS
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 from tests.worlds import (
+    alone,
     arrays,
     booked,
     brief,
@@ -523,6 +524,22 @@ def test_the_plan_without_ads_has_no_paid_visits(world):
         assert (book.totals["gmv"] > 0).all()
     credit = lanes_of(expected(scenario, attribution=True), "no ads").scenes["gmv_attributed"]
     assert not credit.any()
+
+
+def test_orders_are_all_credited_where_all_visits_are_paid_and_nobody_waits():
+    moves = "{engage: 0, enthuse: 0, favourite: 0, cart: 0}"
+    sets = [f"chain.{kind}_moves.{stage}={moves}" for kind in ("visit", "base")
+            for stage in ("outside", "discover", "engage", "enthuse", "favourite")]  # fmt: skip
+    scenario = alone(
+        "sources.feed.organic_visits=0",
+        "segments.people.start={discover: 0, engage: 0, cart: 0, initial: 0}",
+        "chain.visit_moves.customers={cart: 0}",
+        *sets,
+    )
+    book = lanes_of(expected(scenario, [plan(scenario, only=1e6)], attribution=True), "plan")
+    assert book.totals["paid_orders"] > 100
+    assert book.scenes["orders_attributed"][0] == pytest.approx(book.totals["paid_orders"])
+    assert book.scenes["gmv_attributed"][0] == pytest.approx(book.totals["gmv"])
 
 
 def test_signed_packages_run_without_ads():

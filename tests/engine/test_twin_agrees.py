@@ -19,7 +19,7 @@ from simulator.scenario.plan import Plan, all_packages, plans_of
 from simulator.scenario.schema import CHAIN_STAGES, Scenario
 from tests.engine import stress
 from tests.oracles.twin import TwinResult, run_twin
-from tests.worlds import everything
+from tests.worlds import alone, everything
 
 REL, ABS = 1e-9, 1e-6
 Figures = dict[str, float]
@@ -70,6 +70,9 @@ CASES = {
     "flat_bid": lambda: of_stress(stress.flat_bid()),
     "sold_out": lambda: of_stress(stress.sold_out()),
     "everything": lambda: of_world(everything("products.old.stock=1m")),
+    "nearly all is won": lambda: of_world(
+        alone("scenes.only.bid={mode: cost_control, cost_per: order, target: 70}")
+    ),
     "everything, little stock": lambda: of_world(everything()),
 }
 OPEN = {
