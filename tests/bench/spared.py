@@ -203,4 +203,17 @@ SPARED: tuple[Spared, ...] = (
         "1.5 * 2.0**52 -> 1.5 * (2.0**52 * 1.01)",
         "1.5 * 2.0**52 -> (1.5 * 1.01) * 2.0**52",
     ),
+    *_spare(
+        "auction",
+        "_nodes",
+        "not read: from 1 on the other formula counts",
+        "np.minimum(x, 1.0) -> np.minimum(x, (1.0 * 1.01))",
+    ),
+    *_spare(
+        "auction",
+        "both_below",
+        "a shortcut for no spread at all: spreads so small change no bit",
+        "LEAST_TAU / 0.05 -> (LEAST_TAU * 1.01) / 0.05",
+        "LEAST_TAU / 0.05 -> LEAST_TAU / (0.05 * 1.01)",
+    ),
 )
