@@ -216,4 +216,38 @@ SPARED: tuple[Spared, ...] = (
         "LEAST_TAU / 0.05 -> (LEAST_TAU * 1.01) / 0.05",
         "LEAST_TAU / 0.05 -> LEAST_TAU / (0.05 * 1.01)",
     ),
+    *_spare(
+        "auction",
+        "_groups",
+        "counts tables in whole numbers: the same for less than a hundred",
+        "len(tables) - 1 -> (len(tables) * 1.01) - 1",
+    ),
+    *_spare(
+        "auction",
+        "_with_reserve",
+        "a slack for rounding: any that is small and above 0 will do",
+        "10 * LEAST_TAU -> 10 * (LEAST_TAU * 1.01)",
+        "10 * LEAST_TAU -> (10 * 1.01) * LEAST_TAU",
+    ),
+    *_spare(
+        "auction",
+        "_with_reserve",
+        "bounds rounding: no second price is above the own score",
+        "price * value -> (price * 1.01) * value",
+    ),
+    *_spare(
+        "auction",
+        "vcg_mean",
+        "at the end of the table its values no longer change",
+        "LEFT + SPAN / PIECES -> (LEFT * 1.01) + SPAN / PIECES",
+        "SPAN / PIECES -> (SPAN * 1.01) / PIECES",
+        "SPAN - 1.0 -> (SPAN * 1.01) - 1.0",
+        "SPAN - 1.0 -> SPAN - (1.0 * 1.01)",
+    ),
+    *_spare(
+        "auction",
+        "vcg_mean",
+        "any knot near z will do: what lies between them is integrated",
+        "(z - LEFT) * PIECES -> (((z - LEFT) * 1.01)) * PIECES",
+    ),
 )
