@@ -77,12 +77,9 @@ def make_ready() -> None:
     for name in UNTOUCHED:
         importlib.import_module(name)
     keep_answers_of_the_twin(Path("twin"))
-    whatever = [
-        hypothesis.Phase.explicit,
-        hypothesis.Phase.generate,
-    ]  # an example need not be small
+    found = [hypothesis.Phase.explicit, hypothesis.Phase.generate]  # and not made small
     hypothesis.settings.register_profile(
-        "mutants", deadline=None, derandomize=True, phases=whatever, database=None,
+        "mutants", deadline=None, derandomize=True, database=None, phases=found,
         suppress_health_check=[hypothesis.HealthCheck.too_slow],
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(sys.stderr):
