@@ -89,15 +89,23 @@ def find_mutants(files: Sequence[Path] | None = None) -> list[Mutant]:
     return [m for path in chosen for m in mutants_of(path.relative_to(ROOT), path.read_bytes())]
 
 
-def to_test(mutants: list[Mutant], spared: Sequence[Spared] = SPARED) -> list[Mutant]:
-    """Those that are not spared; an entry of the table that fits no mutant is an error."""
-    files = {mutant.path.stem for mutant in mutants}
-    found = {(mutant.path.stem, mutant.where, mutant.change) for mutant in mutants}
-    idle = [s for s in spared if s.file in files and (s.file, s.where, s.change) not in found]
-    if idle:
-        sys.exit("spared, but there is no such mutant:\n" + "\n".join(map(str, idle)))
-    names = {(s.file, s.where, s.change) for s in spared}
-    return [m for m in mutants if (m.path.stem, m.where, m.change) not in names]
+def is_spared(mutant: Mutant, spared: Sequence[Spared] = SPARED) -> bool:
+    """Whether it is known not to matter."""
+    return any(fits(entry, mutant) for entry in spared)
+
+
+def fits(entry: Spared, mutant: Mutant) -> bool:
+    """Whether an entry of the table means this mutant."""
+    names = mutant.path.stem, mutant.where, mutant.change
+    return names == (entry.file, entry.where, entry.change)
+
+
+def idle_entries(mutants: Sequence[Mutant], spared: Sequence[Spared] = SPARED) -> list[Spared]:
+    """Entries of the files of these mutants that mean none of all that these files have."""
+    files = sorted({ROOT / mutant.path for mutant in mutants})
+    known = [entry for entry in spared if entry.file in {file.stem for file in files}]
+    found = find_mutants(files) if known else []
+    return [entry for entry in known if not any(fits(entry, mutant) for mutant in found)]
 
 
 def sample_of(mutants: list[Mutant], limit: int | None, seed: int) -> list[Mutant]:
@@ -348,7 +356,7 @@ def check_mutants(mutants: list[Mutant], jobs: int, *, quick: bool = False) -> b
 
     All pass the quick tests first; only what these do not kill is worth the whole suite.
     """
-    chosen = to_test(mutants)
+    chosen = [mutant for mutant in mutants if not is_spared(mutant)]
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder, ThreadPoolExecutor(jobs) as pool:
         trees = Trees.plant(Path(folder), jobs)
         files = {str(m.path): m for m in chosen}.values()
@@ -363,7 +371,10 @@ def check_mutants(mutants: list[Mutant], jobs: int, *, quick: bool = False) -> b
             verdicts = [v for v in verdicts if v.outcome != "survived"] + rest
         trees.close()
     print(f"{len(mutants) - len(chosen)} of {len(mutants)} are spared: tests/bench/spared.py")
-    return write_survivors(verdicts)
+    idle = idle_entries(mutants)
+    for entry in idle:
+        print(f"spared, but there is no such mutant: {entry.file} {entry.where}: {entry.change}")
+    return write_survivors(verdicts) and not idle
 
 
 def report_left_out(trees: Trees) -> None:
