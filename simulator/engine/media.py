@@ -101,24 +101,19 @@ class Media:
         free = world.free
         chance = prob(free.buy_odds * (today.free_kappa * phases.cvr[phase] * demand))
         free_buys = weigh("mbs,msl->bsl", free.by_phase[phase], chance)
-        return Appeal(today, phase, click, buy, self._per_click(buy, phase), free_buys)
+        return Appeal(today, phase, click, buy, self._per_click(today, buy, phase), free_buys)
 
-    def _per_click(self, buy: np.ndarray, phase: int) -> np.ndarray:
+    def _per_click(self, today: Today, buy: np.ndarray, phase: int) -> np.ndarray:
         """Carts, orders or order value per click; readiness is the mean of the day."""
         world, uses = self.floor.world, self.bidder.bounded
-        arrival = world.media.arrival[uses]
+        scene, arrival = world.media.scene[uses], world.media.arrival[uses]
         order = arrival * prob(buy[uses]) * self.floor.schedule.readiness[self.floor.step]
-        order *= np.where(
-            world.bidding.roi[world.media.scene[uses], None, None],
-            world.media.order_price[uses],
-            1.0,
-        )
+        price = (today.mix * world.goods.list_price).sum(axis=1)
+        price = price[scene][:, None] * world.people.order_value
+        order *= np.where(world.bidding.roi[scene, None, None], price, 1.0)
         cart = arrival * (world.people.visit_moves[3, 2] * world.phases.cart[phase])
-        return np.where(
-            self.action > BUYABLE.index("cart"),
-            order,
-            np.where(self.action == BUYABLE.index("cart"), cart, 1.0),
-        )
+        other = np.where(self.action == BUYABLE.index("cart"), cart, 1.0)
+        return np.where(self.action > BUYABLE.index("cart"), order, other)
 
     def _rivals(self) -> np.ndarray:
         """Log median of the best rival's bid: [use, segment, lane]."""

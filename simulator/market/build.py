@@ -227,7 +227,6 @@ class _Builder:
             viewability=self._per_use(lambda i, k: k.viewability, uses),
             touch=self._per_use(lambda i, k: self.s.sources[k.source].touch, uses),
             segment_share=share, package_share=self._package_share(share),
-            order_price=self._order_price(),
             slot_opportunities=column([slot.opportunities for slot in self.slots]),
             shared_slots=np.array(sorted(set(shared)), dtype=np.intp),
         )  # fmt: skip

@@ -121,8 +121,6 @@ class Media:
     """h: share of a slot's opportunities in each segment: [segment, replication]."""
     package_share: np.ndarray
     """Share of a served package that goes to each segment: [contract use, segment, replication]."""
-    order_price: np.ndarray
-    """Mean list price of the scene's products in each segment [CNY]: [auction use, segment, replication]."""
     slot_opportunities: np.ndarray
     """Opportunities of each slot per day: [slot, replication]."""
     shared_slots: np.ndarray

@@ -75,19 +75,9 @@ CASES = {
     ),
     "everything, little stock": lambda: of_world(everything()),
 }
-OPEN = {
-    "everything, little stock": "roi_control: the engine takes the mean price of all that a scene promotes, "
-    "the twin (docs/model.md: weights m_ip) that of what is in stock",
-}
-"""Where the two programs disagree, strict: a mend must take its line off."""
 
 
-def case(name: str):
-    disagree = pytest.mark.xfail(reason=OPEN.get(name, ""), strict=True)
-    return pytest.param(name, marks=[disagree] if name in OPEN else [])
-
-
-@pytest.mark.parametrize("name", [case(name) for name in CASES])
+@pytest.mark.parametrize("name", CASES)
 def test_the_engine_agrees_with_the_twin(name: str):
     apart = [
         f"{lane}: {figure}: engine {ours!r}, twin {theirs!r}"
