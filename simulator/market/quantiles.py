@@ -36,9 +36,8 @@ Places = NDArray[np.intp]
 LEAST_VARIANCE = 9.0  # of the expansion; smaller draws are few, and inverted
 LAST_COUNT = 64  # P(X > 64) < 1e-25 wherever the variance is below 9
 STRETCHES = (1, 3, 7, 13, 21, 33, LAST_COUNT + 1)  # counts after which finished draws leave
-BLOCK = (
-    49152  # draws worked on at once: fewer calls, and six arrays of them still fit a shared cache
-)
+BLOCK = 49152  # draws worked on at once: fewer calls, and they still fit a shared cache
+FEW = 16384  # draws inverted at once
 LEAST_SHAPE = 0.1  # smaller gamma shapes are drawn as this one
 PLAIN_SHAPE = 4.0  # from here on the mean of the cube is 1 - 2e-5 or nearer
 
@@ -102,23 +101,23 @@ def binomial_quantile(
     3090.0
     """
     work = work or Workspace()
-    few, flat = _Few(work, 3, out.size), _flat(out)
     n, p, u = (_spread(x, out.shape) for x in (n, p, u))
+    _flat(out)
     with np.errstate(all="ignore"):  # p = 0 and p = 1 divide by zero; the few replace the result
         for rows in row_blocks(out.shape):
-            block, start = out[rows], rows.start * out[0].size
+            block = out[rows]
             moments = work.arrays("moments", 5, block.shape)
             _binomial_moments(n[rows], p[rows], moments)
-            places = np.flatnonzero(moments[2] < LEAST_VARIANCE)
-            uncertain = _not_surely_zero(places, moments[1], u[rows])
-            few.add(start, uncertain, (n[rows], p[rows], u[rows]))
-            if places.size < block.size:
+            few = np.flatnonzero(moments[2] < LEAST_VARIANCE)
+            uncertain = _not_surely_zero(few, moments[1], u[rows])
+            uncertain, columns = _gathered(uncertain, (n[rows], p[rows], u[rows]), work)
+            if few.size < block.size:
                 zeros = work.zeros(block.shape)
                 _expand_binomial(n[rows], p[rows], terms.of(rows), moments, block, zeros=zeros)
-            flat[start:][places] = 0.0
-    if few.size:
-        n, p, u = few.columns()
-        flat[few.places()] = _invert_binomial(n, p, u, work)
+            flat = block.reshape(-1)
+            flat[few] = 0.0
+            for part in _parts(uncertain.size):
+                flat[uncertain[part]] = _invert_binomial(columns[:, part], work)
     return out
 
 
@@ -152,8 +151,9 @@ def _expand_binomial(
     np.maximum(x, zeros, out=out)
 
 
-def _invert_binomial(n: Array, p: Array, u: Array, work: Workspace) -> Array:
-    """Count successes or, where they are the many, failures; n, p and u are overwritten."""
+def _invert_binomial(columns: Array, work: Workspace) -> Array:
+    """Count successes or, where they are the many, failures; the columns n, p and u are overwritten."""
+    n, p, u = columns
     np.floor(n, out=n)
     failing = np.flatnonzero(p > 0.5)
     p[failing] = np.maximum(1.0 - p[failing], 0.0)
@@ -188,21 +188,21 @@ def poisson_quantile(
     361.0
     """
     work = work or Workspace()
-    few, flat = _Few(work, 2, out.size), _flat(out)
     mean, u = (_spread(x, out.shape) for x in (mean, u))
+    _flat(out)
     terms = expansion_terms(z)
     with np.errstate(all="ignore"):
         for rows in row_blocks(out.shape):
-            block, start = out[rows], rows.start * out[0].size
-            places = np.flatnonzero(mean[rows] < LEAST_VARIANCE)
-            uncertain = _not_surely_zero(places, mean[rows], u[rows])
-            few.add(start, uncertain, (mean[rows], u[rows]))
-            if places.size < block.size:
+            block = out[rows]
+            few = np.flatnonzero(mean[rows] < LEAST_VARIANCE)
+            uncertain = _not_surely_zero(few, mean[rows], u[rows])
+            uncertain, columns = _gathered(uncertain, (mean[rows], u[rows]), work)
+            if few.size < block.size:
                 _expand_poisson(mean[rows], terms.of(rows), block, work)
-            flat[start:][places] = 0.0
-    if few.size:
-        mean, u = few.columns()
-        flat[few.places()] = _invert_poisson(mean, u, work)
+            flat = block.reshape(-1)
+            flat[few] = 0.0
+            for part in _parts(uncertain.size):
+                flat[uncertain[part]] = _invert_poisson(columns[:, part], work)
     return out
 
 
@@ -219,8 +219,9 @@ def _expand_poisson(mean: Array, terms: Terms, out: Array, work: Workspace) -> N
     np.maximum(x, work.zeros(x.shape), out=out)
 
 
-def _invert_poisson(mean: Array, u: Array, work: Workspace) -> Array:
-    """Count events."""
+def _invert_poisson(columns: Array, work: Workspace) -> Array:
+    """Count events; the columns are mean and u."""
+    mean, u = columns
     state = work.arrays("even", 3, mean.shape)
     left, pmf, slope = state
     np.negative(mean, out=pmf)
@@ -233,34 +234,24 @@ def _invert_poisson(mean: Array, u: Array, work: Workspace) -> Array:
 # --- inversion ----------------------------------------------------------------------------------
 
 
-class _Few:
-    """The draws of small variance, gathered from all blocks and inverted together."""
+def _gathered(places: Places, columns: tuple[Array, ...], work: Workspace) -> tuple[Places, Array]:
+    """What stands at the places, [column, few]; one draw alone stands twice (see the module's head)."""
+    places = np.repeat(places, 2) if places.size == 1 else places
+    values = work.arrays("few", len(columns), places.shape)
+    for column, value in zip(columns, values, strict=True):
+        np.take(column, places, out=value, mode="clip")
+    return places, values
 
-    def __init__(self, work: Workspace, columns: int, capacity: int) -> None:
-        self.size = 0
-        self._columns = work.arrays("few", columns, (capacity + 1,))
-        self._places: Places = work.arrays("places", 1, (capacity + 1,))[0].view(np.intp)
 
-    def add(self, start: int, places: Places, columns: tuple[Array, ...]) -> None:
-        """Add the draws at some places of a block that begins at `start`."""
-        if places.size:
-            here = slice(self.size, self.size + places.size)
-            np.add(places, start, out=self._places[here])
-            for column, values in zip(self._columns, columns, strict=True):
-                np.take(values, places, out=column[here], mode="clip")
-            self.size += places.size
+def _parts(size: int) -> Iterator[slice]:
+    """Even parts that fit a core's own cache.
 
-    def columns(self) -> Array:
-        """What was added, [column, few]; one draw alone stands twice (see the module's head)."""
-        if self.size == 1:
-            self._columns[:, 1] = self._columns[:, 0]
-            self._places[1] = self._places[0]
-            self.size = 2
-        return self._columns[:, : self.size]
-
-    def places(self) -> Places:
-        """Where the draws belong in the whole flat array."""
-        return self._places[: self.size]
+    >>> [part.stop - part.start for part in _parts(40000)]
+    [13333, 13333, 13334]
+    """
+    count = -(-size // FEW)
+    edges = [size * part // count for part in range(count + 1)] if count else []
+    return (slice(first, last) for first, last in pairwise(edges))
 
 
 def _not_surely_zero(places: Places, mean: Array, u: Array) -> Places:
