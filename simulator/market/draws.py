@@ -140,7 +140,7 @@ class Sampled:
         plans: int,
         cells: Mapping[str, Sequence[str]],
         *,
-        window: int = 32,
+        window: int = 24,
     ) -> None:
         """`cells` names the cells of every purpose; `window` is part of a stream's address."""
         self.plans = plans
@@ -189,7 +189,7 @@ class Sampled:
         total_view = self._by_plan(total, u)
         out = np.empty(weights.shape) if out is None else out
         parts = out.reshape(weights_view.shape)
-        for rows in row_blocks(total_view.shape):
+        for rows in row_blocks((len(u), len(weights) * self.plans, self.replications)):
             _split(
                 total_view[rows], weights_view[:, rows], u[rows], parts[:, rows], work=self._work
             )

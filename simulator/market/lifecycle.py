@@ -33,7 +33,10 @@ LAUNCH_RATE = 1 / 3  # per day once the launch date has passed
 class Shelf:
     """State of the products."""
 
+    at: np.ndarray
+    """y: share of each stage at the start of the day, one-hot when sampled: [stage, product, lane]."""
     stage: np.ndarray
+    """The same in the mean of the day."""
     week: np.ndarray
     trend: np.ndarray
     """Orders against the market's day, over about 7 and 28 days: [2, product, lane]."""
@@ -76,7 +79,9 @@ class LifeCycles:
         week = np.array(np.broadcast_to(orders, stage.shape[1:]))
         cells = len(NEXT) * len(week)
         clock = np.array(np.broadcast_to(draws.exponential("life_cycle", cells), (cells, lanes)))
-        return Shelf(stage, week, np.array([week, week]), self.organic_target(week), clock)
+        return Shelf(
+            stage, stage.copy(), week, np.array([week, week]), self.organic_target(week), clock
+        )
 
     def organic_target(self, week: np.ndarray) -> np.ndarray:
         """a0 + a1 ln(1 + orders of seven days)."""
@@ -120,18 +125,26 @@ class LifeCycles:
         return rows
 
     def _flow(self, shelf: Shelf, hazard: np.ndarray) -> None:
+        """Shares that leave in the course of the coming day, and the mean of the day: y (1 - e^-H)/H stays."""
         total = np.einsum("st,tpl->spl", LEAVES, hazard)
-        share = shelf.stage * ratio(-np.expm1(-total), total)
-        moved = share[SOURCE] * hazard
-        shelf.stage += np.einsum("st,tpl->spl", CHANGES, moved)
+        stays = np.where(total > 0, ratio(-np.expm1(-total), total), 1.0)
+        away = (1 - stays) * ratio(shelf.at, total)
+        shelf.stage = shelf.at + self._carried(away[SOURCE] * hazard)
+        shelf.at += self._carried((shelf.at * stays)[SOURCE] * hazard)
 
     def _ring(self, shelf: Shelf, hazard: np.ndarray) -> None:
-        """Exponential clocks: the first that runs out moves the product (one move a day)."""
-        clock = shelf.clock.reshape(hazard.shape)
-        at = shelf.stage.copy()
-        for n, (source, target) in enumerate(NEXT):
-            here = at[source] > 0
-            clock[n] -= np.where(here, hazard[n], 0.0)
-            rings = here & (clock[n] <= 0) & (shelf.stage[source] > 0)
-            shelf.stage[source] = np.where(rings, 0.0, shelf.stage[source])
-            shelf.stage[target] = np.where(rings, 1.0, shelf.stage[target])
+        """Exponential clocks: the first that runs out in the course of the coming day moves the product;
+        the day has the stages before and after in the proportion of its parts.
+        """
+        clock, here = shelf.clock.reshape(hazard.shape), shelf.at[SOURCE]
+        moment = np.where(here * hazard > 0, ratio(clock, hazard), np.inf)
+        first = np.minimum(moment.min(axis=0), 1.0)
+        rings = here * (moment <= first) * (first < 1)
+        clock -= here * hazard * first
+        shelf.stage = shelf.at + self._carried(rings * (1 - first))
+        shelf.at += self._carried(rings)
+
+    @staticmethod
+    def _carried(moved: np.ndarray) -> np.ndarray:
+        """Change of the stages by what each transition moves: [stage, product, lane]."""
+        return np.einsum("st,tpl->spl", CHANGES, moved)

@@ -28,10 +28,14 @@ def close(cycles: LifeCycles, shelf: Shelf, days: int) -> None:
         cycles.close_day(shelf, shelf.week.copy(), 1.0, 0)
 
 
-def test_a_clock_rings_on_the_day_its_hazard_is_used_up():
+def test_a_clock_rings_in_the_day_in_which_its_hazard_is_used_up():
+    """Half of the 61st day is that of a hit, half that of a core product."""
     cycles, shelf = hits(sampled=True)
     close(cycles, shelf, int(DAYS))
     assert shelf.stage[:, 0].T.tolist() == [[0, 0, 0, 1, 0, 0]] * 2
+    close(cycles, shelf, 1)
+    assert shelf.stage[3:5, 0] == pytest.approx(0.5)
+    assert shelf.at[:, 0].T.tolist() == [[0, 0, 0, 0, 1, 0]] * 2
     close(cycles, shelf, 1)
     assert shelf.stage[:, 0].T.tolist() == [[0, 0, 0, 0, 1, 0]] * 2
 
@@ -39,5 +43,23 @@ def test_a_clock_rings_on_the_day_its_hazard_is_used_up():
 def test_shares_flow_as_clocks_ring_on_average():
     cycles, shelf = hits(sampled=False)
     close(cycles, shelf, int(DAYS))
-    assert shelf.stage[3] == pytest.approx(np.exp(-int(DAYS) / DAYS))
-    assert shelf.stage[3] + shelf.stage[4] == pytest.approx(1.0)
+    assert shelf.at[3] == pytest.approx(np.exp(-int(DAYS) / DAYS))
+    assert shelf.at[3] + shelf.at[4] == pytest.approx(1.0)
+
+
+def test_the_day_of_many_clocks_is_the_mean_of_the_day():
+    """Clocks of any length: the mean of their mixes is the share that flows, both within the day and by its end."""
+    cycles, flowing = hits(sampled=False)
+    goods = cycles.goods
+    ringing = LifeCycles(goods, cycles.rules.model_copy(update={"core_days": 1.5}), True)
+    cycles.rules = ringing.rules
+    lanes = 20000
+    shelf = ringing.start(lanes, Expected(lanes))
+    quantiles = (np.arange(lanes) + 0.5) / lanes
+    shelf.clock = np.tile(-np.log(quantiles), (len(shelf.clock), 1))
+    for _ in range(3):
+        close(ringing, shelf, 1)
+        close(cycles, flowing, 1)
+        for name in ("at", "stage"):
+            found = getattr(shelf, name).mean(axis=2)
+            assert found == pytest.approx(getattr(flowing, name).mean(axis=2), abs=1e-3)

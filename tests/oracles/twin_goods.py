@@ -112,7 +112,8 @@ class Product:
         self.unit_cost = self.price * (1 - item.margin)  # at order value 1
         self.power = item.product_power * shock_factor(item.luck_sd, z)
         self.refund_odds = odds(item.refund)
-        self.stages = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
+        self.standing = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
+        self.stages = dict(self.standing)  # mean of the day
         self.week = cycle.category_orders * START_ORDERS[item.product_stage]  # o7
         self.level_week = self.level_month = self.week  # b7, b28
         self.organic_weight = self.organic_aim()
@@ -163,16 +164,19 @@ class Product:
         self.bring_effects()
 
     def _move_stages(self, launched: bool) -> None:
-        moved = dict(self.stages)
+        moved, mean = dict(self.standing), dict(self.standing)
         for stage, hazards in self._stage_hazards(launched).items():
             total = sum(hazards.values())
             if total <= 0:
                 continue
-            leaving = self.stages[stage] * -math.expm1(-total)
+            leaving = self.standing[stage] * -math.expm1(-total)
+            away = self.standing[stage] * (1 + math.expm1(-total) / total)
             moved[stage] -= leaving
+            mean[stage] -= away
             for to, hazard in hazards.items():
                 moved[to] += leaving * hazard / total
-        self.stages = moved
+                mean[to] += away * hazard / total
+        self.standing, self.stages = moved, mean
 
     def _stage_hazards(self, launched: bool) -> dict[str, dict[str, float]]:
         cycle = self.cycle
