@@ -82,6 +82,13 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "build",
+        "_block",
+        "not read: only contracts aim",
+        "self.slots[k].precision if contract else 1.0"
+        " -> self.slots[k].precision if contract else (1.0 * 1.01)",
+    ),
+    *_spare(
+        "build",
         "_bidding",
         "not read: the scene's cost is not bounded",
         "1.0 if bid.target is None else bid.target"
