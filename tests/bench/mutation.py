@@ -205,6 +205,8 @@ def operand_of(node: ast.AST) -> ast.expr | None:
             pair = [value]
         case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr=attr), args=[first, *_]):
             pair = [first] if attr in UFUNCS else []
+            if attr == "einsum":  # its first argument says how
+                pair = node.args[1:2]
         case _:
             return None
     if any(isinstance(part, SEQUENCES) or is_text(part) for part in pair):

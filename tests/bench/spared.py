@@ -27,19 +27,13 @@ def _spare(file: str, where: str, why: str, *changes: str) -> list[Spared]:
 SPARED: tuple[Spared, ...] = (
     *_spare(
         "basket",
-        "move_baskets",
+        "leaving",
         "bounds what was drawn, and of a drawn count with a chance above 1 all are taken, too",
         "np.minimum(out, 1.0) -> np.minimum(out, (1.0 * 1.01))",
     ),
     *_spare(
-        "basket",
-        "want",
-        "cancels: a split compares its weights",
-        "mix[:, None] * amount -> (mix[:, None] * 1.01) * amount",
-    ),
-    *_spare(
         "fulfilment",
-        "mean_sold",
+        "plentiful",
         "where stock is plentiful, the other formula gives the demand to the last bit, too",
         "demand + 12 * np.sqrt(demand) -> (demand * 1.01) + 12 * np.sqrt(demand)",
         "12 * np.sqrt(demand) -> 12 * (np.sqrt(demand) * 1.01)",
@@ -56,9 +50,15 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "fulfilment",
+        "found",
+        "bounds rounding: no more is sold than is wanted",
+        "np.clip(ratio(sold, wanted), 0.0, 1.0) -> np.clip(ratio(sold, wanted), 0.0, (1.0 * 1.01))",
+    ),
+    *_spare(
+        "fulfilment",
         "available",
         "keeps the formula finite where its result is not used",
-        "np.where(some, self.units, 1.0) -> np.where(some, self.units, (1.0 * 1.01))",
+        "np.where(some & tight, self.units, 1.0) -> np.where(some & tight, self.units, (1.0 * 1.01))",
     ),
     *_spare(
         "lifecycle",
@@ -79,13 +79,6 @@ SPARED: tuple[Spared, ...] = (
         "_share",
         "cancels: shares of a sum",
         "g.people * g.activity -> (g.people * 1.01) * g.activity",
-    ),
-    *_spare(
-        "build",
-        "_block",
-        "not read: only contracts aim",
-        "self.slots[k].precision if contract else 1.0"
-        " -> self.slots[k].precision if contract else (1.0 * 1.01)",
     ),
     *_spare(
         "build",
@@ -126,12 +119,6 @@ SPARED: tuple[Spared, ...] = (
         'np.take(u, places, mode="clip") -> (np.take(u, places, mode="clip") * 1.01)',
     ),
     *_spare(
-        "draws",
-        "_divisor",
-        "divides nothing by what stands for 0, which is nothing",
-        "1.0 -> (1.0 * 1.01)",
-    ),
-    *_spare(
         "audience",
         "mean_level",
         "the series gives there what the formula gives",
@@ -146,10 +133,9 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "audience",
-        "move",
+        "chances",
         "bounds rounding: buyers are a part of those who leave",
-        "np.minimum((leaving.reshape(flat) - bought) / staying, 1.0)"
-        " -> np.minimum((leaving.reshape(flat) - bought) / staying, (1.0 * 1.01))",
+        "np.clip(leaving, 0.0, 1.0, out=leaving) -> np.clip(leaving, 0.0, (1.0 * 1.01), out=leaving)",
     ),
     *_spare(
         "audience",
@@ -165,35 +151,9 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "bidding",
-        "_divide",
-        "cancels: priorities that all grow alike leave the shares as they are",
-        'np.take(field.money, self.places, axis=0, out=self.work, mode="clip")'
-        ' -> (np.take(field.money, self.places, axis=0, out=self.work, mode="clip") * 1.01)',
-    ),
-    *_spare(
-        "bidding",
         "_throttle",
         "where nothing would be spent, money is above spend, which gives 1 as well",
         "1.0 -> (1.0 * 1.01)",
-    ),
-    *_spare(
-        "entry",
-        "divide",
-        "cancels: a weight squared stands above and below",
-        "np.multiply(omega, a, out=weight) -> np.multiply((omega * 1.01), a, out=weight)",
-    ),
-    *_spare(
-        "entry",
-        "aim",
-        "cancels: the aim is divided by its sum",
-        "np.multiply(self.block.affinity, pi, out=self.taken)"
-        " -> np.multiply((self.block.affinity * 1.01), pi, out=self.taken)",
-    ),
-    *_spare(
-        "entry",
-        "weighted",
-        "cancels: some bands are compared with all",
-        "share.taken * share.pi(weight) -> (share.taken * 1.01) * share.pi(weight)",
     ),
     *_spare(
         "auction",
@@ -256,5 +216,26 @@ SPARED: tuple[Spared, ...] = (
         "vcg_mean",
         "any knot near z will do: what lies between them is integrated",
         "(z - LEFT) * PIECES -> (((z - LEFT) * 1.01)) * PIECES",
+    ),
+    *_spare(
+        "draws",
+        "_nonzero",
+        "divides nothing by what stands for 0, which is nothing",
+        "np.where(total == 0.0, 1.0, total) -> np.where(total == 0.0, (1.0 * 1.01), total)",
+    ),
+    *_spare(
+        "bidding",
+        "_divide",
+        "cancels: priorities that all grow alike leave the shares as they are",
+        "field.smooth * np.exp(PRIORITY * self.x)"
+        " -> (field.smooth * 1.01) * np.exp(PRIORITY * self.x)",
+        "priority[self.scene][:, None] * self.prior"
+        " -> (priority[self.scene][:, None] * 1.01) * self.prior",
+    ),
+    *_spare(
+        "entry",
+        "share_of",
+        "cancels: some bands are compared with all",
+        "self.pull * weight -> (self.pull * 1.01) * weight",
     ),
 )

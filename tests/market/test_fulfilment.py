@@ -53,6 +53,20 @@ def test_goods_that_are_sold_are_gone():
     assert stock.available(sampled=True).ravel().tolist() == [1, 0]
 
 
+def test_found_is_the_share_of_what_is_wanted_that_is_sold():
+    units, wanted = np.array([300.0, 20.0, 0.0, 5.0]), np.array([50.0, 80.0, 3.0, 0.0])[:, None]
+    stock = Stock.of(units, 1)
+    assert stock.found(wanted, sampled=True).ravel().tolist() == [1, 0.25, 0, 1]
+    for _ in range(2):
+        found = stock.found(wanted, sampled=False)
+        sold = stock.sell(wanted, sampled=False)
+        np.testing.assert_allclose(found[:3] * wanted[:3], sold[:3], rtol=1e-12)
+        assert found[0] == found[3] == 1
+    demand = stock.demand[1, 0]
+    exact = exact_mean_sold(20, demand) - exact_mean_sold(20, demand - 80)
+    assert sold[1] == pytest.approx(exact, abs=1e-11)
+
+
 # --- refunds ------------------------------------------------------------------------------------
 
 COMMERCE = Commerce(refund_fast_share=0.3, refund_fast_days=1.7, refund_slow_days=6.0)
