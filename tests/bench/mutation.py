@@ -43,6 +43,7 @@ STRESS = tuple(
 OWN_FIRST = {"draws", "quantiles", "tracers"}  # files that the twin does not use
 
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
+SUMS = {"einsum", "weigh"}  # their first argument says how
 UFUNCS = {"add", "subtract", "multiply", "divide", "power"}
 SHAPERS = {
     "reshape", "zeros", "empty", "ones", "full", "arange", "range", "repeat", "tile", "moveaxis",
@@ -203,10 +204,10 @@ def operand_of(node: ast.AST) -> ast.expr | None:
             pair = [left, right]
         case ast.AugAssign(op=op, value=value) if isinstance(op, ARITHMETIC):
             pair = [value]
+        case ast.Call(func=called, args=[_, first, *_]) if name_of(called) in SUMS:
+            pair = [first]
         case ast.Call(func=ast.Attribute(value=ast.Name(id="np"), attr=attr), args=[first, *_]):
             pair = [first] if attr in UFUNCS else []
-            if attr == "einsum":  # its first argument says how
-                pair = node.args[1:2]
         case _:
             return None
     if any(isinstance(part, SEQUENCES) or is_text(part) for part in pair):
@@ -255,7 +256,7 @@ class Trees:
     slow: list[str] = field(default_factory=list)
     """Tests that take longer than SLOW."""
     limit: float = 600.0
-    """Seconds that the tests of a mutant may take."""
+    """Seconds that the tests of a mutant may work."""
 
     @classmethod
     def plant(cls, folder: Path, count: int) -> "Trees":
@@ -272,16 +273,16 @@ class Trees:
             self.free.get().nest.close()
 
     def measure(self, tests: Sequence[str]) -> None:
-        """Run tests without any mutant: which fail, which are slow, and how long all take."""
-        tree, start = self.free.get(), time.monotonic()
+        """Run tests without any mutant: which fail, which are slow, and how much work all are."""
+        tree = self.free.get()
         durations = ["--durations=0", f"--durations-min={SLOW}"]
-        code, text = tree.nest.run([*tests, *durations], seconds=3600)
+        code, text, worked = tree.nest.run([*tests, *durations], seconds=3600)
         self.free.put(tree)
         if code not in {0, 1}:
             sys.exit(f"the tests do not run without any mutant:\n{text}")
         self.failing = re.findall(r"^(?:FAILED|ERROR) (\S.*?)(?: - .*)?$", text, re.M)
         self.slow = re.findall(r"^[\d.]+s (?:call|setup) +(\S.*?)$", text, re.M)
-        self.limit = PATIENCE * self.free.qsize() * (time.monotonic() - start) + 10
+        self.limit = PATIENCE * worked + 5
 
     def judge(self, mutant: Mutant, stages: Iterable[Sequence[str]]) -> Verdict:
         """Test one mutant in a free copy."""
@@ -299,7 +300,7 @@ class Trees:
     def _outcome(self, tree: "Tree", stages: Iterable[Sequence[str]]) -> str:
         left_out = [f"--deselect={name}" for name in self.failing + self.slow]
         for stage in stages:
-            code, _ = tree.nest.run(["-x", *left_out, *stage], seconds=self.limit)
+            code, *_ = tree.nest.run(["-x", *left_out, *stage], seconds=self.limit)
             if code not in {0, 5}:  # 5: no tests
                 return "timed out" if code in TIMED_OUT else "killed"
         return "survived"

@@ -1,9 +1,9 @@
 """A process that has imported everything but the rules, and forks to test each mutant of them.
 
 `python -m tests.bench.nest` in a copy of the project reads one line of JSON for each request,
-{"arguments": [...], "seconds": limit}, and answers with one: {"code": ..., "text": ...}. What a
-child imports it takes from the copy's files as they then stand. The twin's answers are kept
-from run to run: the twin does not know the rules of the market, so no mutant of them moves it.
+{"arguments": [...], "seconds": limit}, and answers with one: {"code": ..., "text": ..., "worked":
+seconds}. What a child imports it takes from the copy's files as they then stand. The twin's answers
+are kept from run to run: the twin does not know the rules of the market, so no mutant moves it.
 """
 
 import contextlib
@@ -39,13 +39,13 @@ class Nest:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
         )  # fmt: skip
 
-    def run(self, arguments: list[str], *, seconds: float) -> tuple[int, str]:
-        """Exit code and text of pytest with these arguments."""
+    def run(self, arguments: list[str], *, seconds: float) -> tuple[int, str, float]:
+        """Exit code and text of pytest with these arguments, and the seconds that it worked."""
         assert self._process.stdin and self._process.stdout
         print(json.dumps({"arguments": arguments, "seconds": seconds}), file=self._process.stdin)
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
-        return answer["code"], answer["text"]
+        return answer["code"], answer["text"], answer["worked"]
 
     def close(self) -> None:
         """End the process."""
@@ -62,9 +62,10 @@ def serve() -> None:
     for line in sys.stdin:
         request = json.loads(line)
         with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
-            code = fork(request["arguments"], request["seconds"], output.fileno())
+            code, worked = fork(request["arguments"], request["seconds"], output.fileno())
             output.seek(0)
-            print(json.dumps({"code": code, "text": output.read()}), file=answers, flush=True)
+            answer = {"code": code, "text": output.read(), "worked": worked}
+            print(json.dumps(answer), file=answers, flush=True)
 
 
 def make_ready() -> None:
@@ -91,8 +92,8 @@ def make_ready() -> None:
         sys.exit(f"imported before the mutant: {', '.join(mutable)}")
 
 
-def fork(arguments: list[str], seconds: float, output: int) -> int:
-    """Exit code of pytest in a child; minus the signal if one ended it. Seconds are those it works."""
+def fork(arguments: list[str], seconds: float, output: int) -> tuple[int, float]:
+    """Exit code of pytest in a child, minus the signal if one ended it, and how long it worked."""
     child = os.fork()
     if not child:
         signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -107,7 +108,8 @@ def fork(arguments: list[str], seconds: float, output: int) -> int:
             sys.stdout.flush()
         finally:
             os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    _, status, used = os.wait4(child, 0)
+    return os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime
 
 
 def keep_answers_of_the_twin(folder: Path) -> None:
