@@ -238,4 +238,11 @@ SPARED: tuple[Spared, ...] = (
         "cancels: some bands are compared with all",
         "self.pull * weight -> (self.pull * 1.01) * weight",
     ),
+    *_spare(
+        "entry",
+        "aim",
+        "cancels: the aim is divided by its sum",
+        "self.affinity[:, self.media.auctions :, None] * bands[:, None]"
+        " -> (self.affinity[:, self.media.auctions :, None] * 1.01) * bands[:, None]",
+    ),
 )
