@@ -51,6 +51,8 @@ def weigh(
 
     >>> weigh("bu,ul->bl", np.array([[[0.5], [2.0]]]), np.array([[4.0, 6.0], [1.0, 1.0]])).tolist()
     [[4.0, 5.0]]
+    >>> weigh("u,ul->l", np.array([[0.5, 1.0], [2.0, 3.0]]), np.array([[4.0, 6.0], [1.0, 1.0]])).tolist()
+    [4.0, 9.0]
     """
     if weights.shape[-1] == 1:
         return np.einsum(spec, weights[..., 0], rows, out=out)

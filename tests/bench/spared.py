@@ -245,4 +245,24 @@ SPARED: tuple[Spared, ...] = (
         "self.affinity[:, self.media.auctions :, None] * bands[:, None]"
         " -> (self.affinity[:, self.media.auctions :, None] * 1.01) * bands[:, None]",
     ),
+    *_spare(
+        "build",
+        "_order_price",
+        "cancels: what all placements of a scene have in common moves its multiplier, not its bids",
+        "mix * price -> (mix * 1.01) * price",
+        "mean[[i for i, _ in self.uses[: self.auctions]]][:, None] * value"
+        " -> (mean[[i for i, _ in self.uses[: self.auctions]]][:, None] * 1.01) * value",
+    ),
+    *_spare(
+        "build",
+        "_ln_value",
+        "cancels: what all placements of a scene have in common moves its multiplier, not its bids",
+        "order * prices[j] -> (order * 1.01) * prices[j]",
+    ),
+    *_spare(
+        "build",
+        "_mix",
+        "cancels: the weights are scaled to sum 1 again, and their mean price is common to a scene",
+        "table / table.sum(axis=1, keepdims=True) -> (table * 1.01) / table.sum(axis=1, keepdims=True)",
+    ),
 )
