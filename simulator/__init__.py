@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a type checker follows these; Python never runs them
+    from simulator.calibration.anchors import anchor as anchor
     from simulator.engine.simulate import simulate as simulate
     from simulator.outcomes import read_outcomes as read_outcomes
     from simulator.outcomes import write_outcomes as write_outcomes
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 _ROOM_OF = {
     "Outcomes": "simulator.outcomes.outcomes",
     "Plan": "simulator.scenario.plan",
+    "anchor": "simulator.calibration.anchors",
     "plot_days": "simulator.reports.figures",
     "plot_plans": "simulator.reports.figures",
     "read_outcomes": "simulator.outcomes",

@@ -114,16 +114,33 @@ def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
     code = 0
     for file in files:
         try:
-            found = counts(read_scenario(file, sets))
+            scenario = read_scenario(file, sets)
         except ScenarioError as error:
             click.echo(error, err=True)
             code = error.exit_code
         else:
             parts = [
-                f"{n} {what.removesuffix('s') if n == 1 else what}" for what, n in found.items()
+                f"{n} {what.removesuffix('s') if n == 1 else what}"
+                for what, n in counts(scenario).items()
             ]
             click.echo(f"{file}: ok ({', '.join(parts)})")
+            code = max(code, _check_anchors(file, scenario))
     return code
+
+
+def _check_anchors(file: str, scenario: "Scenario") -> int:
+    """Show what the anchors of a file set; contradictions are an error of the file."""
+    if scenario.anchors is None:
+        return 0
+    from simulator.calibration.anchors import anchor
+    from simulator.reports.tables import anchors_table
+
+    found = anchor(scenario)
+    click.echo(anchors_table(found.levels, found.anchors))
+    for row in found.contradictions:
+        words = "cannot be met together with the other anchors: change one of them"
+        click.echo(f"{file}: anchors.{row.name} {words} (simulated {row.off:+.0%})", err=True)
+    return UserError.exit_code if found.contradictions else 0
 
 
 # --------------------------------------------------------------------------- run
@@ -166,7 +183,7 @@ def run(
     """
     from simulator.scenario import read_scenario
 
-    scenario = read_scenario(file, sets)
+    scenario = _anchored(file, read_scenario(file, sets), quiet)
     plans = _plans(scenario, names)
     target = _made_folder(folder)
     with _bar(quiet) as progress, _workers(jobs) as executor:
@@ -183,6 +200,21 @@ def run(
         write_outcomes(outcomes, target)
         outcomes.to_csv(os.path.join(target, "table.csv"))
     click.echo(_written(outcomes, form), nl=form != "csv")
+
+
+def _anchored(file: str, scenario: "Scenario", quiet: bool) -> "Scenario":
+    """The scenario at the levels that its anchors ask for; they are said on stderr."""
+    if scenario.anchors is None:
+        return scenario
+    from simulator.calibration.anchors import anchor
+
+    found = anchor(scenario)
+    for row in found.contradictions:
+        click.echo(f"{file}: anchors.{row.name} is not met (simulated {row.off:+.0%})", err=True)
+    if not quiet:
+        levels = ", ".join(f"{name} x{level:.3g}" for name, level in found.levels.items())
+        click.echo(f"anchors set {levels}", err=True)
+    return found.scenario
 
 
 def _plans(scenario: "Scenario", names: Sequence[str]) -> "list[Plan]":

@@ -3,7 +3,8 @@
 A table fits a terminal of 80 columns. How a heading is made bold is for the caller to say.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 from unicodedata import combining, east_asian_width
 
 from simulator.outcomes.metrics import BY_NAME
@@ -37,6 +38,33 @@ def plans_table(outcomes: Outcomes, bold: Bold = str) -> str:
         parts += ["", bold(f"Plan {plan}"), _plan_table(outcomes, plan)]
         parts += ["", f"Scenes of {plan}", _scene_table(outcomes, plan)]
     return "\n".join(parts)
+
+
+class Compared(Protocol):
+    """An own figure beside the simulated one."""
+
+    @property
+    def name(self) -> str:
+        """What is compared."""
+
+    @property
+    def own(self) -> float:
+        """The user's figure."""
+
+    @property
+    def simulated(self) -> float:
+        """The scenario's."""
+
+
+def anchors_table(levels: Mapping[str, float], rows: Iterable[Compared]) -> str:
+    """Levels that anchors set, and what they were set by."""
+    body = [
+        [row.name, compact(row.own), compact(row.simulated), f"{row.simulated / row.own - 1:+.1%}"]
+        for row in rows
+    ]
+    table = _columns([["anchor", "own", "simulated", "off"], *body], left=1)
+    set_to = ", ".join(f"{name} x{level:.3g}" for name, level in levels.items())
+    return f"{table}\n  levels: {set_to}"
 
 
 def _plan_table(outcomes: Outcomes, plan: str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from simulator.scenario.amounts import shown, suggestion
+from simulator.scenario.anchors import Anchors
 from simulator.scenario.nodes import Parts
 from simulator.scenario.schema import (
     BANDS,
@@ -65,6 +66,13 @@ def check_references(scenario: Scenario) -> Iterator[Fault]:
             yield from _check_contract(scenario, name, slot)
     for name, plan in scenario.plans.items():
         yield from _check_plan(scenario, ("plans", name), plan)
+    yield from _check_anchors(scenario, scenario.anchors or Anchors())
+
+
+def _check_anchors(scenario: Scenario, anchors: Anchors) -> Iterator[Fault]:
+    if anchors.plan and scenario.plans:
+        yield from _one(("anchors", "plan"), anchors.plan, scenario.plans, "plan")
+    yield from _keys(("anchors", "roas"), anchors.roas, scenario.scenes, "scene")
 
 
 # --------------------------------------------------------------------------- well formed

@@ -23,6 +23,7 @@ from simulator.scenario.amounts import (
     read_amount,
     shown,
 )
+from simulator.scenario.anchors import Anchors
 from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product
 
 __all__ = ["Commerce", "LifeCycle"]  # for rooms above, which find the parts of a scenario here
@@ -413,5 +414,7 @@ class Scenario(Part):
     """Chance common to a replication or day."""
     attribution: Attribution = Attribution()
     """How reports credit orders."""
+    anchors: Anchors | None = None
+    """Last period's own figures, which set the levels of rivals, conversion and free visits."""
     plans: dict[str, PlanEntry] = {}
     """Named plans, the user's current one first; if none, the scenes' budgets, or else an even split."""

@@ -1,0 +1,1 @@
+"""FROM DATA: what a merchant knows sets what nobody can know."""

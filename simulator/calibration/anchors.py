@@ -1,0 +1,158 @@
+"""Anchors: levels of rivals, conversion and free visits that give last period's own figures.
+
+symbol   meaning                                                    unit   shape
+x        log of the levels: rivals, conversion, free_visits         1      [level]
+r        ln(simulated / own) of each anchor                         1      [anchor]
+
+The levels multiply median rival bids, the odds that a visit buys (paid and free), and the free visits.
+Least squares over expected runs; a weak pull towards 1 leaves alone what no anchor speaks of.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from simulator.engine.simulate import simulate
+from simulator.errors import UserError
+from simulator.outcomes.compare import ratio_of_means
+from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.plan import Plan, plans_of
+from simulator.scenario.schema import Scenario
+
+LEVELS = ("rivals", "conversion", "free_visits")
+LARGEST = math.log(10.0)
+PULL = 0.001  # towards a level of 1, against an anchor that is off by as much
+OFF = 0.05  # share by which an anchor may be missed
+RUNS = 20
+FIGURES = {
+    "spend": ("spend", ""),
+    "gmv": ("gmv_campaign", ""),
+    "average_cpc": ("spend", "clicks"),
+    "new_customer_share": ("new_customers", "paid_orders"),
+}
+"""Anchor: the metric, and what it is divided by."""
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """One figure of the last period beside what the scenario gives."""
+
+    name: str
+    own: float
+    simulated: float
+
+    @property
+    def off(self) -> float:
+        """Simulated against own, less 1."""
+        return self.simulated / self.own - 1
+
+
+@dataclass(frozen=True)
+class Anchored:
+    """A scenario at the levels that its anchors ask for."""
+
+    scenario: Scenario
+    levels: dict[str, float]
+    anchors: tuple[Anchor, ...]
+
+    @property
+    def contradictions(self) -> tuple[Anchor, ...]:
+        """Anchors that cannot be met together with the others."""
+        return tuple(anchor for anchor in self.anchors if abs(anchor.off) > OFF)
+
+
+def anchor(scenario: Scenario) -> Anchored:
+    """Solve the levels of a scenario with anchors; without any it stays as it is."""
+    from scipy.optimize import least_squares
+
+    if not own_figures(scenario):
+        return Anchored(scenario, dict.fromkeys(LEVELS, 1.0), ())
+    plan = plan_of(scenario)
+
+    def gaps(x: np.ndarray) -> np.ndarray:
+        rows = _compare(at_levels(scenario, _levels(x)), plan)
+        return np.append([math.log1p(row.off) for row in rows], PULL * x)
+
+    found = least_squares(
+        gaps, np.zeros(len(LEVELS)), bounds=(-LARGEST, LARGEST), diff_step=np.full(len(LEVELS), 0.01), max_nfev=RUNS,
+        x_scale=1.0, xtol=1e-4, ftol=1e-6,
+    )  # fmt: skip
+    levels = _levels(found.x)
+    solved = at_levels(scenario, levels)
+    return Anchored(solved, levels, tuple(_compare(solved, plan)))
+
+
+def plan_of(scenario: Scenario) -> Plan:
+    """The plan that stands for the last period."""
+    plans = {plan.name: plan for plan in plans_of(scenario)}
+    name = scenario.anchors.plan if scenario.anchors else ""
+    if name and name not in plans:
+        raise UserError(f"anchors.plan names no plan: {name!r}; known are {', '.join(plans)}")
+    return plans[name] if name else next(iter(plans.values()))
+
+
+def own_figures(scenario: Scenario) -> dict[str, float]:
+    """Every anchor by name, a scene's return as roas.SCENE."""
+    if scenario.anchors is None:
+        return {}
+    data = scenario.anchors.model_dump(exclude={"plan", "roas"}, exclude_none=True)
+    return data | {f"roas.{scene}": value for scene, value in scenario.anchors.roas.items()}
+
+
+def _levels(x: np.ndarray) -> dict[str, float]:
+    return dict(zip(LEVELS, np.exp(x).tolist(), strict=True))
+
+
+def _compare(scenario: Scenario, plan: Plan) -> list[Anchor]:
+    own = own_figures(scenario)
+    follow = any(name.startswith("roas.") for name in own)
+    outcomes = simulate(scenario, [plan], mode="expected", daily=False, attribution=follow)
+    return [Anchor(name, value, _simulated(outcomes, plan, name)) for name, value in own.items()]
+
+
+def _simulated(outcomes: Outcomes, plan: Plan, name: str) -> float:
+    """The scenario's figure for an anchor."""
+    if name.startswith("roas."):
+        scene = outcomes.axes.scenes.index(name.removeprefix("roas."))
+        gmv, spend = (_scene(outcomes, field, scene) for field in ("gmv_attributed", "spend"))
+        return gmv / max(spend, 1e-9)
+    top, bottom = FIGURES[name]
+    below = ratio_of_means(outcomes.sample(plan.name, bottom)) if bottom else 1.0
+    return max(ratio_of_means(outcomes.sample(plan.name, top)), 1e-9) / max(below, 1e-9)
+
+
+def _scene(outcomes: Outcomes, field: str, scene: int) -> float:
+    return float(outcomes.book.scenes[field][scene, : outcomes.replications].mean())
+
+
+# --------------------------------------------------------------------------- a scenario at levels
+def at_levels(scenario: Scenario, levels: dict[str, float]) -> Scenario:
+    """The same world with stronger rivals, readier visitors, more free visits."""
+    data = scenario.model_dump(mode="json")
+    for slot in data["slots"].values():
+        if slot["kind"] == "auction":
+            slot["median_cpm"] = _times(slot["median_cpm"], levels["rivals"])
+        slot["cvr"] = _readier(slot["cvr"], levels["conversion"])
+    for source in data["sources"].values():
+        source["organic_cvr"] = _readier(source["organic_cvr"], levels["conversion"])
+        source["organic_visits"] = _times(source["organic_visits"], levels["free_visits"])
+    return Scenario.model_validate(data)
+
+
+def _numbers(value: Any, change: Callable[[float], float]) -> Any:
+    """Change a number, or the values of an uncertain one; its spread stays."""
+    if isinstance(value, dict):
+        return {key: x if key == "sd" else change(x) for key, x in value.items()}
+    return change(value)
+
+
+def _times(value: Any, level: float) -> Any:
+    return _numbers(value, lambda x: x * level)
+
+
+def _readier(value: Any, level: float) -> Any:
+    """Odds times the level."""
+    return _numbers(value, lambda p: p * level / (1 - p + p * level))
