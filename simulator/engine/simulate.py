@@ -232,6 +232,8 @@ def make_axes(scenario: Scenario, plans: list[Plan], *, daily: bool) -> Axes:
         plans=tuple(plan.name for plan in plans), scenes=tuple(scenario.scenes), phases=steps.phases,
         segments=tuple(scenario.segments), products=tuple(scenario.products), stages=CHAIN_STAGES,
         days=tuple((first + timedelta(days=n)).isoformat() for n in range(count)),
+        items=tuple(product.items for product in scenario.products.values()),
+        tails=tuple(float(product.tail) for product in scenario.products.values()),
     )  # fmt: skip
 
 

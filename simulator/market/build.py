@@ -363,7 +363,7 @@ class _Builder:
             deposit=column([p.price * p.deposit for p in goods]),
             organic=organic / organic.sum(axis=0), mix=self._mix(),
             stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
-            launch=np.array(launch),
+            launch=np.array(launch), items=np.array([float(p.items) for p in goods]),
         )  # fmt: skip
 
     def _packages(self) -> Packages:

@@ -3,6 +3,7 @@
 symbol   meaning                                                    unit            shape
 y        share of each stage (one-hot when sampled)                 1               [stage, product, lane]
 o7       orders per day, averaged over about 7 days                 orders per day  [product, lane]
+k        items for which a product stands: stages follow the mean   items           [product, 1]
 b7, b28  the same over 7 and 28 days, each day per market level     orders per day  [product, lane]
 w        organic weight                                             1               [product, lane]
 kappa    odds multiplier of buying                                  x               [product, lane]
@@ -70,12 +71,13 @@ class LifeCycles:
 
     def __init__(self, goods: Goods, rules: LifeCycle, sampled: bool) -> None:
         self.goods, self.rules, self.sampled = goods, rules, sampled
+        self.items = goods.items[:, None]
         self._table = np.array([getattr(rules, f.name) for f in fields(Effects)], dtype=float)
 
     def start(self, lanes: int, draws: Draws) -> Shelf:
         """Products as the scenario says."""
         stage = np.repeat(self.goods.stage.T[:, :, None].astype(float), lanes, axis=2)
-        orders = (self.goods.stage @ FIRST_LEVEL)[:, None] * self.rules.category_orders
+        orders = (self.goods.stage @ FIRST_LEVEL)[:, None] * self.rules.category_orders * self.items
         week = np.array(np.broadcast_to(orders, stage.shape[1:]))
         cells = len(NEXT) * len(week)
         clock = np.array(np.broadcast_to(draws.exponential("life_cycle", cells), (cells, lanes)))
@@ -84,9 +86,9 @@ class LifeCycles:
         )
 
     def organic_target(self, week: np.ndarray) -> np.ndarray:
-        """a0 + a1 ln(1 + orders of seven days)."""
+        """a0 + a1 ln(1 + orders of seven days per item)."""
         r = self.rules
-        return np.asarray(r.organic_base + r.organic_orders * np.log1p(7 * week))
+        return np.asarray(r.organic_base + r.organic_orders * np.log1p(7 * week / self.items))
 
     def organic_pull(self, shelf: Shelf) -> np.ndarray:
         """G = w / (w + rivals): pull of a product on free traffic."""
@@ -113,7 +115,7 @@ class LifeCycles:
     def _hazards(self, shelf: Shelf, second: int) -> np.ndarray:
         """Hazards of one day: [transition, product, lane]."""
         r = self.rules
-        level = shelf.week / r.category_orders
+        level = shelf.week / (r.category_orders * self.items)
         fall = ratio(*shelf.trend) / r.decline_at
         decline = (1 - hill(fall, r.steepness)) / r.decline_days
         rows = np.empty((len(NEXT), *shelf.week.shape))

@@ -222,6 +222,8 @@ class Goods:
     """One-hot stage at the start: [product, stage]."""
     launch: np.ndarray
     """Second from which a sampling product may launch: [product]."""
+    items: np.ndarray
+    """Items for which each product stands: [product]."""
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,28 @@ def quantities(book: Ledger, terms: Terms) -> Quantities:
     return lanes | _beyond_no_ads(lanes)
 
 
+def tail_shares(items: int, tail: float) -> Array:
+    """Share of a product's sales that each of its items has, by rank: r^-tail / sum (Zipf).
+
+    >>> tail_shares(3, 1.0).round(3).tolist()
+    [0.545, 0.273, 0.182]
+    """
+    weight = np.arange(1.0, items + 1) ** -tail
+    return np.asarray(weight / weight.sum())
+
+
+def items_above(sales: ArrayLike, items: int, tail: float, least: float) -> Array:
+    """How many items of a product sell at least so much, when all sell `sales`: same shape as `sales`.
+
+    >>> items_above([0.0, 6e6, 33e6], 3, 1.0, 2e6).tolist()
+    [0.0, 1.0, 3.0]
+    """
+    total = np.asarray(sales, dtype=float)
+    needed = np.full(total.shape, np.inf)
+    np.divide(least, total, out=needed, where=total > 0)
+    return np.searchsorted(-tail_shares(items, tail), -needed, side="right").astype(float)
+
+
 def scene_quantities(book: Ledger, replications: int) -> Quantities:
     """Every quantity of every scene: [scene, plan, replication]."""
     return {name: _grid(values, replications) for name, values in book.scenes.items()}

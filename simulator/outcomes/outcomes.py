@@ -37,8 +37,10 @@ from simulator.outcomes.metrics import (
     Metric,
     Quantities,
     Terms,
+    items_above,
     quantities,
     scene_quantities,
+    tail_shares,
 )
 
 if TYPE_CHECKING:
@@ -64,6 +66,10 @@ class Axes:
     """Chain stages."""
     days: tuple[str, ...] = ()
     """Dates of the daily book, ISO; empty without one."""
+    items: tuple[int, ...] = ()
+    """Items for which each product stands; empty: one each."""
+    tails: tuple[float, ...] = ()
+    """Zipf exponent of their sales by rank."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +219,25 @@ class Outcomes:
         book = {name: self._mean(rows, plan) for name, rows in self.book.products.items()}
         table = {"paid_orders": book["paid"], "gmv": book["gmv"], "refunds": book["refunds"]}
         return pd.DataFrame(table, index=pd.Index(self.axes.products, name="product"))
+
+    def items(self, plan: str, *, least: float = 1e6) -> "pd.DataFrame":
+        """Means by product: its items, how many sell `least` CNY or more, and the gmv of the best.
+
+        A product with `items` in the file stands for a tail: rank r has r^-tail of its gmv, scaled.
+        """
+        import pandas as pd
+
+        products, gmv = self.axes.products, self.book.products["gmv"]
+        counts = self.axes.items or (1,) * len(products)
+        shapes = list(zip(counts, self.axes.tails or (1.0,) * len(products), strict=True))
+        above = [items_above(row, *shape, least) for row, shape in zip(gmv, shapes, strict=True)]
+        best = np.array([tail_shares(*shape)[0] for shape in shapes])
+        table = {
+            "items": counts,
+            "items_above": self._mean(np.array(above), plan),
+            "gmv_of_best": self._mean(gmv, plan) * best,
+        }
+        return pd.DataFrame(table, index=pd.Index(products, name="product"))
 
     # ------------------------------------------------------------------ to other programs
     def as_json(self) -> dict[str, Any]:

@@ -49,6 +49,10 @@ class Product(Part):
     """Price cut by phase, share of list price."""
     launch: Moment | None = None
     """Date from which a sampling product is on sale as a new launch."""
+    items: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1
+    """Items for which the product stands; stock and organic are those of all, stages follow their mean."""
+    tail: Annotated[Amount, Field(ge=0, le=5)] = 1.0
+    """Zipf exponent of the items' sales by rank: 0 all alike, 1 the second sells half of the best."""
 
 
 class LifeCycle(Part):

@@ -174,6 +174,15 @@ def sold_out() -> Data:
     return data
 
 
+def shelf() -> Data:
+    """Scarcity with what products can be besides: rows of many items."""
+    data = scarcity()
+    data["life_cycle"] = {"category_orders": 15}
+    data["products"]["y"] |= {"product_stage": "hit", "items": 4, "tail": 1.2}
+    data["products"]["w"] |= {"product_stage": "launch", "items": 12}
+    return data
+
+
 def scarcity() -> Data:
     """Contracts beyond supply in shared and own inventory, make-goods and refunds, little stock."""
     return {

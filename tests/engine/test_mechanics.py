@@ -184,6 +184,8 @@ CERTAIN_IDLE = {
     "calendar.phases.*.clock": "the clock law: tests/engine/test_clock.py",
     "products.*.luck_sd": "none here; the next test",
     "products.[hscnt]*.stock": "never sold out",
+    "products.*.items": "rows of many items: tests/engine/test_products.py",
+    "products.*.tail": "read after the run: the same tests",
     "chance.*": "the next test",
     "commerce.order_value_sd": "the next test",
     "attribution.window_days": "credit is not kept here; the next test",

@@ -69,6 +69,7 @@ CASES = {
     "scarcity": lambda: of_stress(stress.scarcity()),
     "flat_bid": lambda: of_stress(stress.flat_bid()),
     "sold_out": lambda: of_stress(stress.sold_out()),
+    "shelf": lambda: of_stress(stress.shelf()),
     "everything": lambda: of_world(everything("products.old.stock=1m")),
     "nearly all is won": lambda: of_world(
         alone("scenes.only.bid={mode: cost_control, cost_per: order, target: 70}")

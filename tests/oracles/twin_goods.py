@@ -114,7 +114,8 @@ class Product:
         self.refund_odds = odds(item.refund)
         self.standing = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
         self.stages = dict(self.standing)  # mean of the day
-        self.week = cycle.category_orders * START_ORDERS[item.product_stage]  # o7
+        self.category_orders = cycle.category_orders * item.items
+        self.week = self.category_orders * START_ORDERS[item.product_stage]  # o7
         self.level_week = self.level_month = self.week  # b7, b28
         self.organic_weight = self.organic_aim()
         self.organic_share_at_start = self.organic_share()
@@ -142,7 +143,9 @@ class Product:
         return sum(share * y for share, y in zip(figures, self.stages.values(), strict=True))
 
     def organic_aim(self) -> float:
-        return self.cycle.organic_base + self.cycle.organic_orders * math.log(1 + 7 * self.week)
+        return self.cycle.organic_base + self.cycle.organic_orders * math.log(
+            1 + 7 * self.week / self.item.items
+        )
 
     def organic_share(self) -> float:
         """g_p."""
@@ -180,7 +183,7 @@ class Product:
 
     def _stage_hazards(self, launched: bool) -> dict[str, dict[str, float]]:
         cycle = self.cycle
-        x = self.week / cycle.category_orders
+        x = self.week / self.category_orders
         kept = self._hill(self.level_week / self.level_month / cycle.decline_at)
         decline = (1 - kept) / cycle.decline_days
         to_potential = self._hill(x / cycle.potential_at) / cycle.promotion_days

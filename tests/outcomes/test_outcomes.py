@@ -175,6 +175,23 @@ def test_days_people_and_products_are_means_over_the_plans_lanes(outcomes):
     )
 
 
+def test_items_of_a_product_divide_its_gmv_by_rank():
+    axes = dataclasses.replace(make_axes(), items=(1, 14), tails=(1.0, 0.7))
+    found = make_outcomes(axes=axes)
+    n, gmv = found.replications, found.book.products["gmv"]
+    shares = np.arange(1.0, 15) ** -0.7
+    shares /= shares.sum()
+    ranks = gmv[1, n : 2 * n, None] * shares  # [replication, rank]
+    table = found.items("launch first", least=2.0)
+    assert table["items"].tolist() == [1, 14]
+    assert table.loc["beans", "items_above"] == (ranks >= 2.0).sum(axis=1).mean()
+    assert 0 < table.loc["beans", "items_above"] < 14
+    assert table.loc["beans", "gmv_of_best"] == pytest.approx(ranks[:, 0].mean())
+    assert table.loc["bags", "gmv_of_best"] == pytest.approx(gmv[0, n : 2 * n].mean())
+    one_each = make_outcomes().items("even", least=2.0)
+    assert one_each["items_above"].tolist() == [1.0, 1.0]
+
+
 def test_without_a_daily_book_days_says_so():
     with pytest.raises(UserError, match="no daily book"):
         make_outcomes(axes=make_axes(days=0)).days("even")
