@@ -28,6 +28,7 @@ from simulator.market.world import (
     odds,
     prob,
 )
+from simulator.scenario.goods import Product
 from simulator.scenario.schema import (
     BAND_OF_STAGE,
     BANDS,
@@ -357,7 +358,7 @@ class _Builder:
             price=price * (1 - cut), list_price=price,
             unit_cost=column([p.price * (1 - p.margin) for p in goods]),
             refund_odds=odds(column([p.refund for p in goods])),
-            power=column([p.product_power for p in goods]),
+            power=column([self._power_of(p) for p in goods]),
             stock=np.array([float(p.stock) for p in goods]), restocks=tuple(restocks),
             presale=np.array([p.presale for p in goods]),
             deposit=column([p.price * p.deposit for p in goods]),
@@ -365,6 +366,11 @@ class _Builder:
             stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
             launch=np.array(launch), items=np.array([float(p.items) for p in goods]),
         )  # fmt: skip
+
+    def _power_of(self, product: Product) -> Any:
+        """Product power of a generation: power x (1 - decay)^(generation - 1)."""
+        kept = 1 - np.asarray(self.s.life_cycle.generation_decay, dtype=float)
+        return product.product_power * kept ** (product.generation - 1)
 
     def _packages(self) -> Packages:
         phases, share, booked = self.steps.phases, self._share(), self.booked

@@ -35,6 +35,8 @@ class Product(Part):
     """Later deliveries."""
     product_power: Annotated[Level, Field(gt=0)] = 1.0
     """商品力: odds of buying against the average product of the category [x]."""
+    generation: Annotated[Whole, Field(ge=1, le=20)] = 1
+    """1 for an original; every later generation 迭代 of it has generation_decay less product_power."""
     luck_sd: Annotated[Multiple, Field(le=2)] = 0.0
     """Spread of the product's fortune: relative sd of a mean-one factor on the odds of buying."""
     refund: Annotated[Rate, Field(lt=1)] = 0.05
@@ -74,6 +76,8 @@ class LifeCycle(Part):
     """Orders of a week against four weeks, both per market traffic, around which a product declines."""
     decline_days: Annotated[Amount, Field(gt=0)] = 60.0
     """Mean days to clearance while far below decline_at."""
+    generation_decay: Annotated[Rate, Field(lt=1)] = 0.15
+    """Product power lost from one generation of a product to the next."""
     ctr: ByStage = [0.8, 0.95, 1.05, 1.2, 1.05, 0.85]
     """Click odds by product stage [x]."""
     cvr: ByStage = [1.5, 0.75, 0.95, 1.25, 1.15, 0.8]

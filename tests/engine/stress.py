@@ -175,10 +175,10 @@ def sold_out() -> Data:
 
 
 def shelf() -> Data:
-    """Scarcity with what products can be besides: rows of many items."""
+    """Scarcity with what products can be besides: rows of many items, a later generation."""
     data = scarcity()
-    data["life_cycle"] = {"category_orders": 15}
-    data["products"]["y"] |= {"product_stage": "hit", "items": 4, "tail": 1.2}
+    data["life_cycle"] = {"category_orders": 15, "generation_decay": 0.2}
+    data["products"]["y"] |= {"product_stage": "hit", "items": 4, "tail": 1.2, "generation": 3}
     data["products"]["w"] |= {"product_stage": "launch", "items": 12}
     return data
 

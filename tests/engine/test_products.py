@@ -1,8 +1,9 @@
-"""What products can be besides a price: rows of many items."""
+"""What products can be besides a price: rows of many items, generations."""
 
 import numpy as np
 import pytest
 
+from simulator.engine.simulate import simulate
 from simulator.outcomes.metrics import items_above, tail_shares
 from simulator.outcomes.store import read_outcomes, write_outcomes
 from tests.worlds import expected, minimal, one
@@ -44,3 +45,24 @@ def test_items_above_counts_ranks(items: int, tail: float):
     sales = np.array([0.0, 1e3, 5e6, 1e9])
     counted = [(total * shares >= 1e6).sum() for total in sales]
     assert items_above(sales, items, tail, 1e6).tolist() == counted
+
+
+# --- generations --------------------------------------------------------------------------------
+
+
+def test_a_generation_has_the_power_that_the_one_before_it_left():
+    third = minimal("products.coffee.generation=3", "life_cycle.generation_decay=20%")
+    weaker = minimal("products.coffee.product_power=0.64")
+    names = ("gmv", "new_customers", "profit", "asset_value")
+    assert one(expected(third), *names) == pytest.approx(one(expected(weaker), *names), rel=1e-12)
+
+
+def test_the_decay_may_be_uncertain():
+    spread = minimal(
+        "products.coffee.generation=3", "life_cycle.generation_decay={low: 10%, high: 20%}"
+    )
+    drawn = simulate(spread, replications=8, daily=False, attribution=False)
+    assert drawn.chance_only is not None
+    gap = drawn.values("half_half", "gmv") / drawn.chance_only.values("half_half", "gmv")
+    assert gap.min() < 0.99
+    assert gap.max() > 1.01

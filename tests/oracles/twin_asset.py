@@ -31,7 +31,7 @@ class Worth:
         self.phase = Phase(start=scenario.calendar.end)
         self.mix = dict(goods.organic_start)  # pi_p
         self.kappa = sum(
-            share * goods.products[p].item.product_power * goods.products[p].cvr
+            share * goods.products[p].own_power * goods.products[p].cvr
             for p, share in self.mix.items()
         )
         self.orders = {g: self._order(g) for g in scenario.segments}

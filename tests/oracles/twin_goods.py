@@ -110,7 +110,8 @@ class Product:
         self.name, self.item, self.cycle = name, item, cycle
         self.price = float(item.price)
         self.unit_cost = self.price * (1 - item.margin)  # at order value 1
-        self.power = item.product_power * shock_factor(item.luck_sd, z)
+        self.own_power = item.product_power * (1 - cycle.generation_decay) ** (item.generation - 1)
+        self.power = self.own_power * shock_factor(item.luck_sd, z)
         self.refund_odds = odds(item.refund)
         self.standing = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
         self.stages = dict(self.standing)  # mean of the day
