@@ -92,7 +92,8 @@ def open_floor(
     booked = plan_bookings(chunk.plans, world, reps)
     state = first_state(world, cycles, booked, draws, sampled=sampled)
     demand, luck = _shocks(world, chunk, draws, sampled=sampled)
-    assortment = Assortment(world, cycles, luck, state.shelf)
+    pictures = world.pictures.luck(draws) if world.pictures and sampled else None
+    assortment = Assortment(world, cycles, luck, state.shelf, pictures)
     available = state.stock.available(sampled)
     days = int(world.steps.day[-1]) + 1 if daily else 0
     counts = (len(names.scenes), len(names.phases), len(names.segments), len(names.products))

@@ -131,4 +131,6 @@ def cells_of(world: World) -> dict[str, list[str]]:
         "refund_people": ["all"],
     }  # fmt: skip
     shocks = {name: ["all"] for name, _ in shock_names(world.scenario)}
-    return media | chain | orders | days | shocks
+    chosen = ("picture_best", "picture_rest") if world.pictures else ()
+    choices = dict.fromkeys(chosen, scenes)
+    return media | chain | orders | days | shocks | choices

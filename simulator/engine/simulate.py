@@ -216,7 +216,7 @@ def _fixed_costs(scenario: Scenario, plans: list[Plan]) -> np.ndarray:
     booked = [{find_package(scenario, name).scene for name in plan.packages} for plan in plans]
     return np.array([
         [
-            scene.fixed_cost if sum(plan.money.get(name, {}).values()) > 0 or name in own else 0.0
+            scene.running_cost if sum(plan.money.get(name, {}).values()) > 0 or name in own else 0.0
             for plan, own in zip(plans, booked, strict=True)
         ]
         for name, scene in scenario.scenes.items()

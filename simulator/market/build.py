@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff
+from simulator.market.choice import Pictures
 from simulator.market.world import (
     BANDS_N,
     BUYABLE,
@@ -91,6 +92,7 @@ class _Builder:
         ]
         contract = dict.fromkeys((self.scene_at[p.scene], k) for k, _, _, p in self.booked)
         self.uses, self.auctions = [*auction, *contract], len(auction)
+        self.pictures = self._pictures()
 
     def world(self) -> World:
         return World(
@@ -98,7 +100,7 @@ class _Builder:
             media=self._media(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
             packages=self._packages(), costs=self._costs(),
-            scarcity=column([self.s.slot_price_scarcity]),
+            scarcity=column([self.s.slot_price_scarcity]), pictures=self.pictures,
         )  # fmt: skip
 
     # ------------------------------------------------------------------ axes
@@ -174,7 +176,29 @@ class _Builder:
         return np.asarray(weight / weight.sum(axis=0))
 
     def _click_odds(self) -> np.ndarray:
-        return self._per_place(lambda i, k, g: odds(k.ctr) * g.ctr * i.creative, self.uses)
+        table = self._per_place(lambda i, k, g: odds(k.ctr) * g.ctr * i.creative, self.uses)
+        if self.pictures is None:
+            return table
+        return table * self.pictures.gain[[i for i, _ in self.uses]][:, None]
+
+    def _pictures(self) -> Pictures | None:
+        """The choice among the creatives of each scene; None where no scene has one."""
+        made = [scene.creatives for scene in self.scenes]
+        if not any(made):
+            return None
+        return Pictures.tested(
+            count=column([c.count if c else 1 for c in made]),
+            sd=column([c.sd if c else 0.0 for c in made]),
+            information=column([self._seen(scene) for scene in self.scenes]),
+        )
+
+    def _seen(self, scene: Scene) -> Any:
+        """Information of the test of one creative: impressions x p (1 - p), p the mean of its slots."""
+        if scene.creatives is None:
+            return 0.0
+        clicks = [prob(odds(self.s.slots[k].ctr) * scene.creative) for k in scene.slots]
+        mean = sum(clicks) / len(clicks)
+        return scene.creatives.test_impressions * mean * (1 - mean)
 
     def _buy_odds(self) -> np.ndarray:
         return self._per_place(lambda i, k, g: odds(k.cvr) * g.cvr, self.uses)
@@ -261,7 +285,7 @@ class _Builder:
             custom=mode == "custom_bid", cost=mode == "cost_control", roi=mode == "roi_control",
             quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
             action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), active=np.array(active),
-            fixed_cost=np.array([scene.fixed_cost for scene in self.scenes]),
+            fixed_cost=np.array([scene.running_cost for scene in self.scenes]),
             ln_quality=column([0.6 * (self.s.service_score - 4.6)]),
         )  # fmt: skip
 

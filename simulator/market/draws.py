@@ -71,6 +71,9 @@ class Draws(Protocol):
     ) -> Array:
         """Mean-one multiplier [1] of the average of `count` amounts, sd / mean of each being cv."""
 
+    def normal(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+        """Standard normal [1], the same for all plans."""
+
     def exponential(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
         """Exp(1) [1]: the integrated hazard at which a clock rings. Draw once and keep it."""
 
@@ -119,6 +122,12 @@ class Expected:
     ) -> Array:
         """One."""
         return self._ones(len(np.atleast_2d(count)), out)
+
+    def normal(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+        """Its mean: zero."""
+        out = self._ones(cells, out)
+        out.fill(0.0)
+        return out
 
     def exponential(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
         """The mean of the clock: one."""
@@ -171,7 +180,7 @@ class Sampled:
 
     def poisson(self, purpose: str, mean: Amount, *, out: Array | None = None) -> Array:
         """Events [count] at a known mean."""
-        u, z = self._uniform(purpose), self._normal(purpose)
+        u, z = self._uniform(purpose), self._z_of(purpose)
         counts = self._room(u, out)
         poisson_quantile(self._by_plan(mean, u), u, z, counts, work=self._work)
         return self._deliver(counts, out)
@@ -206,7 +215,7 @@ class Sampled:
 
     def factor(self, purpose: str, sd: Amount, cells: int, *, out: Array | None = None) -> Array:
         """Mean-one lognormal multiplier [1]: exp(s z - s^2 / 2) with s^2 = ln(1 + sd^2)."""
-        z = self._normal(purpose)[:, 0]
+        z = self._z_of(purpose)[:, 0]
         spread = np.sqrt(steady(np.log1p, np.broadcast_to(np.square(sd), (cells, z.shape[1]))))
         return self._over_plans(steady(np.exp, spread * z - 0.5 * spread * spread), out)
 
@@ -214,7 +223,7 @@ class Sampled:
         self, purpose: str, count: Amount, cv: Amount, *, out: Array | None = None
     ) -> Array:
         """Mean-one gamma multiplier [1] of shape count / cv^2; 1 where the count is 0."""
-        z = self._normal(purpose)
+        z = self._z_of(purpose)
         noise = self._room(z, out)
         (inverse_shape,) = self._work.arrays("inverse shape", 1, noise.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -222,6 +231,11 @@ class Sampled:
             np.divide(variation, self._by_plan(count, z), out=inverse_shape)
         gamma_multiplier(inverse_shape, z, noise, work=self._work)
         return self._deliver(noise, out)
+
+    def normal(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+        """Standard normal [1], common to all plans of a replication."""
+        z = self._z_of(purpose)[:, 0]
+        return self._over_plans(np.broadcast_to(z, (cells, z.shape[1])), out)
 
     def exponential(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
         """Exp(1) [1], common to all plans of a replication: -ln u."""
@@ -231,7 +245,7 @@ class Sampled:
     def _uniform(self, purpose: str) -> Array:
         return self._streams[purpose].uniform(self._step)
 
-    def _normal(self, purpose: str) -> Array:
+    def _z_of(self, purpose: str) -> Array:
         return self._streams[purpose].normal(self._step)
 
     def _by_plan(self, x: Amount, u: Array) -> Array:

@@ -43,9 +43,14 @@ class Today:
 class Assortment:
     """The products of one chunk of lanes as scenes and free visitors find them."""
 
-    def __init__(self, world: World, cycles: LifeCycles, luck: np.ndarray, shelf: Shelf) -> None:
-        """`luck` [product, lane]; `shelf` as it stands at the start."""
-        self.world, self.cycles, self.luck = world, cycles, luck
+    def __init__(
+        self, world: World, cycles: LifeCycles, luck: np.ndarray, shelf: Shelf,
+        pictures: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
+        """`luck` [product, lane]; `shelf` as it stands at the start; `pictures` [scene, lane]: fortune
+        of the creatives that were chosen.
+        """
+        self.world, self.cycles, self.luck, self.pictures = world, cycles, luck, pictures
         self.first_pull = cycles.organic_pull(shelf)
 
     def today(self, shelf: Shelf, available: np.ndarray) -> Today:
@@ -56,9 +61,12 @@ class Assortment:
         mix = _scaled(goods.mix * available, goods.mix, axis=1)
         gain = goods.organic * self.cycles.organic_pull(shelf) / self.first_pull
         free_mix = _scaled(gain * available, gain, axis=0)
+        clicks = (mix * effects.ctr).sum(axis=1)
+        if self.pictures is not None:
+            clicks *= self.pictures
         return Today(
             refund_odds=goods.refund_odds * effects.refund, kappa=kappa, mix=mix,
-            scene_kappa=(mix * kappa).sum(axis=1), scene_ctr=(mix * effects.ctr).sum(axis=1),
+            scene_kappa=(mix * kappa).sum(axis=1), scene_ctr=clicks,
             ln_quality=self.world.bidding.ln_quality + np.log((mix * effects.quality).sum(axis=1)),
             free_mix=free_mix,
             free_kappa=(free_mix * kappa).sum(axis=0), organic=gain.sum(axis=0),

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from simulator.market.calendar import Steps
+from simulator.market.choice import Pictures
 from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
 
 STAGES, BANDS_N = len(CHAIN_STAGES), len(BANDS)
@@ -283,6 +284,8 @@ class World:
     costs: Costs
     scarcity: np.ndarray
     """eta: log price rise per log scarcity of shared inventory: [1, replication]."""
+    pictures: Pictures | None
+    """The choice among creatives, where a scene has one."""
 
     @property
     def replications(self) -> int:
@@ -297,7 +300,7 @@ class World:
         return World(**parts)
 
 
-REPLICATED = (PhaseTable, Media, Bidding, People, Free, Goods, Packages, Costs)
+REPLICATED = (PhaseTable, Media, Bidding, People, Free, Goods, Packages, Costs, Pictures)
 
 
 def _tile(part: Any, plans: int) -> Any:

@@ -302,6 +302,19 @@ class Bid(Part):
     """Bid or average cost per action [CNY], or the gmv per yuan for roi_control."""
 
 
+class Creatives(Part):
+    """Pictures or films of a scene, many made by machine: the best is kept after a test."""
+
+    count: Annotated[Whole, Field(ge=1, le=1000)]
+    """Creatives that are made and tested."""
+    cost: Annotated[Amount, Field(ge=0)] = 0.0
+    """Cost of making and testing one, part of the scene's fixed cost [CNY]."""
+    sd: Annotated[Multiple, Field(le=2)] = 0.25
+    """Spread of the creatives: sd of the log of their click odds; their mean is `creative`."""
+    test_impressions: Annotated[Amount, Field(ge=0)] = 2000.0
+    """Impressions by which each is judged: few of them choose by luck."""
+
+
 class Scene(Part):
     """One marketing purpose 场景 with its own budget."""
 
@@ -325,10 +338,18 @@ class Scene(Part):
     """tau: spread of the predicted log value of an impression; 0 is flat bidding."""
     creative: Annotated[Level, Field(gt=0)] = 1.0
     """Click odds of the scene's creatives against the slots' figure [x]."""
+    creatives: Creatives | None = None
+    """How many creatives are made, of which the best is shown; none: one, as `creative` says."""
     fixed_cost: Annotated[Amount, Field(ge=0)] = 0.0
     """Cost of running the scene at all, paid when it has money [CNY]."""
     budget: Annotated[Amount, Field(ge=0)] | None = None
     """Own money, its packages included [CNY]; without plans these are the plan, and what no scene has is not spent."""
+
+    @property
+    def running_cost(self) -> float:
+        """Fixed cost and that of the creatives [CNY]."""
+        made = self.creatives
+        return self.fixed_cost + (made.count * made.cost if made else 0.0)
 
 
 class Chance(Part):

@@ -23,6 +23,7 @@ SIZES = (
     "budget", "segments.*.people", "products.*.stock", "products.*.restocks.*.units",
     "life_cycle.category_orders", "sources.*.organic_visits", "slots.*.opportunities",
     "slots.*.packages.*.impressions", "scenes.*.budget", "scenes.*.fixed_cost",
+    "scenes.*.creatives.cost",
 )  # fmt: skip
 WHOLE = ("stock", "units", "impressions")
 

@@ -175,11 +175,13 @@ def sold_out() -> Data:
 
 
 def shelf() -> Data:
-    """Scarcity with what products can be besides: rows of many items, a later generation."""
+    """Scarcity with what products can be besides: rows of many items, a later generation, choices."""
     data = scarcity()
     data["life_cycle"] = {"category_orders": 15, "generation_decay": 0.2}
     data["products"]["y"] |= {"product_stage": "hit", "items": 4, "tail": 1.2, "generation": 3}
     data["products"]["w"] |= {"product_stage": "launch", "items": 12}
+    data["scenes"]["brand"]["creatives"] = {"count": 12, "sd": 0.4, "test_impressions": 500}
+    data["scenes"]["sale"] |= {"creatives": {"count": 3, "cost": 50}, "creative": 0.9}
     return data
 
 

@@ -202,7 +202,7 @@ def test_goods_are_made_good_in_whole_impressions_when_drawn():
 
 MONEY = {
     "budget", "price", "median_cpm", "cpm", "reserve_cpm", "target", "fixed_cost", "fulfilment",
-    "refund_handling",
+    "refund_handling", "cost",
 }  # fmt: skip
 """Fields in CNY. The cpm of a phase is a multiplier, and the target of roi_control a ratio."""
 IN_YUAN = {m.name for m in (*METRICS, *SCENE_METRICS) if m.unit.startswith("CNY")}

@@ -1,12 +1,14 @@
-"""What products can be besides a price: rows of many items, generations."""
+"""What products can be besides a price: rows of many items, generations, creatives."""
 
 import numpy as np
 import pytest
 
 from simulator.engine.simulate import simulate
+from simulator.market.choice import mean_of_best, told
 from simulator.outcomes.metrics import items_above, tail_shares
 from simulator.outcomes.store import read_outcomes, write_outcomes
-from tests.worlds import expected, minimal, one
+from simulator.scenario.plan import plans_of
+from tests.worlds import brief, differing, expected, lanes_of, minimal, one, sampled
 
 # --- many items in one row ----------------------------------------------------------------------
 
@@ -66,3 +68,61 @@ def test_the_decay_may_be_uncertain():
     gap = drawn.values("half_half", "gmv") / drawn.chance_only.values("half_half", "gmv")
     assert gap.min() < 0.99
     assert gap.max() > 1.01
+
+
+# --- creatives ----------------------------------------------------------------------------------
+
+TWENTY = "scenes.new_customer.creatives={count: 20, sd: 0.4, cost: 30}"
+
+
+def test_the_best_creative_is_a_better_creative():
+    """The gain is one of `creative`: the same clicks as with so much better a picture."""
+    scenario = minimal(TWENTY, "slots.feed.ctr=5%")
+    rate = 0.05 * 0.95 * 2000
+    gain = float(mean_of_best(told(np.array(0.4), np.array(rate)), np.array(20.0)))
+    assert gain > 1.7
+    better = minimal(f"scenes.new_customer.creative={gain!r}", "slots.feed.ctr=5%")
+    names = ("clicks", "gmv", "new_customers")
+    assert one(expected(scenario), *names) == pytest.approx(one(expected(better), *names))
+
+
+def test_creatives_cost_the_scenes_that_run():
+    cheap, dear = (
+        expected(minimal(TWENTY, f"scenes.new_customer.creatives.cost={x}")) for x in (0, 30)
+    )
+    for plan in dear.plans:
+        assert one(cheap, "profit", plan=plan)[0] - one(dear, "profit", plan=plan)[0] == (
+            pytest.approx(20 * 30)
+        )
+    assert one(cheap, "profit", plan="no ads") == one(dear, "profit", plan="no ads")
+
+
+def test_one_creative_and_a_choice_without_a_test_change_nothing():
+    names = ("clicks", "gmv", "profit")
+    plain = one(expected(minimal()), *names)
+    for choice in ("{count: 1, sd: 0.9}", "{count: 50, test_impressions: 0}", "{count: 9, sd: 0}"):
+        chosen = expected(minimal(f"scenes.new_customer.creatives={choice}"))
+        assert one(chosen, *names) == pytest.approx(plain, rel=1e-12)
+
+
+def test_drawn_creatives_are_as_good_as_expected_ones_on_average():
+    """Clicks of a fixed bid are nearly in proportion to the click odds."""
+    bid = "scenes.new_customer.bid={mode: custom_bid, cost_per: impression, target: 40}"
+    scenario = brief(TWENTY, bid, "scenes.new_customer.prediction=0")
+    drawn = sampled(scenario, replications=400)
+    clicks = drawn.values("mostly_new", "clicks")
+    error = clicks.std(ddof=1) / np.sqrt(400)
+    assert error > 0.005 * clicks.mean()
+    assert abs(clicks.mean() - one(expected(scenario), "clicks", plan="mostly_new")[0]) < 4 * error
+
+
+def test_the_fortune_of_creatives_is_the_same_for_all_plans():
+    """And one plan alone, or other replications beside it, change nothing."""
+    scenario = brief(TWENTY)
+    plans = plans_of(scenario)
+    every, some = (
+        sampled(scenario, plans, replications=20),
+        sampled(scenario, plans[1:], replications=5),
+    )
+    ours = lanes_of(every, plans[1].name).lanes(np.arange(5))
+    assert differing(ours, lanes_of(some, plans[1].name)) == []

@@ -23,7 +23,7 @@ from typing import Any
 
 import simpy
 
-from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
+from simulator.scenario.schema import BANDS, CHAIN_STAGES, Creatives, Scenario
 from tests.oracles.twin_asset import Worth
 from tests.oracles.twin_chain import (
     BALANCE,
@@ -600,7 +600,7 @@ class World:
         totals["refund_value"] = sum(product.refund_value for product in products)
         booked = {package.scene for package in self.contracts.packages}
         totals["fixed_costs"] = sum(
-            scene.facts.fixed_cost
+            scene.facts.fixed_cost + made_for(scene.facts.creatives)
             for scene in scenes
             if sum(scene.money.values()) > 0 or scene.name in booked
         )
@@ -633,6 +633,11 @@ class World:
         """N (1 - (1 + x / r_f)^-r_f)."""
         shape = self.scenario.chain.frequency_shape
         return people.size * -math.expm1(-shape * math.log1p(people.viewed / people.size / shape))
+
+
+def made_for(creatives: Creatives | None) -> float:
+    """What the scene's creatives cost [CNY]."""
+    return creatives.count * creatives.cost if creatives else 0.0
 
 
 def in_phase(phase: str, step: Step) -> bool:

@@ -25,6 +25,24 @@ def shock_factor(sd: float, z: float) -> float:
     return math.exp(math.sqrt(variance) * z - variance / 2)
 
 
+# --------------------------------------------------------------------------- choices (section 10)
+def told(sd: float, information: float) -> float:
+    """a = sd sqrt(sd^2 I / (sd^2 I + 1))."""
+    heard = sd**2 * information
+    return sd * math.sqrt(heard / (heard + 1))
+
+
+def best_of(count: int, a: float) -> float:
+    """G(n, a) = n times the integral of phi(x - a) Phi(x)^(n-1), by trapezoids."""
+    width = 0.05
+    total = 0.0
+    for step in range(-200, 241):
+        x = step * width + a
+        inside = math.erfc(-x / math.sqrt(2)) / 2
+        total += math.exp(-((x - a) ** 2) / 2) * inside ** (count - 1)
+    return count * total * width / math.sqrt(2 * math.pi)
+
+
 # --------------------------------------------------------------------------- stock (section 9)
 def plenty(stock: float, demand: float) -> bool:
     return stock > demand + 12 * math.sqrt(demand) + 50

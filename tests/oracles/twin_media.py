@@ -9,7 +9,7 @@ from simulator.scenario.schema import BANDS, AuctionSlot, ContractSlot, Moves, S
 from tests.oracles.twin_auction import Auction, Offer, offer_at
 from tests.oracles.twin_chain import Segment
 from tests.oracles.twin_clock import DAY, Clock, Step
-from tests.oracles.twin_goods import Goods, odds, prob
+from tests.oracles.twin_goods import Goods, best_of, odds, prob, told
 
 NEW_BANDS = ("outside", "aware", "active")
 SPENT = 1e-9  # share of a cell below which the money left is rounding, not money
@@ -107,7 +107,7 @@ def _placement(scenario: Scenario, goods: Goods, scene: str, slot: str, segment:
         segment=segment,
         source=source,
         contract=contract,
-        click_odds=odds(facts.ctr) * people.ctr * scenario.scenes[scene].creative,
+        click_odds=odds(facts.ctr) * people.ctr * best_creative(scenario, scene),
         buy_odds=odds(facts.cvr) * people.cvr,
         arrival=float(facts.arrival),
         viewability=float(facts.viewability),
@@ -120,6 +120,18 @@ def _placement(scenario: Scenario, goods: Goods, scene: str, slot: str, segment:
         placement.value = _value(scenario, goods, placement)
         placement.log_value = math.log(placement.value) if placement.value > 0 else 0.0
     return placement
+
+
+def best_creative(scenario: Scenario, scene: str) -> float:
+    """creative_i: the mean one times the gain of the best of n (section 10)."""
+    facts = scenario.scenes[scene]
+    made = facts.creatives
+    if made is None:
+        return float(facts.creative)
+    rates = [prob(odds(scenario.slots[k].ctr) * facts.creative) for k in facts.slots]
+    ctr = sum(rates) / len(rates)
+    information = made.test_impressions * ctr * (1 - ctr)
+    return facts.creative * best_of(made.count, told(made.sd, information))
 
 
 def pool_of(scenario: Scenario, slot: str) -> str:

@@ -1,0 +1,86 @@
+"""The best of several after a test: what choosing by a noisy measure is worth.
+
+symbol   meaning                                                       unit    shape
+n        candidates: pictures of a scene, variants of a product        number
+sd       spread of their true values: sd of the logarithm              1
+I        information of the test: 1 / variance of a measured log       1       [.., replication]
+rho      correlation of measured and true log: sqrt(sd^2 I / (sd^2 I + 1))
+a        part of the spread that the test tells, sd rho                1       [.., replication]
+M        greatest of n standard normals
+F        value of the chosen one; the mean candidate is 1              x       [.., lane]
+gain     mean of F                                                     x       [.., replication]
+
+True values are exp(sd Z - sd^2 / 2). Given its measured log, in units of its spread, the true log of the chosen
+one is a M + b xi - sd^2 / 2 with b^2 = sd^2 - a^2 (normal regression), so that E[F] = E[exp(a M)] exp(-a^2 / 2)
+(docs/model.md section 10).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_ndtr, ndtr, ndtri
+
+from simulator.market.draws import Draws
+
+NODES = np.arange(-90, 91) / 10  # trapezoids of an analytic function: exact to 14 digits
+WEIGHTS = np.exp(-(NODES**2) / 2) / (10 * math.sqrt(2 * math.pi))
+
+
+def told(sd: np.ndarray, information: np.ndarray) -> np.ndarray:
+    """How much of a spread a test tells: a = sd rho.
+
+    >>> float(told(np.array(0.3), np.array(0.0))), float(told(np.array(0.6), np.array(1e300)))
+    (0.0, 0.6)
+    """
+    heard = np.square(sd) * information
+    return np.asarray(sd * np.sqrt(heard / (heard + 1)))
+
+
+def mean_of_best(a: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """E[exp(a M)] exp(-a^2 / 2) = n E[Phi(Z + a)^(n-1)], Z normal: the mean of the best of n.
+
+    >>> a = np.array([0.0, 0.5])
+    >>> mean_of_best(a, 1).round(12).tolist(), mean_of_best(a, 2).round(6).tolist()
+    ([1.0, 1.0], [1.0, 1.276326])
+    >>> float((2 * ndtr(0.5 / math.sqrt(2))).round(6))
+    1.276326
+    """
+    shape = np.broadcast_shapes(np.shape(a), np.shape(count))
+    nodes, weights = (x.reshape(-1, *(1,) * len(shape)) for x in (NODES, WEIGHTS))
+    each = np.power(ndtr(nodes + a), np.subtract(count, 1.0))
+    return np.asarray(count * np.add.reduce(weights * each, axis=0))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Creatives of the scenes: [scene, replication]; a scene without a choice has one, as expected."""
+
+    count: np.ndarray
+    """n: [scene, 1]."""
+    told: np.ndarray
+    """a"""
+    untold: np.ndarray
+    """b"""
+    gain: np.ndarray
+    """Click odds of the chosen picture against the mean one, on average [x]."""
+
+    @classmethod
+    def tested(cls, count: np.ndarray, sd: np.ndarray, information: np.ndarray) -> "Pictures":
+        """Pictures [scene, 1] of a spread [scene, 1], each tested with some information."""
+        a = told(sd, information)
+        untold = np.sqrt(np.maximum(np.square(sd) - np.square(a), 0.0))
+        return cls(count, a, untold, mean_of_best(a, count))
+
+    def luck(self, draws: Draws) -> np.ndarray:
+        """F / gain of a replication, the same for all plans: [scene, lane]."""
+        scenes = len(self.count)
+        best = greatest(draws.normal("picture_best", scenes), self.count)
+        rest = draws.normal("picture_rest", scenes)
+        spread = np.square(self.told) + np.square(self.untold)
+        return np.asarray(np.exp(self.told * best + self.untold * rest - spread / 2) / self.gain)
+
+
+def greatest(z: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """The greatest of n standard normals, by one normal: Phi(M) = Phi(z)^(1/n)."""
+    return np.asarray(-ndtri(-np.expm1(log_ndtr(z) / count)))
