@@ -30,8 +30,12 @@ class Days:
         if due.closing:
             second = int(floor.world.steps.start[floor.step])
             charge_packages(floor, self.server.close(floor.state.bookings, second, floor.draws))
+        for trial in due.decisions:
+            floor.decide(trial)
         if due.midnight:
             self.close(floor.day - 1)
+        elif due.decisions:
+            floor.refresh()
         else:
             floor.look_at_stock()
         if floor.schedule.new_day[floor.step]:

@@ -15,6 +15,7 @@ from simulator.engine.lanes import (
 )
 from simulator.engine.schedule import Schedule, make_schedule
 from simulator.engine.state import State, first_state
+from simulator.market.choice import Trial, start_trials
 from simulator.market.draws import Draws
 from simulator.market.lifecycle import LifeCycles
 from simulator.market.today import Assortment, Today
@@ -55,6 +56,8 @@ class Floor:
     tracers: Tracers | None
     available: np.ndarray
     """Probability that the next order finds goods, as `today` has it: [product, lane]."""
+    trials: list[Trial]
+    """Product tests."""
     step: int = 0
     phase: int = 0
     day: int = 0
@@ -80,6 +83,21 @@ class Floor:
         if not np.array_equal(self.state.stock.available(self.sampled), self.available):
             self.refresh()
 
+    def learn(self, scene_buys: np.ndarray) -> None:
+        """Orders of this step that tell variants apart; `scene_buys` [scene, lane] buying visits."""
+        today, ready = self.today, float(self.world.steps.readiness[self.step])
+        for trial in self.trials:
+            if trial.open:
+                i, p = trial.scene, trial.product
+                share = today.mix[i, p] * today.kappa[p] / today.scene_kappa[i]
+                trial.orders += scene_buys[i] * share * ready
+
+    def decide(self, number: int) -> None:
+        """A product test ends: from now on the product is the chosen variant."""
+        trial = self.trials[number]
+        trial.open = False
+        self.assortment.luck[trial.product] *= trial.chosen() / trial.before()
+
 
 def open_floor(
     world: World, chunk: Chunk, seed: int, *, sampled: bool, daily: bool, attribution: bool
@@ -92,6 +110,9 @@ def open_floor(
     booked = plan_bookings(chunk.plans, world, reps)
     state = first_state(world, cycles, booked, draws, sampled=sampled)
     demand, luck = _shocks(world, chunk, draws, sampled=sampled)
+    trials = start_trials(world.trials, draws, lanes, sampled=sampled) if world.trials else []
+    for trial in trials:
+        luck[trial.product] *= trial.before()
     pictures = world.pictures.luck(draws) if world.pictures and sampled else None
     assortment = Assortment(world, cycles, luck, state.shelf, pictures)
     available = state.stock.available(sampled)
@@ -105,7 +126,7 @@ def open_floor(
         cycles=cycles, assortment=assortment,
         today=assortment.today(state.shelf, available), demand=demand, available=available,
         controls=Controls(*np.ones((2, len(names.scenes), lanes))),
-        book=Ledger.empty(*counts, lanes=lanes, days=days), tracers=tracers,
+        book=Ledger.empty(*counts, lanes=lanes, days=days), tracers=tracers, trials=trials,
     )  # fmt: skip
 
 

@@ -131,6 +131,12 @@ def cells_of(world: World) -> dict[str, list[str]]:
         "refund_people": ["all"],
     }  # fmt: skip
     shocks = {name: ["all"] for name, _ in shock_names(world.scenario)}
-    chosen = ("picture_best", "picture_rest") if world.pictures else ()
-    choices = dict.fromkeys(chosen, scenes)
-    return media | chain | orders | days | shocks | choices
+    return media | chain | orders | days | shocks | _choices(world)
+
+
+def _choices(world: World) -> dict[str, list[str]]:
+    """Cells of creatives and product tests, where there are any."""
+    pictures = ("picture_best", "picture_rest") if world.pictures else ()
+    variants = world.trials.cells if world.trials else []
+    tests = ("variant", "variant_measured") if variants else ()
+    return {key: list(world.names.scenes) for key in pictures} | {key: variants for key in tests}

@@ -27,15 +27,21 @@ class Due:
     closing: bool = False
     restocks: list[tuple[int, int]] = field(default_factory=list)
     """(product, units)"""
+    decisions: list[int] = field(default_factory=list)
+    """Product tests."""
 
     def restocks_of(self, product: int, units: int) -> None:
         """Goods arrive."""
         self.restocks.append((product, units))
 
+    def decision_of(self, trial: int) -> None:
+        """A product test ends."""
+        self.decisions.append(trial)
+
     def clear(self) -> None:
         """Everything has been read."""
         self.midnight = self.forfeit = self.closing = False
-        self.restocks = []
+        self.restocks, self.decisions = [], []
 
 
 def post(env: simpy.Environment, agenda: Iterable[tuple[int, Callable[[], None]]]) -> Events:
@@ -46,7 +52,7 @@ def post(env: simpy.Environment, agenda: Iterable[tuple[int, Callable[[], None]]
 
 
 def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]]:
-    """One agenda each for midnights, balance windows, contract windows and deliveries of goods."""
+    """One agenda each for midnights, balance and contract windows, deliveries of goods, product tests."""
     steps, goods = world.steps, world.goods
 
     def flag(name: str) -> Callable[[], None]:
@@ -59,6 +65,8 @@ def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]
     deliveries = [
         (_next_step(steps, t), partial(due.restocks_of, p, u)) for t, p, u in goods.restocks
     ]
+    tests = world.trials.decide_at.tolist() if world.trials else []
+    decisions = [(_next_step(steps, t), partial(due.decision_of, n)) for n, t in enumerate(tests)]
     return [
         [(int(t), flag("midnight")) for t in first],
         [(t, flag("forfeit")) for t in ends if t <= last],
@@ -68,6 +76,7 @@ def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]
             if t <= last
         ],
         [item for item in deliveries if item[0] <= last],
+        [item for item in decisions if item[0] <= last],
     ]
 
 

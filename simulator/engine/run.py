@@ -2,7 +2,7 @@
 
 The order of a step, which `Run.step` carries out as it stands here:
 
- 1. calendar and shocks: what became due (restocks, forfeited deposits, midnight's refunds and products)  days
+ 1. calendar and shocks: what became due (restocks, forfeited deposits, product tests, midnight)          days
  2. supply: opportunities of every slot                                                                   media
  3. contracts served                                                                                      media
  4. auction: who enters, bids, wins, pays; pace                                                           media
@@ -10,7 +10,7 @@ The order of a step, which `Run.step` carries out as it stands here:
  6. exposure and wear-out: what each band of people meets                                                 media
  7. chain moves and customers' baskets                                                                    sales
  8. orders by product, cut by stock; payment is part of the hazards                                       sales
- 9. money and books                                                                                       sales
+ 9. money and books, and what product tests have seen                                                     sales
 10. people and baskets move on                                                                            sales
 11. the user's own processes see the finished step and set controls for the next
 """

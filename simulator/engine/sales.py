@@ -160,6 +160,8 @@ class Sales:
         day.cost += cost
         day.first += new.sum(axis=0)
         self._count(flows, baskets, orders, gmv=gmv, cost=cost)
+        if floor.trials:
+            floor.learn(met.scene_buys)
         floor.book.on_day(
             floor.day, gmv=gmv.sum(axis=0), new_customers=new.sum(axis=0), visits=met.visits
         )

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff
-from simulator.market.choice import Pictures
+from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff, seconds_between
+from simulator.market.choice import Pictures, Trials
 from simulator.market.world import (
     BANDS_N,
     BUYABLE,
@@ -101,6 +101,7 @@ class _Builder:
             people=self._people(), free=self._free(), goods=self._goods(),
             packages=self._packages(), costs=self._costs(),
             scarcity=column([self.s.slot_price_scarcity]), pictures=self.pictures,
+            trials=self._trials(),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ axes
@@ -389,6 +390,19 @@ class _Builder:
             organic=organic / organic.sum(axis=0), mix=self._mix(),
             stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
             launch=np.array(launch), items=np.array([float(p.items) for p in goods]),
+        )  # fmt: skip
+
+    def _trials(self) -> Trials | None:
+        tests = {name: i.explore for name, i in self.s.scenes.items() if i.explore}
+        if not tests:
+            return None
+        origin, products = self.steps.shape.origin, list(self.s.products)
+        rules = list(tests.values())
+        return Trials(
+            names=tuple(tests), scene=np.array([self.scene_at[name] for name in tests]),
+            product=np.array([products.index(t.product) for t in rules]),
+            variants=np.array([t.variants for t in rules]), sd=np.array([t.sd for t in rules]),
+            decide_at=np.array([seconds_between(origin, t.decide_at) for t in rules]),
         )  # fmt: skip
 
     def _power_of(self, product: Product) -> Any:

@@ -84,3 +84,80 @@ class Pictures:
 def greatest(z: np.ndarray, count: np.ndarray) -> np.ndarray:
     """The greatest of n standard normals, by one normal: Phi(M) = Phi(z)^(1/n)."""
     return np.asarray(-ndtri(-np.expm1(log_ndtr(z) / count)))
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Product tests: scenes that show variants of a product evenly until one is chosen: [trial]."""
+
+    names: tuple[str, ...]
+    """Of the scenes."""
+    scene: np.ndarray
+    product: np.ndarray
+    variants: np.ndarray
+    """k, whole."""
+    sd: np.ndarray
+    decide_at: np.ndarray
+    """[s] since the start."""
+
+    @property
+    def cells(self) -> list[str]:
+        """Every variant by name."""
+        counts = zip(self.names, self.variants, strict=True)
+        return [f"{name}/{n}" for name, count in counts for n in range(int(count))]
+
+
+class Trial:
+    """One product test in a chunk of lanes: what was seen, and what the chosen variant is worth."""
+
+    def __init__(self, rules: Trials, number: int, lanes: int) -> None:
+        self.scene, self.product = int(rules.scene[number]), int(rules.product[number])
+        self.variants, self.sd = int(rules.variants[number]), float(rules.sd[number])
+        self.orders = np.zeros(lanes)
+        """Orders of all variants together that the scene has bought so far, mean: [lane]."""
+        self.open = True
+
+    @property
+    def information(self) -> np.ndarray:
+        """1 / variance of a variant's measured log rate: its orders [lane]."""
+        return self.orders / self.variants
+
+    def before(self) -> np.ndarray:
+        """Power of the product while all variants are shown [lane]."""
+        return np.ones_like(self.orders)
+
+    def chosen(self) -> np.ndarray:
+        """Power of the product with the variant that measured best, on average [lane]."""
+        a = told(np.array(self.sd), self.information)
+        return mean_of_best(a, np.array(float(self.variants)))
+
+
+class DrawnTrial(Trial):
+    """The same with the true values and the errors of measurement of every replication."""
+
+    def __init__(self, rules: Trials, number: int, true: np.ndarray, error: np.ndarray) -> None:
+        """True and error are normals of each variant [variant, lane], the same for all plans."""
+        super().__init__(rules, number, true.shape[1])
+        self.true, self.error = true, error
+        self.values = np.exp(self.sd * true - self.sd * self.sd / 2)
+
+    def before(self) -> np.ndarray:
+        """Mean of the variants [lane]."""
+        return np.asarray(np.add.reduce(self.values, axis=0) / self.variants)
+
+    def chosen(self) -> np.ndarray:
+        """Value of the variant whose measured log is greatest [lane]."""
+        measured = self.sd * np.sqrt(self.information) * self.true + self.error
+        best = np.argmax(measured, axis=0)
+        return np.take_along_axis(self.values, best[None], axis=0)[0]
+
+
+def start_trials(rules: Trials, draws: Draws, lanes: int, *, sampled: bool) -> list[Trial]:
+    """All product tests at the first second."""
+    if not sampled:
+        return [Trial(rules, n, lanes) for n in range(len(rules.names))]
+    cells, edges = int(rules.variants.sum()), np.cumsum(rules.variants)[:-1]
+    true, error = (
+        np.split(draws.normal(purpose, cells), edges) for purpose in ("variant", "variant_measured")
+    )
+    return [DrawnTrial(rules, n, *pair) for n, pair in enumerate(zip(true, error, strict=True))]

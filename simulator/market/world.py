@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from simulator.market.calendar import Steps
-from simulator.market.choice import Pictures
+from simulator.market.choice import Pictures, Trials
 from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
 
 STAGES, BANDS_N = len(CHAIN_STAGES), len(BANDS)
@@ -286,6 +286,8 @@ class World:
     """eta: log price rise per log scarcity of shared inventory: [1, replication]."""
     pictures: Pictures | None
     """The choice among creatives, where a scene has one."""
+    trials: Trials | None
+    """Product tests, if there are any."""
 
     @property
     def replications(self) -> int:

@@ -340,6 +340,22 @@ def _check_aim(at: Parts, scene: Scene) -> Iterator[Fault]:
         yield Fault((*at, "products"), rule)
 
 
+def _check_tests(scenario: Scenario) -> Iterator[Fault]:
+    """A product test ends within the run, and a product has one."""
+    calendar, tested = scenario.calendar, dict[str, str]()
+    for name, scene in scenario.scenes.items():
+        test, path = scene.explore, ("scenes", name, "explore")
+        if test is None:
+            continue
+        if calendar.phases and not _first(calendar) < test.decide_at < calendar.end:
+            got = f"(got {_moment(test.decide_at)})"
+            yield Fault((*path, "decide_at"), f"must lie inside the run, {_span(calendar)} {got}")
+        if test.product in tested:
+            other = f"scene {shown(tested[test.product])}"
+            yield Fault((*path, "product"), f"is tested by {other} already: leave one out")
+        tested.setdefault(test.product, name)
+
+
 def _only_booked(scenario: Scenario, name: str, scene: Scene) -> bool:
     """Whether the scene has known slots, but none of them can take its money."""
     slots = [scenario.slots[slot] for slot in scene.slots if slot in scenario.slots]
@@ -408,5 +424,6 @@ _CHECKS: tuple[_Check, ...] = (
     _check_density,
     _check_slots,
     _check_scenes,
+    _check_tests,
     _check_media,
 )

@@ -60,6 +60,7 @@ def check_references(scenario: Scenario) -> Iterator[Fault]:
         yield from _keys(("products", name, "discount"), product.discount, phases, "phase")
     for name, scene in scenario.scenes.items():
         yield from _check_scene(scenario, ("scenes", name), scene)
+        yield from _check_explore(scenario, ("scenes", name), scene)
     for name, slot in scenario.slots.items():
         yield from _one(("slots", name, "source"), slot.source, scenario.sources, "source")
         if isinstance(slot, ContractSlot):
@@ -128,6 +129,17 @@ def _check_scene(scenario: Scenario, at: Parts, scene: Scene) -> Iterator[Fault]
     yield from _list((*at, "slots"), scene.slots, scenario.slots, "slot")
     yield from _list((*at, "segments"), scene.segments, scenario.segments, "segment")
     yield from _list((*at, "phases"), scene.phases, scenario.calendar.phases, "phase")
+
+
+def _check_explore(scenario: Scenario, at: Parts, scene: Scene) -> Iterator[Fault]:
+    """A test is of a product that the scene shows."""
+    if scene.explore is None:
+        return
+    name, path = scene.explore.product, (*at, "explore", "product")
+    yield from _one(path, name, scenario.products, "product")
+    if name in scenario.products and scene.products and not scene.products.get(name):
+        rule = f"names a product that the scene does not show, {shown(name)}"
+        yield Fault(path, f"{rule}: give it a weight in products")
 
 
 def _check_contract(scenario: Scenario, name: str, slot: ContractSlot) -> Iterator[Fault]:

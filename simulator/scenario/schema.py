@@ -315,6 +315,19 @@ class Creatives(Part):
     """Impressions by which each is judged: few of them choose by luck."""
 
 
+class Explore(Part):
+    """A product test 测款: variants of a product share a scene's exposure, then the best is kept."""
+
+    product: str
+    """Product whose variants are tested; product_power is that of the mean variant."""
+    variants: Annotated[Whole, Field(ge=2, le=100)]
+    """Variants that are shown evenly until the decision."""
+    sd: Annotated[Multiple, Field(le=2)] = 0.25
+    """Spread of the variants: sd of the log of their buying odds."""
+    decide_at: Moment
+    """When the variant that sold best is chosen; from then on the product is that variant."""
+
+
 class Scene(Part):
     """One marketing purpose 场景 with its own budget."""
 
@@ -340,6 +353,8 @@ class Scene(Part):
     """Click odds of the scene's creatives against the slots' figure [x]."""
     creatives: Creatives | None = None
     """How many creatives are made, of which the best is shown; none: one, as `creative` says."""
+    explore: Explore | None = None
+    """The product test that the scene's orders decide, if it is one."""
     fixed_cost: Annotated[Amount, Field(ge=0)] = 0.0
     """Cost of running the scene at all, paid when it has money [CNY]."""
     budget: Annotated[Amount, Field(ge=0)] | None = None

@@ -181,6 +181,17 @@ def shelf() -> Data:
     data["products"]["y"] |= {"product_stage": "hit", "items": 4, "tail": 1.2, "generation": 3}
     data["products"]["w"] |= {"product_stage": "launch", "items": 12}
     data["scenes"]["brand"]["creatives"] = {"count": 12, "sd": 0.4, "test_impressions": 500}
+    data["scenes"]["few"]["explore"] = {
+        "product": "w",
+        "variants": 5,
+        "sd": 0.6,
+        "decide_at": "2020-11-03 02:00",
+    }
+    data["scenes"]["brand"]["explore"] = {
+        "product": "y",
+        "variants": 2,
+        "decide_at": "2020-11-11",
+    }
     data["scenes"]["sale"] |= {"creatives": {"count": 3, "cost": 50}, "creative": 0.9}
     return data
 

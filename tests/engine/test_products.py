@@ -1,14 +1,21 @@
-"""What products can be besides a price: rows of many items, generations, creatives."""
+"""What products can be besides a price: rows of many items, generations, creatives, tests."""
 
 import numpy as np
 import pytest
 
-from simulator.engine.simulate import simulate
-from simulator.market.choice import mean_of_best, told
+from simulator.engine.lanes import Chunk
+from simulator.engine.run import Run
+from simulator.engine.simulate import make_grid, simulate
+from simulator.market.build import build_world
+from simulator.market.choice import mean_of_best, start_trials, told
+from simulator.market.draws import Sampled
+from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import items_above, tail_shares
 from simulator.outcomes.store import read_outcomes, write_outcomes
-from simulator.scenario.plan import plans_of
-from tests.worlds import brief, differing, expected, lanes_of, minimal, one, sampled
+from simulator.scenario.plan import Plan, plans_of
+from simulator.scenario.schema import Scenario
+from tests.engine import stress
+from tests.worlds import brief, differing, expected, lanes_of, minimal, one, plan, sampled
 
 # --- many items in one row ----------------------------------------------------------------------
 
@@ -90,10 +97,9 @@ def test_creatives_cost_the_scenes_that_run():
     cheap, dear = (
         expected(minimal(TWENTY, f"scenes.new_customer.creatives.cost={x}")) for x in (0, 30)
     )
-    for plan in dear.plans:
-        assert one(cheap, "profit", plan=plan)[0] - one(dear, "profit", plan=plan)[0] == (
-            pytest.approx(20 * 30)
-        )
+    for name in dear.plans:
+        without, with_cost = (one(x, "profit", plan=name)[0] for x in (cheap, dear))
+        assert without - with_cost == pytest.approx(20 * 30)
     assert one(cheap, "profit", plan="no ads") == one(dear, "profit", plan="no ads")
 
 
@@ -126,3 +132,113 @@ def test_the_fortune_of_creatives_is_the_same_for_all_plans():
     )
     ours = lanes_of(every, plans[1].name).lanes(np.arange(5))
     assert differing(ours, lanes_of(some, plans[1].name)) == []
+
+
+# --- product tests ------------------------------------------------------------------------------
+
+TRIAL = (
+    "scenes.trial={audience: {outside: 100%, aware: 100%}, bid: {cost_per: click}, slots: [feed], prediction: 0, "
+    "explore: {product: coffee, variants: 6, sd: 50%, decide_at: 2021-03-24}, budget: 0}",
+)
+
+
+def trial_world(*sets: str) -> Scenario:
+    return brief(*TRIAL, "budget=100k", "plans=null", *sets)
+
+
+def run_of(scenario: Scenario, *amounts: float, sampled: bool = False, count: int = 1) -> Run:
+    """Plans that spend so much on the test, and the zero-spend plan."""
+    plans = [plan(scenario, f"{x:g}", trial={"normal": x}) for x in amounts]
+    chunk = Chunk((*plans, Plan.none(scenario)), tuple(range(count)))
+    world = build_world(scenario, make_grid(scenario))
+    run = Run(world, chunk, 3, sampled=sampled, daily=False)
+    run.go()
+    return run
+
+
+def test_a_test_that_buys_more_orders_chooses_better():
+    run = run_of(trial_world(), 50.0, 1e3, 2e4)
+    (trial,) = run.floor.trials
+    assert trial.orders[-1] == 0
+    assert (np.diff(trial.orders[:3]) > 0).all()
+    gain = run.floor.assortment.luck[0]
+    heard = np.sqrt(1 / (1 + 6 / (0.25 * np.maximum(trial.orders, 1e-12))))
+    assert gain == pytest.approx(mean_of_best(0.5 * heard, np.array(6.0)))
+    assert gain[-1] == pytest.approx(1)
+    assert 1.01 < gain[0] < gain[1] < gain[2] < mean_of_best(np.array(0.5), np.array(6.0))
+
+
+def test_orders_seen_are_those_of_the_scene_until_the_decision():
+    """Nobody else is advertised to: seen orders are what the ads bought, the late ones left out."""
+    early = trial_world("scenes.trial.explore.decide_at=2021-03-22")
+    late = trial_world(
+        "scenes.trial.explore.decide_at=2021-03-28 23:00", "scenes.trial.explore.sd=0"
+    )
+    seen = [run_of(scenario, 2e4).floor.trials[0].orders[0] for scenario in (early, late)]
+    assert 0.2 < seen[0] / seen[1] < 0.5
+    tea = "{price: 120, margin: 55%, discount: {sale: 15%}}"
+    shared = trial_world(f"products.tea={tea}", "scenes.trial.explore.sd=0")
+    whole = trial_world("scenes.trial.explore.sd=0")
+    half = [run_of(scenario, 2e4).floor.trials[0].orders[0] for scenario in (shared, whole)]
+    assert half[0] == pytest.approx(half[1] / 2, rel=0.01)
+
+
+def test_drawn_tests_choose_as_well_as_expected_on_average():
+    world = trial_world()
+    (mean,) = run_of(world, 3e3).floor.trials
+    rules = build_world(world, make_grid(world)).trials
+    assert rules is not None
+    draws = Sampled(
+        5, list(range(4096)), 1, {x: rules.cells for x in ("variant", "variant_measured")}
+    )
+    (drawn,) = start_trials(rules, draws, 4096, sampled=True)
+    drawn.orders += mean.orders[0]
+    for found, wanted in ((drawn.before(), 1.0), (drawn.chosen(), mean.chosen()[0])):
+        assert abs(found.mean() - wanted) < 4 * found.std() / 64
+
+
+def test_more_seen_finds_the_true_best_more_often_with_the_same_luck():
+    run = run_of(trial_world(), 50.0, 5e4, sampled=True, count=16)
+    (trial,) = run.floor.trials
+    true, best = trial.chosen().reshape(3, 16), trial.values.max(axis=0)[:16]
+    right = (true == best).sum(axis=1)
+    assert right[1] > right[0] >= 1
+    assert np.array_equal(trial.true[:, :16], trial.true[:, 16:32])
+    assert (true[1] >= true[2] - 1e-12).mean() > 0.8
+
+
+def test_a_test_of_variants_that_are_alike_changes_nothing():
+    names = ("gmv", "new_customers", "profit")
+    worlds = trial_world("scenes.trial.explore.sd=0"), trial_world("scenes.trial.explore=null")
+    plans = [plan(world, trial={"normal": 2e4}) for world in worlds]
+    alike, without = (
+        one(expected(world, [p]), *names) for world, p in zip(worlds, plans, strict=True)
+    )
+    assert alike == pytest.approx(without, rel=1e-12)
+
+
+def test_a_test_changes_nothing_before_its_decision():
+    """The daily book of the days before is that of a world without a test."""
+    worlds = trial_world(), trial_world("scenes.trial.explore=null")
+    days = [
+        expected(world, [plan(world, trial={"normal": 2e4})], daily=True).days("plan")["gmv"]
+        for world in worlds
+    ]
+    assert days[0][:4].tolist() == days[1][:4].tolist()
+    assert (days[0][4:9] > 1.02 * days[1][4:9]).all()
+
+
+@pytest.mark.parametrize("sampled_mode", [False, True])
+def test_the_world_of_choices_keeps_the_laws_in_any_chunk(sampled_mode: bool):
+    """`Run.go` checks the laws; the second plan alone with some replications is the same to the bit."""
+    scenario = Scenario.model_validate(stress.shelf())
+    spent = stress.plan(scenario)
+    half = {s: {f: x / 2 for f, x in cells.items()} for s, cells in spent.money.items()}
+    plans = (spent, Plan("half", half, spent.packages), Plan.none(scenario))
+    world = build_world(scenario, make_grid(scenario))
+
+    def go(chosen: tuple[Plan, ...], replications: tuple[int, ...]) -> Ledger:
+        return Run(world, Chunk(chosen, replications), 3, sampled=sampled_mode, daily=False).go()
+
+    every, some = go(plans, (0, 1, 2, 3, 4)), go(plans[1:], (1, 2, 3))
+    assert differing(every.lanes(np.arange(6, 9)), some.lanes(np.arange(3))) == []

@@ -23,7 +23,7 @@ from typing import Any
 
 import simpy
 
-from simulator.scenario.schema import BANDS, CHAIN_STAGES, Creatives, Scenario
+from simulator.scenario.schema import BANDS, CHAIN_STAGES, Creatives, Explore, Scenario
 from tests.oracles.twin_asset import Worth
 from tests.oracles.twin_chain import (
     BALANCE,
@@ -40,7 +40,7 @@ from tests.oracles.twin_chain import (
     bar,
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
-from tests.oracles.twin_goods import Goods, Product, odds, prob, shock_factor
+from tests.oracles.twin_goods import Goods, Product, best_of, odds, prob, shock_factor, told
 from tests.oracles.twin_media import (
     Contracts,
     Market,
@@ -160,6 +160,8 @@ class World:
             s: dict.fromkeys((*SCENE_COUNTS, "contract_spend", "offered"), 0.0) for s in self.scenes
         }
         self.days: dict[str, dict[str, float]] = {}
+        tests = {s: scene.explore for s, scene in scenario.scenes.items()}
+        self.seen = {s: 0.0 for s, test in tests.items() if test}  # orders of the tested product
 
     def _set_pace(self) -> None:
         for phase in self.scenario.calendar.phases:
@@ -191,6 +193,9 @@ class World:
                 environment.process(self.forfeits(environment, end))
         for product in self.goods.products.values():
             environment.process(self.deliveries(environment, product))
+        for name, scene in self.scenario.scenes.items():
+            if scene.explore:
+                environment.process(self.decision(environment, name, scene.explore))
         environment.process(self.refunds(environment))
         environment.process(self.daily_close(environment))
         for scene in self.scenes.values():
@@ -212,6 +217,14 @@ class World:
             if at > environment.now:
                 yield environment.timeout(at - environment.now)
             product.restock(restock.units)
+
+    def decision(self, environment: simpy.Environment, scene: str, test: Explore) -> Wait:
+        """Section 10: at decide_at the product becomes the variant that sold best."""
+        yield environment.timeout(self.clock.seconds(test.decide_at))
+        a = told(test.sd, self.seen.pop(scene) / test.variants)
+        product = self.goods.products[test.product]
+        product.power *= best_of(test.variants, a)
+        product.bring_effects()
 
     def refunds(self, environment: simpy.Environment) -> Wait:
         """Section 11: each midnight refunds fall due and the finished day's enter."""
@@ -300,6 +313,7 @@ class World:
         scene_buys = self._click(step)
         contacts, free_buys = self._contacts(step)
         self.goods.choose(scene_buys, free_buys)
+        self._learn(step, scene_buys)
         terms = self._terms(step)
         trace = self._trace(contacts)
         flows: dict[str, Hazards] = {}
@@ -346,6 +360,14 @@ class World:
             j.buying = j.visits * prob(buy)
             buys[j.scene] += j.buying
         return buys
+
+    def _learn(self, step: Step, scene_buys: dict[str, float]) -> None:
+        """Section 10: orders that tell the variants of a product apart, until the decision."""
+        goods = self.goods
+        for s in self.seen:
+            p = self.scenario.scenes[s].explore.product
+            part = goods.mixes[s].get(p, 0.0) * goods.products[p].kappa / goods.scene_kappa[s]
+            self.seen[s] += scene_buys[s] * step.readiness * part
 
     def _contacts(self, step: Step) -> tuple[dict[str, Contacts], float]:
         """X, Y, Z per person of every band, and the buying of free visits (bz_o)."""

@@ -162,6 +162,9 @@ REFERENCES = {
     "plans.money.harvest.normal=1k": (
         "without the scene: scene 'harvest' spends in presale, sale only"
     ),
+    "scenes.harvest.explore={product: cofee, variants: 3, decide_at: 2021-03-20}": (
+        "harvest.explore.product names no product: 'cofee', did you mean 'coffee'?"
+    ),
     "plans.bare.packages=[focus.opning]": (
         "bare.packages.0 names no contract package: 'focus.opning', did you mean 'focus.o"
     ),
@@ -178,6 +181,20 @@ def test_a_move_that_nobody_can_make_is_not_dropped_in_silence():
     assert "chain.visit_moves.cart.enthuse has no effect" in said
     assert "people enthuse from outside, discover, engage only; leave it out" in said
     assert "has no effect" in complaint("chain.visit_moves.customers.favourite=5%")
+
+
+TEST = "explore={product: tea, variants: 3, decide_at: 2021-03-20}"
+
+
+def test_a_product_test_is_of_a_product_that_the_scene_shows():
+    said = complaint(f"scenes.harvest.{TEST}", "scenes.harvest.products={coffee: 1}")
+    assert "explore.product names a product that the scene does not show, 'tea'" in said
+    assert "give it a weight in products" in said
+
+
+def test_a_product_has_one_test():
+    said = complaint(f"scenes.harvest.{TEST}", f"scenes.new_customer.{TEST}")
+    assert "harvest.explore.product is tested by scene 'new_customer' already" in said
 
 
 # --------------------------------------------------------------------------- well formed names
@@ -260,6 +277,12 @@ TIMES = {
     "products.tea.launch=2021-05-01": "tea.launch must be before calendar.end, 2021-03-29",
     "products.coffee.launch=2021-03-02": (
         "coffee.launch is for products in stage sampling only (this one is core): leave it out"
+    ),
+    "scenes.harvest.explore={product: tea, variants: 3, decide_at: 2021-03-29}": (
+        "explore.decide_at must lie inside the run, 2021-03-01 to 2021-03-29 (got 2021-03-29)"
+    ),
+    "scenes.harvest.explore={product: tea, variants: 3, decide_at: 2021-03-01}": (
+        "(got 2021-03-01)"
     ),
 }
 
