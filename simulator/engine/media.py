@@ -12,7 +12,7 @@ from simulator.market.audience import Contact, by_band, mean_level, ratio, wear
 from simulator.market.bidding import Bidder, Entered, Field
 from simulator.market.contract import Server
 from simulator.market.groups import Groups, weigh
-from simulator.market.today import Today
+from simulator.market.today import Halo, Today
 from simulator.market.world import BUYABLE, World, prob
 
 NEW = slice(0, 3)  # bands whose buyers are new customers
@@ -33,6 +33,22 @@ class Met:
     """Paid impressions per person: [segment, lane]."""
     visits: np.ndarray
     """All visits: [lane]."""
+    halo_buys: np.ndarray | None
+    """Buying looks at other products after a hit: [way, lane]; None without a halo."""
+
+
+@dataclass
+class HaloAppeal:
+    """What hits bring to the other products, until midnight or the next phase."""
+
+    seen: np.ndarray
+    """Further looks per visit: [use, 1, lane]."""
+    buys: np.ndarray
+    """Buying ones among them, per visit: [use, segment, lane]."""
+    free_seen: np.ndarray
+    """Per free visit: [lane]."""
+    free_buys: np.ndarray
+    """Per person and normal day of browsing, as the free buying visits: [band, segment, lane]."""
 
 
 @dataclass
@@ -49,6 +65,7 @@ class Appeal:
     """What a bounded scene counts per click: [bounded use, segment, lane]."""
     free_buys: np.ndarray
     """Free buying visits per person and normal day of browsing: [band, segment, lane]."""
+    halo: HaloAppeal | None
 
 
 class Media:
@@ -73,6 +90,10 @@ class Media:
         self.odds = np.zeros((2, *self.clicks.shape))
         self.work = np.zeros(self.clicks.shape)
         self.appeal: Appeal | None = None
+        pulls = floor.today.halo is not None
+        self.looks = np.zeros(self.clicks.shape if pulls else (1, 1, 1))
+        """Paid visits that went on to another product: [use, segment, lane]."""
+        self.halo_buys = np.zeros((scenes + 1, lanes) if pulls else (1, 1))
 
     def meet(self) -> Met:
         """Serve, bid, win, and bring people to the shop."""
@@ -101,7 +122,18 @@ class Media:
         free = world.free
         chance = prob(free.buy_odds * (today.free_kappa * phases.cvr[phase] * demand))
         free_buys = weigh("mbs,msl->bsl", free.by_phase[phase], chance)
-        return Appeal(today, phase, click, buy, self._per_click(today, buy, phase), free_buys)
+        halo = self._halo(today.halo, phase) if today.halo else None
+        return Appeal(today, phase, click, buy, self._per_click(today, buy, phase), free_buys, halo)
+
+    def _halo(self, halo: Halo, phase: int) -> HaloAppeal:
+        """How often visits go on to another product, and buy it."""
+        world, scene = self.floor.world, self.floor.world.media.scene
+        ready = halo.kappa * (world.phases.cvr[phase] * self.floor.demand)
+        buys = halo.seen[:, None] * prob(
+            world.free.halo_odds * ready[:, None]
+        )  # [way, segment, lane]
+        free_buys = world.free.visits[phase] * buys[-1]
+        return HaloAppeal(halo.seen[scene][:, None], buys[scene], halo.seen[-1], free_buys)
 
     def _per_click(self, today: Today, buy: np.ndarray, phase: int) -> np.ndarray:
         """Carts, orders or order value per click; readiness is the mean of the day."""
@@ -284,6 +316,7 @@ class Media:
         self.advertised = bool(per_person.any())
         if not self.advertised:
             self.clicks[...] = self.visits[...] = self.buys[...] = 0.0
+            self.looks[...] = self.halo_buys[...] = 0.0
             return per_person, np.zeros_like(floor.controls.pace)
         rate = float(world.steps.days[floor.step]) * math.log(2) / world.people.fatigue_half_life
         level = mean_level(floor.state.crowd.fatigue, per_person, rate)
@@ -299,10 +332,22 @@ class Media:
         np.multiply(self.clicks, media.arrival, out=self.visits)
         np.multiply(self.visits, buy, out=self.buys)
         totals = self._by_scene(self.tally, self.of_scene)
+        if appeal.halo:
+            self._go_on(appeal.halo)
         for name, total in zip(("clicks", "impressions", "visits"), totals, strict=False):
             floor.book.scenes[name] += total
         floor.book.add(paid_visits=totals[2])
         return per_person, totals[3]
+
+    def _go_on(self, halo: HaloAppeal) -> None:
+        """Visits of hits go on to other products, and buy there."""
+        np.multiply(self.visits, halo.seen, out=self.looks)
+        more = self.visits * halo.buys
+        scenes = len(self.floor.world.names.scenes)
+        self.halo_buys[:scenes] = self._by_scene([_flat(more)], self.of_scene)[0]
+        self.visits += self.looks
+        self.buys += more
+        self.floor.book.add(free_visits=self.looks)
 
     def _to_prob(self, odds: np.ndarray) -> None:
         """Odds to probabilities, in place: o / (1 + o)."""
@@ -325,6 +370,8 @@ class Media:
         """What the people of each band meet."""
         touches, buys, visits = self._free_visits(appeal)
         free_buys = np.einsum("bsl,bsl->l", buys, self.people)
+        if appeal.halo:
+            visits = self._go_on_free(appeal.halo, touches, buys, visits)
         views, paid = np.zeros_like(self.people), None
         if self.advertised:
             viewed, touched, bought = self.bidder.entry.to_bands(
@@ -339,13 +386,27 @@ class Media:
             paid = self._trace(contact)
         contact.buys *= float(self.floor.world.steps.readiness[self.floor.step])
         visits = visits + self.visits.sum(axis=(0, 1))
-        return Met(contact, free_buys, scene_buys, paid, per_person, visits)
+        halo_buys = self.halo_buys if appeal.halo else None
+        return Met(contact, free_buys, scene_buys, paid, per_person, visits, halo_buys)
+
+    def _go_on_free(
+        self, halo: HaloAppeal, touches: np.ndarray, buys: np.ndarray, visits: np.ndarray
+    ) -> np.ndarray:
+        """Free visits of hits go on, too: touches and buys grow in place; all free visits [lane]."""
+        floor = self.floor
+        more = halo.free_buys * (floor.world.steps.browse[floor.step] * floor.today.organic)
+        self.halo_buys[-1] = np.einsum("bsl,bsl->l", more, self.people)
+        buys += more
+        touches *= 1 + halo.free_seen
+        looks = visits * halo.free_seen
+        floor.book.add(free_visits=looks[None])
+        return np.asarray(visits + looks)
 
     def _trace(self, contact: Contact) -> tuple[np.ndarray, np.ndarray]:
         """Mark new touches; return the paid parts of touches and of buying visits."""
         floor, touch = self.floor, self.floor.world.media.touch
         assert floor.tracers is not None
-        rows = np.array([self.visits, self.visits * touch, self.buys])
+        rows = np.array([self.visits - self.looks, self.visits * touch, self.buys])
         scenes = len(floor.world.names.scenes)
         parts = self.bidder.entry.by_scene(rows, scenes, contracts=self.booked)
         visits, touches, buys = ratio(parts, self.people)

@@ -135,7 +135,10 @@ class Sales:
         today = self.floor.today
         paid = (today.mix * ratio(met.scene_buys, today.scene_kappa)[:, None]).sum(axis=0)
         free = today.free_mix * (met.free_buys / today.free_kappa)
-        return shares((paid + free) * today.kappa, today.free_mix)
+        weights = (paid + free) * today.kappa
+        if today.halo and met.halo_buys is not None:
+            weights += (today.halo.mix * met.halo_buys[:, None]).sum(axis=0)
+        return shares(weights, today.free_mix)
 
     def _cut(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> None:
         """Nobody moves on for an order that found no goods."""

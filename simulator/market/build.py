@@ -353,6 +353,8 @@ class _Builder:
         return Free(
             rate=rate, by_phase=by_phase, visits=by_phase.sum(axis=1),
             touches=(by_phase * touch[:, None, None]).sum(axis=1), buy_odds=_stack(buys), touch=touch,
+            halo=column([self.s.life_cycle.halo]),
+            halo_odds=column([odds(self.s.life_cycle.halo_cvr) * g.cvr for g in self.segments]),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ goods

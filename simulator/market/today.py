@@ -5,6 +5,8 @@ kappa    odds multiplier of buying: power x luck x stage          x        [prod
 m        weights of a scene's products, availability included     1        [scene, product, lane]
 omix     weights of the products among free visits                1        [product, lane]
 Omega    free visits against the start                            x        [lane]
+y        share of the stage hit                                   1        [product, lane]
+way      a scene, or the free visits, which stand last            -        [way]
 """
 
 from dataclasses import dataclass
@@ -14,6 +16,22 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.lifecycle import LifeCycles, Shelf
 from simulator.market.world import World
+from simulator.scenario.schema import PRODUCT_STAGES
+
+HIT = PRODUCT_STAGES.index("hit")
+ALONE = 1e-9  # a hit without others beside it pulls nobody to them
+
+
+@dataclass
+class Halo:
+    """Where visits of a hit go on to: the other products of the store."""
+
+    seen: np.ndarray
+    """Further looks per visit: [way, lane]."""
+    kappa: np.ndarray
+    """Odds multiplier of buying on a further look: [way, lane]."""
+    mix: np.ndarray
+    """Product weights of the orders so made, sum 1 or 0: [way, product, lane]."""
 
 
 @dataclass
@@ -38,6 +56,8 @@ class Today:
     """Omega"""
     presale: np.ndarray
     """Share of presale products among free visits: [lane]."""
+    halo: Halo | None
+    """None where hits do not pull the store."""
 
 
 class Assortment:
@@ -52,6 +72,7 @@ class Assortment:
         """
         self.world, self.cycles, self.luck, self.pictures = world, cycles, luck, pictures
         self.first_pull = cycles.organic_pull(shelf)
+        self.pulls = bool((world.free.halo > 0).any())
 
     def today(self, shelf: Shelf, available: np.ndarray) -> Today:
         """`available` [product, lane]: probability that the next order finds goods."""
@@ -64,14 +85,40 @@ class Assortment:
         clicks = (mix * effects.ctr).sum(axis=1)
         if self.pictures is not None:
             clicks *= self.pictures
+        halo = None
+        if self.pulls:
+            ways = np.concatenate([mix, free_mix[None]])
+            halo = halo_of(ways, shelf.stage[HIT], free_mix, kappa)
+            halo.seen *= self.world.free.halo
         return Today(
             refund_odds=goods.refund_odds * effects.refund, kappa=kappa, mix=mix,
             scene_kappa=(mix * kappa).sum(axis=1), scene_ctr=clicks,
             ln_quality=self.world.bidding.ln_quality + np.log((mix * effects.quality).sum(axis=1)),
             free_mix=free_mix,
             free_kappa=(free_mix * kappa).sum(axis=0), organic=gain.sum(axis=0),
-            presale=(free_mix * goods.presale[:, None]).sum(axis=0),
+            presale=(free_mix * goods.presale[:, None]).sum(axis=0), halo=halo,
         )  # fmt: skip
+
+
+def halo_of(ways: np.ndarray, hit: np.ndarray, others: np.ndarray, kappa: np.ndarray) -> Halo:
+    """Where visits go on to, if every visit of a hit does: `seen` is the hits' share of the visits.
+
+    Who looks at the hit p (weight m y of a way) goes on to q by others_q / (1 - others_p), q not p:
+    in sum o_q = others_q (A - m_q y_q / (1 - others_q)), A = sum_p m_p y_p / (1 - others_p).
+    `ways` [way, product, lane]: m of each; `hit` [product, lane]: y; `others` [product, lane]: omix.
+
+    >>> half = np.array([[0.5], [0.5]])
+    >>> halo = halo_of(np.array([[[0.8], [0.2]]]), np.array([[1.0], [0.0]]), half, np.ones((2, 1)))
+    >>> halo.seen.tolist(), halo.mix.ravel().tolist()
+    ([[0.8]], [0.0, 1.0])
+    """
+    room = 1 - others
+    open_to = np.where(room > ALONE, hit, 0.0)
+    reach = ways * ratio(open_to, room)
+    looks = others * np.maximum(reach.sum(axis=1, keepdims=True) - reach, 0.0)
+    seen, bought = (ways * open_to).sum(axis=1), looks * kappa
+    total = bought.sum(axis=1)
+    return Halo(seen, ratio(total, seen), ratio(bought, total[:, None]))
 
 
 def _scaled(weights: np.ndarray, instead: np.ndarray, *, axis: int) -> np.ndarray:

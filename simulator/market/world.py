@@ -197,6 +197,10 @@ class Free:
     """[source, segment, replication] of odds without product and phase."""
     touch: np.ndarray
     """[source, replication]."""
+    halo: np.ndarray
+    """Share of a hit's visits that go on to another product: [1, replication]."""
+    halo_odds: np.ndarray
+    """Odds that such a look buys, without product and phase: [segment, replication]."""
 
 
 @dataclass(frozen=True)

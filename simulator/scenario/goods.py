@@ -86,6 +86,10 @@ class LifeCycle(Part):
     """Auction quality score by product stage [x]."""
     refund: ByStage = [0.5, 1.1, 1.0, 0.95, 0.9, 1.1]
     """Refund odds by product stage [x]."""
+    halo: Annotated[Rate, Field(le=1)] = 0.0
+    """Share of a hit's visits that go on to another product of the store: 5 to 20% where a hit pulls it."""
+    halo_cvr: Annotated[Rate, Field(lt=1)] = 0.05
+    """Probability that such a further look buys, reference mix, normal phase."""
     organic_memory: Annotated[Share, Field(lt=1)] = 0.85
     """Organic weight kept from one day to the next."""
     organic_base: Annotated[Amount, Field(gt=0)] = 1.0

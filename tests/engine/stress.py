@@ -175,9 +175,10 @@ def sold_out() -> Data:
 
 
 def shelf() -> Data:
-    """Scarcity with what products can be besides: rows of many items, a later generation, choices."""
+    """Scarcity with what products can be besides: rows of many items, a later generation, choices, a halo."""
     data = scarcity()
     data["life_cycle"] = {"category_orders": 15, "generation_decay": 0.2}
+    data["life_cycle"] |= {"halo": 0.3, "halo_cvr": 0.06}
     data["products"]["y"] |= {"product_stage": "hit", "items": 4, "tail": 1.2, "generation": 3}
     data["products"]["w"] |= {"product_stage": "launch", "items": 12}
     data["scenes"]["brand"]["creatives"] = {"count": 12, "sd": 0.4, "test_impressions": 500}

@@ -1,7 +1,9 @@
-"""What products can be besides a price: rows of many items, generations, creatives, tests."""
+"""What products can be besides a price: rows of many items, generations, creatives, tests, a halo."""
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from simulator.engine.lanes import Chunk
 from simulator.engine.run import Run
@@ -13,7 +15,7 @@ from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import items_above, tail_shares
 from simulator.outcomes.store import read_outcomes, write_outcomes
 from simulator.scenario.plan import Plan, plans_of
-from simulator.scenario.schema import Scenario
+from simulator.scenario.schema import PRODUCT_STAGES, Scenario
 from tests.engine import stress
 from tests.worlds import brief, differing, expected, lanes_of, minimal, one, plan, sampled
 
@@ -242,3 +244,75 @@ def test_the_world_of_choices_keeps_the_laws_in_any_chunk(sampled_mode: bool):
 
     every, some = go(plans, (0, 1, 2, 3, 4)), go(plans[1:], (1, 2, 3))
     assert differing(every.lanes(np.arange(6, 9)), some.lanes(np.arange(3))) == []
+
+
+# --- the halo of a hit --------------------------------------------------------------------------
+
+STORE = (
+    "products.tea={price: 90, margin: 50%}",
+    "products.coffee.product_stage=hit",
+    "scenes.new_customer.products={coffee: 1}",
+    "scenes.harvest.products={coffee: 1}",
+)
+PULL = ("life_cycle.halo=20%", "life_cycle.halo_cvr=8%")
+
+
+def test_looks_buy_the_other_products_and_count_as_free_visits():
+    apart, pull = expected(brief(*STORE)), expected(brief(*STORE, *PULL))
+    before, after = (x.products("half_half")["paid_orders"] for x in (apart, pull))
+    assert after["tea"] > 1.5 * before["tea"]
+    assert after.sum() > 1.15 * before.sum()
+    assert (
+        after["coffee"] > 0.8 * before["coffee"]
+    )  # baskets hold tea beside it, in the mix of orders
+    first, second = (x.book.totals for x in (apart, pull))
+    assert second["paid_visits"] == pytest.approx(first["paid_visits"], rel=0.02)
+    looks = second["free_visits"][0] - first["free_visits"][0]
+    hits = first["paid_visits"][0] + first["free_visits"][0] / 2
+    assert looks == pytest.approx(0.2 * hits, rel=0.15)  # not all stay hits, and free visits grow
+
+
+def test_a_hit_alone_has_no_halo():
+    alone = "products.coffee.product_stage=hit"
+    names = ("gmv", "visits", "new_customers", "profit")
+    without, pull = (one(expected(minimal(alone, *more)), *names) for more in ((), PULL))
+    assert pull == pytest.approx(without, rel=1e-12)
+
+
+def test_what_looks_buy_is_credited_to_the_scene_of_the_visit():
+    runs = [expected(brief(*STORE, *more), attribution=True) for more in ((), PULL)]
+    credit = [x.scenes("half_half")["new_customer"]["gmv_attributed"]["mean"] for x in runs]
+    assert None not in credit
+    assert credit[1] > 1.02 * credit[0]
+    visits = [x.scenes("half_half")["new_customer"]["visits"]["mean"] for x in runs]
+    assert visits[1] == pytest.approx(visits[0], rel=0.02)
+
+
+def test_drawn_halos_scatter_around_the_expected_one():
+    scenario = brief(*STORE, *PULL, "life_cycle.core_days=3650", "life_cycle.decline_days=3650")
+    drawn, mean = sampled(scenario, replications=100), expected(scenario)
+    for name in ("paid_orders", "new_customers", "gmv"):
+        values = drawn.values("half_half", name)
+        error = values.std(ddof=1) / 10
+        assert abs(values.mean() - one(mean, name)[0]) < max(4 * error, 1e-3 * values.mean())
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    halo=st.floats(0, 1), cvr=st.floats(0, 0.3), stock=st.integers(0, 400), drawn=st.booleans(),
+    stage=st.sampled_from(PRODUCT_STAGES),
+)  # fmt: skip
+def test_a_halo_keeps_the_laws_and_never_sells_less(
+    halo: float, cvr: float, stock: int, drawn: bool, stage: str
+):
+    """`Run.go` checks the laws."""
+    sets = (*STORE, f"products.coffee.product_stage={stage}", f"products.tea.stock={stock}")
+    worlds = [
+        brief(*sets, f"life_cycle.halo={x:.6f}", f"life_cycle.halo_cvr={cvr:.6f}")
+        for x in (halo, 0)
+    ]
+    mode = sampled if drawn else expected
+    pull, apart = (
+        mode(world, replications=4).book.products["paid"].sum(axis=1) for world in worlds
+    )
+    assert pull.sum() >= apart.sum() * (0.99 if drawn else 1 - 1e-9)

@@ -40,7 +40,7 @@ from tests.oracles.twin_chain import (
     bar,
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
-from tests.oracles.twin_goods import Goods, Product, best_of, odds, prob, shock_factor, told
+from tests.oracles.twin_goods import Goods, Halo, Product, best_of, odds, prob, shock_factor, told
 from tests.oracles.twin_media import (
     Contracts,
     Market,
@@ -312,7 +312,7 @@ class World:
         self._show_contracts(pi)
         scene_buys = self._click(step)
         contacts, free_buys = self._contacts(step)
-        self.goods.choose(scene_buys, free_buys)
+        self.goods.choose(scene_buys, free_buys, self._looks())
         self._learn(step, scene_buys)
         terms = self._terms(step)
         trace = self._trace(contacts)
@@ -359,7 +359,20 @@ class World:
             j.visits = j.clicks * j.arrival
             j.buying = j.visits * prob(buy)
             buys[j.scene] += j.buying
+            halo = goods.halos[j.scene]
+            j.looks = j.visits * halo.seen
+            j.look_buying = j.looks * self._look_buys(step, j.segment, halo)
         return buys
+
+    def _look_buys(self, step: Step, g: str, halo: Halo) -> float:
+        """Probability that a further look buys."""
+        ready = halo.kappa * step.phase.cvr * self.demand
+        return prob(odds(self.scenario.life_cycle.halo_cvr) * self.scenario.segments[g].cvr * ready)
+
+    def _looks(self) -> list[tuple[Halo, float]]:
+        """Buying looks at other products by way: the scenes, and the free visits."""
+        paid = [(self.goods.halos[j.scene], j.look_buying) for j in self.placements]
+        return [*paid, (self.goods.organic_halo, self.free_look_buys)]
 
     def _learn(self, step: Step, scene_buys: dict[str, float]) -> None:
         """Section 10: orders that tell the variants of a product apart, until the decision."""
@@ -378,8 +391,8 @@ class World:
             views, touches, buys = sums[j.segment]
             for b, share in j.reached.items():
                 views[b] += j.impressions * j.viewability * share
-                touches[b] += j.visits * j.touch * share
-                buys[b] += j.buying * share
+                touches[b] += (j.visits + j.looks) * j.touch * share
+                buys[b] += (j.buying + j.look_buying) * share
         free_buys = self._free_visits(step, sums)
         contacts = {}
         for g, people in self.people.items():
@@ -393,7 +406,9 @@ class World:
 
     def _free_visits(self, step: Step, sums: dict[str, list[dict[str, float]]]) -> float:
         """Free visits of every band, source by source, added to the sums of touches and buys."""
-        buying = self.free_visits = 0.0
+        buying = self.free_look_buys = 0.0
+        self.free_visits = sum(j.looks for j in self.placements)
+        halo = self.goods.organic_halo
         goods = self.goods
         factor = goods.organic_kappa * step.phase.cvr * self.demand
         bands = {g: people.band_people() for g, people in self.people.items()}
@@ -404,10 +419,13 @@ class World:
                 _, touches, buys = sums[g]
                 for b, rate in rates.items():
                     visits = bands[g][b] * rate * traffic
-                    touches[b] += visits * source.touch
-                    buys[b] += visits * buy
+                    looks = visits * halo.seen
+                    look_buys = looks * self._look_buys(step, g, halo)
+                    touches[b] += (visits + looks) * source.touch
+                    buys[b] += visits * buy + look_buys
                     buying += visits * buy
-                    self.free_visits += visits
+                    self.free_look_buys += look_buys
+                    self.free_visits += visits + looks
         return buying
 
     # ----- sections 7 and 9: what the step's hazards share

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from scipy.special import gammaincc
 
@@ -283,6 +284,15 @@ class Product:
 
 
 # --------------------------------------------------------------------------- the assortment
+@dataclass
+class Halo:
+    """What visits of a way (a scene, or free ones) bring to products beside the hits."""
+
+    seen: float  # further looks per visit
+    kappa: float
+    mix: dict[str, float]  # of the orders so made
+
+
 class Goods:
     """All products, the mixes that scenes and free visits show, and the weights of baskets."""
 
@@ -302,8 +312,9 @@ class Goods:
         )
         self.baskets = dict.fromkeys(self.products, 0.0)  # K
         self.deposits = dict.fromkeys(self.products, 0.0)  # KT
+        self.halo = float(scenario.life_cycle.halo)
         self.bring_mixes()
-        self.choose({}, 0.0)
+        self.choose({}, 0.0, [])
 
     def bring_mixes(self) -> None:
         """m_ip, omix_p and their means, by the products' availability."""
@@ -317,6 +328,22 @@ class Goods:
         self.organic_multiplier = sum(grown.values())  # Omega
         self.organic_mix = self._on_sale(grown)
         self.organic_kappa = sum(w * products[p].kappa for p, w in self.organic_mix.items())
+        self.halos = {scene: self.halo_of(mix) for scene, mix in self.mixes.items()}
+        self.organic_halo = self.halo_of(self.organic_mix)
+
+    def halo_of(self, mix: dict[str, float]) -> "Halo":
+        """Section 10: visits of a hit go on to the others, pair by pair."""
+        looks = dict.fromkeys(self.products, 0.0)
+        for p, weight in mix.items():
+            room = 1 - self.organic_mix.get(p, 0.0)
+            if room > 1e-9:
+                for q, other in self.organic_mix.items():
+                    if q != p:
+                        looks[q] += weight * self.products[p].stages["hit"] * other / room
+        seen = sum(looks.values())
+        bought = {q: x * self.products[q].kappa for q, x in looks.items()}
+        kappa = sum(bought.values()) / seen if seen > 0 else 0.0
+        return Halo(self.halo * seen, kappa, scaled_to_one(bought))
 
     def _on_sale(self, weights: dict[str, float]) -> dict[str, float]:
         """Weights times availability, scaled to sum 1; without it if nothing is available."""
@@ -332,7 +359,9 @@ class Goods:
             for scene, mix in self.mixes.items()
         }
 
-    def weights_of_orders(self, scene_buys: dict[str, float], free_buys: float) -> dict[str, float]:
+    def weights_of_orders(
+        self, scene_buys: dict[str, float], free_buys: float, looks: list[tuple["Halo", float]]
+    ) -> dict[str, float]:
         """u_p of section 9 from bz_i and bz_o; by the organic mix where nobody buys."""
         weights = dict.fromkeys(self.products, 0.0)
         for scene, buys in scene_buys.items():
@@ -340,11 +369,16 @@ class Goods:
                 weights[p] += buys * share * self.products[p].kappa / self.scene_kappa[scene]
         for p, share in self.organic_mix.items():
             weights[p] += free_buys * share * self.products[p].kappa / self.organic_kappa
+        for halo, buys in looks:
+            for p, share in halo.mix.items():
+                weights[p] += buys * share
         return shares(weights) or self.organic_mix
 
-    def choose(self, scene_buys: dict[str, float], free_buys: float) -> None:
+    def choose(
+        self, scene_buys: dict[str, float], free_buys: float, looks: list[tuple["Halo", float]]
+    ) -> None:
         """u_p by first choice, and the weights of new deposits: its presale products, or all of it."""
-        self.direct = self.weights_of_orders(scene_buys, free_buys)
+        self.direct = self.weights_of_orders(scene_buys, free_buys, looks)
         self.new_deposits = shares(self.presale(self.direct)) or self.direct
 
     def choose_instead(self, wanted: dict[str, float]) -> None:

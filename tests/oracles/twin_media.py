@@ -69,6 +69,8 @@ class Placement:
     clicks: float = 0.0
     visits: float = 0.0
     buying: float = 0.0  # visits x p_j
+    looks: float = 0.0  # visits of hits that go on to another product
+    look_buying: float = 0.0
     spend: float = 0.0
 
     @property
