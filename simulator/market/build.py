@@ -404,7 +404,7 @@ class _Builder:
             names=tuple(tests), scene=np.array([self.scene_at[name] for name in tests]),
             product=np.array([products.index(t.product) for t in rules]),
             variants=np.array([t.variants for t in rules]), sd=np.array([t.sd for t in rules]),
-            decide_at=np.array([seconds_between(origin, t.decide_at) for t in rules]),
+            decide_at=np.array([seconds_between(origin, t.moment(self.s.calendar)) for t in rules]),
         )  # fmt: skip
 
     def _power_of(self, product: Product) -> Any:

@@ -347,8 +347,9 @@ def _check_tests(scenario: Scenario) -> Iterator[Fault]:
         test, path = scene.explore, ("scenes", name, "explore")
         if test is None:
             continue
-        if calendar.phases and not _first(calendar) < test.decide_at < calendar.end:
-            got = f"(got {_moment(test.decide_at)})"
+        known = isinstance(test.decide_at, datetime) or test.decide_at in calendar.phases
+        if known and not _first(calendar) < test.moment(calendar) < calendar.end:
+            got = f"(got {_moment(test.moment(calendar))})"
             yield Fault((*path, "decide_at"), f"must lie inside the run, {_span(calendar)} {got}")
         if test.product in tested:
             other = f"scene {shown(tested[test.product])}"

@@ -140,6 +140,9 @@ def _check_explore(scenario: Scenario, at: Parts, scene: Scene) -> Iterator[Faul
     if name in scenario.products and scene.products and not scene.products.get(name):
         rule = f"names a product that the scene does not show, {shown(name)}"
         yield Fault(path, f"{rule}: give it a weight in products")
+    if isinstance(scene.explore.decide_at, str):
+        known = scenario.calendar.phases
+        yield from _one((*at, "explore", "decide_at"), scene.explore.decide_at, known, "phase")
 
 
 def _check_contract(scenario: Scenario, name: str, slot: ContractSlot) -> Iterator[Fault]:

@@ -6,9 +6,10 @@ A scenario is data: nothing in it runs. Numbers of type Level and Rate may be un
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from simulator.scenario.amounts import (
     Amount,
@@ -21,6 +22,7 @@ from simulator.scenario.amounts import (
     Share,
     Whole,
     read_amount,
+    read_moment,
     shown,
 )
 from simulator.scenario.anchors import Anchors
@@ -287,6 +289,19 @@ def _read_money(value: object) -> float:
 Money = Annotated[float, BeforeValidator(_read_money), Field(ge=0)]
 """Money [CNY], or a share of the budget (20%)."""
 
+
+def _read_when(value: object) -> datetime | str:
+    try:
+        return read_moment(value)
+    except ValueError:
+        if isinstance(value, str) and value[:1].isalpha():
+            return value
+        raise
+
+
+When = Annotated[datetime | str, BeforeValidator(_read_when), WithJsonSchema({"type": "string"})]
+"""A moment, or the name of a phase: its start."""
+
 Slot = Annotated[AuctionSlot | ContractSlot, Field(discriminator="kind")]
 
 
@@ -324,8 +339,13 @@ class Explore(Part):
     """Variants that are shown evenly until the decision."""
     sd: Annotated[Multiple, Field(le=2)] = 0.25
     """Spread of the variants: sd of the log of their buying odds."""
-    decide_at: Moment
-    """When the variant that sold best is chosen; from then on the product is that variant."""
+    decide_at: When
+    """Phase or moment at whose first step the variant that sold best is chosen; the product is it from then on."""
+
+    def moment(self, calendar: Calendar) -> datetime:
+        """The moment of the decision."""
+        at = self.decide_at
+        return at if isinstance(at, datetime) else calendar.phases[at].start
 
 
 class Scene(Part):

@@ -191,7 +191,7 @@ def shelf() -> Data:
     data["scenes"]["brand"]["explore"] = {
         "product": "y",
         "variants": 2,
-        "decide_at": "2020-11-11",
+        "decide_at": "day",
     }
     data["scenes"]["sale"] |= {"creatives": {"count": 3, "cost": 50}, "creative": 0.9}
     return data

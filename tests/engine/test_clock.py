@@ -85,6 +85,19 @@ WORLDS = {
     "burst by 6 hours": ("calendar.phases.sale.burst={}", "calendar.phases.sale.clock=6h"),
     "tired people": ("chain.fatigue=0.5", "chain.fatigue_half_life_days=2"),
     "small stock": ("products.coffee.stock=4000",),
+    "a hit that pulls the store": (
+        "products.coffee.product_stage=hit",
+        "products.tea={price: 90, margin: 50%}",
+        "life_cycle.halo=20%",
+        "life_cycle.halo_cvr=8%",
+    ),
+    "choices": (
+        "plans=null",
+        "budget=64k",
+        "scenes.test={preset: product_test, slots: [feed], budget: 4k, "
+        "explore: {product: coffee, variants: 6, sd: 40%, decide_at: sale}}",
+        "scenes.new_customer.creatives={count: 5}",
+    ),
 }
 SHORTER = ("calendar.phases.normal.start=2021-03-16", "commerce.refund_slow_days=2")
 

@@ -1,9 +1,14 @@
 """What products can be besides a price: rows of many items, generations, creatives, tests, a halo."""
 
+from datetime import datetime
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from simulator.engine.lanes import Chunk
 from simulator.engine.run import Run
@@ -14,8 +19,9 @@ from simulator.market.draws import Sampled
 from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import items_above, tail_shares
 from simulator.outcomes.store import read_outcomes, write_outcomes
+from simulator.scenario.goods import Product
 from simulator.scenario.plan import Plan, plans_of
-from simulator.scenario.schema import PRODUCT_STAGES, Scenario
+from simulator.scenario.schema import PRODUCT_STAGES, Creatives, Explore, LifeCycle, Scenario
 from tests.engine import stress
 from tests.worlds import brief, differing, expected, lanes_of, minimal, one, plan, sampled
 
@@ -297,7 +303,42 @@ def test_drawn_halos_scatter_around_the_expected_one():
         assert abs(values.mean() - one(mean, name)[0]) < max(4 * error, 1e-3 * values.mean())
 
 
-@settings(max_examples=12, deadline=None)
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"items": 6}, {"generation": 2}, {"generation_decay": 0.1}, {"halo": 0.2}, {"halo_cvr": 0.09},
+        {"count": 4}, {"sd": 0.5}, {"test_impressions": 900.0}, {"variants": 4},
+        {"decide_at": datetime(2020, 11, 5)}, {"product": "x"},
+    ],
+    ids=lambda setting: next(iter(setting)),
+)  # fmt: skip
+def test_everything_about_products_matters_in_the_world_of_the_twin(setting: dict[str, Any]):
+    scenario = Scenario.model_validate(stress.shelf())
+    after = np.array(gmv_and_clicks(changed(scenario, setting)))
+    assert (np.abs(after / np.array(standard()) - 1) > 1e-5).any()
+
+
+@cache
+def standard() -> list[float]:
+    return gmv_and_clicks(Scenario.model_validate(stress.shelf()))
+
+
+def gmv_and_clicks(scenario: Scenario) -> list[float]:
+    return one(expected(scenario, [stress.plan(scenario)]), "gmv", "clicks")
+
+
+def changed(part: Any, setting: dict[str, Any]) -> Any:
+    """The part of a scenario with other choices, halo and products, wherever they stand."""
+    if isinstance(part, dict):
+        return {key: changed(item, setting) for key, item in part.items()}
+    if not isinstance(part, BaseModel):
+        return part
+    inner = {name: changed(getattr(part, name), setting) for name in type(part).model_fields}
+    own = setting if isinstance(part, LifeCycle | Product | Creatives | Explore) else {}
+    return part.model_copy(update=inner | {k: x for k, x in own.items() if k in inner})
+
+
+@settings(max_examples=8, deadline=None)
 @given(
     halo=st.floats(0, 1), cvr=st.floats(0, 0.3), stock=st.integers(0, 400), drawn=st.booleans(),
     stage=st.sampled_from(PRODUCT_STAGES),

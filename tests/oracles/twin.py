@@ -220,7 +220,7 @@ class World:
 
     def decision(self, environment: simpy.Environment, scene: str, test: Explore) -> Wait:
         """Section 10: at decide_at the product becomes the variant that sold best."""
-        yield environment.timeout(self.clock.seconds(test.decide_at))
+        yield environment.timeout(self.clock.seconds(test.moment(self.scenario.calendar)))
         a = told(test.sd, self.seen.pop(scene) / test.variants)
         product = self.goods.products[test.product]
         product.power *= best_of(test.variants, a)

@@ -165,6 +165,9 @@ REFERENCES = {
     "scenes.harvest.explore={product: cofee, variants: 3, decide_at: 2021-03-20}": (
         "harvest.explore.product names no product: 'cofee', did you mean 'coffee'?"
     ),
+    "scenes.harvest.explore={product: tea, variants: 3, decide_at: presle}": (
+        "harvest.explore.decide_at names no phase: 'presle', did you mean 'presale'?"
+    ),
     "plans.bare.packages=[focus.opning]": (
         "bare.packages.0 names no contract package: 'focus.opning', did you mean 'focus.o"
     ),
@@ -283,6 +286,12 @@ TIMES = {
     ),
     "scenes.harvest.explore={product: tea, variants: 3, decide_at: 2021-03-01}": (
         "(got 2021-03-01)"
+    ),
+    "scenes.harvest.explore={product: tea, variants: 3, decide_at: normal}": (
+        "explore.decide_at must lie inside the run, 2021-03-01 to 2021-03-29 (got 2021-03-01)"
+    ),
+    "scenes.harvest.explore={product: tea, variants: 3, decide_at: 2021-03-32}": (
+        "explore.decide_at must be a date such as 2020-11-11 or 2020-11-11 20:00"
     ),
 }
 
