@@ -32,6 +32,8 @@ class Days:
             charge_packages(floor, self.server.close(floor.state.bookings, second, floor.draws))
         for trial in due.decisions:
             floor.decide(trial)
+        if floor.step in self.server.bill_steps:
+            charge_packages(floor, self.server.bill(floor.state.bookings, floor.step))
         if due.midnight:
             self.close(floor.day - 1)
         elif due.decisions:
@@ -102,6 +104,7 @@ class Days:
 def charge_packages(floor: Floor, amount: np.ndarray) -> None:
     """Charge packages [package, lane] to their scenes."""
     book = floor.book
+    floor.state.bookings.paid += amount
     book.add(contract_spend=amount)
     for q, scene in enumerate(floor.world.packages.scene):
         book.scenes["spend"][scene] += amount[q]

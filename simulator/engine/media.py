@@ -162,18 +162,17 @@ class Media:
         return np.asarray(browse * table[slots] * floor.state.supply_noise[slots])
 
     def _contracts(self) -> np.ndarray | None:
-        """Impressions served by package [package, lane]; None where nothing is."""
+        """Impressions served by package and slot [part, lane]; None where nothing is."""
         floor, packs = self.floor, self.floor.world.packages
         shown = self.impressions[floor.world.media.auctions :]
         if not self.server.busy[floor.step]:
             shown[...] = 0.0
             return None
         slots = packs.inventory
-        supply = floor.world.media.slot_opportunities[slots] * packs.reach * self._traffic(slots)
-        supply *= floor.world.phases.available[floor.phase]
-        paid, good = self.server.serve(floor.state.bookings, supply, floor.step, floor.draws)
-        charge_packages(floor, paid * packs.cpm / 1000)
-        served = paid + good
+        supply = floor.world.media.slot_opportunities[slots] * packs.reach[packs.of]
+        supply = supply * self._traffic(slots) * floor.world.phases.available[floor.phase]
+        paid, served = self.server.serve(floor.state.bookings, supply, floor.step, floor.draws)
+        charge_packages(floor, self.server.price(paid))
         by_use = np.einsum("uq,ql->ul", self.package_of, served)
         np.multiply(by_use[:, None], floor.world.media.package_share, out=shown)
         return served
@@ -195,8 +194,9 @@ class Media:
         """Take served contracts out of a slot's supply, in place; return the rise of ln price."""
         media, packs = self.floor.world.media, self.floor.world.packages
         own = packs.inventory == slot
-        per_share = served[own] / packs.reach[own]
-        used = media.segment_share * (packs.segments[own][:, :, None] * per_share[:, None]).sum(
+        of = packs.of[own]
+        per_share = served[own] / packs.reach[of]
+        used = media.segment_share * (packs.segments[of][:, :, None] * per_share[:, None]).sum(
             axis=0
         )
         uses = media.slot[: media.auctions] == slot
@@ -423,10 +423,10 @@ class Media:
 
 
 def _package_of(world: World) -> np.ndarray:
-    """1 where a package is shown by a contract use: [contract use, package]."""
+    """1 where a part of a package is shown by a contract use: [contract use, part]."""
     media, packs = world.media, world.packages
     slot, scene = (x[media.auctions :, None] for x in (media.slot, media.scene))
-    return ((packs.slot == slot) & (packs.scene == scene)).astype(float)
+    return ((packs.slot == slot) & (packs.scene[packs.of] == scene)).astype(float)
 
 
 def _flat(rows: np.ndarray) -> np.ndarray:

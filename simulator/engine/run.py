@@ -87,7 +87,7 @@ class Run:
         )
         self.worth = [_over_plans(value, chunk) for value in people_value(world)]
         self.due, self.rules = processes.Due(), rules
-        server = Server(floor.world.packages, floor.world.steps, expected_traffic(floor.world))
+        self.server = server = Server(floor.world, expected_traffic(floor.world))
         self.days, self.media, self.sales = Days(floor, server), Media(floor, server), Sales(floor)
 
     @property
@@ -133,6 +133,7 @@ class Run:
         book.packages = {
             "booked": bookings.booked, "delivered": bookings.delivered,
             "shortfall": bookings.shortfall + bookings.left, "made_good": bookings.made_good,
+            "paid": bookings.paid, "price": self.server.most_to_pay(bookings),
         }  # fmt: skip
         book.people, book.pending = state.crowd.n, state.refunds.pending.sum(axis=(0, 1))
         self._check()

@@ -4,6 +4,7 @@ Numbers of the scenario are plain, or arrays [replication] where they are uncert
 `column` stacks both, so that every formula here is written once.
 """
 
+from datetime import datetime
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -30,6 +31,7 @@ from simulator.market.world import (
     prob,
 )
 from simulator.scenario.goods import Product
+from simulator.scenario.plan import price_factor
 from simulator.scenario.schema import (
     BAND_OF_STAGE,
     BANDS,
@@ -38,6 +40,7 @@ from simulator.scenario.schema import (
     AuctionSlot,
     ContractSlot,
     Moves,
+    Package,
     Phase,
     Scenario,
     Scene,
@@ -90,7 +93,12 @@ class _Builder:
             for i, scene in enumerate(self.scenes)
             if name in scene.slots
         ]
-        contract = dict.fromkeys((self.scene_at[p.scene], k) for k, _, _, p in self.booked)
+        self.parts = [
+            (q, self.slot_at[slot])
+            for q, (_, name, _, package) in enumerate(self.booked)
+            for slot in (name.split(".", maxsplit=1)[0], *package.over)
+        ]
+        contract = dict.fromkeys((self.scene_at[self.booked[q][3].scene], k) for q, k in self.parts)
         self.uses, self.auctions = [*auction, *contract], len(auction)
         self.pictures = self._pictures()
 
@@ -419,25 +427,44 @@ class _Builder:
         close = np.array([max(ends[f] for f in p.phases) for *_, p in booked], dtype=np.int64)
         late = [round(slot.make_good_days * DAY) * _owes(slot) for _, _, slot, _ in booked]
         segments = [self._segments_of(self.scenes[i]) for i in scenes]
+        of, slots = np.array(self.parts, dtype=np.intp).reshape(-1, 2).T
+        cpm = column([self._price(slot, p) for _, _, slot, p in booked])
+        impressions = np.array([float(p.impressions) for *_, p in booked])
         return Packages(
-            slot=np.array([k for k, *_ in booked], dtype=np.intp),
-            scene=np.array(scenes, dtype=np.intp),
-            impressions=np.array([float(p.impressions) for *_, p in booked]),
-            cpm=column([slot.cpm if p.cpm is None else p.cpm for _, _, slot, p in booked]),
+            of=of, slot=slots, inventory=self._inventory(slots), scene=np.array(scenes, dtype=np.intp),
+            impressions=impressions, cpm=cpm,
             signed=np.array([p.signed for *_, p in booked], dtype=bool),
             window=_table([[f in p.phases for f in phases] for *_, p in booked], len(phases)),
             close=close, make_good_close=close + np.array(late, dtype=np.int64),
             make_good=column([slot.make_good * _owes(slot) for _, _, slot, _ in booked]),
-            inventory=np.array(
-                [self.slot_at[slot.shares] if slot.shares else k for k, _, slot, _ in booked],
-                dtype=np.intp,
-            ),
+            deposit=np.array([slot.deposit for _, _, slot, _ in booked], dtype=float),
+            booked_at=np.array([self._second(p.booked_at) for *_, p in booked], dtype=np.int64),
+            fee=cpm / 1000 * (impressions * [_fee(slot, p) for _, _, slot, p in booked])[:, None],
+            cap=np.array([slot.frequency_cap or 0 for _, _, slot, _ in booked], dtype=np.int64),
             reach=column([share[some].sum(axis=0) for some in segments]),
             segments=_table(
                 [[g in some for g in range(len(self.segments))] for some in segments],
                 len(self.segments),
             ),
         )  # fmt: skip
+
+    def _price(self, slot: ContractSlot, package: Package) -> Any:
+        """Cpm of a package, by its date of booking and its phases."""
+        if package.cpm is not None:
+            return package.cpm
+        return slot.cpm * price_factor(self.original, slot, package)
+
+    def _inventory(self, slots: np.ndarray) -> np.ndarray:
+        """The auction slot that a contract slot shares, or the slot itself."""
+        shared = [getattr(self.slots[k], "shares", None) for k in slots]
+        where = [
+            k if name is None else self.slot_at[name] for k, name in zip(slots, shared, strict=True)
+        ]
+        return np.array(where, dtype=np.intp)
+
+    def _second(self, moment: datetime | None) -> int:
+        """Seconds since the start; 0 for what is before it, or not dated."""
+        return 0 if moment is None else max(0, seconds_between(self.steps.shape.origin, moment))
 
     def _costs(self) -> Costs:
         c, pay = self.s.commerce, self.s.payment
@@ -463,6 +490,11 @@ def _deposit_ratio(phase: Phase) -> Any:
 def _owes(slot: ContractSlot) -> bool:
     """Whether a shortfall is made good in impressions."""
     return slot.remedy == "make_good"
+
+
+def _fee(slot: ContractSlot, package: Package) -> float:
+    """What is owed when a signed package is cancelled, share of its price."""
+    return max(slot.cancellation_fee or 0.0, slot.deposit) if package.signed else 0.0
 
 
 def _table(rows: list[list[bool]], columns: int) -> np.ndarray:

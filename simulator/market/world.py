@@ -233,9 +233,14 @@ class Goods:
 
 @dataclass(frozen=True)
 class Packages:
-    """Contract packages: [package]."""
+    """Contract packages: [package]. Each has a part for every slot over which it is delivered: [part]."""
 
+    of: np.ndarray
+    """Package of each part."""
     slot: np.ndarray
+    """Slot of each part."""
+    inventory: np.ndarray
+    """Slot whose opportunities the part uses (the shared auction slot, or the slot itself)."""
     scene: np.ndarray
     impressions: np.ndarray
     cpm: np.ndarray
@@ -249,8 +254,14 @@ class Packages:
     """End of make-good [s]; equal to close when the remedy is a refund."""
     make_good: np.ndarray
     """Impressions owed per impression of shortfall; 0 when the remedy is a refund."""
-    inventory: np.ndarray
-    """Slot whose opportunities are used (the shared auction slot, or the slot itself)."""
+    deposit: np.ndarray
+    """Share of the price that is paid at booking."""
+    booked_at: np.ndarray
+    """When that is [s]."""
+    fee: np.ndarray
+    """What a plan pays that leaves the package out [CNY]: [package, replication]."""
+    cap: np.ndarray
+    """Most impressions per person and day; 0 without a cap."""
     reach: np.ndarray
     """h summed over the segments of the owning scene: [package, replication]."""
     segments: np.ndarray

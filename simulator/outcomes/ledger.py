@@ -38,7 +38,7 @@ class Ledger:
     days: dict[str, np.ndarray] = field(default_factory=dict)
     """gmv, spend, new_customers, visits: [day, lane]; scene_spend, scene_gmv: [day, scene, lane]"""
     packages: dict[str, np.ndarray] = field(default_factory=dict)
-    """booked, delivered, shortfall, made_good: [package, lane]"""
+    """booked, delivered, shortfall, made_good; paid and price (of a cancelled one the fee) [CNY]: [package, lane]"""
     people: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """People by stage at the end: [stage, segment, lane]."""
     pending: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -139,6 +139,8 @@ def check_laws(
     _most("units sold of a product", goods["paid"], stock, slack)
     _equal("orders by product", goods["paid"].sum(axis=0), t["paid_orders"], 1e-9)
     _equal("contract impressions", packs["delivered"] + packs["shortfall"], packs["booked"], 1e-9)
+    _most("money of a package", packs["paid"], packs["price"], 1e-9)
+    _equal("contract money", packs["paid"].sum(axis=0), t["contract_spend"], 1e-9)
     _most("credited gmv", scenes["gmv_attributed"].sum(axis=0), t["gmv"], 1e-9)
 
 

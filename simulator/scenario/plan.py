@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from simulator.errors import UserError
-from simulator.scenario.schema import AuctionSlot, ContractSlot, PlanEntry, Scenario
+from simulator.scenario.prices import late_factor, phase_factor
+from simulator.scenario.schema import AuctionSlot, ContractSlot, Package, PlanEntry, Scenario
 
 Money = Mapping[str, Mapping[str, float]]
 
@@ -60,7 +61,8 @@ class Plan:
     @classmethod
     def from_entry(cls, scenario: Scenario, name: str, entry: PlanEntry) -> "Plan":
         """A plan as the scenario file writes it."""
-        packages = _chosen(scenario, entry.packages) | _signed(scenario)
+        kept = {p for p in _signed(scenario) if not can_cancel(scenario, p)}
+        packages = _chosen(scenario, entry.packages) | kept
         unit = scenario.budget if entry.in_shares else 1.0
         money = {s: _scene_money(scenario, s, v, unit) for s, v in entry.scenes.items()}
         for package in sorted(packages - _signed(scenario)):
@@ -73,8 +75,9 @@ class Plan:
         return sum(sum(phases.values()) for phases in self.money.values())
 
     def total(self, scenario: Scenario) -> float:
-        """Money of the plan, packages included [CNY]."""
-        return self.auction_money + sum(package_price(scenario, p) for p in self.packages)
+        """Money of the plan, packages and fees for cancelled ones included [CNY]."""
+        fees = sum(cancelling_price(scenario, p) for p in _signed(scenario) - self.packages)
+        return self.auction_money + sum(package_price(scenario, p) for p in self.packages) + fees
 
 
 def plans_of(scenario: Scenario) -> list[Plan]:
@@ -90,13 +93,42 @@ def has_budgets(scenario: Scenario) -> bool:
 
 def package_price(scenario: Scenario, name: str) -> float:
     """Price of a whole package [CNY]."""
-    slot, package = scenario.slots[name.split(".", maxsplit=1)[0]], find_package(scenario, name)
-    assert isinstance(slot, ContractSlot)
-    cpm = slot.cpm if package.cpm is None else package.cpm
+    return price_of(scenario, _slot_of(scenario, name), find_package(scenario, name))
+
+
+def price_of(scenario: Scenario, slot: ContractSlot, package: Package) -> float:
+    """Price of a package of a slot [CNY]."""
+    cpm = package.cpm or slot.cpm * price_factor(scenario, slot, package)
     return float(package.impressions * cpm / 1000)
 
 
-def find_package(scenario: Scenario, name: str):  # type: ignore[no-untyped-def]
+def price_factor(scenario: Scenario, slot: ContractSlot, package: Package) -> float:
+    """Price of a package at its date of booking and in its phases, against the slot's [x]."""
+    traffic = {f: w for f, w in phase_traffic(scenario).items() if f in package.phases}
+    first = min(scenario.calendar.phases[f].start for f in traffic)
+    ahead = first - package.booked_at if package.booked_at else None
+    steps = slot.price_steps
+    return late_factor(steps, ahead) * phase_factor(steps, traffic)
+
+
+def can_cancel(scenario: Scenario, name: str) -> bool:
+    """Whether a plan may leave a signed package out."""
+    return _slot_of(scenario, name).cancellation_fee is not None
+
+
+def cancelling_price(scenario: Scenario, name: str) -> float:
+    """What a plan pays that leaves a signed package out: the fee, at least the deposit [CNY]."""
+    slot = _slot_of(scenario, name)
+    return max(slot.cancellation_fee or 0.0, slot.deposit) * package_price(scenario, name)
+
+
+def _slot_of(scenario: Scenario, name: str) -> ContractSlot:
+    slot = scenario.slots[name.split(".", maxsplit=1)[0]]
+    assert isinstance(slot, ContractSlot)
+    return slot
+
+
+def find_package(scenario: Scenario, name: str) -> Package:
     """The package called "slot.package"."""
     slot_name, _, key = name.partition(".")
     slot = scenario.slots.get(slot_name)
@@ -148,13 +180,18 @@ def _scene_money(
 
 def phase_weights(scenario: Scenario, scene: str) -> dict[str, float]:
     """How a scene's money spreads over its phases when only the total is given: days x traffic."""
+    every = phase_traffic(scenario)
+    raw = {f: every[f] for f in scenario.scenes[scene].phases or every}
+    return {f: w / sum(raw.values()) for f, w in raw.items()}
+
+
+def phase_traffic(scenario: Scenario) -> dict[str, float]:
+    """Days x traffic of every phase, in order of time."""
     phases = scenario.calendar.phases
     order = sorted(phases, key=lambda name: phases[name].start)
     ends = [phases[name].start for name in order[1:]] + [scenario.calendar.end]
     spans = dict(zip(order, ends, strict=True))
-    wanted = scenario.scenes[scene].phases or order
-    raw = {f: _days(phases[f].start, spans[f]) * float(phases[f].traffic) for f in wanted}
-    return {f: w / sum(raw.values()) for f, w in raw.items()}
+    return {f: _days(phases[f].start, spans[f]) * float(phases[f].traffic) for f in order}
 
 
 def _days(start: datetime, end: datetime) -> float:

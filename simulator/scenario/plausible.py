@@ -8,6 +8,8 @@ from itertools import pairwise
 from simulator.scenario.amounts import shown
 from simulator.scenario.goods import Commerce, Product
 from simulator.scenario.nodes import Parts, Tree
+from simulator.scenario.plan import price_of
+from simulator.scenario.prices import last_booking
 from simulator.scenario.references import Fault
 from simulator.scenario.schema import (
     AuctionSlot,
@@ -286,7 +288,7 @@ def _check_slots(scenario: Scenario) -> Iterator[Fault]:
         if isinstance(slot, AuctionSlot):
             yield from _check_positions(("slots", name), slot)
         else:
-            yield from _check_packages(("slots", name, "packages"), slot)
+            yield from _check_packages(scenario, ("slots", name, "packages"), slot)
 
 
 def _check_positions(at: Parts, slot: AuctionSlot) -> Iterator[Fault]:
@@ -305,12 +307,32 @@ def _check_positions(at: Parts, slot: AuctionSlot) -> Iterator[Fault]:
             yield Fault((*at, "position_decay", number), f"{rule} (got {below:g})")
 
 
-def _check_packages(at: Parts, slot: ContractSlot) -> Iterator[Fault]:
+def _check_packages(scenario: Scenario, at: Parts, slot: ContractSlot) -> Iterator[Fault]:
     for name, package in slot.packages.items():
         yield from _in_range((*at, name, "impressions"), package.impressions, (1, 1e12))
         yield from _in_range((*at, name, "cpm"), package.cpm, (0.01, 1e6))
         if not package.phases:
             yield Fault((*at, name, "phases"), "must name at least one phase")
+        elif all(phase in scenario.calendar.phases for phase in package.phases):
+            yield from _check_booking(scenario, (*at, name), slot, package)
+
+
+def _check_booking(
+    scenario: Scenario, at: Parts, slot: ContractSlot, package: Package
+) -> Iterator[Fault]:
+    """A booking comes in time, and is not too small for the slot."""
+    first = min(scenario.calendar.phases[phase].start for phase in package.phases)
+    last = last_booking(first, slot.lead_days)
+    if package.booked_at and package.booked_at > last:
+        lead = f"{slot.lead_days:g} days before its first impression on {_moment(first)}"
+        rule = f"must be {_moment(last)} at the latest, {lead}"
+        yield Fault((*at, "booked_at"), f"{rule} (got {_moment(package.booked_at)})")
+    price = price_of(scenario, slot, package)
+    if 0 < price < slot.minimum_booking * (1 - 1e-9):
+        least = math.ceil(package.impressions * slot.minimum_booking / price)
+        rule = f"must be {least:,} at least: the slot takes no booking below"
+        what = f"CNY {slot.minimum_booking:,.0f} (this one costs {price:,.0f})"
+        yield Fault((*at, "impressions"), f"{rule} {what}")
 
 
 # --------------------------------------------------------------------------- scenes

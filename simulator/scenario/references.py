@@ -154,6 +154,10 @@ def _check_contract(scenario: Scenario, name: str, slot: ContractSlot) -> Iterat
         yield from _list((*at, "phases"), package.phases, scenario.calendar.phases, "phase")
         yield from _one((*at, "scene"), package.scene, scenario.scenes, "scene")
         yield from _owned(scenario, (*at, "scene"), name, package)
+        yield from _check_over(scenario, (*at, "over"), name, package)
+    rises = slot.price_steps.phases
+    at_rises = ("slots", name, "price_steps", "phases")
+    yield from _keys(at_rises, rises, scenario.calendar.phases, "phase")
 
 
 def _owned(scenario: Scenario, path: Parts, slot: str, package: Package) -> Iterator[Fault]:
@@ -161,6 +165,18 @@ def _owned(scenario: Scenario, path: Parts, slot: str, package: Package) -> Iter
     if scene and slot not in scene.slots:
         what = f"scene {shown(package.scene)} does not use slot {shown(slot)}"
         yield Fault(path, f"must use the slot: {what}; add it to scenes.{package.scene}.slots")
+
+
+def _check_over(scenario: Scenario, at: Parts, slot: str, package: Package) -> Iterator[Fault]:
+    """Further slots of a package: other contract slots, used by its scene as well."""
+    contracts = [key for key, other in scenario.slots.items() if isinstance(other, ContractSlot)]
+    yield from _list(at, package.over, contracts, "contract slot")
+    for number, other in enumerate(package.over):
+        if other == slot:
+            rule = "names the package's own slot: it is delivered there anyway"
+            yield Fault((*at, number), f"{rule}; leave it out")
+        elif other in contracts:
+            yield from _owned(scenario, (*at, number), other, package)
 
 
 def _check_plan(scenario: Scenario, at: Parts, plan: PlanEntry) -> Iterator[Fault]:

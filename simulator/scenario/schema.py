@@ -27,6 +27,7 @@ from simulator.scenario.amounts import (
 )
 from simulator.scenario.anchors import Anchors
 from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product
+from simulator.scenario.prices import PriceSteps
 
 __all__ = ["Commerce", "LifeCycle"]  # for rooms above, which find the parts of a scenario here
 
@@ -210,6 +211,8 @@ class Source(Part):
 class SlotBase(Part):
     """What every slot has."""
 
+    title: str = ""
+    """Name for readers."""
     source: str
     """Name of the source on which it is sold."""
     opportunities: Annotated[Level, Field(gt=0)]
@@ -253,9 +256,14 @@ class Package(Part):
     scene: str
     """Scene that books and pays it."""
     cpm: Annotated[Level, Field(gt=0)] | None = None
-    """Price of this package if not the slot's [CNY per 1000 impressions]."""
+    """Price agreed for this package, without price_steps [CNY per 1000 impressions]."""
     signed: bool = False
-    """Already signed: it runs in every plan, the zero-spend lane included, and is paid in all."""
+    """Already signed: it runs in every plan, the zero-spend lane included, and is paid in all; a
+    plan that names its packages can leave it out where the slot has a cancellation_fee."""
+    booked_at: Moment | None = None
+    """When it is booked; long before the run if not given."""
+    over: list[str] = []
+    """Further contract slots over which it is delivered, in proportion to what each has on offer."""
 
 
 class ContractSlot(SlotBase):
@@ -277,6 +285,18 @@ class ContractSlot(SlotBase):
     """Days after the package's last phase in which make-good is served."""
     remedy: Literal["make_good", "refund"] = "make_good"
     """What the seller owes for a shortfall: impressions later, or the money back."""
+    lead_days: Annotated[Amount, Field(ge=0, le=365)] = 0
+    """Days before its first impression by which a package must be booked."""
+    price_steps: PriceSteps = PriceSteps()
+    """How the price rises as the date comes near, and in dear phases."""
+    minimum_booking: Annotated[Amount, Field(ge=0)] = 0.0
+    """Least price of a package [CNY]."""
+    deposit: Share = 0.0
+    """Share of the price paid at booking; it is kept when the package is cancelled."""
+    cancellation_fee: Share | None = None
+    """Share of the price owed when a signed package is cancelled, at least the deposit; none: it cannot be."""
+    frequency_cap: Annotated[Whole, Field(ge=1, le=50)] | None = None
+    """Most impressions of one package that a person is shown in a day, over all its slots."""
 
 
 def _read_money(value: object) -> float:

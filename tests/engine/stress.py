@@ -329,6 +329,32 @@ def scarcity() -> Data:
     }
 
 
+def bookings() -> Data:
+    """Scarcity with packages over several slots, caps, price steps, deposits and one to cancel."""
+    data = scarcity()
+    slots = data["slots"]
+    slots["top"] |= {
+        "frequency_cap": 2,
+        "deposit": 0.25,
+        "price_steps": {"per_week": 0.1, "weeks": 3, "phases": {"day": 1.6}},
+    }
+    slots["top"]["packages"]["sale"] |= {"over": ["own", "other"], "booked_at": "2020-11-03 05:00"}
+    slots["front"] |= {"deposit": 0.3, "frequency_cap": 1}
+    slots["own"] |= {"deposit": 0.2, "cancellation_fee": 0.4, "frequency_cap": 1}
+    slots["own"]["packages"]["last"] |= {"over": ["other"], "booked_at": "2020-11-02"}
+    slots["other"] = {**contract("search"), "opportunities": 250e3, "ctr": 0.02, "precision": 0.9}
+    data["scenes"]["brand"]["slots"].append("other")
+    data["scenes"]["few"]["slots"].append("other")
+    data["budget"] = 400e3
+    return data
+
+
+def cancelled(scenario: Scenario) -> Plan:
+    """The plan that spends on everything without the packages of `own`, one of them signed."""
+    every = plan(scenario)
+    return Plan("cancelled", every.money, frozenset(p for p in every.packages if "own." not in p))
+
+
 def hours() -> Data:
     return {
         "hours_browse": [1, 1, 0.5] + [2] * 21,

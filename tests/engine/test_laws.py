@@ -309,6 +309,8 @@ BREAKS: dict[str, Callable[[Ledger], None]] = {
     "units sold": lambda b: add(b.products["paid"], 1e12),
     "orders by product": lambda b: add(b.products["paid"], 1.0),
     "contract": lambda b: add(b.packages["shortfall"], 1.0),
+    "money of a package": lambda b: add(b.packages["price"], -1e9),
+    "contract money": lambda b: add(b.totals["contract_spend"], 1e6),
     "credited gmv": lambda b: add(b.scenes["gmv_attributed"], 1e9),
     "people:": lambda b: add(b.people, np.nan),
 }

@@ -62,11 +62,17 @@ def of_world(scenario: Scenario) -> Case:
     return Case(scenario, (stress.plan(scenario), Plan.none(scenario)))
 
 
+def of_bookings() -> Case:
+    scenario = Scenario.model_validate(stress.bookings())
+    return Case(scenario, (stress.plan(scenario), stress.cancelled(scenario), Plan.none(scenario)))
+
+
 CASES = {
     "minimal": lambda: of_file("minimal"),
     "new_coffee_100m": lambda: of_file("new_coffee_100m"),
     "rush": lambda: of_stress(stress.rush()),
     "scarcity": lambda: of_stress(stress.scarcity()),
+    "bookings": of_bookings,
     "flat_bid": lambda: of_stress(stress.flat_bid()),
     "sold_out": lambda: of_stress(stress.sold_out()),
     "shelf": lambda: of_stress(stress.shelf()),

@@ -580,10 +580,11 @@ class World:
                 scene["spend"] += j.spend
                 totals["auction_spend"] += j.spend
                 day["spend"] += j.spend
-        for package in self.contracts.packages:
-            totals["contract_spend"] += package.spend
-            self.scene_totals[package.scene]["contract_spend"] += package.spend
-            day["spend"] += package.spend
+        charges = [(package.scene, package.spend) for package in self.contracts.packages]
+        for scene, spend in charges + (self.contracts.fees() if step.index == 0 else []):
+            totals["contract_spend"] += spend
+            self.scene_totals[scene]["contract_spend"] += spend
+            day["spend"] += spend
 
     def _day(self, step: Step) -> dict[str, float]:
         return self.days.setdefault(step.date, dict.fromkeys(DAY_COUNTS, 0.0))

@@ -87,10 +87,8 @@ def make_placements(scenario: Scenario, goods: Goods) -> list[Placement]:
     placements = []
     for scene, facts in scenario.scenes.items():
         for slot, offered in scenario.slots.items():
-            if isinstance(offered, ContractSlot):
-                used = any(package.scene == scene for package in offered.packages.values())
-            else:
-                used = slot in facts.slots
+            booked = scene in owners_of(scenario, slot)
+            used = booked if isinstance(offered, ContractSlot) else slot in facts.slots
             if used:
                 placements += [
                     _placement(scenario, goods, scene, slot, g)
@@ -134,6 +132,17 @@ def best_creative(scenario: Scenario, scene: str) -> float:
     ctr = sum(rates) / len(rates)
     information = made.test_impressions * ctr * (1 - ctr)
     return facts.creative * best_of(made.count, told(made.sd, information))
+
+
+def owners_of(scenario: Scenario, slot: str) -> set[str]:
+    """Scenes that own a package delivered over the contract slot."""
+    return {
+        package.scene
+        for name, facts in scenario.slots.items()
+        if isinstance(facts, ContractSlot)
+        for package in facts.packages.values()
+        if slot in (name, *package.over)
+    }
 
 
 def pool_of(scenario: Scenario, slot: str) -> str:
@@ -186,8 +195,13 @@ class Package:
         self.facts = slot.packages[key]
         self.scene = self.facts.scene
         self.segments = segments_of(scenario, self.scene)
-        self.pool = pool_of(scenario, self.slot)  # whose inventory it takes
-        self.cpm = float(slot.cpm if self.facts.cpm is None else self.facts.cpm)
+        slots = (self.slot, *self.facts.over)
+        self.pools = {name: pool_of(scenario, name) for name in slots}  # whose inventory it takes
+        self.cpm = cpm_of(slot, self.facts, clock)
+        self.deposit, self.cap = float(slot.deposit), slot.frequency_cap
+        booked_at = self.facts.booked_at
+        self.bill_at = 0 if booked_at is None else max(0, clock.seconds(booked_at))
+        self.billed = False
         self.make_good = float(slot.make_good) if slot.remedy == "make_good" else 0.0
         self.remedy = slot.remedy
         self.booked = float(self.facts.impressions)
@@ -199,17 +213,25 @@ class Package:
         self.good_pace_left = clock.remaining(lambda step: self.end <= step.start < good_end)
         self.closed = False
         self.due = self.served = self.spend = 0.0
+        self.served_in: dict[str, float] = {}  # by slot
+        self.today, self.seen_today, self.offered_today = "", 0.0, 0.0
+
+    @property
+    def price(self) -> float:
+        return self.booked * self.cpm / 1000
 
     def open_step(self, step: Step) -> None:
-        """At the first step at or after the window's end the shortfall is known."""
+        """The deposit; at the first step at or after the window's end the shortfall is known."""
         self.spend = 0.0
+        if not self.billed and step.start >= self.bill_at:
+            self.billed, self.spend = True, self.deposit * self.price
         if self.closed or step.start < self.end:
             return
         self.closed = True
         self.shortfall = max(0.0, self.booked - self.delivered)
         self.make_good_due = self.shortfall * self.make_good
-        if self.remedy == "make_good":
-            self.spend = self.shortfall * self.cpm / 1000
+        owed = self.shortfall * self.cpm / 1000
+        self.spend += owed * ((self.remedy == "make_good") - self.deposit)
 
     def ask(self, step: Step) -> None:
         """due_q of this step."""
@@ -220,71 +242,136 @@ class Package:
             left = self.good_pace_left.get(step.index, 0.0)
         self.due = max(0.0, owed) * step.pace / left if left > 0 else 0.0
 
-    def serve(self, part: float) -> None:
-        """Impressions of the step; make-good is free."""
-        self.served = part * self.due
+    def serve(self, parts: dict[str, float]) -> None:
+        """Impressions of the step by slot; make-good is free."""
+        self.served_in, self.served = parts, sum(parts.values())
+        self.seen_today += self.served
         if self.closed:
             self.make_good_served += self.served
         else:
             self.delivered += self.served
-            self.spend = self.served * self.cpm / 1000
+            self.spend += (1 - self.deposit) * self.served * self.cpm / 1000
+
+
+def cpm_of(slot: ContractSlot, package: Any, clock: Clock) -> float:
+    """The package's own price, or the slot's by its date of booking and its phases."""
+    if package.cpm is not None:
+        return float(package.cpm)
+    steps, spans = slot.price_steps, [s for s in clock.spans if s.name in package.phases]
+    first, weeks = min(span.start for span in spans), 0
+    if package.booked_at is not None:
+        ahead = first - clock.seconds(package.booked_at)
+        weeks = math.ceil(max(0.0, steps.weeks - ahead / (7 * DAY)))
+    weight = {span.name: (span.end - span.start) * span.phase.traffic for span in spans}
+    dear = sum(steps.phases.get(name, 1.0) * w for name, w in weight.items())
+    return float(slot.cpm * (1 + steps.per_week * weeks) * dear / sum(weight.values()))
+
+
+def shown_at_most(mean: float, shape: float, most: int) -> float:
+    """M: the mean of min(X, F), X negative binomial."""
+    chance = (1 + mean / shape) ** -shape
+    total = 0.0
+    for k in range(most):  # F less the mean of what is missing to it
+        total += (most - k) * chance
+        chance *= (k + shape) / (k + 1) * mean / (mean + shape)
+    return most - total
 
 
 class Contracts:
     """All booked packages, served before the auction."""
 
     def __init__(self, scenario: Scenario, clock: Clock, supply: Supply, booked: list[str]) -> None:
-        names = [
-            f"{slot}.{key}"
+        every = [
+            (f"{slot}.{key}", package.signed, facts.cancellation_fee)
             for slot, facts in scenario.slots.items()
             if isinstance(facts, ContractSlot)
             for key, package in facts.packages.items()
-            if package.signed or f"{slot}.{key}" in booked
         ]
-        self.supply = supply
+        names = [n for n, signed, fee in every if n in booked or (signed and fee is None)]
+        self.supply, self.scenario = supply, scenario
         self.packages = [Package(name, scenario, clock) for name in names]
+        self.cancelled = [
+            Package(n, scenario, clock) for n, signed, _ in every if signed and n not in names
+        ]
         self.precision = {
             slot: float(facts.precision)
             for slot, facts in scenario.slots.items()
             if isinstance(facts, ContractSlot)
         }
 
+    def fees(self) -> list[tuple[str, float]]:
+        """What cancelled packages cost: scene, CNY."""
+        slots = self.scenario.slots
+        return [
+            (p.scene, max(slots[p.slot].cancellation_fee or 0.0, p.deposit) * p.price)
+            for p in self.cancelled
+        ]
+
     def serve(self, step: Step) -> dict[tuple[str, str], float]:
         """Serve what is due; impressions taken from each pool by (pool, segment)."""
-        taken: dict[tuple[str, str], float] = {}
         for package in self.packages:
             package.open_step(step)
             package.ask(step)
-        wanted = {
-            pool: sum(package.due for package in self.packages if package.pool == pool)
-            for pool in {package.pool for package in self.packages}
-        }
+        offers = {package.name: self._offers(package, step) for package in self.packages}
         for package in self.packages:
-            package.serve(self._part(package, wanted[package.pool], step))
-            for g, impressions in self.by_segment(package).items():
-                taken[package.pool, g] = taken.get((package.pool, g), 0.0) + impressions
+            self._cap(package, sum(offers[package.name].values()), step)
+        wants = {
+            package.name: split(package.due, offers[package.name]) for package in self.packages
+        }
+        total: dict[str, float] = {}
+        for package in self.packages:
+            for slot, pool in package.pools.items():
+                total[pool] = total.get(pool, 0.0) + wants[package.name][slot]
+        taken: dict[tuple[str, str], float] = {}
+        for package in self.packages:
+            parts = {}
+            for slot, wanted in wants[package.name].items():
+                whole, offered = total[package.pools[slot]], offers[package.name][slot]
+                parts[slot] = wanted * min(1.0, offered / whole) if whole > 0 else 0.0
+            package.serve(parts)
+            for (slot, g), impressions in self.by_segment(package).items():
+                key = package.pools[slot], g
+                taken[key] = taken.get(key, 0.0) + impressions
         return taken
 
-    def _part(self, package: Package, wanted: float, step: Step) -> float:
-        """z_q = min(1, supply_q / what all packages of the inventory want)."""
-        if wanted <= 0:
-            return 0.0
-        offered = self.supply.of_slot(package.pool, step)
-        offered *= self.supply.of_segments(package.segments)
-        return min(1.0, offered * (1 - step.phase.rival_booked) / wanted)
+    def _offers(self, package: Package, step: Step) -> dict[str, float]:
+        """supply_qk by slot."""
+        part = self.supply.of_segments(package.segments) * (1 - step.phase.rival_booked)
+        return {
+            slot: self.supply.of_slot(pool, step) * part for slot, pool in package.pools.items()
+        }
 
-    def by_segment(self, package: Package) -> dict[str, float]:
-        """served_q over the scene's segments by h_kg."""
+    def _cap(self, package: Package, offered: float, step: Step) -> None:
+        """No more than fits under the cap, today."""
+        if package.cap is None:
+            return
+        if package.today != step.date:
+            package.today, package.seen_today, package.offered_today = step.date, 0.0, 0.0
+        package.offered_today += offered
+        share, total = self.supply.share, self.supply.of_segments(package.segments)
+        shape, fits = float(self.scenario.chain.frequency_shape), 0.0
+        for g in package.segments:
+            people = float(self.scenario.segments[g].people)
+            mean = package.offered_today * share[g] / total / people
+            fits += people * shown_at_most(mean, shape, package.cap)
+        package.due = min(package.due, max(0.0, fits - package.seen_today))
+
+    def by_segment(self, package: Package) -> dict[tuple[str, str], float]:
+        """What was served in each slot over the scene's segments, by h_kg."""
         total = self.supply.of_segments(package.segments)
         share = self.supply.share
-        return {g: package.served * share[g] / total for g in package.segments}
+        return {
+            (slot, g): served * share[g] / total
+            for slot, served in package.served_in.items()
+            for g in package.segments
+        }
 
     def impressions(self) -> dict[tuple[str, str, str], float]:
         """By placement: scene, slot, segment."""
         shown: dict[tuple[str, str, str], float] = {}
         for package in self.packages:
-            for g, impressions in self.by_segment(package).items():
-                key = package.scene, package.slot, g
+            for (slot, g), impressions in self.by_segment(package).items():
+                key = package.scene, slot, g
                 shown[key] = shown.get(key, 0.0) + impressions
         return shown
 
@@ -295,6 +382,12 @@ class Contracts:
             return dict(pi)
         precision = self.precision[slot]
         return {b: precision * audience[b] * pi[b] / aimed + (1 - precision) * pi[b] for b in BANDS}
+
+
+def split(wanted: float, offers: dict[str, float]) -> dict[str, float]:
+    """What is wanted, in proportion to what is on offer."""
+    total = sum(offers.values())
+    return {slot: wanted * x / total if total > 0 else 0.0 for slot, x in offers.items()}
 
 
 # --------------------------------------------------------------------------- scenes (section 5)
