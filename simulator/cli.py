@@ -107,7 +107,10 @@ _FORMAT = click.option(
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @_SETS
 def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
-    """Name every line of scenario files that is wrong."""
+    """Name every line of scenario files that is wrong.
+
+    Of a file that is right it says how much of each contract booking there is to be had.
+    """
     from simulator.scenario import read_scenario
     from simulator.scenario.checks import counts
 
@@ -124,6 +127,8 @@ def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
                 for what, n in counts(scenario).items()
             ]
             click.echo(f"{file}: ok ({', '.join(parts)})")
+            for line in _bookings(scenario):
+                click.echo(f"  {line}")
             code = max(code, _check_anchors(file, scenario))
     return code
 
@@ -141,6 +146,15 @@ def _check_anchors(file: str, scenario: "Scenario") -> int:
         words = "cannot be met together with the other anchors: change one of them"
         click.echo(f"{file}: anchors.{row.name} {words} (simulated {row.off:+.0%})", err=True)
     return UserError.exit_code if found.contradictions else 0
+
+
+def _bookings(scenario: "Scenario") -> list[str]:
+    """What there is to be had of the bookings; an auction promises nothing."""
+    from simulator.scenario.availability import lines_of
+    from simulator.scenario.plan import plans_of
+
+    found = lines_of(scenario, plans_of(scenario))
+    return [*found, "auctions: nothing is promised"] if found else []
 
 
 # --------------------------------------------------------------------------- run
@@ -185,6 +199,7 @@ def run(
 
     scenario = _anchored(file, read_scenario(file, sets), quiet)
     plans = _plans(scenario, names)
+    _warn_of_shortage(scenario, plans)
     target = _made_folder(folder)
     with _bar(quiet) as progress, _workers(jobs) as executor:
         from simulator.engine.simulate import simulate
@@ -215,6 +230,14 @@ def _anchored(file: str, scenario: "Scenario", quiet: bool) -> "Scenario":
         levels = ", ".join(f"{name} x{level:.3g}" for name, level in found.levels.items())
         click.echo(f"anchors set {levels}", err=True)
     return found.scenario
+
+
+def _warn_of_shortage(scenario: "Scenario", plans: "list[Plan]") -> None:
+    """Say on stderr which bookings are larger than what there is."""
+    from simulator.scenario.availability import lines_of
+
+    for line in lines_of(scenario, plans, short_only=True):
+        click.echo(f"Warning: {line}", err=True)
 
 
 def _plans(scenario: "Scenario", names: Sequence[str]) -> "list[Plan]":

@@ -194,10 +194,27 @@ def test_output_is_utf_8_in_any_locale():
 def test_check_counts_what_it_read():
     found = answer("check", MINIMAL, COFFEE)
     assert (found.exit_code, found.stderr) == (0, "")
-    first, second = found.stdout.splitlines()
+    first, second, *bookings = found.stdout.splitlines()
     assert first.startswith(f"{MINIMAL}: ok (1 segment, 2 scenes, 2 slots, 3 placements, 2 plans, ")
     assert re.search(r"\b[1-9][0-9]* uncertain numbers\)$", first)
     assert second.startswith(f"{COFFEE}: ok (4 segments, 5 scenes, ")
+    assert bookings[0] == "  focus_picture.warm_up: all of 15m impressions available"
+    assert bookings[-1] == "  auctions: nothing is promised"
+
+
+TOO_MUCH = ("--set", "slots.focus_picture.opportunities=1.3m")
+
+
+def test_a_booking_that_is_too_large_is_told_by_check_and_run(engine):
+    line = "focus_picture.warm_up: 11.9m of 15m impressions available: CNY 718,190 of 900,000 can be spent"
+    checked = answer("check", COFFEE, *TOO_MUCH)
+    assert checked.exit_code == 0
+    assert f"  {line}\n" in checked.stdout
+    found = answer("run", COFFEE, *TOO_MUCH)
+    assert found.exit_code == 0
+    assert f"Warning: {line}" in found.stderr
+    assert "taobao_splash" not in found.stderr
+    assert answer("run", COFFEE).stderr == ""
 
 
 def test_check_names_every_problem_of_every_file(tmp_path):

@@ -27,13 +27,10 @@ class Days:
             floor.state.stock.restock(product, units, floor.sampled)
         if due.forfeit:
             self._forfeit()
-        if due.closing:
-            second = int(floor.world.steps.start[floor.step])
-            charge_packages(floor, self.server.close(floor.state.bookings, second, floor.draws))
+        if due.closing or floor.step in self.server.bill_steps:
+            self._settle(closing=due.closing)
         for trial in due.decisions:
             floor.decide(trial)
-        if floor.step in self.server.bill_steps:
-            charge_packages(floor, self.server.bill(floor.state.bookings, floor.step))
         if due.midnight:
             self.close(floor.day - 1)
         elif due.decisions:
@@ -43,6 +40,15 @@ class Days:
         if floor.schedule.new_day[floor.step]:
             sd, slots = floor.world.scenario.chance.supply_sd, len(floor.world.names.slots)
             floor.state.supply_noise = floor.draws.factor("supply", sd, slots)
+
+    def _settle(self, *, closing: bool) -> None:
+        """Packages whose window ends, deposits on bookings, and fees for cancelled ones."""
+        floor, server, bookings = self.floor, self.server, self.floor.state.bookings
+        if closing:
+            second = int(floor.world.steps.start[floor.step])
+            charge_packages(floor, server.close(bookings, second, floor.draws))
+        if floor.step in server.bill_steps:
+            charge_packages(floor, server.bill(bookings, floor.step))
 
     def _forfeit(self) -> None:
         """Deposits whose balance was not paid are kept; prospects fall back to engage."""

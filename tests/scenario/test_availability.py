@@ -1,0 +1,60 @@
+"""What is said to be available is what a run in expected mode delivers."""
+
+import numpy as np
+import pytest
+
+from simulator.scenario.availability import available, lines_of
+from simulator.scenario.plan import Plan
+from simulator.scenario.schema import Scenario
+from tests.engine import stress
+from tests.worlds import coffee, everything, expected, lanes_of, sampled
+
+
+def said(scenario, packages=None):
+    return [found.impressions for found in available(scenario, packages)]
+
+
+def delivered(scenario, plan, run=expected):
+    return lanes_of(run(scenario, [plan]), plan.name).packages["delivered"].mean(axis=1)
+
+
+@pytest.mark.parametrize("data", [stress.bookings, stress.scarcity])
+def test_it_is_what_expected_mode_delivers(data):
+    scenario = Scenario.model_validate(data())
+    assert said(scenario) == pytest.approx(delivered(scenario, stress.plan(scenario)), rel=1e-9)
+
+
+def test_it_sees_which_packages_a_plan_books():
+    scenario = Scenario.model_validate(stress.bookings())
+    plan = stress.cancelled(scenario)
+    served = delivered(scenario, plan)
+    assert said(scenario, plan.packages) == pytest.approx(served[served > 0], rel=1e-9)
+
+
+def test_chance_moves_it_little():
+    scenario = everything()
+    plan = Plan("all", stress.plan(scenario).money, stress.plan(scenario).packages)
+    served = delivered(scenario, plan, lambda *x: sampled(*x, replications=60))
+    assert said(scenario) == pytest.approx(served, rel=0.05)
+
+
+def test_rivals_bookings_are_gone():
+    full, half = (
+        said(coffee(f"calendar.phases.preheat.rival_booked={share}", "slots.focus_picture.opportunities=200k"))
+        for share in (0, 0.5)
+    )  # fmt: skip
+    assert half[0] < full[0]
+    assert np.isclose(half[1], full[1])
+
+
+def test_words_and_money():
+    scenario = coffee("slots.focus_picture.opportunities=400k")
+    first = available(scenario)[0]
+    part = first.impressions / first.booked
+    line = str(first)
+    assert line.startswith("focus_picture.warm_up: ")
+    assert f"CNY {int(first.price * part):,} of {first.price:,.0f} can be spent" in line
+    plans = [Plan("with", {}, frozenset({"focus_picture.warm_up"})), Plan("bare", {}, frozenset())]
+    assert lines_of(scenario, plans, short_only=True) == [line]
+    plans += [Plan("other", {}, frozenset({"taobao_splash.opening"}))]
+    assert lines_of(scenario, plans, short_only=True) == [f"{line} (in with)"]
