@@ -12,6 +12,7 @@ import numpy as np
 
 from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff, seconds_between
 from simulator.market.choice import Pictures, Trials
+from simulator.market.rivals import ln_quality, ln_rivals
 from simulator.market.world import (
     BANDS_N,
     BUYABLE,
@@ -143,20 +144,26 @@ class _Builder:
             slot_traffic=self._by_phase(
                 lambda f: [_power(f.traffic, self.sources[m]) for m in self.source_of_slot]
             ),
-            ln_cpm=self._by_phase(self._ln_cpm)[:, :, None], level=self._by_phase(self._level),
+            ln_cpm=self._by_name(self._ln_cpm)[:, :, None], level=self._by_name(self._level),
         )  # fmt: skip
 
     def _by_phase(self, read: Any) -> np.ndarray:
         return _stack([column(read(phase)) for phase in self.phase_list])
 
-    def _ln_cpm(self, phase: Phase) -> list[Any]:
+    def _by_name(self, read: Any) -> np.ndarray:
+        named = zip(self.steps.phases, self.phase_list, strict=True)
+        return _stack([column(read(name, phase)) for name, phase in named])
+
+    def _ln_cpm(self, name: str, phase: Phase) -> list[Any]:
+        """Rivals' bids in a phase: of all slots, as far as a source follows the sale, and of each slot."""
+        common = [np.log(phase.cpm) * m.sale_sensitivity for m in self.sources]
         return [
-            np.log(phase.cpm) * self.sources[self.source_of_slot[k]].sale_sensitivity
+            common[self.source_of_slot[k]] + np.log(self.slots[k].rival_level.get(name, 1.0))  # type: ignore[union-attr]
             for _, k in self.uses[: self.auctions]
         ]
 
-    def _level(self, phase: Phase) -> list[Any]:
-        rise, value = column(self._ln_cpm(phase))[:, None], self._ln_value()
+    def _level(self, name: str, phase: Phase) -> list[Any]:
+        rise, value = column(self._ln_cpm(name, phase))[:, None], self._ln_value()
         level = self._mu() + rise - value
         worthy = (value > np.log(WORTHLESS)).any(axis=2) & self._valid()[: self.auctions]
         scene = np.array([i for i, _ in self.uses[: self.auctions]], dtype=int)[:, None]
@@ -213,8 +220,11 @@ class _Builder:
         return self._per_place(lambda i, k, g: odds(k.cvr) * g.cvr, self.uses)
 
     def _mu(self) -> np.ndarray:
-        chosen = self.uses[: self.auctions]
-        return self._per_place(lambda i, k, g: np.log(k.median_cpm) + np.log(g.cpm), chosen)
+        chosen, scores = self.uses[: self.auctions], self.s.rival_scores
+        ln_rise = ln_rivals(self.s.rivals_above, scores.measured, scores.above, scores.below)
+        return self._per_place(
+            lambda i, k, g: np.log(k.median_cpm) + np.log(g.cpm) + ln_rise, chosen
+        )
 
     def _order_price(self) -> np.ndarray:
         mix, price = self._mix(), column([p.price for p in self.s.products.values()])
@@ -295,7 +305,7 @@ class _Builder:
             quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
             action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), active=np.array(active),
             fixed_cost=np.array([scene.running_cost for scene in self.scenes]),
-            ln_quality=column([0.6 * (self.s.service_score - 4.6)]),
+            ln_quality=column([ln_quality(self.s.service_score)]),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ people

@@ -65,6 +65,9 @@ def check_references(scenario: Scenario) -> Iterator[Fault]:
         yield from _one(("slots", name, "source"), slot.source, scenario.sources, "source")
         if isinstance(slot, ContractSlot):
             yield from _check_contract(scenario, name, slot)
+        else:
+            levels = ("slots", name, "rival_level")
+            yield from _keys(levels, slot.rival_level, scenario.calendar.phases, "phase")
     for name, plan in scenario.plans.items():
         yield from _check_plan(scenario, ("plans", name), plan)
     yield from _check_anchors(scenario, scenario.anchors or Anchors())

@@ -244,6 +244,8 @@ class AuctionSlot(SlotBase):
     """Click rate by position against the first [x]."""
     reserve_cpm: Annotated[Amount, Field(ge=0)] = 0.0
     """Reserve price [CNY per 1000 impressions]."""
+    rival_level: dict[str, Annotated[Level, Field(gt=0, le=50)]] = {}
+    """Rivals' bids on this slot by phase, beside the phase's cpm [x]; missing phases are 1."""
 
 
 class Package(Part):
@@ -425,6 +427,17 @@ class Attribution(Part):
     """Look-back window of the last touch."""
 
 
+class RivalScores(Part):
+    """Service scores of rivals' shops; prices were measured while they were like this."""
+
+    measured: Annotated[Rate, Field(le=1)] = 0.30
+    """Share of rivals above 4.8 when the slots' median_cpm were measured."""
+    above: Annotated[Level, Field(ge=4.8, le=5)] = 4.9
+    """Mean score of the rivals above 4.8."""
+    below: Annotated[Level, Field(ge=3, le=4.8)] = 4.5
+    """Mean score of the others."""
+
+
 class PlanEntry(Part):
     """A named split of the budget."""
 
@@ -486,6 +499,10 @@ class Scenario(Part):
     """The payment gate."""
     service_score: Annotated[Level, Field(ge=3, le=5)] = 4.6
     """Shop experience score 体验分: quality factor exp(0.6 (score - 4.6)) in auctions."""
+    rivals_above: Annotated[Rate, Field(le=1)] = 0.30
+    """Share of rivals whose service score is above 4.8: the more there are, the dearer is each place."""
+    rival_scores: RivalScores = RivalScores()
+    """What rivals' scores are above and below 4.8, and were when prices were measured."""
     chance: Chance = Chance()
     """Chance common to a replication or day."""
     attribution: Attribution = Attribution()

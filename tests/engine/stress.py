@@ -333,6 +333,8 @@ def bookings() -> Data:
     """Scarcity with packages over several slots, caps, price steps, deposits and one to cancel."""
     data = scarcity()
     slots = data["slots"]
+    slots["stream"]["rival_level"] = {"presale": 1.7, "after": 0.5}
+    data |= {"rivals_above": 0.5, "rival_scores": {"below": 4.3}}
     slots["top"] |= {
         "frequency_cap": 2,
         "deposit": 0.25,

@@ -58,6 +58,7 @@ class Placement:
     log_value: float = 0.0
     log_price: float = 0.0  # ln(median_cpm_k) + ln(cpm_g)
     sensitivity: float = 0.0  # e_m
+    rival_level: dict[str, float] = field(default_factory=dict)  # ln, by phase
     mu: float = 0.0
     opportunities: float = 0.0  # Q
     shares: dict[str, float] = field(default_factory=dict)  # share_b
@@ -116,7 +117,8 @@ def _placement(scenario: Scenario, goods: Goods, scene: str, slot: str, segment:
     )
     if isinstance(facts, AuctionSlot):
         placement.auction = _auction(facts, float(scenario.scenes[scene].prediction))
-        placement.log_price = math.log(facts.median_cpm) + math.log(people.cpm)
+        placement.log_price = math.log(facts.median_cpm) + math.log(people.cpm) + rivals(scenario)
+        placement.rival_level = {f: math.log(x) for f, x in facts.rival_level.items()}
         placement.value = _value(scenario, goods, placement)
         placement.log_value = math.log(placement.value) if placement.value > 0 else 0.0
     return placement
@@ -176,6 +178,13 @@ def _value(scenario: Scenario, goods: Goods, placement: Placement) -> float:
     if bid.cost_per == "cart":
         return clicks * placement.arrival * cart_move(scenario)
     return clicks if bid.cost_per == "click" else 1.0
+
+
+def rivals(scenario: Scenario) -> float:
+    """rho."""
+    scores = scenario.rival_scores
+    more = scenario.rivals_above - scores.measured
+    return float(0.6 * more * (scores.above - scores.below))
 
 
 def cart_move(scenario: Scenario) -> float:
@@ -463,7 +472,10 @@ class Scene:
         """Mean of ln price - ln v over the placements that can bid."""
         log_cpm = math.log(step.phase.cpm)
         levels = [
-            j.log_price + j.sensitivity * log_cpm - j.log_value
+            j.log_price
+            + j.sensitivity * log_cpm
+            + j.rival_level.get(step.phase_name, 0.0)
+            - j.log_value
             for j in self.placements
             if j.value > 0
         ]
@@ -619,6 +631,7 @@ class Market:
             self.offered[slot, g] = self._left(slot, g, step, taken)
             for _, j in members:
                 j.mu = j.log_price + j.sensitivity * log_cpm + scarcity[slot]
+                j.mu += j.rival_level.get(step.phase_name, 0.0)
 
     def divide(self) -> None:
         """New shares from the scenes' x and targets, and what follows from them."""
