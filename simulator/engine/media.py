@@ -109,7 +109,8 @@ class Media:
         floor, seen = self.floor, self.appeal
         if seen is None or seen.today is not floor.today or seen.phase != floor.phase:
             self.appeal = seen = self._read_appeal(floor.today, floor.phase)
-            if not len(floor.world.media.shared_slots):
+            media = floor.world.media
+            if media.auctions and not len(media.shared_slots):
                 self.bidder.meet(self._rivals(), floor.today.ln_quality)
         return seen
 
@@ -219,7 +220,7 @@ class Media:
         before = int(world.steps.phase[floor.step - 1]) if floor.step else None
         self.bidder.follow(phase, before)
         money, smooth = self._targets()
-        if not money.any():
+        if not world.media.auctions or not money.any():
             self.impressions[: world.media.auctions] = 0.0
             return None
         supply, fresh = self._supply(served), bool(floor.schedule.fresh[floor.step])

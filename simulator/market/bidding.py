@@ -196,4 +196,5 @@ def _sum(of_scene: Groups, amount: np.ndarray, rate: np.ndarray) -> np.ndarray:
 
 def _places(decay: tuple[tuple[float, ...], ...]) -> np.ndarray:
     """Click rate of each place against the first, 0 after the last: [place, use]."""
-    return np.array(list(zip_longest(*decay, fillvalue=0.0)))
+    rows = list(zip_longest(*decay, fillvalue=0.0)) or [()]
+    return np.array(rows, dtype=float)

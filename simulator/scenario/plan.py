@@ -108,7 +108,8 @@ def price_factor(scenario: Scenario, slot: ContractSlot, package: Package) -> fl
     first = min(scenario.calendar.phases[f].start for f in traffic)
     ahead = first - package.booked_at if package.booked_at else None
     steps = slot.price_steps
-    return late_factor(steps, ahead) * phase_factor(steps, traffic)
+    cpm = {f: float(scenario.calendar.phases[f].cpm) for f in traffic}
+    return late_factor(steps, ahead) * phase_factor(steps, traffic, cpm)
 
 
 def can_cancel(scenario: Scenario, name: str) -> bool:

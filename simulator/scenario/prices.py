@@ -19,6 +19,8 @@ class PriceSteps(Part):
     """Rise for each week begun inside the last weeks before the first impression, share of the price."""
     weeks: Annotated[Amount, Field(ge=0, le=52)] = 3
     """How many weeks before the first impression the rise begins."""
+    sale_sensitivity: Annotated[Amount, Field(ge=0, le=2)] = 0.0
+    """Exponent on the phases' cpm multipliers: 0 asks the same price in a sale, 1 follows the auctions."""
     phases: dict[str, Annotated[Multiple, Field(gt=0, le=20)]] = {}
     """Price of impressions of a phase against the slot's [x]; missing phases are 1."""
 
@@ -33,15 +35,20 @@ def late_factor(steps: PriceSteps, ahead: timedelta | None) -> float:
     return round(1 + steps.per_week * begun, 12)
 
 
-def phase_factor(steps: PriceSteps, traffic: Mapping[str, float]) -> float:
-    """Mean price of the phases of a booking, weighed by their traffic [x].
+def phase_factor(
+    steps: PriceSteps, traffic: Mapping[str, float], cpm: Mapping[str, float]
+) -> float:
+    """Mean price of the phases of a booking, weighed by their traffic; cpm as the phases have it [x].
 
-    >>> phase_factor(PriceSteps(phases={"sale": 2}), {"normal": 30, "sale": 10})
+    >>> phase_factor(PriceSteps(phases={"sale": 2}), {"normal": 30, "sale": 10}, {})
     1.25
+    >>> phase_factor(PriceSteps(sale_sensitivity=1), {"sale": 10}, {"sale": 1.5})
+    1.5
     """
-    if not steps.phases:
-        return 1.0
-    total = sum(steps.phases.get(phase, 1.0) * weight for phase, weight in traffic.items())
+    total = sum(
+        steps.phases.get(phase, 1.0) * cpm.get(phase, 1.0) ** steps.sale_sensitivity * weight
+        for phase, weight in traffic.items()
+    )
     return total / sum(traffic.values())
 
 

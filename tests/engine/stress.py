@@ -338,7 +338,12 @@ def bookings() -> Data:
     slots["top"] |= {
         "frequency_cap": 2,
         "deposit": 0.25,
-        "price_steps": {"per_week": 0.1, "weeks": 3, "phases": {"day": 1.6}},
+        "price_steps": {
+            "per_week": 0.1,
+            "weeks": 3,
+            "phases": {"day": 1.6},
+            "sale_sensitivity": 0.5,
+        },
     }
     slots["top"]["packages"]["sale"] |= {"over": ["own", "other"], "booked_at": "2020-11-03 05:00"}
     slots["front"] |= {"deposit": 0.3, "frequency_cap": 1}
@@ -348,6 +353,19 @@ def bookings() -> Data:
     data["scenes"]["brand"]["slots"].append("other")
     data["scenes"]["few"]["slots"].append("other")
     data["budget"] = 400e3
+    return data
+
+
+def contracts_alone() -> Data:
+    """Bookings in a world without any auction."""
+    data = bookings()
+    slots = data["slots"]
+    for name in ("words", "stream"):
+        del slots[name]
+    for name in ("top", "front"):
+        slots[name] |= {"opportunities": 200e3, "shares": None}
+    for scene in data["scenes"].values():
+        scene["slots"] = [name for name in scene["slots"] if name in slots]
     return data
 
 

@@ -154,6 +154,15 @@ def test_a_cancelled_package_costs_its_fee():
 
 
 # --------------------------------------------------------------------------- laws
+@pytest.mark.parametrize("run", [expected, sampled])
+def test_a_world_without_auctions_runs(run):
+    scenario = Scenario.model_validate(stress.contracts_alone())
+    book = lanes_of(run(scenario, [stress.plan(scenario)], attribution=True), "stress")
+    assert (book.packages["delivered"] > 0).all()
+    assert not book.spend.any()
+    assert (book.scenes["gmv_attributed"].sum(axis=0) > 0).all()
+
+
 @settings(max_examples=8)
 @given(
     terms=st.tuples(st.integers(1, 6), *[st.floats(0, 1)] * 3), spread=st.booleans(),

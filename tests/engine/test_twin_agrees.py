@@ -73,6 +73,7 @@ CASES = {
     "rush": lambda: of_stress(stress.rush()),
     "scarcity": lambda: of_stress(stress.scarcity()),
     "bookings": of_bookings,
+    "contracts alone": lambda: of_stress(stress.contracts_alone()),
     "flat_bid": lambda: of_stress(stress.flat_bid()),
     "sold_out": lambda: of_stress(stress.sold_out()),
     "shelf": lambda: of_stress(stress.shelf()),

@@ -272,7 +272,8 @@ def cpm_of(slot: ContractSlot, package: Any, clock: Clock) -> float:
         ahead = first - clock.seconds(package.booked_at)
         weeks = math.ceil(max(0.0, steps.weeks - ahead / (7 * DAY)))
     weight = {span.name: (span.end - span.start) * span.phase.traffic for span in spans}
-    dear = sum(steps.phases.get(name, 1.0) * w for name, w in weight.items())
+    rise = {span.name: span.phase.cpm**steps.sale_sensitivity for span in spans}
+    dear = sum(steps.phases.get(name, 1.0) * rise[name] * w for name, w in weight.items())
     return float(slot.cpm * (1 + steps.per_week * weeks) * dear / sum(weight.values()))
 
 

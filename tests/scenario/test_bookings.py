@@ -62,6 +62,7 @@ def test_the_price_rises_by_date_and_phase(booked_at, phases, price):
     late = [f"{OPENING}.booked_at={booked_at}"] if booked_at else []
     scenario = shop(
         "slots.focus.cpm=40", f"{OPENING}.cpm=null", f"{OPENING}.phases=[{phases}]", "slots.focus.lead_days=0",
+        "slots.focus.minimum_booking=0",
         "slots.focus.price_steps={per_week: 10%, weeks: 3, phases: {sale: 1.5}}", *late,
     )  # fmt: skip
     assert package_price(scenario, "focus.opening") == pytest.approx(price)
