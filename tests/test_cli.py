@@ -206,7 +206,7 @@ TOO_MUCH = ("--set", "slots.focus_picture.opportunities=1.3m")
 
 
 def test_a_booking_that_is_too_large_is_told_by_check_and_run(engine):
-    line = "focus_picture.warm_up: 11.9m of 15m impressions available: CNY 718,190 of 900,000 can be spent"
+    line = "focus_picture.warm_up: 11.9m of 15m impressions available: CNY 718,178 of 900,000 can be spent"
     checked = answer("check", COFFEE, *TOO_MUCH)
     assert checked.exit_code == 0
     assert f"  {line}\n" in checked.stdout

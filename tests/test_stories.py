@@ -14,8 +14,9 @@ from simulator.engine.simulate import simulate
 from simulator.outcomes.metrics import NO_ADS
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import read_amount
+from simulator.scenario.availability import available
 from simulator.scenario.plan import Plan, plans_of
-from simulator.scenario.schema import PlanEntry
+from simulator.scenario.schema import PlanEntry, Scenario
 from tests.worlds import SCENARIOS, Figures, figures
 
 STORIES = Path(__file__).parent / "stories"
@@ -59,9 +60,16 @@ class Story:
             if "plan" in variant:
                 plan = Plan.from_entry(scenario, name, PlanEntry.model_validate(variant["plan"]))
             outcomes = simulate(scenario, [plan], mode="expected", daily=False)
-            found[name] = figures(outcomes)
+            found[name] = figures(outcomes) | promised(scenario, plan)
             found.setdefault(NO_ADS, figures(outcomes, NO_ADS))
         return found
+
+
+def promised(scenario: Scenario, plan: Plan) -> Figures:
+    """What is said before the run: the part of the booked impressions that there is to be had."""
+    told = available(scenario, plan.packages)
+    booked = sum(x.booked for x in told)
+    return {"available_rate": sum(x.impressions for x in told) / booked} if booked else {}
 
 
 # --- expectations -------------------------------------------------------------------------------

@@ -59,7 +59,9 @@ class Server:
         late = (steps.start >= packages.close[:, None]) & (
             steps.start < packages.make_good_close[:, None]
         )
-        self.busy = np.asarray((delivery | late).any(axis=0))
+        self.open = (delivery | late).astype(float)
+        """Steps in which a package may be served: [package, step]."""
+        self.busy = np.asarray(self.open.any(axis=0))
         """Steps in which there may be something to serve: [step]."""
         self.share = _schedule(steps, delivery, traffic)
         self.late_share = _schedule(steps, late, traffic)
@@ -86,7 +88,7 @@ class Server:
         """Serve what supply [part, lane] allows; return paid impressions [package, lane], and all [part, lane]."""
         due, late = self.due(bookings, step)
         if self.caps is not None:
-            offered = np.einsum("qp,pl->ql", self.owner, supply)
+            offered = np.einsum("qp,pl->ql", self.owner, supply) * self.open[:, step, None]
             allowed = self.caps.allow(bookings, due + late, offered, int(self.steps.day[step]))
             due, late = due * allowed, late * allowed
         served, parts = self._share_out(due + late, supply)

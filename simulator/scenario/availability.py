@@ -8,9 +8,9 @@ z         share of what is wanted that supply allows (High Water Mark)  1
 F         most impressions of a package per person and day              1
 
 The rules are those of docs/model.md section 4, played step by step with the mean supply: what rivals have
-booked is gone, the packages of a plan share what they meet in, caps hold. This is what expected mode delivers,
-to the last digit where no clock is finer than an hour (finer ones count as an hour). Of an auction nothing can
-be promised: what it brings depends on rivals' bids.
+booked is gone, the packages of a plan and the make-good of those before share what they meet in, caps hold.
+This is what expected mode delivers, to the last digit where no clock is finer than an hour (finer ones count as
+an hour). Of an auction nothing can be promised: what it brings depends on rivals' bids.
 """
 
 import math
@@ -23,6 +23,7 @@ from simulator.scenario.plan import Plan, all_packages, find_package, package_pr
 from simulator.scenario.schema import Burst, ContractSlot, Phase, Scenario
 
 HOUR, ONE_DAY = 3600, timedelta(days=1)
+RUNOFF = "runoff"
 PLENTY = 0.999  # a booking that lacks less than this is whole
 
 
@@ -53,14 +54,14 @@ def available(scenario: Scenario, packages: Collection[str] | None = None) -> li
     """What can be delivered of each of these packages (all of the file) when all are booked together."""
     names = [p for p in all_packages(scenario) if packages is None or p in packages]
     booked = [_Booked.of(scenario, name) for name in names]
-    pieces = list(_pieces(scenario))
-    ahead = {q.name: sum(x.pace for x in pieces if x.name in q.phases) for q in booked}
-    for piece in pieces if booked else ():
-        busy = [q for q in booked if piece.name in q.phases]
+    pieces = list(_pieces(scenario, max((q.until for q in booked), default=scenario.calendar.end)))
+    for q in booked:
+        q.schedule(pieces)
+    for number, piece in enumerate(pieces):
+        busy = [q for q in booked if q.is_open(number)]
         for q in busy:
             q.offer(scenario, piece)
-            q.want(q.left * piece.pace / ahead[q.name], piece)
-            ahead[q.name] -= piece.pace
+            q.want(number, piece)
         _serve(busy)
     return [
         Available(q.name, q.impressions, q.impressions - q.left, package_price(scenario, q.name))
@@ -89,6 +90,10 @@ class _Booked:
 
     name: str
     phases: tuple[str, ...]
+    end: datetime
+    """End of its last phase: what is left then is owed, times `make_good`, until `until`."""
+    until: datetime
+    make_good: float
     impressions: float
     left: float
     slots: dict[str, str]
@@ -97,6 +102,11 @@ class _Booked:
     """Share of a slot's opportunities, and people, of each segment of its scene."""
     cap: int | None
     shape: float
+    owed: float | None = None
+    """Make-good still to be served, once the window is over."""
+    shares: dict[int, float] = field(default_factory=dict)
+    """Share of what is left, or owed, that each step of its windows should serve."""
+    late: dict[int, float] = field(default_factory=dict)
     offers: dict[str, float] = field(default_factory=dict)
     wants: dict[str, float] = field(default_factory=dict)
     date: datetime | None = None
@@ -113,12 +123,23 @@ class _Booked:
         people = [
             (every[g].people * every[g].activity / total, float(every[g].people)) for g in some
         ]
-        number = float(package.impressions)
+        number, end = float(package.impressions), _end(scenario, package.phases)
+        owes = facts.remedy == "make_good"
+        until = end + ONE_DAY * facts.make_good_days if owes else end
         slots = {k: getattr(scenario.slots[k], "shares", None) or k for k in (slot, *package.over)}
         return cls(
-            name, tuple(package.phases), number, number, slots, people, facts.frequency_cap,
-            float(scenario.chain.frequency_shape),
+            name, tuple(package.phases), end, until, float(facts.make_good), number, number, slots, people,
+            facts.frequency_cap, float(scenario.chain.frequency_shape),
         )  # fmt: skip
+
+    def schedule(self, pieces: "list[_Piece]") -> None:
+        """Delivery follows the traffic of its phases, make-good that of the days after them."""
+        self.shares = _shares(pieces, [x.name in self.phases for x in pieces])
+        self.late = _shares(pieces, [self.end <= x.start < self.until for x in pieces])
+
+    def is_open(self, number: int) -> bool:
+        """Whether there may be something to serve in a step."""
+        return number in self.shares or number in self.late
 
     def offer(self, scenario: Scenario, piece: "_Piece") -> None:
         """What each slot has for it in a piece of the calendar."""
@@ -128,8 +149,12 @@ class _Booked:
             for slot, inventory in self.slots.items()
         }
 
-    def want(self, due: float, piece: "_Piece") -> None:
+    def want(self, number: int, piece: "_Piece") -> None:
         """What it asks of each slot, a cap on frequency permitting."""
+        if number in self.late and self.owed is None:
+            self.owed = self.left * self.make_good
+        late = 0.0 if self.owed is None else self.owed * self.late[number]
+        due = late if number in self.late else self.left * self.shares[number]
         total = sum(self.offers.values())
         if self.cap is not None:
             due = min(due, self._room(total, self.cap, piece))
@@ -147,6 +172,24 @@ class _Booked:
         )
         return max(0.0, fits - self.seen)
 
+    def take(self, served: float) -> None:
+        """Impressions of the step."""
+        self.seen += served
+        if self.owed is None:
+            self.left = max(0.0, self.left - served)
+        else:
+            self.owed = max(0.0, self.owed - served)
+
+
+def _shares(pieces: "list[_Piece]", inside: list[bool]) -> dict[int, float]:
+    """Pace of each step of a window over the pace left in it, that step included."""
+    left, found = 0.0, {}
+    for number in reversed(range(len(pieces))):
+        if inside[number]:
+            left += pieces[number].pace
+            found[number] = pieces[number].pace / left
+    return found
+
 
 def _serve(busy: list[_Booked]) -> None:
     """High Water Mark: every part of an inventory gets the same share of what it wants."""
@@ -160,8 +203,7 @@ def _serve(busy: list[_Booked]) -> None:
             for slot, wanted in q.wants.items()
             if total[q.slots[slot]] > 0
         )
-        q.left = max(0.0, q.left - served)
-        q.seen += served
+        q.take(served)
 
 
 def _opportunities(scenario: Scenario, slot: str, piece: "_Piece") -> float:
@@ -189,25 +231,37 @@ class _Piece:
 
     name: str
     phase: Phase
-    date: datetime
+    start: datetime
     visits: float
+
+    @property
+    def date(self) -> datetime:
+        return _midnight(self.start)
 
     @property
     def pace(self) -> float:
         return self.visits * float(self.phase.traffic)
 
 
-def _pieces(scenario: Scenario) -> Iterator[_Piece]:
-    calendar = scenario.calendar
-    phases = sorted(calendar.phases.items(), key=lambda item: item[1].start)
-    ends = [*(phase.start for _, phase in phases[1:]), calendar.end]
+def _pieces(scenario: Scenario, until: datetime) -> Iterator[_Piece]:
+    """The steps of all phases, and those after the end of advertising in which something may be made good."""
+    calendar, end = scenario.calendar, scenario.calendar.end
+    after = {RUNOFF: Phase(start=end)} if until > end else {}
+    phases = sorted((calendar.phases | after).items(), key=lambda item: item[1].start)
+    ends = [*(phase.start for _, phase in phases[1:]), max(end, until)]
     windows = [moment for window in calendar.balances for moment in (window.start, window.end)]
-    for (name, phase), end in zip(phases, ends, strict=True):
+    for (name, phase), stop in zip(phases, ends, strict=True):
         clock = timedelta(seconds=max(phase.clock, HOUR))
-        for start, stop in pairwise(_cuts(phase.start, end, windows)):
-            for moment, until in pairwise(_grid(start, stop, clock)):
-                visits = _visits(scenario, phase, moment, until)
-                yield _Piece(name, phase, _midnight(moment), visits)
+        for one, other in pairwise(_cuts(phase.start, stop, windows)):
+            for moment, then in pairwise(_grid(one, other, clock)):
+                yield _Piece(name, phase, moment, _visits(scenario, phase, moment, then))
+
+
+def _end(scenario: Scenario, phases: Iterable[str]) -> datetime:
+    """End of the last of these phases."""
+    starts = sorted(phase.start for phase in scenario.calendar.phases.values())
+    last = max(scenario.calendar.phases[name].start for name in phases)
+    return next((start for start in starts if start > last), scenario.calendar.end)
 
 
 def _cuts(start: datetime, end: datetime, windows: list[datetime]) -> list[datetime]:

@@ -242,6 +242,10 @@ class Package:
         owed = self.shortfall * self.cpm / 1000
         self.spend += owed * ((self.remedy == "make_good") - self.deposit)
 
+    def is_open(self, step: Step) -> bool:
+        """Whether it may be served in this step."""
+        return step.index in (self.good_pace_left if self.closed else self.pace_left)
+
     def ask(self, step: Step) -> None:
         """due_q of this step."""
         if not self.closed:
@@ -353,7 +357,7 @@ class Contracts:
 
     def _cap(self, package: Package, offered: float, step: Step) -> None:
         """No more than fits under the cap, today."""
-        if package.cap is None:
+        if package.cap is None or not package.is_open(step):
             return
         if package.today != step.date:
             package.today, package.seen_today, package.offered_today = step.date, 0.0, 0.0
