@@ -10,7 +10,7 @@ from simulator.engine.days import charge_packages
 from simulator.engine.floor import Floor
 from simulator.market.audience import Contact, by_band, mean_level, ratio, wear
 from simulator.market.bidding import Bidder, Entered, Field
-from simulator.market.contract import Server
+from simulator.market.contract import Server, venues
 from simulator.market.groups import Groups, weigh
 from simulator.market.today import Halo, Today
 from simulator.market.world import BUYABLE, World, prob
@@ -85,6 +85,7 @@ class Media:
         self.action = action[self.bidder.bounded, None, None]
         self.bounds_first = bool((self.action == BUYABLE.index("first_order")).any())
         self.package_of = _package_of(world)
+        self.venues = venues(world.packages, floor.state.bookings.booked)
         self.tally = np.zeros((4, len(action), len(world.names.segments), lanes))
         self.clicks, self.impressions, self.visits, self.buys = self.tally
         self.odds = np.zeros((2, *self.clicks.shape))
@@ -418,6 +419,8 @@ class Media:
         """Free touches and buying visits per person [band, segment, lane], and free visits [lane]."""
         floor, free, f = self.floor, self.floor.world.free, self.floor.phase
         scale = floor.world.steps.browse[floor.step] * floor.today.organic
+        if self.venues is not None:
+            scale = scale * self.venues[f]
         visits = weigh("bs,bsl->l", free.visits[f], self.people) * scale
         floor.book.add(free_visits=visits[None])
         return free.touches[f] * scale, appeal.free_buys * scale, visits

@@ -451,6 +451,7 @@ class _Builder:
             booked_at=np.array([self._second(p.booked_at) for *_, p in booked], dtype=np.int64),
             fee=cpm / 1000 * (impressions * [_fee(slot, p) for _, _, slot, p in booked])[:, None],
             cap=np.array([slot.frequency_cap or 0 for _, _, slot, _ in booked], dtype=np.int64),
+            free=column([p.free_visits for *_, p in booked]),
             reach=column([share[some].sum(axis=0) for some in segments]),
             segments=_table(
                 [[g in some for g in range(len(self.segments))] for some in segments],

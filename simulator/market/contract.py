@@ -20,7 +20,7 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.calendar import Steps
 from simulator.market.draws import Draws
-from simulator.market.world import World
+from simulator.market.world import Packages, World
 
 
 @dataclass
@@ -196,6 +196,14 @@ def at_most(mean: np.ndarray, shape: np.ndarray, most: int) -> np.ndarray:
         above = np.maximum(above - chance, 0.0)
         total = total + above
     return np.asarray(total)
+
+
+def venues(packages: Packages, booked: np.ndarray) -> np.ndarray | None:
+    """Free visits of a phase against those without booked venues: [phase, lane]; None where all are 1."""
+    if (packages.free == 1).all():
+        return None
+    rise = np.where(packages.window[:, :, None], packages.free[:, None], 1.0)
+    return np.asarray(np.multiply.reduce(np.where(booked[:, None] > 0, rise, 1.0), axis=0))
 
 
 def _schedule(steps: Steps, window: np.ndarray, traffic: np.ndarray) -> np.ndarray:

@@ -262,6 +262,8 @@ class Packages:
     """What a plan pays that leaves the package out [CNY]: [package, replication]."""
     cap: np.ndarray
     """Most impressions per person and day; 0 without a cap."""
+    free: np.ndarray
+    """Free visits in its phases when it is booked, against without: [package, replication]."""
     reach: np.ndarray
     """h summed over the segments of the owning scene: [package, replication]."""
     segments: np.ndarray

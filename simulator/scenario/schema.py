@@ -266,6 +266,8 @@ class Package(Part):
     """When it is booked; long before the run if not given."""
     over: list[str] = []
     """Further contract slots over which it is delivered, in proportion to what each has on offer."""
+    free_visits: Annotated[Level, Field(gt=0, le=20)] = 1.0
+    """Free visits in its phases when it is booked: the venue of a marketing IP 超级品牌日, 小黑盒 [x]."""
 
 
 class ContractSlot(SlotBase):

@@ -349,6 +349,8 @@ def bookings() -> Data:
     slots["front"] |= {"deposit": 0.3, "frequency_cap": 1}
     slots["own"] |= {"deposit": 0.2, "cancellation_fee": 0.4, "frequency_cap": 1}
     slots["own"]["packages"]["last"] |= {"over": ["other"], "booked_at": "2020-11-02"}
+    slots["own"]["packages"]["first"]["free_visits"] = 1.4
+    slots["top"]["packages"]["long"]["free_visits"] = 1.2
     slots["other"] = {**contract("search"), "opportunities": 250e3, "ctr": 0.02, "precision": 0.9}
     data["scenes"]["brand"]["slots"].append("other")
     data["scenes"]["few"]["slots"].append("other")

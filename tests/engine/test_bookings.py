@@ -153,6 +153,21 @@ def test_a_cancelled_package_costs_its_fee():
     assert cancelling_price(kept, "focus.opening") == pytest.approx(1500)
 
 
+# --------------------------------------------------------------------------- venues
+@pytest.mark.parametrize("run", [expected, sampled])
+def test_a_venue_brings_free_visits_in_its_phases(run):
+    """On the first day nothing else can have moved them; a plan that does not book it has none."""
+    scenario = world("slots.focus.packages.opening.free_visits=1.5")
+    plans = [plan(scenario, "with", new_customer=20_000), plan(scenario, "bare", packages="none")]
+    outcomes = run(scenario, plans, daily=True, attribution=True)
+    visits = {name: lanes_of(outcomes, name) for name in ("with", "bare", "no ads")}
+    assert visits["bare"].days["visits"] == pytest.approx(visits["no ads"].days["visits"])
+    free = visits["with"].totals["free_visits"].mean() / visits["bare"].totals["free_visits"].mean()
+    assert 1.1 < free < 1.5
+    first = visits["with"].days["visits"][0] / visits["bare"].days["visits"][0]
+    assert (first > 1.5).all()
+
+
 # --------------------------------------------------------------------------- laws
 @pytest.mark.parametrize("run", [expected, sampled])
 def test_a_world_without_auctions_runs(run):

@@ -414,6 +414,7 @@ class World:
         bands = {g: people.band_people() for g, people in self.people.items()}
         for m, source in self.scenario.sources.items():
             traffic = self.supply.traffic(m, step) * goods.organic_multiplier
+            traffic *= self.contracts.venue(step)
             for g, rates in self.free_rates[m].items():
                 buy = prob(odds(source.organic_cvr) * self.scenario.segments[g].cvr * factor)
                 _, touches, buys = sums[g]

@@ -321,6 +321,11 @@ class Contracts:
             for p in self.cancelled
         ]
 
+    def venue(self, step: Step) -> float:
+        """Free visits of the step against those without the venues of booked packages."""
+        there = [p.facts for p in self.packages if step.phase_name in p.facts.phases]
+        return math.prod(float(facts.free_visits) for facts in there)
+
     def serve(self, step: Step) -> dict[tuple[str, str], float]:
         """Serve what is due; impressions taken from each pool by (pool, segment)."""
         for package in self.packages:

@@ -139,3 +139,22 @@ def test_figures_of_an_auction_are_those_known(name):
     assert inside(slot.cvr, cvr)
     assert inside(slot.arrival, arrival)
     assert inside(slot.sigma, (0.6, 0.9))
+
+
+def test_three_apps_in_one_package():
+    """A joint splash may also be booked app by app: one package over the presets of single apps."""
+    more = (
+        "slots.uc={preset: uc_splash, source: here, opportunities: 1m}",
+        "slots.cainiao={preset: cainiao_page, source: here, opportunities: 500k}",
+        "slots.it.packages.all.over=[uc, cainiao]", "scenes.only.slots=[it, uc, cainiao]",
+    )  # fmt: skip
+    text = WORLD.replace("NAME", "gaode_splash").replace("PACKAGE", PACKAGE)
+    scenario = parse_scenario(text.encode(), "three.yaml", more)
+    book = lanes_of(expected(scenario, [plan(scenario, only=2_000_000)]), "plan")
+    assert np.allclose(book.packages["delivered"], 3e6)
+    alone = lanes_of(
+        expected(world("gaode_splash"), [plan(world("gaode_splash"), only=2_000_000)]), "plan"
+    )
+    rates = (3 * 0.016 + 1 * 0.014 + 0.5 * 0.022) / 4.5 / 0.016
+    clicks = book.scenes["clicks"].sum() / alone.scenes["clicks"].sum()
+    assert clicks == pytest.approx(rates, rel=0.02)
