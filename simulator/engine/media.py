@@ -171,7 +171,7 @@ class Media:
             shown[...] = 0.0
             return None
         slots = packs.inventory
-        supply = floor.world.media.slot_opportunities[slots] * packs.reach[packs.of]
+        supply = floor.world.media.slot_opportunities[slots] * (packs.reach * packs.pool)[packs.of]
         supply = supply * self._traffic(slots) * floor.world.phases.available[floor.phase]
         paid, served = self.server.serve(floor.state.bookings, supply, floor.step, floor.draws)
         charge_packages(floor, self.server.price(paid))

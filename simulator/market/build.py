@@ -45,6 +45,7 @@ from simulator.scenario.schema import (
     Phase,
     Scenario,
     Scene,
+    Segment,
 )
 
 WORTHLESS = 1e-300  # value of an impression that brings no action: never bid for
@@ -217,14 +218,16 @@ class _Builder:
         return scene.creatives.test_impressions * mean * (1 - mean)
 
     def _buy_odds(self) -> np.ndarray:
-        return self._per_place(lambda i, k, g: odds(k.cvr) * g.cvr, self.uses)
+        return self._per_place(lambda i, k, g: odds(k.cvr) * g.cvr * _readier(i, k), self.uses)
 
     def _mu(self) -> np.ndarray:
         chosen, scores = self.uses[: self.auctions], self.s.rival_scores
         ln_rise = ln_rivals(self.s.rivals_above, scores.measured, scores.above, scores.below)
-        return self._per_place(
-            lambda i, k, g: np.log(k.median_cpm) + np.log(g.cpm) + ln_rise, chosen
-        )
+
+        def ln_bid(i: Scene, k: Any, g: Segment) -> Any:
+            return np.log(k.median_cpm) + np.log(g.cpm) + ln_rise + np.log(i.selection.cpm)
+
+        return self._per_place(ln_bid, chosen)
 
     def _order_price(self) -> np.ndarray:
         mix, price = self._mix(), column([p.price for p in self.s.products.values()])
@@ -281,7 +284,8 @@ class _Builder:
         return tuple(slice(first, last) for first, last in pairwise(ends))
 
     def _affinity(self) -> np.ndarray:
-        rows = [column([self.scenes[i].audience.get(b, 0.0) for i, _ in self.uses]) for b in BANDS]
+        scenes = [self.scenes[i] for i, _ in self.uses]
+        rows = [column([i.audience.get(b, 0.0) * i.selection.pool for i in scenes]) for b in BANDS]
         table = _stack(rows)
         return np.array([table, table * table])
 
@@ -452,6 +456,7 @@ class _Builder:
             fee=cpm / 1000 * (impressions * [_fee(slot, p) for _, _, slot, p in booked])[:, None],
             cap=np.array([slot.frequency_cap or 0 for _, _, slot, _ in booked], dtype=np.int64),
             free=column([p.free_visits for *_, p in booked]),
+            pool=column([self.scenes[i].selection.pool for i in scenes]),
             reach=column([share[some].sum(axis=0) for some in segments]),
             segments=_table(
                 [[g in some for g in range(len(self.segments))] for some in segments],
@@ -501,6 +506,12 @@ def _deposit_ratio(phase: Phase) -> Any:
 def _owes(slot: ContractSlot) -> bool:
     """Whether a shortfall is made good in impressions."""
     return slot.remedy == "make_good"
+
+
+def _readier(scene: Scene, slot: Any) -> Any:
+    """Odds of buying of the scene's crowd; a contract reaches it as far as it is precise."""
+    precision = slot.precision if isinstance(slot, ContractSlot) else 1.0
+    return 1 + precision * (scene.selection.cvr - 1)
 
 
 def _fee(slot: ContractSlot, package: Package) -> float:

@@ -159,7 +159,9 @@ class Caps:
         part = world.media.segment_share / packages.reach[self.rows, None]
         self.part = np.where(packages.segments[self.rows, :, None], part, 0.0)
         """Part of a package's opportunities in each segment: [capped package, segment, replication]."""
-        self.size, self.shape = people.size, people.frequency_shape
+        self.size = people.size * packages.pool[self.rows, None]
+        """People in the crowd of the owning scene: [capped package, segment, replication]."""
+        self.shape = people.frequency_shape
 
     def allow(
         self, bookings: Bookings, wanted: np.ndarray, offered: np.ndarray, day: int

@@ -264,6 +264,8 @@ class Packages:
     """Most impressions per person and day; 0 without a cap."""
     free: np.ndarray
     """Free visits in its phases when it is booked, against without: [package, replication]."""
+    pool: np.ndarray
+    """Part of people and opportunities in the crowd of the owning scene: [package, replication]."""
     reach: np.ndarray
     """h summed over the segments of the owning scene: [package, replication]."""
     segments: np.ndarray

@@ -99,7 +99,7 @@ class _Booked:
     slots: dict[str, str]
     """Its slots, and the slot whose opportunities each uses."""
     people: list[tuple[float, float]]
-    """Share of a slot's opportunities, and people, of each segment of its scene."""
+    """Share of a slot's opportunities, and people, of the scene's crowd in each of its segments."""
     cap: int | None
     shape: float
     owed: float | None = None
@@ -119,9 +119,11 @@ class _Booked:
         facts, every = scenario.slots[slot], scenario.segments
         assert isinstance(facts, ContractSlot)
         total = sum(g.people * g.activity for g in every.values())
-        some = scenario.scenes[package.scene].segments or list(every)
+        scene = scenario.scenes[package.scene]
+        some, pool = scene.segments or list(every), float(scene.selection.pool)
         people = [
-            (every[g].people * every[g].activity / total, float(every[g].people)) for g in some
+            (every[g].people * every[g].activity / total * pool, every[g].people * pool)
+            for g in some
         ]
         number, end = float(package.impressions), _end(scenario, package.phases)
         owes = facts.remedy == "make_good"

@@ -109,7 +109,8 @@ def price_factor(scenario: Scenario, slot: ContractSlot, package: Package) -> fl
     ahead = first - package.booked_at if package.booked_at else None
     steps = slot.price_steps
     cpm = {f: float(scenario.calendar.phases[f].cpm) for f in traffic}
-    return late_factor(steps, ahead) * phase_factor(steps, traffic, cpm)
+    crowd = float(scenario.scenes[package.scene].selection.cpm)
+    return late_factor(steps, ahead) * phase_factor(steps, traffic, cpm) * crowd
 
 
 def can_cancel(scenario: Scenario, name: str) -> bool:

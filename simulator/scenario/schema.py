@@ -372,6 +372,17 @@ class Explore(Part):
         return at if isinstance(at, datetime) else calendar.phases[at].start
 
 
+class Selection(Part):
+    """A crowd chosen on a data platform 达摩盘: a part of each band, readier to buy and dearer."""
+
+    pool: Annotated[Rate, Field(gt=0, le=1)] = 1.0
+    """Part of the people of a band, and of what is on offer, that belongs to the crowd."""
+    cvr: Annotated[Level, Field(gt=0, le=20)] = 1.0
+    """Odds of buying against those of everybody [x]."""
+    cpm: Annotated[Level, Field(gt=0, le=20)] = 1.0
+    """Rivals' bids for the crowd, and price of contracts, against those for everybody [x]."""
+
+
 class Scene(Part):
     """One marketing purpose 场景 with its own budget."""
 
@@ -381,6 +392,8 @@ class Scene(Part):
     """Share of each audience band that the scene selects; missing bands are 0."""
     segments: list[str] = []
     """Segments it addresses; empty means all."""
+    selection: Selection = Selection()
+    """Crowd within its audience."""
     slots: list[str]
     """Slots it may use."""
     products: dict[str, Level] = {}

@@ -353,6 +353,8 @@ def bookings() -> Data:
     slots["top"]["packages"]["long"]["free_visits"] = 1.2
     slots["other"] = {**contract("search"), "opportunities": 250e3, "ctr": 0.02, "precision": 0.9}
     data["scenes"]["brand"]["slots"].append("other")
+    data["scenes"]["brand"]["selection"] = {"pool": 0.6, "cvr": 1.7, "cpm": 1.3}
+    data["scenes"]["sale"]["selection"] = {"cvr": 1.2, "cpm": 1.1}
     data["scenes"]["few"]["slots"].append("other")
     data["budget"] = 400e3
     return data

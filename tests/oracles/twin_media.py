@@ -109,7 +109,7 @@ def _placement(scenario: Scenario, goods: Goods, scene: str, slot: str, segment:
         source=source,
         contract=contract,
         click_odds=odds(facts.ctr) * people.ctr * best_creative(scenario, scene),
-        buy_odds=odds(facts.cvr) * people.cvr,
+        buy_odds=odds(facts.cvr) * people.cvr * readier(scenario, scene, slot),
         arrival=float(facts.arrival),
         viewability=float(facts.viewability),
         touch=float(scenario.sources[source].touch),
@@ -118,6 +118,7 @@ def _placement(scenario: Scenario, goods: Goods, scene: str, slot: str, segment:
     if isinstance(facts, AuctionSlot):
         placement.auction = _auction(facts, float(scenario.scenes[scene].prediction))
         placement.log_price = math.log(facts.median_cpm) + math.log(people.cpm) + rivals(scenario)
+        placement.log_price += math.log(scenario.scenes[scene].selection.cpm)
         placement.rival_level = {f: math.log(x) for f, x in facts.rival_level.items()}
         placement.value = _value(scenario, goods, placement)
         placement.log_value = math.log(placement.value) if placement.value > 0 else 0.0
@@ -180,6 +181,13 @@ def _value(scenario: Scenario, goods: Goods, placement: Placement) -> float:
     return clicks if bid.cost_per == "click" else 1.0
 
 
+def readier(scenario: Scenario, scene: str, slot: str) -> float:
+    """Odds of buying of the scene's crowd, as far as the slot reaches it."""
+    facts = scenario.slots[slot]
+    precision = facts.precision if isinstance(facts, ContractSlot) else 1.0
+    return float(1 + precision * (scenario.scenes[scene].selection.cvr - 1))
+
+
 def rivals(scenario: Scenario) -> float:
     """rho."""
     scores = scenario.rival_scores
@@ -207,6 +215,9 @@ class Package:
         slots = (self.slot, *self.facts.over)
         self.pools = {name: pool_of(scenario, name) for name in slots}  # whose inventory it takes
         self.cpm = cpm_of(slot, self.facts, clock)
+        self.crowd = float(scenario.scenes[self.scene].selection.pool)
+        if self.facts.cpm is None:
+            self.cpm *= float(scenario.scenes[self.scene].selection.cpm)
         self.deposit, self.cap = float(slot.deposit), slot.frequency_cap
         booked_at = self.facts.booked_at
         self.bill_at = 0 if booked_at is None else max(0, clock.seconds(booked_at))
@@ -356,6 +367,7 @@ class Contracts:
     def _offers(self, package: Package, step: Step) -> dict[str, float]:
         """supply_qk by slot."""
         part = self.supply.of_segments(package.segments) * (1 - step.phase.rival_booked)
+        part *= package.crowd
         return {
             slot: self.supply.of_slot(pool, step) * part for slot, pool in package.pools.items()
         }
@@ -370,7 +382,7 @@ class Contracts:
         share, total = self.supply.share, self.supply.of_segments(package.segments)
         shape, fits = float(self.scenario.chain.frequency_shape), 0.0
         for g in package.segments:
-            people = float(self.scenario.segments[g].people)
+            people = float(self.scenario.segments[g].people) * package.crowd
             mean = package.offered_today * share[g] / total / people
             fits += people * shown_at_most(mean, shape, package.cap)
         package.due = min(package.due, max(0.0, fits - package.seen_today))
@@ -416,7 +428,8 @@ class Scene:
     def __init__(self, name: str, scenario: Scenario, money: dict[str, float]) -> None:
         facts = scenario.scenes[name]
         self.name, self.facts = name, facts
-        self.audience = {band: float(facts.audience.get(band, 0.0)) for band in BANDS}
+        pool = float(facts.selection.pool)
+        self.audience = {band: facts.audience.get(band, 0.0) * pool for band in BANDS}
         self.placements: list[Placement] = []
         phases = facts.phases or list(scenario.calendar.phases)
         self.money = {phase: float(money.get(phase, 0.0)) for phase in phases}
