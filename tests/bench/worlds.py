@@ -22,7 +22,7 @@ SMALL = 0.01  # "1% scale"
 SIZES = (
     "budget", "segments.*.people", "products.*.stock", "products.*.restocks.*.units",
     "life_cycle.category_orders", "sources.*.organic_visits", "slots.*.opportunities",
-    "slots.*.packages.*.impressions", "scenes.*.budget", "scenes.*.fixed_cost",
+    "slots.*.packages.*.impressions", "slots.*.minimum_booking", "scenes.*.budget", "scenes.*.fixed_cost",
     "scenes.*.creatives.cost",
 )  # fmt: skip
 WHOLE = ("stock", "units", "impressions")
