@@ -1,12 +1,16 @@
 """What is said to be available is what a run in expected mode delivers."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from simulator.scenario.availability import available, lines_of
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario
 from tests.engine import stress
 from tests.worlds import coffee, everything, expected, lanes_of, sampled
+
+PHASES = ["early", "presale", "day", "after"]
 
 
 def said(scenario, packages=None):
@@ -65,3 +69,35 @@ def test_words_and_money():
     assert lines_of(scenario, plans, short_only=True) == [line]
     plans += [Plan("other", {}, frozenset({"taobao_splash.opening"}))]
     assert lines_of(scenario, plans, short_only=True) == [f"{line} (in with)"]
+
+
+@st.composite
+def packages(draw):
+    """Three packages that meet in two places, each in windows of its own."""
+    names = ["first", "second", "third"]
+    return {
+        name: {
+            "impressions": draw(st.integers(1, 4_000_000)),
+            "phases": draw(st.lists(st.sampled_from(PHASES), min_size=1, max_size=3, unique=True)),
+            "scene": draw(st.sampled_from(["brand", "few"])),
+            "over": draw(st.sampled_from([[], ["other"]])),
+        }
+        for name in names
+    }
+
+
+@settings(max_examples=12)
+@given(
+    booked=packages(), cap=st.one_of(st.none(), st.integers(1, 5)), rival=st.floats(0, 0.9),
+    days=st.floats(0.5, 12),
+)  # fmt: skip
+def test_whatever_is_booked(booked, cap, rival, days):
+    """Windows with gaps, make-good that meets what comes later, caps, two slots: what is said is delivered."""
+    data = stress.bookings()
+    for name, phase in data["calendar"]["phases"].items():
+        phase |= {"clock": "1d", "rival_booked": rival if name == "presale" else 0.0}
+    data["slots"]["own"] |= {"packages": booked, "frequency_cap": cap, "make_good_days": days}
+    scenario = Scenario.model_validate(data)
+    plan = Plan("all", {}, frozenset(f"own.{name}" for name in booked))
+    served = [x for x in delivered(scenario, plan) if x > 0]
+    assert said(scenario, plan.packages) == pytest.approx(served, rel=1e-9)
