@@ -202,9 +202,9 @@ def test_goods_are_made_good_in_whole_impressions_when_drawn():
 
 MONEY = {
     "budget", "price", "median_cpm", "cpm", "reserve_cpm", "target", "fixed_cost", "fulfilment",
-    "refund_handling", "cost",
+    "refund_handling", "minimum_booking", "cost",
 }  # fmt: skip
-"""Fields in CNY. The cpm of a phase is a multiplier, and the target of roi_control a ratio."""
+"""Fields in CNY. The cpm of a phase, a segment or a crowd is a multiplier, and the target of roi_control a ratio."""
 IN_YUAN = {m.name for m in (*METRICS, *SCENE_METRICS) if m.unit.startswith("CNY")}
 
 
@@ -217,11 +217,11 @@ def in_units(part: Any, unit: float, inside: str = "") -> Any:
     changed = {}
     for name in type(part).model_fields:
         value = getattr(part, name)
-        ratio = inside == "phases" or getattr(part, "mode", "") == "roi_control"
-        if name in MONEY and value is not None and not (ratio or inside == "segments"):
+        ratio = bool(inside) or getattr(part, "mode", "") == "roi_control"
+        if name in MONEY and value is not None and not ratio:
             changed[name] = value * unit
         else:
-            inner = name if name in ("phases", "segments") else inside
+            inner = name if name in ("phases", "segments", "selection") else inside
             changed[name] = in_units(value, unit, inner)
     return part.model_copy(update=changed)
 
