@@ -37,7 +37,7 @@ class Days:
         elif due.decisions:
             floor.refresh()
         else:
-            floor.look_at_stock()
+            floor.look_again()
         if floor.schedule.new_day[floor.step]:
             sd, slots = floor.world.scenario.chance.supply_sd, len(floor.world.names.slots)
             floor.state.supply_noise = floor.draws.factor("supply", sd, slots)
@@ -61,7 +61,10 @@ class Days:
         floor, state, day = self.floor, self.floor.state, self.floor.state.day
         self._refund()
         price, cost = ratio(day.gmv, day.paid), ratio(day.cost, day.paid)
-        self.returns.enter(state.refunds, self._will_return(day), price, cost)
+        back = self._will_return(day)
+        self.returns.enter(state.refunds, back, price, cost)
+        if floor.till:
+            floor.till.close_day(back.sum(axis=0), day.paid)
         second = int(floor.world.steps.start[floor.step])
         market = float(floor.schedule.market_day[finished])
         floor.cycles.close_day(state.shelf, day.paid, market, second)
@@ -86,6 +89,8 @@ class Days:
         due = self.returns.advance(state.refunds)
         floor.book.add(refunds=due.orders, refund_value=due.value, refund_cost=due.cost)
         floor.book.products["refunds"] += due.orders.sum(axis=0)
+        if floor.till:
+            floor.book.add(refund_subsidy=floor.till.refund(due.share))
         gone = due.orders[FIRST].sum(axis=0)[None]
         parts = floor.draws.split("refund_people", gone, state.newcomers[:, None])[:, 0]
         n, old = state.crowd.n, state.crowd.old

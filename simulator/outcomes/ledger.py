@@ -14,6 +14,7 @@ COUNTS = (
     "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders", "unmet",
     "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers", "refunded_new",
     "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
+    "subsidy", "refund_subsidy",
 )  # fmt: skip
 """Totals of a lane, people, orders or CNY."""
 

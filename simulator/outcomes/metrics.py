@@ -270,7 +270,8 @@ def _money(lanes: Quantities, terms: Terms) -> Quantities:
     fees = terms.commission * revenue + terms.payment_fee * lanes["gmv"]
     handling = terms.fulfilment * lanes["paid_orders"] + terms.refund_handling * lanes["refunds"]
     loss = terms.depreciation * lanes["refund_cost"]
-    contribution = revenue + lanes["forfeited"] - kept_goods - fees - handling - loss
+    aid = lanes["subsidy"] - lanes["refund_subsidy"]
+    contribution = revenue + lanes["forfeited"] + aid - kept_goods - fees - handling - loss
     net_spend = lanes["spend"] - lanes["money_back"]
     outlay = net_spend + terms.fixed.sum(axis=0)[:, None]
     return {

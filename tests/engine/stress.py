@@ -329,6 +329,28 @@ def scarcity() -> Data:
     }
 
 
+def bargains() -> Data:
+    """Prices that move people: coupons of both kinds, and subsidies of which one runs out within a day."""
+    data = rush()
+    data["segments"]["a"]["price_elasticity"] = 1.6
+    data["segments"]["b"]["price_elasticity"] = 2.8
+    data["calendar"]["phases"]["day"]["usual_discount"] = 0.1
+    data["incentives"] = {
+        "coupons": {
+            "smart": {"merchant": 0.03, "platform": 0.05, "phases": ["day"], "products": ["x", "y"]},
+            "threshold": {"merchant": 0.08, "platform": 0.04, "order_value": 1.2, "refund": 1.3,
+                          "phases": ["day", "after"]},
+            "always": {"platform": 0.02, "products": ["z"]},
+        },
+        "subsidies": {
+            "state": {"rate": 0.15, "cap": 14, "quota": 2500, "start": "2020-11-10 12:00",
+                      "products": ["x", "w"]},
+            "town": {"rate": 0.1, "quota": 3e6, "end": "2020-11-12 06:00", "products": ["y"]},
+        },
+    }  # fmt: skip
+    return data
+
+
 def hours() -> Data:
     return {
         "hours_browse": [1, 1, 0.5] + [2] * 21,

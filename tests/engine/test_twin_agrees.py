@@ -33,6 +33,7 @@ TOTALS = {  # engine: twin
         "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders",
         "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers",
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
+        "subsidy", "refund_subsidy",
     )
 }  # fmt: skip
 SCENES = ("impressions", "offered", "clicks", "visits")
@@ -74,6 +75,7 @@ CASES = {
     "nearly all is won": lambda: of_world(
         alone("scenes.only.bid={mode: cost_control, cost_per: order, target: 70}")
     ),
+    "bargains": lambda: of_stress(stress.bargains()),
     "everything, little stock": lambda: of_world(everything()),
 }
 
