@@ -1,9 +1,10 @@
-"""What becomes due: restocks, forfeited deposits, ends of contracts, and midnight's closing of a day."""
+"""What becomes due: restocks, forfeits, ends of contracts and guarantees, and midnight's closing of a day."""
 
 import numpy as np
 
 from simulator.engine.floor import Floor
 from simulator.engine.processes import Due
+from simulator.engine.settlement import Settlement
 from simulator.engine.state import Day
 from simulator.market.audience import ratio
 from simulator.market.basket import shares
@@ -18,6 +19,7 @@ class Days:
 
     def __init__(self, floor: Floor, server: Server) -> None:
         self.floor, self.server = floor, server
+        self.settlement = Settlement(floor)
         self.returns = Returns(floor.world.scenario.commerce)
 
     def read(self, due: Due) -> None:
@@ -32,6 +34,8 @@ class Days:
             charge_packages(floor, self.server.close(floor.state.bookings, second, floor.draws))
         for trial in due.decisions:
             floor.decide(trial)
+        if due.window:
+            self.settlement.settle_window()
         if due.midnight:
             self.close(floor.day - 1)
         elif due.decisions:

@@ -224,6 +224,10 @@ class Goods:
     """What the seller takes for an order by phase: [phase, product, replication]."""
     list_price: np.ndarray
     unit_cost: np.ndarray
+    salvage: np.ndarray
+    """Worth of a unit left at the end [CNY]; its cost where nothing is written down."""
+    clearing: np.ndarray
+    """It has a salvage value: [product] of bool."""
     refund_odds: np.ndarray
     power: np.ndarray
     stock: np.ndarray

@@ -330,7 +330,7 @@ def scarcity() -> Data:
 
 
 def bargains() -> Data:
-    """Prices that move people: coupons of both kinds, and subsidies of which one runs out within a day."""
+    """Prices that move people, a subsidy that runs out within a day, and money back by every rule."""
     data = rush()
     data["segments"]["a"]["price_elasticity"] = 1.6
     data["segments"]["b"]["price_elasticity"] = 2.8
@@ -347,7 +347,22 @@ def bargains() -> Data:
                       "products": ["x", "w"]},
             "town": {"rate": 0.1, "quota": 3e6, "end": "2020-11-12 06:00", "products": ["y"]},
         },
+        "rebates": {
+            "red": {"rate": 0.1, "cap": 9e3, "scenes": ["sale", "new"], "products": ["x"]},
+            "small": {"rate": 0.05, "cap": 400},
+        },
+        "credit": {"match": 0.3, "cap": 2e3, "budget_below": 1e6},
+        "roi_guarantees": {
+            "site": {"scenes": ["sale", "held"], "target": 60, "organic": True},
+            "rest": {"scenes": ["swift"], "target": 900, "least_orders": 900, "organic": True},
+        },
+        "hosted": {
+            "sky": {"guaranteed_gmv": 9e6, "fee": 0.1, "products": ["w"]},
+            "met": {"guaranteed_gmv": 9e3, "fee": 0.05, "products": ["x", "y"]},
+        },
     }  # fmt: skip
+    data["products"]["w"] |= {"stock": 9000, "salvage": 20, "discount": {"day": 0.75}}
+    data["commerce"] = {"commission": 0.04, "technology_fee": 0.006}
     return data
 
 

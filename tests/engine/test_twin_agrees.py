@@ -33,7 +33,8 @@ TOTALS = {  # engine: twin
         "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders",
         "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers",
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
-        "subsidy", "refund_subsidy",
+        "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee",
+        "write_down",
     )
 }  # fmt: skip
 SCENES = ("impressions", "offered", "clicks", "visits")

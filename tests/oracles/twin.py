@@ -40,6 +40,7 @@ from tests.oracles.twin_chain import (
     bar,
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
+from tests.oracles.twin_deals import Deals
 from tests.oracles.twin_goods import Goods, Halo, Product, best_of, odds, prob, shock_factor, told
 from tests.oracles.twin_media import (
     Contracts,
@@ -62,7 +63,8 @@ TOTALS = (
     "carts", "deposits", "orders", "paid_orders", "unmet", "refunds", "refund_value",
     "new_customers", "refunded_new_customers", "recalled", "returned", "lapsed", "gmv",
     "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
-    "fixed_costs", "subsidy", "refund_subsidy",
+    "fixed_costs", "subsidy", "refund_subsidy", "rebate", "credit", "guarantee",
+    "settlement", "hosted_fee", "write_down",
 )  # fmt: skip
 
 
@@ -152,6 +154,7 @@ class World:
         self.placements_of = {
             g: [j for j in self.placements if j.segment == g] for g in self.people
         }
+        self.deals = Deals(scenario, self.goods, self.scenes)
         self._set_pace()
         self._set_free_visits()
         self.worth = Worth(scenario, self.goods, self.free_rates)
@@ -200,6 +203,7 @@ class World:
                 environment.process(self.decision(environment, name, scene.explore))
         environment.process(self.refunds(environment))
         environment.process(self.daily_close(environment))
+        environment.process(self.windows(environment))
         for scene in self.scenes.values():
             environment.process(self.bids(scene))
 
@@ -255,6 +259,13 @@ class World:
                 launch = product.item.launch
                 launched = launch is None or self.clock.seconds(launch) <= moment
                 product.close_day(launched, level)
+
+    def windows(self, environment: simpy.Environment) -> Wait:
+        """Section 17: every seven days guaranteed returns are settled."""
+        for day, moment in enumerate(self.clock.midnights(), start=1):
+            yield environment.timeout(moment - environment.now)
+            if day % 7 == 0:
+                self.deals.end_window()
 
     def bids(self, scene: Scene) -> Wait:
         """Section 5: what a scene does in a step, each time the market calls."""
@@ -703,6 +714,10 @@ class World:
             for scene in scenes
             if sum(scene.money.values()) > 0 or scene.name in booked
         )
+        self.deals.close()
+        totals.update(self.deals.totals)
+        totals["money_back"] = sum(self.deals.totals.values())
+        totals["hosted_fee"], totals["write_down"] = self.deals.fees, self.deals.write_down()
         totals["contribution"] = self._contribution()
         totals["net_spend"] = totals["spend"] - totals["money_back"]
         totals["profit"] = totals["contribution"] - totals["net_spend"] - totals["fixed_costs"]
@@ -723,6 +738,8 @@ class World:
             + totals["forfeited"]
             + totals["subsidy"]
             - totals["refund_subsidy"]
+            - totals["hosted_fee"]
+            - totals["write_down"]
             - kept
             - lost
             - commerce.payment_fee * totals["gmv"]
