@@ -2,7 +2,8 @@
 
 The order of a step, which `Run.step` carries out as it stands here:
 
- 1. calendar and shocks: what became due (restocks, forfeited deposits, product tests, midnight)          days
+ 1. calendar and shocks: what became due (restocks, forfeited deposits, product tests, guaranteed returns,
+    midnight), and the page that buyers see: stock, prices, subsidies left                                days
  2. supply: opportunities of every slot                                                                   media
  3. contracts served                                                                                      media
  4. auction: who enters, bids, wins, pays; pace                                                           media
