@@ -361,7 +361,7 @@ def bargains() -> Data:
             "met": {"guaranteed_gmv": 9e3, "fee": 0.05, "products": ["x", "y"]},
         },
     }  # fmt: skip
-    data["products"]["w"] |= {"stock": 9000, "salvage": 20, "discount": {"day": 0.75}}
+    data["products"]["w"] |= {"stock": 30_000, "salvage": 20, "discount": {"day": 0.75}}
     data["commerce"] = {"commission": 0.04, "technology_fee": 0.006}
     return data
 

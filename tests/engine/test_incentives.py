@@ -1,5 +1,6 @@
 """Incentives from end to end: their sign, their caps, and what the books say of them."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from simulator.outcomes.ledger import LawBroken, check_limits
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
+from tests.engine import stress
 from tests.engine.test_chunks import CUTS, cut
 from tests.worlds import brief, differing, expected, one, plan, sampled
 
@@ -39,7 +41,7 @@ MONEY = st.floats(0, 2e5)
 
 
 @pytest.mark.parametrize("mode", MODES)
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(rate=SHARE, cap=MONEY, match=SHARE, most=MONEY, target=st.floats(0.01, 400), organic=st.booleans(),
        floor=st.floats(1, 2e6), fee=SHARE, quota=st.floats(0, 1e5), aid=SHARE, eps=st.floats(0, 4),
        coupon=SHARE, least=st.sampled_from([0, 1, 20, 500]))  # fmt: skip
@@ -87,7 +89,7 @@ def test_a_broken_limit_is_told():
         check_limits([("rebate red", np.array([2.0]), np.array([1.0]))])
 
 
-@pytest.mark.parametrize("name", CUTS)
+@pytest.mark.parametrize("name", ["an odd block", "one plan at a time"])
 def test_any_chunks_give_the_same_books(monkeypatch, name: str):
     scenario = world("segments.shoppers.price_elasticity=2", "calendar.end=2021-03-28", *EVERY)
     plans = [Plan.even(scenario), plan(scenario, "less", new_customer=0.2, harvest=0.1)]
@@ -103,6 +105,79 @@ EVERY = incentive(
     roi_guarantees__seven="{scenes: [new_customer], target: 9}",
     rebates__red="{rate: 10%, cap: 2k}",
 )
+
+
+FULL = {
+    "segments.shoppers.price_elasticity": "2",
+    "calendar.phases.sale.usual_discount": "5%",
+    "products.tea.stock": "5k",
+    "products.tea.salvage": "10",
+    "commerce.technology_fee": "0.5%",
+    "incentives.coupons.c.merchant": "5%",
+    "incentives.coupons.c.platform": "4%",
+    "incentives.coupons.c.order_value": "1.1",
+    "incentives.coupons.c.refund": "1.2",
+    "incentives.coupons.c.phases": "[sale]",
+    "incentives.coupons.c.products": "[coffee]",
+    "incentives.subsidies.s.rate": "15%",
+    "incentives.subsidies.s.cap": "30",
+    "incentives.subsidies.s.quota": "8k",
+    "incentives.subsidies.s.start": "2021-03-21",
+    "incentives.subsidies.s.end": "2021-03-28",
+    "incentives.subsidies.s.products": "[coffee]",
+    "incentives.rebates.r.rate": "10%",
+    "incentives.rebates.r.cap": "2k",
+    "incentives.rebates.r.scenes": "[new_customer]",
+    "incentives.rebates.r.products": "[coffee]",
+    "incentives.credit.match": "10%",
+    "incentives.credit.cap": "3k",
+    "incentives.credit.budget_below": "100k",
+    "incentives.roi_guarantees.g.scenes": "[new_customer]",
+    "incentives.roi_guarantees.g.target": "12",
+    "incentives.roi_guarantees.g.least_orders": "40",
+    "incentives.roi_guarantees.g.organic": "false",
+    "incentives.hosted.h.guaranteed_gmv": "2m",
+    "incentives.hosted.h.fee": "10%",
+    "incentives.hosted.h.products": "[tea]",
+}
+"""A world in which every field acts."""
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("segments.shoppers.price_elasticity", "2.1"), ("calendar.phases.sale.usual_discount", "6%"),
+        ("products.tea.salvage", "11"), ("commerce.technology_fee", "0.6%"),
+        ("coupons.c.merchant", "6%"), ("coupons.c.platform", "5%"), ("coupons.c.order_value", "1.15"),
+        ("coupons.c.refund", "1.25"), ("coupons.c.phases", "[normal]"), ("coupons.c.products", "[tea]"),
+        ("subsidies.s.rate", "14%"), ("subsidies.s.cap", "11"), ("subsidies.s.quota", "9k"),
+        ("subsidies.s.start", "2021-03-22"), ("subsidies.s.end", "2021-03-22"),
+        ("subsidies.s.products", "[tea]"), ("rebates.r.rate", "5%"), ("rebates.r.cap", "1k"),
+        ("rebates.r.scenes", "[]"), ("rebates.r.products", "[]"), ("credit.match", "1%"),
+        ("credit.cap", "2k"), ("credit.budget_below", "60k"), ("roi_guarantees.g.scenes", "[harvest]"),
+        ("roi_guarantees.g.target", "13"), ("roi_guarantees.g.least_orders", "9k"),
+        ("roi_guarantees.g.organic", "true"), ("hosted.h.guaranteed_gmv", "1m"),
+        ("hosted.h.fee", "11%"), ("hosted.h.products", "[coffee]"),
+    ],
+)  # fmt: skip
+def test_every_field_moves_the_profit(field: str, value: str):
+    name = field if field in FULL else f"incentives.{field}"
+    assert profit_with() != profit_with((name, value))
+
+
+@cache
+def profit_with(*changed: tuple[str, str]) -> float:
+    full = FULL | dict(changed)
+    return one(expected(world(*(f"{at}={value}" for at, value in full.items()))), "profit")[0]
+
+
+def test_the_twin_plays_a_world_in_which_every_incentive_acts():
+    scenario = Scenario.model_validate(stress.bargains())
+    book = expected(scenario, [stress.plan(scenario)]).book
+    for name in ("subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee",
+                 "write_down"):  # fmt: skip
+        assert book.totals[name][0] > 0, name
+    assert book.totals["write_down"][0] < book.totals["write_down"][-1]
 
 
 # --- prices -------------------------------------------------------------------------------------
