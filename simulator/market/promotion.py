@@ -35,8 +35,8 @@ ALWAYS = 2**62  # seconds; later than any step
 def price_response(price: np.ndarray, usual: np.ndarray, elasticity: np.ndarray) -> np.ndarray:
     """(usual / price)^eps: odds of buying at a price against the usual one  [x].
 
-    >>> float(price_response(np.array(80.0), np.array(100.0), np.array(2.0)))
-    1.5625
+    >>> float(price_response(np.array(50.0), np.array(100.0), np.array(2.0)))
+    4.0
     """
     return np.asarray(np.power(np.maximum(price / usual, LEAST_PRICE), -elasticity))
 
