@@ -1,4 +1,4 @@
-"""Prices and promises against closed forms and counting: what is paid, by whom, and never too much."""
+"""Prices and subsidies against closed forms and counting: what is paid, by whom, and never too much."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ from scipy.stats import poisson
 
 from simulator.engine.simulate import make_grid
 from simulator.market.build import build_world
-from simulator.market.guarantee import enough, made_up, matched, short_of
 from simulator.market.promotion import Till, price_response, subsidy_of
 from tests.worlds import brief
 
@@ -118,21 +117,3 @@ def test_what_others_added_goes_back_with_the_goods():
     till.close_day(orders(2, 1)[:, 0], orders(10, 10)[:, 0])
     assert till.refund(np.full((2, LANES), 0.5))[:, 0] == pytest.approx([15, 5])
     assert till.pending[:, 0] == pytest.approx([15, 5])
-
-
-# --- promises -----------------------------------------------------------------------------------
-def test_at_the_target_nothing_is_paid():
-    spend, gmv = np.array([100.0, 100.0, 100.0]), np.array([199.0, 200.0, 201.0])
-    assert short_of(spend, gmv, 2.0) == pytest.approx([0.5, 0, 0])
-
-
-def test_below_twenty_orders_nothing_is_paid():
-    number = np.array([19.0, 20.0])
-    assert enough(number, 20, sampled=True).tolist() == [0, 1]
-    smooth = enough(number, 20, sampled=False)
-    assert smooth == pytest.approx(1 - poisson(number).cdf(19))
-
-
-def test_caps_and_floors():
-    assert matched(np.array([10.0, 1e9]), 0.3, 200.0).tolist() == [3, 200]
-    assert made_up(np.array([90.0, 110.0]), 100.0).tolist() == [10, 0]
