@@ -28,7 +28,7 @@ from simulator.scenario.incentives import Coupon, Subsidy
 from simulator.scenario.schema import Scenario
 
 LEAST_PRICE = 0.01  # of the usual price: below it nobody is readier to buy
-ALWAYS = 2**62  # seconds; later than any step
+ALWAYS = np.iinfo(np.int64).max  # seconds; later than any step
 
 
 # --------------------------------------------------------------------------- prices
@@ -123,7 +123,7 @@ def _responses(
     cut = column([1 - phase.usual_discount for phase in usual])[:, None]
     price, size = prices
     usual_price = (column([p.price for p in products]) * cut * size)[:, :, None]
-    full = np.broadcast_arrays(price[:, :, None] * value, usual_price * value)[0]
+    full = price[:, :, None] * value
     aid = subsidy_of(full, *(part[:, None] for part in subsidy))
     rows = [price_response(paid, usual_price * value, eps) for paid in (full, full - aid)]
     return stack(rows)
