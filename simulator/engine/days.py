@@ -36,15 +36,19 @@ class Days:
             floor.decide(trial)
         if due.window:
             self.settlement.settle_window()
-        if due.midnight:
-            self.close(floor.day - 1)
-        elif due.decisions:
-            floor.refresh()
-        else:
-            floor.look_again()
+        self._turn_page(due)
         if floor.schedule.new_day[floor.step]:
             sd, slots = floor.world.scenario.chance.supply_sd, len(floor.world.names.slots)
             floor.state.supply_noise = floor.draws.factor("supply", sd, slots)
+
+    def _turn_page(self, due: Due) -> None:
+        """What buyers see from now on; a midnight closes the day before."""
+        if due.midnight:
+            self.close(self.floor.day - 1)
+        elif due.decisions:
+            self.floor.refresh()
+        else:
+            self.floor.look_again()
 
     def _forfeit(self) -> None:
         """Deposits whose balance was not paid are kept; prospects fall back to engage."""

@@ -363,6 +363,10 @@ def bargains() -> Data:
     }  # fmt: skip
     data["products"]["w"] |= {"stock": 30_000, "salvage": 20, "discount": {"day": 0.75}}
     data["commerce"] = {"commission": 0.04, "technology_fee": 0.006}
+    data["life_cycle"] |= {"halo": 0.3, "halo_cvr": 0.06}
+    data["scenes"]["sale"]["explore"] = {
+        "product": "x", "variants": 4, "sd": 0.4, "decide_at": "day"
+    }  # fmt: skip
     return data
 
 
