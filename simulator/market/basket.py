@@ -116,9 +116,11 @@ class Orders:
 
 
 def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
-    """Mean orders [product, segment, lane] when each kind [segment, lane] has its mix [product, lane]."""
+    """Mean orders [product, segment, lane] when each kind [segment, lane] has its mix
+    [product, segment, lane], or [product, 1, lane] where all segments are alike.
+    """
     parts = zip(orders, mixes, strict=True)
-    return np.asarray(sum(mix[:, None] * amount for amount, mix in parts))
+    return np.asarray(sum(mix * amount for amount, mix in parts))
 
 
 def choose_instead(mix: np.ndarray, found: np.ndarray) -> np.ndarray:

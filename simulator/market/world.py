@@ -43,6 +43,19 @@ def bar(q: Any) -> Any:
     return -np.log1p(-np.asarray(q, dtype=float))
 
 
+def column(values: "list[Any]") -> np.ndarray:
+    """Numbers or arrays [replication], stacked: [row, replication], or [row, 1] when all are certain."""
+    rows = [np.atleast_1d(np.asarray(v, dtype=float)) for v in values]
+    if not rows:
+        return np.zeros((0, 1))
+    return np.array(np.broadcast_arrays(*rows))
+
+
+def stack(parts: list[np.ndarray]) -> np.ndarray:
+    """Tables as one, a row each."""
+    return np.array(np.broadcast_arrays(*parts))
+
+
 @dataclass(frozen=True)
 class Names:
     """The axes, in the order of the file."""
@@ -208,9 +221,13 @@ class Goods:
     """Products and their costs: [product, replication] unless said otherwise."""
 
     price: np.ndarray
-    """Price paid by phase: [phase, product, replication]."""
+    """What the seller takes for an order by phase: [phase, product, replication]."""
     list_price: np.ndarray
     unit_cost: np.ndarray
+    salvage: np.ndarray
+    """Worth of a unit left at the end [CNY]; its cost where nothing is written down."""
+    clearing: np.ndarray
+    """It has a salvage value: [product] of bool."""
     refund_odds: np.ndarray
     power: np.ndarray
     stock: np.ndarray
@@ -229,6 +246,36 @@ class Goods:
     """Second from which a sampling product may launch: [product]."""
     items: np.ndarray
     """Items for which each product stands: [product]."""
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What coupons and subsidies make of prices: [phase, product, replication] unless said otherwise."""
+
+    price: np.ndarray
+    """What the buyer pays for an order of value 1, subsidies aside [CNY]."""
+    aid: np.ndarray
+    """What platform coupons add to it for the seller [CNY]."""
+    size: np.ndarray
+    """Goods in an order against one without coupons."""
+    refund: np.ndarray
+    """Odds multiplier of a refund."""
+    elastic: bool
+    """Some segment answers to prices."""
+    response: np.ndarray
+    """Odds multiplier of buying, without and with subsidy: [2, phase, product, segment, replication]."""
+    programme: np.ndarray
+    """Subsidy of each product, -1 for none: [product]."""
+    rate: np.ndarray
+    """Part of the price that is subsidised: [product, 1]."""
+    cap: np.ndarray
+    """Most for one order [CNY]: [product, 1]."""
+    quota: np.ndarray
+    """Money of each subsidy [CNY]: [programme]."""
+    unit: np.ndarray
+    """A typical subsidy of an order [CNY]: [programme, replication]."""
+    window: np.ndarray
+    """Start and end of each subsidy [s]: [2, programme]."""
 
 
 @dataclass(frozen=True)
@@ -277,6 +324,7 @@ class Costs:
     """Costs of an order and the payment gate: [1, replication]."""
 
     commission: np.ndarray
+    """Commission and technology fee."""
     payment_fee: np.ndarray
     fulfilment: np.ndarray
     refund_handling: np.ndarray
@@ -299,6 +347,8 @@ class World:
     people: People
     free: Free
     goods: Goods
+    offers: Offers | None
+    """None where prices are the sellers' own and move nobody."""
     packages: Packages
     costs: Costs
     scarcity: np.ndarray
@@ -321,7 +371,9 @@ class World:
         return World(**parts)
 
 
-REPLICATED = (PhaseTable, Media, Bidding, People, Free, Goods, Packages, Costs, Pictures)
+REPLICATED = (
+    PhaseTable, Media, Bidding, People, Free, Goods, Offers, Packages, Costs, Pictures,
+)  # fmt: skip
 
 
 def _tile(part: Any, plans: int) -> Any:

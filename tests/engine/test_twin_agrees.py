@@ -33,6 +33,8 @@ TOTALS = {  # engine: twin
         "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders",
         "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers",
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
+        "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee",
+        "write_down",
     )
 }  # fmt: skip
 SCENES = ("impressions", "offered", "clicks", "visits")
@@ -81,6 +83,7 @@ CASES = {
     "nearly all is won": lambda: of_world(
         alone("scenes.only.bid={mode: cost_control, cost_per: order, target: 70}")
     ),
+    "bargains": lambda: of_stress(stress.bargains()),
     "everything, little stock": lambda: of_world(everything()),
 }
 
