@@ -155,9 +155,10 @@ def lanes_of(outcomes: Outcomes, plan: str) -> Ledger:
 
 
 def totals(outcomes: Outcomes, plan: str) -> dict[str, np.ndarray]:
-    """Every metric that is a total, in each replication: [replication]."""
-    names = [m.name for m in METRICS if m.kind == "total" and m.name != "mroi"]
-    return {name: outcomes.values(plan, name) for name in names}
+    """Every total that the run knows, in each replication: [replication]."""
+    names = [m.name for m in METRICS if m.kind == "total"]
+    found = {name: outcomes.values(plan, name) for name in names}
+    return {name: values for name, values in found.items() if not np.isnan(values).all()}
 
 
 # --- scenarios written out ----------------------------------------------------------------------

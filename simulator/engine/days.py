@@ -84,6 +84,8 @@ class Days:
         second = int(floor.world.steps.start[floor.step])
         market = float(floor.schedule.market_day[finished])
         floor.cycles.close_day(state.shelf, day.paid, market, second)
+        if floor.linkage:
+            floor.linkage.close_day(day.gmv, market)
         state.day = Day.empty(*day.paid.shape)
         if floor.tracers:
             floor.tracers.age_a_day()

@@ -9,6 +9,7 @@ from simulator.engine.lanes import (
     make_draws,
     plan_bookings,
     plan_money,
+    plan_partners,
     quadrature,
     shock_factor,
     shock_names,
@@ -16,12 +17,14 @@ from simulator.engine.lanes import (
 from simulator.engine.schedule import Schedule, make_schedule
 from simulator.engine.state import State, first_state
 from simulator.market.choice import Trial, start_trials
+from simulator.market.commission import Partnership
 from simulator.market.draws import Draws
 from simulator.market.lifecycle import LifeCycles
+from simulator.market.linkage import Linkage, open_linkage
 from simulator.market.promotion import Till
 from simulator.market.today import Assortment, Today
-from simulator.market.tracers import Tracers
-from simulator.market.world import World
+from simulator.market.tracers import Trail
+from simulator.market.world import World, prob
 from simulator.outcomes.ledger import Ledger
 
 
@@ -54,7 +57,11 @@ class Floor:
     """Demand factor of the run: [1, lane]."""
     controls: Controls
     book: Ledger
-    tracers: Tracers | None
+    tracers: Trail | None
+    linkage: Linkage | None
+    """What scenes did for free traffic; None where nothing asks for it."""
+    partners: Partnership | None
+    """Commissioned media; None where there is none."""
     till: Till | None
     """None where prices are the sellers' own and move nobody."""
     available: np.ndarray
@@ -75,6 +82,13 @@ class Floor:
         steps = self.world.steps
         self.step, self.phase, self.day = step, int(steps.phase[step]), int(steps.day[step])
         self.draws.at(step)
+
+    def refund_chance(self) -> np.ndarray:
+        """Probability that an order of this step will be refunded: [product, lane]."""
+        odds = self.today.refund_odds * self.world.phases.refund[self.phase]
+        if self.world.offers:
+            odds = odds * self.world.offers.refund[self.phase]
+        return np.asarray(prob(odds))
 
     def refresh(self) -> None:
         """Read anew what the products mean."""
@@ -97,7 +111,8 @@ class Floor:
     def _read_page(self) -> None:
         self.available = self.state.stock.available(self.sampled)
         response = self.till.response() if self.till else None
-        self.today = self.assortment.today(self.state.shelf, self.available, response)
+        boost = self.linkage.boost() if self.linkage else None
+        self.today = self.assortment.today(self.state.shelf, self.available, response, boost)
 
     def learn(self, scene_buys: np.ndarray) -> None:
         """Orders of this step that tell variants apart; `scene_buys` [scene, segment, lane]."""
@@ -122,22 +137,22 @@ def open_floor(
     world = world.over_plans(len(chunk.plans))
     reps, lanes, names = len(chunk.replications), chunk.lanes, world.names
     draws = make_draws(world, chunk, seed, sampled)
-    cycles = LifeCycles(world.goods, world.scenario.life_cycle, sampled)
-    booked = plan_bookings(chunk.plans, world, reps)
-    state = first_state(world, cycles, booked, draws, sampled=sampled)
     demand, luck = _shocks(world, chunk, draws, sampled=sampled)
     trials = start_trials(world.trials, draws, lanes, sampled=sampled) if world.trials else []
     for trial in trials:
         luck[trial.product] *= trial.before()
     pictures = world.pictures.luck(draws) if world.pictures and sampled else None
+    cycles = LifeCycles(world.goods, world.scenario.life_cycle, sampled, luck)
+    booked = plan_bookings(chunk.plans, world, reps)
+    state = first_state(world, cycles, booked, draws, sampled=sampled)
     assortment = Assortment(world, cycles, luck, state.shelf, pictures)
     available = state.stock.available(sampled)
     till = _open_till(world, lanes, sampled=sampled)
     response = till.response() if till else None
     days = int(world.steps.day[-1]) + 1 if daily else 0
     counts = (len(names.scenes), len(names.phases), len(names.segments), len(names.products))
-    window = world.scenario.attribution.window_days
-    tracers = Tracers(window, len(names.scenes), state.crowd.n.shape) if attribution else None
+    rule, shape = world.scenario.attribution, state.crowd.n.shape
+    trail = Trail(rule.model, rule.window_days, len(names.scenes), shape) if attribution else None
     return Floor(
         world=world, chunk=chunk, draws=draws, sampled=sampled,
         money=plan_money(chunk.plans, world, reps), schedule=make_schedule(world), state=state,
@@ -145,7 +160,9 @@ def open_floor(
         today=assortment.today(state.shelf, available, response), demand=demand, till=till,
         available=available,
         controls=Controls(*np.ones((2, len(names.scenes), lanes))),
-        book=Ledger.empty(*counts, lanes=lanes, days=days), tracers=tracers, trials=trials,
+        book=Ledger.empty(*counts, lanes=lanes, days=days), tracers=trail, trials=trials,
+        linkage=open_linkage(world, state.shelf.week),
+        partners=_partnership(world, plan_partners(chunk.plans, world, reps), sampled=sampled),
     )  # fmt: skip
 
 
@@ -156,6 +173,10 @@ def _open_till(world: World, lanes: int, *, sampled: bool) -> Till | None:
     till = Till(world.offers, world.people.order_value, lanes, sampled=sampled)
     till.look(int(world.steps.phase[0]), int(world.steps.start[0]))
     return till
+
+
+def _partnership(world: World, running: np.ndarray, *, sampled: bool) -> Partnership | None:
+    return Partnership(world.partners, running, whole=sampled) if len(running) else None
 
 
 def _shocks(

@@ -65,6 +65,13 @@ def plan_bookings(plans: Sequence[Plan], world: World, replications: int) -> np.
     return np.repeat(table, replications, axis=1)
 
 
+def plan_partners(plans: Sequence[Plan], world: World, replications: int) -> np.ndarray:
+    """1 where a plan has the commissioned media: [partner, lane]."""
+    names = world.names.partners
+    rows = [[p.commissions is None or name in p.commissions for p in plans] for name in names]
+    return np.repeat(np.array(rows, dtype=float).reshape(len(names), len(plans)), replications, 1)
+
+
 def shock_names(scenario: Scenario) -> list[tuple[str, float]]:
     """Common shocks that have a spread, and the spread."""
     lucks = [(f"luck.{name}", float(p.luck_sd)) for name, p in scenario.products.items()]

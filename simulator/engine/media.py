@@ -10,8 +10,10 @@ from simulator.engine.days import charge_packages
 from simulator.engine.floor import Floor
 from simulator.market.audience import Contact, by_band, mean_level, ratio, wear
 from simulator.market.bidding import Bidder, Entered, Field
+from simulator.market.commission import Guests, Meeting
 from simulator.market.contract import Server, venues
 from simulator.market.groups import Groups, weigh
+from simulator.market.linkage import not_replaced
 from simulator.market.today import Halo, Today
 from simulator.market.world import BUYABLE, World, prob
 
@@ -35,6 +37,10 @@ class Met:
     """All visits: [lane]."""
     halo_buys: np.ndarray | None
     """Buying looks at other products after a hit: [way, segment, lane]; None without a halo."""
+    guest_buys: np.ndarray | None
+    """Buying visits of commissioned media: [partner, segment, lane]; None where there is none."""
+    guest_share: np.ndarray | None
+    """Part of the buying visits that it brought: [band, segment, lane]; None where nobody follows orders."""
 
 
 @dataclass
@@ -84,10 +90,17 @@ class Media:
         """Uses whose clicks take the whole lift of value-aware bidding."""
         self.action = action[self.bidder.bounded, None, None]
         self.bounds_first = bool((self.action == BUYABLE.index("first_order")).any())
+        self.fresh = floor.schedule.fresh | (world.bidding.counts.any() & floor.schedule.new_day)
+        """Steps in which the market is new; so it is on each day where free sales count for a target."""
         self.package_of = _package_of(world)
         self.venues = venues(world.packages, floor.state.bookings.booked)
-        self.tally = np.zeros((4, len(action), len(world.names.segments), lanes))
-        self.clicks, self.impressions, self.visits, self.buys = self.tally
+        self.replaces = bool(media.replaces.any())
+        """Bought visits replace free ones."""
+        self.left: np.ndarray | None = None
+        """Share of free visits that they leave in this step: [band, segment, lane]."""
+        self.guests_replace = bool(world.partners.replaces.any())
+        self.tally = np.zeros((4 + self.replaces, len(action), len(world.names.segments), lanes))
+        self.clicks, self.impressions, self.visits, self.buys = self.tally[:4]
         self.odds = np.zeros((2, *self.clicks.shape))
         self.work = np.zeros(self.clicks.shape)
         self.appeal: Appeal | None = None
@@ -223,9 +236,12 @@ class Media:
         if not world.media.auctions or not money.any():
             self.impressions[: world.media.auctions] = 0.0
             return None
-        supply, fresh = self._supply(served), bool(floor.schedule.fresh[floor.step])
+        supply, fresh = self._supply(served), bool(self.fresh[floor.step])
         ln_quality = floor.today.ln_quality
         field = Field(money, smooth, supply, bands, ln_quality, None, phase, fresh)
+        if floor.linkage:
+            market = float(floor.schedule.market_step[floor.step])
+            field.free = floor.linkage.counted(smooth, floor.today.mix, market)
         if len(self.bidder.bounded):
             self.bidder.prepare(field)
             field.actions = self._actions(appeal)
@@ -332,7 +348,7 @@ class Media:
         )
         np.multiply(self.clicks, media.arrival, out=self.visits)
         np.multiply(self.visits, buy, out=self.buys)
-        totals = self._by_scene(self.tally, self.of_scene)
+        totals = self._by_scene(self.tally[:4], self.of_scene)
         scene_buys = self._of_scenes(self.buys, totals[3])
         if appeal.halo:
             self._go_on(appeal.halo)
@@ -377,26 +393,35 @@ class Media:
     # ------------------------------------------------------------------ 6 contact
     def _contact(self, per_person: np.ndarray, scene_buys: np.ndarray, appeal: Appeal) -> Met:
         """What the people of each band meet."""
-        touches, buys, visits = self._free_visits(appeal)
+        paid, brought = None, self._brought() if self.advertised else None
+        guests = self._guests() if self.floor.partners else None
+        touches, buys, visits = self._free_visits(appeal, self._taken(brought, guests))
         free_buys = self._by_segment(buys)
         if appeal.halo:
             visits = self._go_on_free(appeal.halo, touches, buys, visits)
-        views, paid = np.zeros_like(self.people), None
-        if self.advertised:
-            viewed, touched, bought = self.bidder.entry.to_bands(
-                self.tally[1:], contracts=self.booked
-            )
+        views = np.zeros_like(self.people)
+        if brought is not None:
+            viewed, touched, bought = brought[:3]
             self.floor.book.viewed += viewed.sum(axis=0)
             views = ratio(viewed, self.people)
             touches += ratio(touched, self.people)
             buys += ratio(bought, self.people)
+        if guests is not None:
+            touches += guests.touches
+            buys += guests.buys
+            visits = visits + guests.visits.sum(axis=0)
         contact = Contact(views, touches, buys)
+        share = None
         if self.floor.tracers:
             paid = self._trace(contact)
+            share = None if guests is None else ratio(guests.buys, contact.buys)
         contact.buys *= float(self.floor.world.steps.readiness[self.floor.step])
         visits = visits + self.visits.sum(axis=(0, 1))
         halo_buys = self.halo_buys if appeal.halo else None
-        return Met(contact, free_buys, scene_buys, paid, per_person, visits, halo_buys)
+        buying = None if guests is None else self._by_partner(guests)
+        return Met(
+            contact, free_buys, scene_buys, paid, per_person, visits, halo_buys, buying, share
+        )
 
     def _go_on_free(
         self, halo: HaloAppeal, touches: np.ndarray, buys: np.ndarray, visits: np.ndarray
@@ -404,6 +429,8 @@ class Media:
         """Free visits of hits go on, too: touches and buys grow in place; all free visits [lane]."""
         floor = self.floor
         more = halo.free_buys * (floor.world.steps.browse[floor.step] * floor.today.organic)
+        if self.left is not None:
+            more *= self.left
         self.halo_buys[-1] = self._by_segment(more)
         buys += more
         touches *= 1 + halo.free_seen
@@ -417,6 +444,41 @@ class Media:
             return np.einsum("bsl,bsl->l", buys, self.people)[None]
         return np.einsum("bsl,bsl->sl", buys, self.people)
 
+    def _brought(self) -> np.ndarray:
+        """Views, touches, buying visits (and free visits replaced) that money brought to each band."""
+        if self.replaces:
+            np.subtract(self.visits, self.looks, out=self.tally[4])
+        return self.bidder.entry.to_bands(self.tally[1:], contracts=self.booked)
+
+    def _guests(self) -> Guests:
+        """Visits that commissioned media brings."""
+        floor, world, today = self.floor, self.floor.world, self.floor.today
+        assert floor.partners is not None
+        price = (world.offers or world.goods).price[floor.phase] * (1 - floor.refund_chance())
+        mix = today.partner_mix[:, :, None] * (today.kappa * price[:, None])
+        eager = by_band(floor.state.crowd.n * world.people.propensity[:, None])
+        floor.partners.pay_fees(floor.step)
+        guests = floor.partners.bring(floor.phase, Meeting(
+            people=self.people, keenness=ratio(eager, self.people),
+            browse=float(world.steps.browse[floor.step]), ready=float(world.steps.readiness[floor.step]),
+            level=world.phases.cvr[floor.phase] * floor.demand, kappa=today.partner_kappa,
+            order=ratio(mix.sum(axis=1), today.partner_kappa), order_value=world.people.order_value,
+        ))  # fmt: skip
+        floor.book.add(commission_visits=guests.visits)
+        return guests
+
+    def _by_partner(self, guests: Guests) -> np.ndarray:
+        """Buying visits [partner, segment, lane]; all segments in one where prices move nobody."""
+        one = self.floor.today.response is None
+        return guests.buying.sum(axis=1, keepdims=True) if one else guests.buying
+
+    def _taken(self, brought: np.ndarray | None, guests: Guests | None) -> np.ndarray | None:
+        """Free visits that bought ones replace; None in a world where none are."""
+        if not (self.replaces or self.guests_replace):
+            return None
+        taken = np.zeros_like(self.people) if guests is None else guests.replaced
+        return taken + brought[3] if self.replaces and brought is not None else taken
+
     def _trace(self, contact: Contact) -> tuple[np.ndarray, np.ndarray]:
         """Mark new touches; return the paid parts of touches and of buying visits."""
         floor, touch = self.floor, self.floor.world.media.touch
@@ -428,15 +490,25 @@ class Media:
         floor.tracers.touch(visits, floor.state.crowd.n)
         return ratio(touches, contact.touches), ratio(buys, contact.buys)
 
-    def _free_visits(self, appeal: Appeal) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Free touches and buying visits per person [band, segment, lane], and free visits [lane]."""
+    def _free_visits(
+        self, appeal: Appeal, taken: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Free touches and buying visits per person [band, segment, lane], and free visits [lane];
+        `taken`: how many bought visits would replace.
+        """
         floor, free, f = self.floor, self.floor.world.free, self.floor.phase
         scale = floor.world.steps.browse[floor.step] * floor.today.organic
         if self.venues is not None:
             scale = scale * self.venues[f]
-        visits = weigh("bs,bsl->l", free.visits[f], self.people) * scale
+        touches, buys = free.touches[f] * scale, appeal.free_buys * scale
+        if taken is None:
+            visits = weigh("bs,bsl->l", free.visits[f], self.people) * scale
+        else:
+            here = free.visits[f] * scale * self.people
+            left = self.left = not_replaced(taken, here)
+            touches, buys, visits = touches * left, buys * left, np.einsum("bsl,bsl->l", here, left)
         floor.book.add(free_visits=visits[None])
-        return free.touches[f] * scale, appeal.free_buys * scale, visits
+        return touches, buys, visits
 
 
 def _package_of(world: World) -> np.ndarray:

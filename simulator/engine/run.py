@@ -7,7 +7,7 @@ The order of a step, which `Run.step` carries out as it stands here:
  2. supply: opportunities of every slot                                                                   media
  3. contracts served                                                                                      media
  4. auction: who enters, bids, wins, pays; pace                                                           media
- 5. clicks and visits, paid and free                                                                      media
+ 5. clicks and visits: paid, commissioned and free                                                        media
  6. exposure and wear-out: what each band of people meets                                                 media
  7. chain moves and customers' baskets                                                                    sales
  8. orders by product, cut by stock; payment is part of the hazards                                       sales
@@ -34,7 +34,7 @@ from simulator.engine.state import whole_size
 from simulator.market.asset import people_value
 from simulator.market.contract import Server
 from simulator.market.world import World
-from simulator.outcomes.ledger import Ledger, check_laws, check_limits
+from simulator.outcomes.ledger import Ledger, check_caps, check_credit, check_laws, check_limits
 
 HOUR = 3600
 
@@ -139,6 +139,8 @@ class Run:
             "shortfall": bookings.shortfall + bookings.left, "made_good": bookings.made_good,
             "paid": bookings.paid, "price": self.server.most_to_pay(bookings),
         }  # fmt: skip
+        if floor.partners:
+            book.take_commissions(floor.partners.visits, floor.partners.gmv, floor.partners.cost)
         book.people, book.pending = state.crowd.n, state.refunds.pending.sum(axis=(0, 1))
         self._check()
         if floor.tracers is None:
@@ -154,6 +156,10 @@ class Run:
         ever = np.repeat(stock[:, None], floor.lanes, axis=1)
         check_laws(floor.book, size, floor.money, ever, exact=floor.sampled)
         check_limits(self.days.settlement.limits())
+        if floor.tracers:
+            check_credit(floor.book)
+        if floor.partners:
+            check_caps(floor.book, self.world.partners.cap)
 
 
 def _over_plans(value: np.ndarray, chunk: Chunk) -> np.ndarray:

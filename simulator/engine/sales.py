@@ -29,7 +29,7 @@ from simulator.market.basket import (
     wishes,
 )
 from simulator.market.fulfilment import payment_success
-from simulator.market.world import bar, prob
+from simulator.market.world import bar
 
 BASKET_STAGES = slice(4, 6)  # favourite, cart
 DEPOSITS, INITIAL, NUMEROUS, LAPSED = 6, 7, 8, 10
@@ -42,6 +42,10 @@ class Sales:
         self.floor = floor
         segments, traced = len(floor.world.names.segments), floor.tracers is not None
         self.chain = Chain(floor.world.people, segments, floor.lanes, traced=traced)
+        self.asked = bool(floor.linkage or floor.partners)
+        """Somebody asks on whose visits a product was bought."""
+        self.bought = np.zeros((0, 1, floor.lanes))
+        """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""
 
     def sell(self, met: Met) -> None:
         """Move people, take orders, and write them down."""
@@ -129,6 +133,9 @@ class Sales:
         if (found < 1).any():
             self.direct_mix = choose_instead(self.direct_mix, found)
             weights = wishes(kinds, self._mixes())
+        if self.asked:
+            on_visits = direct.sum(axis=0) * self.direct_mix
+            self.bought *= np.minimum(ratio(on_visits, weights.sum(axis=1)), 1.0)
         wanted = floor.draws.split("product", direct + release + balance, weights)
         sold = stock.sell(wanted.sum(axis=1), floor.sampled)
         return Orders(wanted, cut_by_stock(wanted, sold, floor.draws))
@@ -156,9 +163,27 @@ class Sales:
         else:
             paid = np.einsum("ipl,igl->pgl", today.mix, each)
         weights = (paid + free) * today.kappa
+        looks = None
         if today.halo and met.halo_buys is not None:
-            weights += (today.halo.mix * met.halo_buys[:, None]).sum(axis=0)
-        return shares(weights.sum(axis=1), today.free_mix)
+            looks = today.halo.mix * met.halo_buys[:, None]
+            weights += looks.sum(axis=0)
+        every = weights.sum(axis=1)
+        if self.asked:
+            self._ask(each, looks, met)
+            every = every + self.bought[len(each) :].sum(axis=0)
+            self.bought = ratio(self.bought, every)
+        return shares(every, today.free_mix)
+
+    def _ask(self, each: np.ndarray, looks: np.ndarray | None, met: Met) -> None:
+        """What scenes' visits, and then partners', weigh among a product's orders: [.., product, lane]."""
+        today = self.floor.today
+        self.bought = today.mix * np.einsum("igl,pgl->ipl", each, today.kappa)
+        if looks is not None:
+            self.bought += looks[:-1].sum(axis=2)
+        if met.guest_buys is not None:
+            each = ratio(met.guest_buys, today.partner_kappa)
+            by_guest = today.partner_mix * np.einsum("igl,pgl->ipl", each, today.kappa)
+            self.bought = np.concatenate([self.bought, by_guest])
 
     def _cut(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> None:
         """Nobody moves on for an order that found no goods."""
@@ -168,13 +193,10 @@ class Sales:
 
     # ------------------------------------------------------------------ 9 books
     def _write(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met) -> None:
-        floor, world, day = self.floor, self.floor.world, self.floor.state.day
+        floor, day = self.floor, self.floor.state.day
         paid = orders.paid.sum(axis=1)
         gmv, cost, worth = self._bill(orders, paid)
-        odds = floor.today.refund_odds * world.phases.refund[floor.phase]
-        if world.offers:
-            odds = odds * world.offers.refund[floor.phase]
-        chance = prob(odds)
+        chance = floor.refund_chance()
         new = flows[ORDER, :INITIAL].sum(axis=0)
         floor.state.newcomers += new
         day.paid += paid
@@ -182,6 +204,7 @@ class Sales:
         day.gmv += gmv
         day.cost += cost
         day.first += new.sum(axis=0)
+        self._link(gmv, 1 - chance)
         self._count(flows, baskets, orders, gmv=gmv, cost=cost)
         if floor.trials:
             floor.learn(met.scene_buys)
@@ -210,6 +233,14 @@ class Sales:
         floor.book.add(subsidy=bill.aid)
         cost = value * (world.goods.unit_cost * floor.till.offers.size[floor.phase])
         return bill.gmv, cost, (bill.worth, np.ones_like(noise))
+
+    def _link(self, gmv: np.ndarray, kept: np.ndarray) -> None:
+        """What scenes and commissioned media sold on their own visits."""
+        floor, scenes = self.floor, len(self.floor.world.names.scenes)
+        if floor.linkage:
+            floor.linkage.sell(gmv, self.bought[:scenes])
+        if floor.partners:
+            floor.partners.settle(gmv, self.bought[scenes:], kept)
 
     def _count(
         self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders,
@@ -242,9 +273,13 @@ class Sales:
         waiting[DEPOSITS] = flows[ORDER, DEPOSITS]
         customers = baskets.orders + baskets.balances
         direct = flows[ORDER] - waiting
-        credit = tracers.credit(direct, met.paid[1], waiting, customers, floor.state.crowd.n)
+        credit = tracers.credit(
+            direct, met.paid[1], waiting, customers, floor.state.crowd.n,
+            balances=baskets.balances, guests=met.guest_share,
+        )  # fmt: skip
         gmv = (credit.orders * worth).sum(axis=1)
-        floor.book.scenes["orders_attributed"] += credit.orders.sum(axis=1)
+        floor.book.credit(credit.orders, credit.direct, credit.presale)
+        floor.book.add(orders_organic=credit.organic, orders_commissioned=credit.guests)
         floor.book.scenes["gmv_attributed"] += gmv
         floor.book.on_day(floor.day, scene_gmv=gmv)
 

@@ -28,19 +28,22 @@ class Schedule:
     """Share of standing deposits whose balance is paid in a step."""
     market_day: np.ndarray
     """Purchases of a day in the calendar, a normal day being 1: [day]."""
+    market_step: np.ndarray
+    """The same of a step, its visits being as ready as those of the whole day."""
 
 
 def make_schedule(world: World) -> Schedule:
     """Read everything off the grid of the clock."""
     steps = world.steps
     windows = _windows(world)
-    level = steps.buy * _market_level(world)[steps.phase]
+    by_phase, readiness = _market_level(world)[steps.phase], _readiness(steps)
     return Schedule(
         pace=_pace(steps), fresh=steps.first_of(steps.phase), new_day=steps.first_of(steps.day),
-        readiness=_readiness(steps),
+        readiness=readiness,
         can_deposit=steps.start < max((end for _, end, _ in windows), default=-1),
         balance=_balance(steps, windows),
-        market_day=np.maximum(np.bincount(steps.day, level), QUIET),
+        market_day=np.maximum(np.bincount(steps.day, steps.buy * by_phase), QUIET),
+        market_step=steps.browse * readiness * by_phase,
     )  # fmt: skip
 
 

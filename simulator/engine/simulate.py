@@ -234,6 +234,7 @@ def make_axes(scenario: Scenario, plans: list[Plan], *, daily: bool) -> Axes:
         days=tuple((first + timedelta(days=n)).isoformat() for n in range(count)),
         items=tuple(product.items for product in scenario.products.values()),
         tails=tuple(float(product.tail) for product in scenario.products.values()),
+        commissions=tuple(scenario.commissions),
     )  # fmt: skip
 
 

@@ -47,6 +47,8 @@ class Field:
     phase: int
     fresh: bool
     """First step of a phase."""
+    free: np.ndarray | None = None
+    """Free sales that count towards a return target [CNY]: [scene, lane]."""
 
 
 @dataclass
@@ -144,7 +146,7 @@ class Bidder:
         step = np.log(np.maximum(field.money, TINY) / spend) * (spend / slope)
         step = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         if field.actions is not None:
-            limit = self._limit_step(field.actions, spend, alone)
+            limit = self._limit_step(field, spend, alone)
             step = np.where(self.limited[:, None], np.minimum(step, limit), step)
         step[(field.money <= 0) | self.held] = 0.0
         self.x += step
@@ -156,13 +158,17 @@ class Bidder:
         """Sum by scene of what each opportunity brings: [scene, lane]."""
         return _sum(self.of_scene, self.opportunities, rate)
 
-    def _limit_step(self, actions: np.ndarray, spend: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    def _limit_step(self, field: Field, spend: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """Newton step towards an average cost per action (or gmv per yuan) at its limit."""
         bidding, rates, uses = self.world.bidding, self.rates, self.bounded
+        assert field.actions is not None
         clicked = np.where(self.seen, 1.0, rates.click_factor[uses])
-        weight = self.opportunities[uses] * actions * clicked
+        weight = self.opportunities[uses] * field.actions * clicked
         shown = np.where(self.seen, rates.win[uses], rates.value[uses])
-        done = np.maximum(_sum(self.bounded_of, weight, shown), TINY)
+        done = _sum(self.bounded_of, weight, shown)
+        if field.free is not None:
+            done += field.free
+        done = np.maximum(done, TINY)
         gain = _sum(self.bounded_of, weight, rates.value_slope[uses])
         limit = np.where(bidding.roi[:, None], 1 / bidding.target, bidding.target)
         steepness = np.maximum(slope / spend - gain / done, 0.05)

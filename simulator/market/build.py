@@ -12,6 +12,7 @@ import numpy as np
 
 from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff, seconds_between
 from simulator.market.choice import Pictures, Trials
+from simulator.market.commission import make_partners
 from simulator.market.promotion import make_offers, seller_price
 from simulator.market.rivals import ln_quality, ln_rivals
 from simulator.market.world import (
@@ -104,8 +105,8 @@ class _Builder:
             scenario=self.original, names=self._names(), steps=self.steps, phases=self._phases(),
             media=self._media(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
-            offers=make_offers(self.s, self.steps),
-            packages=self._packages(), costs=self._costs(),
+            offers=make_offers(self.s, self.steps), packages=self._packages(),
+            partners=make_partners(self.s, self.steps, self._free_rates), costs=self._costs(),
             scarcity=column([self.s.slot_price_scarcity]), pictures=self.pictures,
             trials=self._trials(),
         )  # fmt: skip
@@ -125,6 +126,7 @@ class _Builder:
             scenes=tuple(s.scenes), slots=tuple(s.slots), segments=tuple(s.segments),
             products=tuple(s.products), sources=tuple(s.sources), phases=self.steps.phases,
             placements=places, packages=tuple(name for _, name, *_ in self.booked),
+            partners=tuple(s.commissions),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ calendar
@@ -269,6 +271,7 @@ class _Builder:
             arrival=self._per_use(lambda i, k: k.arrival, uses),
             viewability=self._per_use(lambda i, k: k.viewability, uses),
             touch=self._per_use(lambda i, k: self.s.sources[k.source].touch, uses),
+            replaces=self._per_use(lambda i, k: self.s.sources[k.source].cannibalisation, uses),
             segment_share=share, package_share=self._package_share(share),
             slot_opportunities=column([slot.opportunities for slot in self.slots]),
             shared_slots=np.array(sorted(set(shared)), dtype=np.intp),
@@ -305,6 +308,8 @@ class _Builder:
             quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
             action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), active=np.array(active),
             fixed_cost=np.array([scene.running_cost for scene in self.scenes]),
+            boost=column([scene.organic_boost for scene in self.scenes]),
+            counts=np.array([bid.counts_organic for bid in bids]),
             ln_quality=column([ln_quality(self.s.service_score)]),
         )  # fmt: skip
 
@@ -351,21 +356,30 @@ class _Builder:
         table[0] = 1 - table[1:].sum(axis=0)
         return np.asarray(table * size)
 
-    def _free(self) -> Free:
+    def _free_rates(self, visits: list[Any], bands: list[dict[str, Any]]) -> np.ndarray:
+        """Visits per person and normal day that bring so many from people as they stand at the start:
+        [row, band, segment, replication].
+        """
         activity = column([g.activity for g in self.segments])
-        bands = [column([m.organic_bands.get(b, 0.0) for b in BANDS]) for m in self.sources]
         start = self._start(column([g.people for g in self.segments]))
         rates = []
-        for source, weight in zip(self.sources, bands, strict=True):
+        for wanted, weights in zip(visits, bands, strict=True):
+            weight = column([weights.get(b, 0.0) for b in BANDS])
             shape = weight[:, None] * activity  # [band, segment, replication]
             people = stack(
                 [start[np.array(BAND_OF_STAGE) == b].sum(axis=0) for b in range(BANDS_N)]
             )
             total = (people * shape).sum(axis=(0, 1))
-            scale = np.where(total > 0, source.organic_visits / np.maximum(total, 1e-300), 0.0)
+            scale = np.where(total > 0, wanted / np.maximum(total, 1e-300), 0.0)
             rates.append(shape * scale)
+        return stack(rates)
+
+    def _free(self) -> Free:
         buys = [column([odds(m.organic_cvr) * g.cvr for g in self.segments]) for m in self.sources]
-        rate, touch = stack(rates), column([m.touch for m in self.sources])
+        rate = self._free_rates(
+            [m.organic_visits for m in self.sources], [m.organic_bands for m in self.sources]
+        )
+        touch = column([m.touch for m in self.sources])
         traffic = self._by_phase(lambda f: [_power(f.traffic, m) for m in self.sources])
         by_phase = traffic[:, :, None, None] * rate
         return Free(

@@ -30,9 +30,13 @@ class Entry:
         self.media, n = media, media.auctions
         self.affinity = media.affinity[0]
         touch = media.touch[:, 0]
-        worth = np.array(np.broadcast_arrays(media.viewability[:, 0], touch, np.ones_like(touch)))
+        each = [media.viewability[:, 0], touch, np.ones_like(touch)]
+        if media.replaces.any():
+            each.append(media.replaces[:, 0])
+        worth = np.array(np.broadcast_arrays(*each))
         self.worth = worth[:, :, None]
-        """Views, touches and buying visits per impression, visit, buying visit: [row, use, 1, replication]."""
+        """Views, touches and buying visits per impression, visit, buying visit, and free visits replaced
+        per visit if any are: [row, use, 1, replication]."""
         self.brings = self.affinity * worth[:, None]
         slots = len(media.meetings)
         self.sums = np.zeros((slots, 2, BANDS_N, segments, lanes))
@@ -74,8 +78,8 @@ class Entry:
         self.aimed += selected
 
     def to_bands(self, rows: np.ndarray, *, contracts: bool) -> np.ndarray:
-        """Views, touches and buying visits of each band, [row, band, segment, lane], from what uses
-        have of impressions, visits and buying visits [row, use, segment, lane].
+        """What `worth` tells of each band, [row, band, segment, lane], from what uses have of
+        impressions, visits, buying visits (and visits again) [row, use, segment, lane].
         """
         n, per_cover = self.media.auctions, 1 / np.maximum(self.reach, TINY)
         total, brought = self.banded

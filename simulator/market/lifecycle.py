@@ -69,9 +69,13 @@ def hill(x: np.ndarray, steepness: float) -> np.ndarray:
 class LifeCycles:
     """The products of one chunk of lanes."""
 
-    def __init__(self, goods: Goods, rules: LifeCycle, sampled: bool) -> None:
+    def __init__(
+        self, goods: Goods, rules: LifeCycle, sampled: bool, luck: np.ndarray | None = None
+    ) -> None:
+        """`luck` [product, lane]: the products' fortune; none: 1."""
         self.goods, self.rules, self.sampled = goods, rules, sampled
         self.items = goods.items[:, None]
+        self.luck = np.ones((len(goods.power), 1)) if luck is None else luck
         self._table = np.array([getattr(rules, f.name) for f in fields(Effects)], dtype=float)
 
     def start(self, lanes: int, draws: Draws) -> Shelf:
@@ -81,14 +85,19 @@ class LifeCycles:
         week = np.array(np.broadcast_to(orders, stage.shape[1:]))
         cells = len(NEXT) * len(week)
         clock = np.array(np.broadcast_to(draws.exponential("life_cycle", cells), (cells, lanes)))
-        return Shelf(
-            stage, stage.copy(), week, np.array([week, week]), self.organic_target(week), clock
-        )
+        shelf = Shelf(stage, stage.copy(), week, np.array([week, week]), week, clock)
+        shelf.weight = self.organic_target(shelf)
+        return shelf
 
-    def organic_target(self, week: np.ndarray) -> np.ndarray:
-        """a0 + a1 ln(1 + orders of seven days per item)."""
+    def organic_target(self, shelf: Shelf) -> np.ndarray:
+        """a0 + a1 ln(1 + orders of seven days per item / scale) + a2 (kappa - 1)."""
         r = self.rules
-        return np.asarray(r.organic_base + r.organic_orders * np.log1p(7 * week / self.items))
+        orders = 7 * shelf.week / self.items / r.organic_orders_scale
+        target = np.asarray(r.organic_base + r.organic_orders * np.log1p(orders))
+        if r.organic_conversion:
+            kappa = self.goods.power * self.luck * self.effects(shelf).cvr
+            target += r.organic_conversion * (kappa - 1)
+        return target
 
     def organic_pull(self, shelf: Shelf) -> np.ndarray:
         """G = w / (w + rivals): pull of a product on free traffic."""
@@ -105,7 +114,7 @@ class LifeCycles:
         shelf.week += (orders - shelf.week) / 7
         shelf.trend += (orders / market - shelf.trend) / np.array([7.0, 28.0])[:, None, None]
         memory = self.rules.organic_memory
-        shelf.weight += (1 - memory) * (self.organic_target(shelf.week) - shelf.weight)
+        shelf.weight += (1 - memory) * (self.organic_target(shelf) - shelf.weight)
         hazard = self._hazards(shelf, second)
         if self.sampled:
             self._ring(shelf, hazard)

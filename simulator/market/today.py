@@ -63,6 +63,10 @@ class Today:
     """None where hits do not pull the store."""
     response: np.ndarray | None
     """Odds multiplier of the prices: [product, segment, lane]; None where they move nobody."""
+    partner_mix: np.ndarray
+    """m of commissioned media: [partner, product, lane]."""
+    partner_kappa: np.ndarray
+    """[partner, segment, lane]"""
 
 
 class Assortment:
@@ -80,16 +84,20 @@ class Assortment:
         self.pulls = bool((world.free.halo > 0).any())
 
     def today(
-        self, shelf: Shelf, available: np.ndarray, response: np.ndarray | None = None
-    ) -> Today:
+        self, shelf: Shelf, available: np.ndarray, response: np.ndarray | None = None,
+        boost: np.ndarray | None = None,
+    ) -> Today:  # fmt: skip
         """`available` [product, lane]: probability that the next order finds goods; `response` of buyers
-        to prices [product, segment, lane].
+        to prices [product, segment, lane]; `boost`: free visits against what the organic weight brings.
         """
         goods = self.world.goods
         effects = self.cycles.effects(shelf)
         kappa = goods.power * self.luck * effects.cvr
         mix = _scaled(goods.mix * available, goods.mix, axis=1)
+        partner_mix = self._partner_mix(available)
         gain = goods.organic * self.cycles.organic_pull(shelf) / self.first_pull
+        if boost is not None:
+            gain *= boost
         free_mix = _scaled(gain * available, gain, axis=0)
         by_segment = kappa[:, None] if response is None else kappa[:, None] * response
         clicks = (mix * effects.ctr).sum(axis=1)
@@ -107,7 +115,12 @@ class Assortment:
             free_mix=free_mix,
             free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
             presale=(free_mix * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
+            partner_mix=partner_mix, partner_kappa=_means(partner_mix, by_segment),
         )  # fmt: skip
+
+    def _partner_mix(self, available: np.ndarray) -> np.ndarray:
+        mix = self.world.partners.mix
+        return _scaled(mix * available, mix, axis=1) if len(mix) else mix
 
 
 def _means(mix: np.ndarray, kappa: np.ndarray) -> np.ndarray:

@@ -1,15 +1,16 @@
-"""Last touch that moves with people: which scene's click reached them last, and how long ago.
+"""Touches that move with people: which scene's click reached them last or first, and how long ago.
 
 symbol    meaning                                                unit     shape
-T         people whose last paid visit was by a scene, by age    people   [age, scene, stage, segment, lane]
+T         people who belong to a scene, by age of last touch     people   [age, scene, stage, segment, lane]
 y_i       paid visits of a scene per person in the step          1        [scene, band, segment, lane]
-age       days since that visit, in classes that end at WIDTHS   d
+age       days since the last paid visit, classes as in WIDTHS   d
 
-Credit is platform-style, not causal: an order on a paid visit belongs to that visit's scene; any other
-order belongs to the last touch inside the window, else to nobody (organic). Credited + organic = all.
+Credit is platform-style, not causal: an order of a person touched inside the window, or on a paid visit,
+belongs to the scene of the last touch or of the first (that opened the contact), or half to each; any other
+order belongs to nobody (organic). The rule says who gets it, never how much: credited + organic = all.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -28,6 +29,7 @@ WIDTHS = (
     5,
 )  # days of each age class; classes within the window are kept
 MOVES = TO != STAY
+DEPOSIT = 6  # chain stage
 
 
 @dataclass
@@ -35,6 +37,12 @@ class Credit:
     """Orders credited to scenes: [scene, segment, lane]."""
 
     orders: np.ndarray
+    direct: np.ndarray
+    """Of these, on a visit of the scene credited; presale: balances of deposits; the rest is indirect."""
+    presale: np.ndarray
+    guests: np.ndarray
+    """Orders on visits of commissioned media, and organic ones: [segment, lane]."""
+    organic: np.ndarray
 
 
 def classes_within(window_days: int) -> int:
@@ -47,7 +55,7 @@ def classes_within(window_days: int) -> int:
 
 
 class Tracers:
-    """Last touches of one chunk of lanes."""
+    """Last touches of one chunk of lanes: people belong to the scene that touched them last."""
 
     def __init__(self, window_days: int, scenes: int, people: tuple[int, int, int]) -> None:
         """`people`: the shape [stage, segment, lane]."""
@@ -72,7 +80,11 @@ class Tracers:
         total = visits.sum(axis=0)
         reached = -np.expm1(-total)
         by_scene = (visits * ratio(reached, total))[:, BAND]
-        self.touched *= (1 - reached)[BAND]
+        self._touch(by_scene, reached[BAND], n)
+
+    def _touch(self, by_scene: np.ndarray, reached: np.ndarray, n: np.ndarray) -> None:
+        """The share `reached` of people [stage, segment, lane] is touched, by scenes [scene, ..]."""
+        self.touched *= 1 - reached
         self.touched[0] += by_scene * n
 
     def share(self, n: np.ndarray) -> np.ndarray:
@@ -86,19 +98,44 @@ class Tracers:
         waiting: np.ndarray,
         customers: np.ndarray,
         n: np.ndarray,
+        *,
+        balances: np.ndarray | None = None,
+        guests: np.ndarray | None = None,
     ) -> Credit:
         """Credit the orders of a step.
 
         direct [stage, segment, lane]: orders on visits; paid_share [scene, band, segment, lane]:
         part of the band's buying visits that a scene paid for; waiting [stage, segment, lane]:
-        orders from baskets; customers [segment, lane]: orders from customers' baskets.
+        orders from baskets and deposits; customers, balances [segment, lane]: orders from customers'
+        baskets, of them from deposits; guests [band, segment, lane]: part of the buying visits that
+        commissioned media brought.
         """
-        last = (self.before + self.share(n)) / 2
-        paid = paid_share[:, BAND]
-        rest = np.maximum(direct * (1 - paid.sum(axis=0)), 0.0) + waiting
-        credited = (direct * paid + rest * last).sum(axis=1)
+        last, paid = self.level(n), paid_share[:, BAND]
+        on_paid = direct * paid
+        on_guests = np.zeros_like(direct) if guests is None else direct * guests[BAND]
+        rest = np.maximum(direct * (1 - paid.sum(axis=0)) - on_guests, 0.0) + waiting
+        credited = (self._owners(on_paid, last) + rest * last).sum(axis=1)
         regular = ratio(self.touched[:, :, 7:10].sum(axis=(0, 2)), n[7:10].sum(axis=0))
-        return Credit(credited + customers * regular)
+        presale = waiting[DEPOSIT] * last[:, DEPOSIT]
+        if balances is not None:
+            presale = presale + balances * regular
+        untouched = (rest * (1 - last.sum(axis=0))).sum(axis=0)
+        return Credit(
+            credited + customers * regular, self._own(on_paid, last).sum(axis=1), presale,
+            on_guests.sum(axis=0), untouched + customers * (1 - regular.sum(axis=0)),
+        )  # fmt: skip
+
+    def level(self, n: np.ndarray) -> np.ndarray:
+        """Share of each stage that belongs to a scene in the middle of the step: [scene, stage, ..]."""
+        return np.asarray((self.before + self.share(n)) / 2)
+
+    def _owners(self, on_visit: np.ndarray, level: np.ndarray) -> np.ndarray:
+        """To whom belongs what happened on paid visits [scene, .., stage, segment, lane]."""
+        return on_visit
+
+    def _own(self, on_visit: np.ndarray, level: np.ndarray) -> np.ndarray:
+        """What of it belongs to the visit's own scene."""
+        return on_visit
 
     def move(self, flows: np.ndarray, n: np.ndarray, on_visit: np.ndarray) -> None:
         """Touches go where their people go.
@@ -107,7 +144,7 @@ class Tracers:
         that happened on a scene's paid visit and carries that visit; the rest carries the average.
         """
         share = np.where(MOVES[..., None, None], ratio(flows, n), 0.0)
-        on_visit = on_visit * share
+        on_visit = self._owners(on_visit, self.level(n)[:, None]) * share
         on_visit *= self._room(on_visit, share, n)[:, None]
         average = share - on_visit.sum(axis=0)
         change = self.touched * -average.sum(axis=0)
@@ -133,4 +170,74 @@ class Tracers:
 
     def forfeit(self) -> None:
         """Deposits are forfeited: those people fall back to engage."""
-        self.shift(6, 2, np.ones(self.touched.shape[-2:]))
+        self.shift(DEPOSIT, 2, np.ones(self.touched.shape[-2:]))
+
+
+class Openers(Tracers):
+    """First touches: people belong to the scene that opened the contact.
+
+    A contact lasts while paid visits come at most the window apart: a touch of somebody who is touched
+    already renews the age and leaves the scene.
+    """
+
+    def _touch(self, by_scene: np.ndarray, reached: np.ndarray, n: np.ndarray) -> None:
+        again = self.touched * reached
+        self.touched -= again
+        self.touched[0] += again.sum(axis=0) + by_scene * (1 - self.before.sum(axis=0)) * n
+
+    def _owners(self, on_visit: np.ndarray, level: np.ndarray) -> np.ndarray:
+        return np.asarray(level * on_visit.sum(axis=0) + on_visit * (1 - level.sum(axis=0)))
+
+    def _own(self, on_visit: np.ndarray, level: np.ndarray) -> np.ndarray:
+        return np.asarray(on_visit * (1 - level.sum(axis=0) + level))
+
+
+class Trail:
+    """The tracers of an attribution model: last touch, first touch, or both for half each (even)."""
+
+    def __init__(
+        self, model: str, window_days: int, scenes: int, people: tuple[int, int, int]
+    ) -> None:
+        kinds: dict[str, list[type[Tracers]]]
+        kinds = {"last_touch": [Tracers], "first_touch": [Openers], "even": [Tracers, Openers]}
+        self.tracers = [kind(window_days, scenes, people) for kind in kinds[model]]
+
+    def touch(self, visits: np.ndarray, n: np.ndarray) -> None:
+        """New touches."""
+        for tracer in self.tracers:
+            tracer.touch(visits, n)
+
+    def credit(
+        self,
+        *orders: np.ndarray,
+        balances: np.ndarray | None = None,
+        guests: np.ndarray | None = None,
+    ) -> Credit:
+        """The mean of the tracers' credits."""
+        first, *more = (
+            tracer.credit(*orders, balances=balances, guests=guests) for tracer in self.tracers
+        )
+        if not more:
+            return first
+        parts = ([getattr(c, f.name) for c in (first, *more)] for f in fields(Credit))
+        return Credit(*(np.add(*pair) / 2 for pair in parts))
+
+    def move(self, flows: np.ndarray, n: np.ndarray, on_visit: np.ndarray) -> None:
+        """Touches go where their people go."""
+        for tracer in self.tracers:
+            tracer.move(flows, n, on_visit)
+
+    def shift(self, stage: int, target: int, share: np.ndarray) -> None:
+        """A share of a stage moves to another."""
+        for tracer in self.tracers:
+            tracer.shift(stage, target, share)
+
+    def forfeit(self) -> None:
+        """Deposits are forfeited."""
+        for tracer in self.tracers:
+            tracer.forfeit()
+
+    def age_a_day(self) -> None:
+        """Midnight."""
+        for tracer in self.tracers:
+            tracer.age_a_day()

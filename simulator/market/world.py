@@ -69,6 +69,8 @@ class Names:
     placements: tuple[str, ...]
     """scene/slot/segment of every use and segment, the use first."""
     packages: tuple[str, ...]
+    partners: tuple[str, ...]
+    """Commissioned media."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,8 @@ class Media:
     """[use, 1, replication], like viewability and touch."""
     viewability: np.ndarray
     touch: np.ndarray
+    replaces: np.ndarray
+    """Free visits that a visit replaces (cannibalisation): [use, 1, replication]."""
     segment_share: np.ndarray
     """h: share of a slot's opportunities in each segment: [segment, replication]."""
     package_share: np.ndarray
@@ -159,6 +163,10 @@ class Bidding:
     active: np.ndarray
     """Scene spends in this phase: [phase, scene] of bool."""
     fixed_cost: np.ndarray
+    boost: np.ndarray
+    """Lift of free visits per share of sales made: [scene, replication]."""
+    counts: np.ndarray
+    """The return target counts free sales: [scene] of bool."""
     ln_quality: np.ndarray
     """Log of the service score's part of the quality: [1, replication]."""
 
@@ -320,6 +328,28 @@ class Packages:
 
 
 @dataclass(frozen=True)
+class Partners:
+    """Commissioned media: [partner, replication] unless said otherwise."""
+
+    visits: np.ndarray
+    """Per person of a band on a day of a phase: [phase, partner, band, segment, replication]."""
+    buy_odds: np.ndarray
+    """[partner, segment, replication] of odds without product and phase."""
+    touch: np.ndarray
+    replaces: np.ndarray
+    """Free visits that a visit replaces."""
+    rate: np.ndarray
+    """Commission, share of gmv."""
+    mix: np.ndarray
+    """Weights of the products: [partner, product, replication]."""
+    fee: np.ndarray
+    """[partner], like cap [CNY], infinite where there is none."""
+    cap: np.ndarray
+    start: np.ndarray
+    """Step at which the fee is paid: [partner]."""
+
+
+@dataclass(frozen=True)
 class Costs:
     """Costs of an order and the payment gate: [1, replication]."""
 
@@ -350,6 +380,7 @@ class World:
     offers: Offers | None
     """None where prices are the sellers' own and move nobody."""
     packages: Packages
+    partners: Partners
     costs: Costs
     scarcity: np.ndarray
     """eta: log price rise per log scarcity of shared inventory: [1, replication]."""
@@ -372,7 +403,7 @@ class World:
 
 
 REPLICATED = (
-    PhaseTable, Media, Bidding, People, Free, Goods, Offers, Packages, Costs, Pictures,
+    PhaseTable, Media, Bidding, People, Free, Goods, Offers, Packages, Partners, Costs, Pictures,
 )  # fmt: skip
 
 

@@ -16,8 +16,17 @@ COUNTS = (
     "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers", "refunded_new",
     "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
     "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee", "write_down",
+    "commission_visits", "commission_media", "orders_organic", "orders_commissioned",
 )  # fmt: skip
 """Totals of a lane, people, orders or CNY."""
+CREDITED = (
+    "gmv_attributed",
+    "orders_attributed",
+    "orders_direct",
+    "orders_indirect",
+    "orders_presale",
+)
+"""What scenes have only where orders were followed."""
 
 
 class LawBroken(RunError):  # noqa: N818
@@ -30,7 +39,7 @@ class Ledger:
 
     totals: dict[str, np.ndarray]
     scenes: dict[str, np.ndarray]
-    """impressions, offered, clicks, visits, spend, gmv_attributed, orders_attributed: [scene, lane]"""
+    """What stands in SCENE: [scene, lane]"""
     spend: np.ndarray
     """Auction spend [CNY]: [scene, phase, lane]."""
     viewed: np.ndarray
@@ -41,6 +50,8 @@ class Ledger:
     """gmv, spend, new_customers, visits: [day, lane]; scene_spend, scene_gmv: [day, scene, lane]"""
     packages: dict[str, np.ndarray] = field(default_factory=dict)
     """booked, delivered, shortfall, made_good; paid and price (of a cancelled one the fee) [CNY]: [package, lane]"""
+    commissions: dict[str, np.ndarray] = field(default_factory=dict)
+    """visits, gmv, cost of commissioned media: [partner, lane]"""
     people: np.ndarray = field(default_factory=lambda: np.zeros(0))
     """People by stage at the end: [stage, segment, lane]."""
     pending: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -56,6 +67,9 @@ class Ledger:
         "spend",
         "gmv_attributed",
         "orders_attributed",
+        "orders_direct",
+        "orders_indirect",
+        "orders_presale",
     )
     PRODUCT = ("paid", "gmv", "refunds")
     DAY = ("gmv", "spend", "new_customers", "visits")
@@ -86,10 +100,25 @@ class Ledger:
             for name, amount in amounts.items():
                 self.days[name][day] += amount
 
+    def take_commissions(self, visits: np.ndarray, gmv: np.ndarray, cost: np.ndarray) -> None:
+        """What commissioned media brought and cost: [partner, lane]."""
+        self.commissions = {"visits": visits, "gmv": gmv, "cost": cost}
+        self.add(commission_media=cost)
+
+    def credit(self, orders: np.ndarray, direct: np.ndarray, presale: np.ndarray) -> None:
+        """Orders credited to scenes, on their own visits, from deposits: [scene, segment, lane]."""
+        every, on_visit, later = (part.sum(axis=1) for part in (orders, direct, presale))
+        self.scenes["orders_attributed"] += every
+        self.scenes["orders_direct"] += on_visit
+        self.scenes["orders_presale"] += later
+        self.scenes["orders_indirect"] += every - on_visit - later
+
     def forget_credit(self) -> None:
         """Credited orders were not followed: they are unknown, not zero."""
-        for name in ("gmv_attributed", "orders_attributed"):
+        for name in CREDITED:
             self.scenes[name][...] = np.nan
+        for name in ("orders_organic", "orders_commissioned"):
+            self.totals[name][...] = np.nan
         if self.days:
             self.days["scene_gmv"][...] = np.nan
 
@@ -111,6 +140,7 @@ def join(ledgers: list[Ledger], chosen: np.ndarray | None = None) -> Ledger:
     return Ledger(
         totals=table("totals"), scenes=table("scenes"), spend=array("spend"), viewed=array("viewed"),
         products=table("products"), days=table("days"), packages=table("packages"),
+        commissions=table("commissions"),
         people=array("people"), pending=array("pending"), asset=array("asset"),
     )  # fmt: skip
 
@@ -152,6 +182,19 @@ def check_limits(limits: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> None:
     """Raise LawBroken where an amount is above the most that it may be: (name, amount, most)."""
     for what, amount, most in limits:
         _most(what, amount, most, 1e-9)
+
+
+def check_credit(book: Ledger) -> None:
+    """Every paid order belongs to a scene, to commissioned media, or to nobody."""
+    t, parts = book.totals, ("orders_direct", "orders_indirect", "orders_presale")
+    credited = sum(book.scenes[name].sum(axis=0) for name in parts)
+    every = credited + t["orders_organic"] + t["orders_commissioned"]
+    _equal("credited and organic orders", every, t["paid_orders"], 1e-9)
+
+
+def check_caps(book: Ledger, cap: np.ndarray) -> None:
+    """Commissioned media never costs more than its cap [partner], to the fen when it is paid in fen."""
+    _most("cost of commissioned media", book.commissions["cost"], cap[:, None], 1e-12)
 
 
 def _equal(what: str, left: np.ndarray, right: np.ndarray, slack: float) -> None:

@@ -70,6 +70,10 @@ CPM = Metric(
 CPC = Metric("cpc", "Cost per click", "点击成本", "CNY per click", "spend", "clicks", wish="less")
 ROAS = Metric("roas", "Attributed GMV per yuan", "投产比", "x", "gmv_attributed", "spend")
 
+DIRECT = _total("orders_direct", "Orders on paid visits", "直接成交订单数", "orders")
+INDIRECT = _total("orders_indirect", "Later orders of people touched", "间接成交订单数", "orders")
+PRESALE = _total("orders_presale", "Balances paid by people touched", "预售成交订单数", "orders")
+
 METRICS: tuple[Metric, ...] = (
     Metric("roi", "Net incremental return", "增量净回报率", "x", "profit_incremental", "outlay"),
     _total("profit", "Profit", "利润", "CNY"),
@@ -83,6 +87,7 @@ METRICS: tuple[Metric, ...] = (
     ),
     _total("recalled_members", "Recalled members", "召回会员数", "people"),
     SPEND,
+    _total("commission_media", "Commissioned media", "佣金推广花费", "CNY", ""),
     _total("net_spend", "Net spend", "净花费", "CNY", ""),
     _total("money_back", "Rebates and guarantees", "返利与赔付", "CNY", ""),
     _total("gmv", "GMV", "成交额", "CNY"),
@@ -112,6 +117,11 @@ METRICS: tuple[Metric, ...] = (
     _total("orders", "Orders", "下单数", "orders"),
     _total("paid_orders", "Paid orders", "支付订单数", "orders"),
     _total("refunds", "Refunds", "退款订单数", "orders", "less"),
+    DIRECT,
+    INDIRECT,
+    PRESALE,
+    _total("orders_commissioned", "Orders of commissioned media", "佣金推广成交订单数", "orders"),
+    _total("orders_organic", "Organic orders", "自然成交订单数", "orders", ""),
     CTR,
     Metric("cvr", "Paid orders per visit", "支付转化率", "share", "paid_orders", "visits"),
     CPM,
@@ -128,6 +138,9 @@ SCENE_METRICS: tuple[Metric, ...] = (
     CLICKS,
     _total("visits", "Paid visits", "付费访问量", "visits"),
     _total("orders_attributed", "Attributed orders", "归因订单数", "orders"),
+    DIRECT,
+    INDIRECT,
+    PRESALE,
     _total("gmv_attributed", "Attributed GMV", "归因成交额", "CNY"),
     CTR,
     CPM,
@@ -245,7 +258,7 @@ def _shop(book: Ledger, n: int) -> Quantities:
     lanes = {name: _grid(values, n) for name, values in book.totals.items()}
     gross = lanes.pop("new_customers")
     return lanes | {
-        "visits": lanes["paid_visits"] + lanes["free_visits"],
+        "visits": lanes["paid_visits"] + lanes["free_visits"] + lanes["commission_visits"],
         "new_customers_gross": gross,
         "new_customers": gross - lanes["refunded_new"],
     }
@@ -275,7 +288,7 @@ def _money(lanes: Quantities, terms: Terms) -> Quantities:
     aid = lanes["subsidy"] - lanes["refund_subsidy"]
     loss = loss + lanes["hosted_fee"] + lanes["write_down"]
     contribution = revenue + lanes["forfeited"] + aid - kept_goods - fees - handling - loss
-    net_spend = lanes["spend"] - lanes["money_back"]
+    net_spend = lanes["spend"] + lanes["commission_media"] - lanes["money_back"]
     outlay = net_spend + terms.fixed.sum(axis=0)[:, None]
     return {
         "revenue": revenue, "subsidy": aid, "contribution": contribution, "net_spend": net_spend,

@@ -70,6 +70,8 @@ class Axes:
     """Items for which each product stands; empty: one each."""
     tails: tuple[float, ...] = ()
     """Zipf exponent of their sales by rank."""
+    commissions: tuple[str, ...] = ()
+    """Commissioned media."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -238,6 +240,14 @@ class Outcomes:
             "gmv_of_best": self._mean(gmv, plan) * best,
         }
         return pd.DataFrame(table, index=pd.Index(products, name="product"))
+
+    def commissions(self, plan: str) -> "pd.DataFrame":
+        """Mean visits, gmv on these visits, and cost of commissioned media."""
+        import pandas as pd
+
+        table = {name: self._mean(rows, plan) for name, rows in self.book.commissions.items()}
+        index = pd.Index(self.axes.commissions, name="commission", dtype=object)
+        return pd.DataFrame(table, index=index, columns=["visits", "gmv", "cost"])
 
     # ------------------------------------------------------------------ to other programs
     def as_json(self) -> dict[str, Any]:

@@ -203,5 +203,5 @@ def _part(arrays: Arrays, prefix: str) -> dict[str, Any]:
 
 
 def _complete(book: dict[str, Any]) -> dict[str, Any]:
-    """A book without days or packages leaves no trace of them."""
-    return {"days": {}, "packages": {}} | book
+    """A book without days, packages or commissioned media leaves no trace of them."""
+    return {"days": {}, "packages": {}, "commissions": {}} | book

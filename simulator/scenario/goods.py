@@ -98,8 +98,14 @@ class LifeCycle(Part):
     """a0: organic weight of a product without orders."""
     organic_orders: Annotated[Amount, Field(ge=0)] = 0.3
     """a1: organic weight per log(1 + orders of 7 days): paid sales earn free traffic 付免联动."""
+    organic_orders_scale: Annotated[Amount, Field(gt=0)] = 1.0
+    """Orders of 7 days that count as one in that log; 7 x category_orders counts against the median product."""
+    organic_conversion: Annotated[Amount, Field(ge=0)] = 0.0
+    """a2: organic weight per conversion above the category's median, odds [x] less 1; at most organic_base."""
     organic_rivals: Annotated[Amount, Field(gt=0)] = 10.0
     """Organic weight of competing products."""
+    organic_boost_cap: Share = 0.40
+    """Most that scenes with an organic_boost lift a product's free visits."""
 
 
 # --------------------------------------------------------------------------- orders

@@ -22,6 +22,8 @@ class Plan:
     name: str
     money: Money
     packages: frozenset[str]
+    commissions: frozenset[str] | None = None
+    """Commissioned media that runs beside the plan, paid on top; None: all of the file."""
 
     @classmethod
     def even(cls, scenario: Scenario, name: str = "even") -> "Plan":
@@ -56,7 +58,7 @@ class Plan:
     @classmethod
     def none(cls, scenario: Scenario) -> "Plan":
         """No further ad money: only what is signed already. The counterfactual of every run."""
-        return cls("no ads", _over_phases(scenario, {}), _signed(scenario))
+        return cls("no ads", _over_phases(scenario, {}), _signed(scenario), frozenset())
 
     @classmethod
     def from_entry(cls, scenario: Scenario, name: str, entry: PlanEntry) -> "Plan":
@@ -67,7 +69,7 @@ class Plan:
         money = {s: _scene_money(scenario, s, v, unit) for s, v in entry.scenes.items()}
         for package in sorted(packages - _signed(scenario)):
             _pay_package(scenario, name, money, package)
-        return cls(name, _freeze(scenario, money), packages)
+        return cls(name, _freeze(scenario, money), packages, _partners(scenario, entry.commissions))
 
     @property
     def auction_money(self) -> float:
@@ -78,6 +80,16 @@ class Plan:
         """Money of the plan, packages and fees for cancelled ones included [CNY]."""
         fees = sum(cancelling_price(scenario, p) for p in _signed(scenario) - self.packages)
         return self.auction_money + sum(package_price(scenario, p) for p in self.packages) + fees
+
+
+def _partners(scenario: Scenario, chosen: list[str] | str) -> frozenset[str] | None:
+    if isinstance(chosen, str):
+        return frozenset() if chosen == "none" else None
+    for name in chosen:
+        if name not in scenario.commissions:
+            known = ", ".join(scenario.commissions) or "none"
+            raise UserError(f"no commissioned media is called {name!r}: known are {known}")
+    return frozenset(chosen)
 
 
 def plans_of(scenario: Scenario) -> list[Plan]:

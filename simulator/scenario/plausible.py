@@ -241,6 +241,10 @@ def _check_goods(scenario: Scenario) -> Iterator[Fault]:
     elif not any(product.organic for product in products.values()):
         path = ("products", next(iter(products)), "organic")
         yield Fault(path, "must be above 0 for one product: free visits look at something")
+    cycle = scenario.life_cycle
+    if cycle.organic_conversion > cycle.organic_base:
+        rule = f"must be at most organic_base, {cycle.organic_base:g}"
+        yield Fault(("life_cycle", "organic_conversion"), f"{rule}: weights stay above 0")
     for name, product in products.items():
         yield from _check_product(scenario.calendar, ("products", name), product)
 
@@ -276,6 +280,10 @@ def _check_density(scenario: Scenario) -> Iterator[Fault]:
     ] + [
         (("slots", name, "opportunities"), slot.opportunities, MOST_OPPORTUNITIES)
         for name, slot in scenario.slots.items()
+    ]
+    offers += [
+        (("commissions", name, "visits"), partner.visits, MOST_VISITS)
+        for name, partner in scenario.commissions.items()
     ]
     for path, daily, most in offers:
         if people and daily > most * people:
@@ -346,9 +354,24 @@ def _check_scenes(scenario: Scenario) -> Iterator[Fault]:
             action = scene.bid.cost_per.replace("_", " ")
             what = "gmv per CNY" if scene.bid.mode == "roi_control" else f"CNY per {action}"
             yield Fault((*at, "bid", "target"), f"is required by {scene.bid.mode} [{what}]")
+        if scene.bid.counts_organic and scene.bid.mode != "roi_control":
+            rule = f"has no effect with {scene.bid.mode}: only a return target can count free sales"
+            yield Fault((*at, "bid", "counts_organic"), f"{rule}; leave it out, or set roi_control")
         if _only_booked(scenario, name, scene):
             rule = "must hold an auction slot, or a contract slot with a package of this scene"
             yield Fault((*at, "slots"), f"{rule}: its money could not be spent")
+
+
+def _check_partners(scenario: Scenario) -> Iterator[Fault]:
+    for name, partner in scenario.commissions.items():
+        at = ("commissions", name)
+        if not any(partner.bands.values()):
+            yield Fault((*at, "bands"), "must give a band above 0: it brings nobody")
+        if partner.products and not any(partner.products.values()):
+            rule = "must give a product a weight above 0, or be left out for all alike"
+            yield Fault((*at, "products"), rule)
+        if partner.cap is not None and partner.cap < partner.fee:
+            yield Fault((*at, "cap"), f"must pay the fee, {partner.fee:,.0f} CNY, at least")
 
 
 def _check_aim(at: Parts, scene: Scene) -> Iterator[Fault]:
@@ -449,4 +472,5 @@ _CHECKS: tuple[_Check, ...] = (
     _check_scenes,
     _check_tests,
     _check_media,
+    _check_partners,
 )

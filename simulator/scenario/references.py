@@ -24,7 +24,7 @@ LONGEST_NAME = 60
 _NAME = re.compile(rf"\w[\w-]{{0,{LONGEST_NAME - 1}}}")
 _KEPT = {
     "phases": {"runoff": "for the days after the end of advertising"},
-    "scenes": {word: "by plans" for word in ("scenes", "packages", "preset")},
+    "scenes": {word: "by plans" for word in ("scenes", "packages", "commissions", "preset")},
     "plans": {"none": "for the plan without further ad money"},
 }
 """Names that mean something else already, by what they would name."""
@@ -62,6 +62,7 @@ def check_references(scenario: Scenario) -> Iterator[Fault]:
     for name, scene in scenario.scenes.items():
         yield from _check_scene(scenario, ("scenes", name), scene)
         yield from _check_explore(scenario, ("scenes", name), scene)
+    yield from _check_partners(scenario)
     for name, slot in scenario.slots.items():
         yield from _one(("slots", name, "source"), slot.source, scenario.sources, "source")
         if isinstance(slot, ContractSlot):
@@ -88,6 +89,7 @@ def _check_names(scenario: Scenario) -> Iterator[Fault]:
     yield from _well_formed(("sources",), scenario.sources)
     yield from _well_formed(("slots",), scenario.slots)
     yield from _well_formed(("scenes",), scenario.scenes)
+    yield from _well_formed(("commissions",), scenario.commissions)
     yield from _well_formed(("plans",), scenario.plans)
     for name, slot in scenario.slots.items():
         if isinstance(slot, ContractSlot):
@@ -166,6 +168,15 @@ def _check_incentives(scenario: Scenario) -> Iterator[Fault]:
                 yield from _list(at, getattr(entry, field, []), names, what)
 
 
+def _check_partners(scenario: Scenario) -> Iterator[Fault]:
+    for name, partner in scenario.commissions.items():
+        at = ("commissions", name)
+        yield from _one((*at, "source"), partner.source, scenario.sources, "source")
+        yield from _keys((*at, "bands"), partner.bands, BANDS, "band")
+        yield from _keys((*at, "products"), partner.products, scenario.products, "product")
+        yield from _list((*at, "phases"), partner.phases, scenario.calendar.phases, "phase")
+
+
 def _check_contract(scenario: Scenario, name: str, slot: ContractSlot) -> Iterator[Fault]:
     auctions = [key for key, other in scenario.slots.items() if isinstance(other, AuctionSlot)]
     if slot.shares is not None:
@@ -207,6 +218,9 @@ def _check_plan(scenario: Scenario, at: Parts, plan: PlanEntry) -> Iterator[Faul
             known = scenario.calendar.phases
             yield from _keys((*at, "scenes", name), money, known, "phase")
             yield from _active(scenario, (*at, "scenes", name), money)
+    if not isinstance(plan.commissions, str):
+        partners, what = scenario.commissions, "commissioned media"
+        yield from _list((*at, "commissions"), plan.commissions, partners, what)
     if not isinstance(plan.packages, str):
         packages = [
             f"{name}.{key}"

@@ -26,6 +26,7 @@ from simulator.scenario.amounts import (
     shown,
 )
 from simulator.scenario.anchors import Anchors
+from simulator.scenario.commissions import Commission
 from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product
 from simulator.scenario.incentives import Incentives
 from simulator.scenario.prices import PriceSteps
@@ -211,6 +212,8 @@ class Source(Part):
     """Exponent on the phases' traffic and cpm multipliers: 0 ignores the sale, 1 follows it."""
     touch: Annotated[Level, Field(ge=0, le=10)] = 1.0
     """Power of a visit to move people along the chain (live above 1, games below) [x]."""
+    cannibalisation: Annotated[Rate, Field(le=0.3)] = 0.0
+    """Free visits of the same people that one bought visit of the source replaces: it would have come anyway."""
 
 
 class SlotBase(Part):
@@ -344,6 +347,8 @@ class Bid(Part):
     """The action that is bid for."""
     target: Annotated[Amount, Field(gt=0)] | None = None
     """Bid or average cost per action [CNY], or the gmv per yuan for roi_control."""
+    counts_organic: bool = False
+    """roi_control of whole-site promotion 全站推广: the target counts the products' free sales too, as of yesterday."""
 
 
 class Creatives(Part):
@@ -417,6 +422,8 @@ class Scene(Part):
     """How many creatives are made, of which the best is shown; none: one, as `creative` says."""
     explore: Explore | None = None
     """The product test that the scene's orders decide, if it is one."""
+    organic_boost: Annotated[Level, Field(le=5)] = 0.0
+    """kappa 自然流量助推: lift of a product's free visits per share of its sales that the scene made in 7 days [x]."""
     fixed_cost: Annotated[Amount, Field(ge=0)] = 0.0
     """Cost of running the scene at all, paid when it has money [CNY]."""
     budget: Annotated[Amount, Field(ge=0)] | None = None
@@ -443,8 +450,10 @@ class Chance(Part):
 class Attribution(Part):
     """How platform-style reports credit orders to scenes."""
 
+    model: Literal["last_touch", "first_touch", "even"] = "last_touch"
+    """Who gets an order: the last paid visit, the one that opened the contact, or half each."""
     window_days: Literal[1, 3, 7, 15, 30] = 15
-    """Look-back window of the last touch."""
+    """Look-back window: a person is touched so long after the last paid visit."""
 
 
 class RivalScores(Part):
@@ -465,6 +474,8 @@ class PlanEntry(Part):
     """Money by scene (or scene and phase): amounts, or shares of the budget when all sum to 1."""
     packages: list[str] | Literal["all", "none"] = "all"
     """Contract packages that are booked, as slot.package."""
+    commissions: list[str] | Literal["all", "none"] = "all"
+    """Commissioned media that runs; it is paid on top of the plan's money."""
 
     @model_validator(mode="before")
     @classmethod
@@ -472,8 +483,9 @@ class PlanEntry(Part):
         """Allow `{new_customer: 20%, harvest: 80%}` without the word scenes."""
         if not isinstance(data, Mapping) or "scenes" in data:
             return data
-        rest = {key: value for key, value in data.items() if key != "packages"}
-        return {"scenes": rest} | {k: v for k, v in data.items() if k == "packages"}
+        beside = ("packages", "commissions")
+        rest = {key: value for key, value in data.items() if key not in beside}
+        return {"scenes": rest} | {k: v for k, v in data.items() if k in beside}
 
     @property
     def in_shares(self) -> bool:
@@ -513,6 +525,8 @@ class Scenario(Part):
     """eta: log price rise per log scarcity when contracts take shared inventory."""
     scenes: dict[str, Scene]
     """Purposes among which the budget is split."""
+    commissions: dict[str, Commission] = {}
+    """Commissioned media beside the scenes: affiliates 淘宝客 and creators, paid by what they sell."""
     commerce: Commerce = Commerce()
     """Costs of an order."""
     incentives: Incentives = Incentives()

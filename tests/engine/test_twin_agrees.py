@@ -18,6 +18,7 @@ from simulator.scenario import read_scenario
 from simulator.scenario.plan import Plan, all_packages, plans_of
 from simulator.scenario.schema import CHAIN_STAGES, Scenario
 from tests.engine import stress
+from tests.engine.stress_linkage import linked
 from tests.oracles.twin import TwinResult, run_twin
 from tests.worlds import alone, everything
 
@@ -35,10 +36,12 @@ TOTALS = {  # engine: twin
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
         "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee",
         "write_down",
+        "commission_visits", "commission_media",
     )
 }  # fmt: skip
 SCENES = ("impressions", "offered", "clicks", "visits")
 PACKAGES = {"delivered": "delivered", "shortfall": "shortfall", "made_good": "make_good_served"}
+PARTNERS = ("visits", "gmv", "cost")
 PRODUCTS = ("paid", "gmv", "refunds")
 DAYS = ("gmv", "spend", "new_customers", "visits")
 
@@ -73,6 +76,7 @@ CASES = {
     "minimal": lambda: of_file("minimal"),
     "new_coffee_100m": lambda: of_file("new_coffee_100m"),
     "rush": lambda: of_stress(stress.rush()),
+    "linked": lambda: of_stress(linked()),
     "scarcity": lambda: of_stress(stress.scarcity()),
     "bookings": of_bookings,
     "contracts alone": lambda: of_stress(stress.contracts_alone()),
@@ -108,7 +112,9 @@ def pairs_of(case: Case) -> Iterator[tuple[str, str, float, float]]:
         shocks = dict(zip(names, map(float, points[:, point]), strict=True))
         chosen = case.plans[plan]
         money = {scene: dict(cells) for scene, cells in chosen.money.items()}
-        twin = run_twin(case.scenario, money, sorted(chosen.packages), shocks)
+        partners = None if chosen.commissions is None else sorted(chosen.commissions)
+        packages = sorted(chosen.packages)
+        twin = run_twin(case.scenario, money, packages, shocks, commissions=partners)
         ours, theirs = (
             figures_of_engine(case.scenario, book, lane),
             figures_of_twin(case.scenario, twin),
@@ -133,6 +139,8 @@ def figures_of_engine(scenario: Scenario, book, lane: int) -> Figures:
         found |= {f"{scene} {p} spend": book.spend[i, f, lane] for f, p in enumerate(phases)}
     for q, package in enumerate(all_packages(scenario)):
         found |= {f"{package} {name}": book.packages[name][q, lane] for name in PACKAGES}
+    for c, partner in enumerate(scenario.commissions):
+        found |= {f"{partner} {name}": book.commissions[name][c, lane] for name in PARTNERS}
     for g, segment in enumerate(scenario.segments):
         found[f"{segment} viewed"] = book.viewed[g, lane]
         for c, stage in enumerate(CHAIN_STAGES):
@@ -155,6 +163,9 @@ def figures_of_twin(scenario: Scenario, twin: TwinResult) -> Figures:
     for package in all_packages(scenario):
         counts = twin.packages.get(package, {})
         found |= {f"{package} {name}": counts.get(at, 0.0) for name, at in PACKAGES.items()}
+    for partner in scenario.commissions:
+        counts = twin.commissions.get(partner, {})
+        found |= {f"{partner} {name}": counts.get(name, 0.0) for name in PARTNERS}
     found |= {f"{segment} viewed": x for segment, x in twin.viewed.items()}
     found |= {f"{segment} {stage}": n for (segment, stage), n in twin.people.items()}
     for product, counts in twin.products.items():

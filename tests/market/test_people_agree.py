@@ -24,7 +24,7 @@ from simulator.market.audience import (
     wear,
 )
 from simulator.market.draws import Expected
-from simulator.market.tracers import Tracers
+from simulator.market.tracers import Trail
 from simulator.market.world import People
 from tests.market.chain_steps import draw_moves
 from tests.oracles.people import (
@@ -115,11 +115,11 @@ def engine_people(habits):
 
 
 def march(habits, hours, tracers=()):
-    """The engine in steps of some hours: people by day, all orders, credits [window, scene]."""
+    """The engine in steps of some hours: people by day, all orders, credits [all or direct, tracer, scene]."""
     chain, draws, nobody = Chain(engine_people(habits), 1, 1), Expected(1), np.zeros((1, 1))
     n = PEOPLE * habits.start[:, None, None]
     crowd = Crowd(n, n[7:].copy(), nobody.copy(), nobody.copy())
-    stages, credited, ordered = [n.ravel().copy()], np.zeros((len(tracers), PAID)), 0.0
+    stages, credited, ordered = [n.ravel().copy()], np.zeros((2, len(tracers), PAID)), 0.0
     for hour in range(0, 24 * len(habits.views), hours):
         part = habits.hours[hour % 24 : hour % 24 + hours].sum()
         contact, visits, bought = meet(habits, hour // 24, part)
@@ -132,7 +132,7 @@ def march(habits, hours, tracers=()):
             if hour and hour % 24 == 0:
                 tracer.age_a_day()
             tracer.touch(visits[:PAID], crowd.n)
-            credited[number] += credit(tracer, chain, crowd, paid[1])
+            credited[:, number] += credit(tracer, chain, crowd, paid[1])
             tracer.move(flows, crowd.n, on_visit(chain, paid))
         chain.settle(crowd, nobody, draws)
         chain.remember(crowd, contact, pulse, nobody)
@@ -182,7 +182,8 @@ def credit(tracer, chain, crowd, paid_share):
     orders, waiting = chain.flows[ORDER], np.zeros((STAGES, 1, 1))
     waiting[4:6] = orders[4:6] * np.minimum(ratio(chain.baskets, chain.hazards[ORDER, 4:6]), 1.0)
     nobody = np.zeros((1, 1))
-    return tracer.credit(orders - waiting, paid_share, waiting, nobody, crowd.n).orders.ravel()
+    found = tracer.credit(orders - waiting, paid_share, waiting, nobody, crowd.n)
+    return found.orders[:, 0, 0], found.direct[:, 0, 0]
 
 
 # --- reach --------------------------------------------------------------------------------------
@@ -315,36 +316,64 @@ def test_a_visit_has_at_most_one_outcome():
     assert 0.93 * orders < len(people.when) < orders
 
 
-# --- last touch ---------------------------------------------------------------------------------
+# --- attribution --------------------------------------------------------------------------------
 
 WORLDS = {"plain": (1.0, ()), "busy": (2.5, (12, 13, 14, 25, 40))}
 LOOK_BACK = (1, 3, 7, 15, 30)
+MODELS = ("last_touch", "first_touch", "even")
 
 
 @cache
 def credits_of(world):
-    """Share of all orders by window and scene: as people remember, and as the tracers say."""
+    """Share of all orders by model, window and scene, all and direct: of people, and as the tracers say."""
     scale, sale = WORLDS[world]
     habits = habits_of(45, views=VIEWS * scale, visits=VISITS * scale, sale=sale)
     people = live(habits, PEOPLE, seed=1)
-    tracers = [Tracers(window, PAID, (STAGES, 1, 1)) for window in LOOK_BACK]
-    _, orders, credited = march(habits, 3, tracers)
-    truth = np.array([people.credit(window, PAID) for window in LOOK_BACK])
-    return truth / len(people.when), credited / orders
+    tracers = [
+        Trail(model, window, PAID, (STAGES, 1, 1)) for model in MODELS for window in LOOK_BACK
+    ]
+    _, orders, (credited, direct) = march(habits, 3, tracers)
+    truth = np.array([of_people(people, model, w) for model in MODELS for w in LOOK_BACK])
+    shape = (len(MODELS), len(LOOK_BACK), 2, PAID)
+    found = np.stack([credited, direct], axis=1) / orders
+    return (truth / len(people.when)).reshape(shape), found.reshape(shape)
+
+
+def of_people(people, model, window):
+    """Orders by scene, and of them those on the scene's own visit, as single people tell."""
+    last = [people.credit(window, PAID), people.direct(window, PAID, opened=False)]
+    first = [people.openers(window, PAID), people.direct(window, PAID, opened=True)]
+    return {"last_touch": last, "first_touch": first}.get(model, np.add(last, first) / 2)
 
 
 @pytest.mark.parametrize("window", LOOK_BACK)
+@pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("world", WORLDS)
-def test_tracers_credit_scenes_as_people_remember(world, window):
-    truth, credited = (shares[LOOK_BACK.index(window)] for shares in credits_of(world))
+def test_tracers_credit_scenes_as_people_remember(world, model, window):
+    """All orders credited, and those on the scene's own visits."""
+    at = MODELS.index(model), LOOK_BACK.index(window)
+    truth, credited = (shares[at] for shares in credits_of(world))
     assert np.abs(credited - truth).max() < 0.02
 
 
 @pytest.mark.parametrize("world", WORLDS)
 def test_credit_never_exceeds_all_orders_and_grows_with_the_window(world):
     for shares in credits_of(world):
-        assert (shares.sum(axis=1) < 1).all()
-        assert (np.diff(shares, axis=0) > 0).all()
+        every = shares[:, :, 0]
+        assert (every.sum(axis=2) < 1).all()
+        assert (np.diff(every.sum(axis=2), axis=1) > 0).all()
+        assert (
+            np.diff(every[0], axis=0) > 0
+        ).all()  # an opener may lose what a rival opens earlier
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_rule_says_who_is_credited_and_not_how_much(world):
+    for shares in credits_of(world):
+        every = shares[:, :, 0].sum(axis=2)
+        assert_allclose(every, every[:1].repeat(len(MODELS), axis=0), rtol=1e-9)
+        moved = np.abs(np.diff(shares[:2, -1, 0], axis=0))
+        assert moved.max() > 0.005
 
 
 # --- wear-out -----------------------------------------------------------------------------------

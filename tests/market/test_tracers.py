@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from simulator.market.audience import CART, ENGAGE, ENTHUSE, KINDS, ORDER, STAY, TO
-from simulator.market.tracers import WIDTHS, Tracers, classes_within
+from simulator.market.tracers import WIDTHS, Openers, Tracers, Trail, classes_within
 
 STAGES, SEGMENTS, LANES, SCENES = 11, 2, 3, 3
 SHAPE = (STAGES, SEGMENTS, LANES)
@@ -289,7 +289,8 @@ def test_no_more_orders_are_credited_than_there_are(seed):
     direct, waiting = (0.1 * n * rng.random(SHAPE) for _ in range(2))
     customers = 0.1 * n[7:10].sum(axis=0)
     paid_share = random_visits(rng) / SCENES
-    credited = tracers.credit(direct, paid_share, waiting, customers, n).orders.sum(axis=0)
+    credit = tracers.credit(direct, paid_share, waiting, customers, n)
+    credited = credit.orders.sum(axis=0)
     after = 1 - of_stage(tracers) / np.maximum(n, 1e-9)
     untouched = (after + 1 - earlier) / 2
     free = direct * (1 - paid_share.sum(axis=0)[BAND]) + waiting
@@ -297,6 +298,7 @@ def test_no_more_orders_are_credited_than_there_are(seed):
     organic = (free * untouched).sum(axis=0) + customers * (regulars * after[7:10]).sum(axis=0)
     everything = (direct + waiting).sum(axis=0) + customers
     assert_allclose(credited + organic, everything, rtol=1e-9, atol=1e-9)
+    assert_allclose(credit.organic, organic, rtol=1e-9, atol=1e-9)
 
 
 def test_orders_on_paid_visits_belong_to_their_scene():
@@ -325,3 +327,74 @@ def test_people_whom_a_paid_visit_moves_carry_that_visit(kind, stage):
     tracers.move(flows, n, on_visit)
     arrived = tracers.touched[0, 0, TO[kind, stage]] - elsewhere
     assert_allclose(arrived, flows[kind, stage], rtol=0.02)
+
+
+# --- first touch, and both ----------------------------------------------------------------------
+
+
+def walked(model, seed, window=7):
+    """A trail, the people and the orders of its last step, after days of touches and moves."""
+    rng = np.random.default_rng(seed)
+    n, trail = random_people(rng), Trail(model, window, SCENES, SHAPE)
+    for _ in range(9):
+        trail.touch(random_visits(rng, 0.4), n)
+        flows = random_flows(rng, n)
+        trail.move(flows, n, NOT_ON_VISITS)
+        n = carry_out(flows, n)
+        trail.age_a_day()
+    trail.touch(random_visits(rng, 0.4), n)
+    direct, waiting = (0.1 * n * rng.random(SHAPE) for _ in range(2))
+    direct[DEPOSIT_STAGE] = 0.0
+    customers, balances = 0.1 * n[7:10].sum(axis=0), 0.04 * n[7:10].sum(axis=0)
+    shares = random_visits(rng) / SCENES
+    guests = (1 - shares.sum(axis=0)) * rng.random(shares.shape[1:])
+    orders = (direct, shares, waiting, customers, n)
+    return trail.credit(*orders, balances=balances, guests=guests), orders
+
+
+@unhurried
+@given(seeds)
+@pytest.mark.parametrize("model", ["last_touch", "first_touch", "even"])
+def test_direct_indirect_presale_commissioned_and_organic_are_all_orders(model, seed):
+    credit, (direct, _, waiting, customers, _) = walked(model, seed)
+    indirect = credit.orders - credit.direct - credit.presale
+    for part in (credit.direct, indirect, credit.presale, credit.guests, credit.organic):
+        assert part.min() >= -1e-9
+    found = credit.orders.sum(axis=0) + credit.guests + credit.organic
+    assert_allclose(found, (direct + waiting).sum(axis=0) + customers, rtol=1e-9)
+
+
+@unhurried
+@given(seeds)
+def test_models_differ_in_who_is_credited_and_not_in_how_much(seed):
+    last, first, even = (walked(m, seed)[0] for m in ("last_touch", "first_touch", "even"))
+    assert_allclose(first.orders.sum(axis=0), last.orders.sum(axis=0), rtol=1e-9)
+    assert_allclose(even.orders, (last.orders + first.orders) / 2, rtol=1e-12)
+    assert_allclose(first.organic, last.organic, rtol=1e-9)
+    assert (first.direct <= last.direct + 1e-9).all()
+    assert np.abs(first.orders - last.orders).max() > 1e-6
+
+
+def test_the_opener_keeps_people_whom_others_touch_later():
+    """Everybody is touched by scene 0, then by 1: they belong to 1 by last touch, to 0 by first."""
+    n = np.full(SHAPE, 100.0)
+    for kind, owner in ((Tracers, 1), (Openers, 0)):
+        tracer = kind(3, SCENES, SHAPE)
+        for scene in (0, 1):
+            visits = np.zeros((SCENES, 5, SEGMENTS, LANES))
+            visits[scene] = 50.0
+            tracer.touch(visits, n)
+            tracer.age_a_day()
+        assert_allclose(tracer.share(n)[owner], 1.0)
+
+
+def test_a_contact_ends_a_window_after_its_last_touch():
+    n, tracer = np.full(SHAPE, 100.0), Openers(3, SCENES, SHAPE)
+    visits = np.zeros((SCENES, 5, SEGMENTS, LANES))
+    visits[0] = 50.0
+    tracer.touch(visits, n)
+    for _ in range(30):
+        tracer.age_a_day()
+    assert tracer.share(n).max() < 1e-3
+    tracer.touch(visits[[1, 0, 2]], n)
+    assert tracer.share(n)[1].min() > 0.999

@@ -40,8 +40,10 @@ LEADS_TO = np.array([
 ])  # fmt: skip
 """Stage after each outcome: [outcome, stage]."""
 
-Orders = tuple[Array, Whole, Array]
-"""Times, scenes of the last paid visits, and days since them."""
+Orders = tuple[Array, Whole, Array, Whole]
+"""Times, scenes of the last paid visits, days since them, and scenes that opened the contact."""
+WINDOWS = (1, 3, 7, 15, 30)
+"""Look-back windows [d] for which people remember who opened the contact."""
 
 
 # --- media use ----------------------------------------------------------------------------------
@@ -210,10 +212,28 @@ class Diary:
     """Scene of the last paid visit before or with the order; NOBODY if there was none."""
     age: Array
     """Days since that visit."""
+    opener: Whole
+    """Scene that opened the contact by each of the windows: [window, order]."""
 
     def credit(self, window: float, scenes: int) -> Array:
         """Orders of each paid scene whose last paid visit lies inside a look-back window."""
-        return np.bincount(self.scene[self.age < window], minlength=scenes)[:scenes].astype(float)
+        return tally(self.scene[self.age < window], scenes)
+
+    def openers(self, window: float, scenes: int) -> Array:
+        """The same by the scene that opened the contact."""
+        return tally(self.opener[WINDOWS.index(window), self.age < window], scenes)
+
+    def direct(self, window: float, scenes: int, *, opened: bool) -> Array:
+        """Of these, orders on a visit of the scene itself."""
+        visited = self.age == 0
+        if opened:
+            visited &= self.opener[WINDOWS.index(window)] == self.scene
+        return tally(self.scene[visited], scenes)
+
+
+def tally(scene: Whole, scenes: int) -> Array:
+    """Orders by scene."""
+    return np.bincount(scene[scene >= 0], minlength=scenes)[:scenes].astype(float)
 
 
 @dataclass
@@ -226,6 +246,8 @@ class Crowd:
     """When a customer who does not buy lapses, or a lapsed one becomes an outsider [d]."""
     touched_by: Whole
     touched_at: Array
+    opened_by: Whole
+    """[window, person]"""
 
     @classmethod
     def of(cls, habits: Habits, people: int, rng: np.random.Generator) -> "Crowd":
@@ -236,17 +258,23 @@ class Crowd:
         limit[[INITIAL, NUMEROUS, KEEN]], limit[LAPSED] = habits.lapse_days, habits.return_days
         due = limit[stage] * rng.random(people)
         propensity = draw_propensity(habits.shape, people, rng)
-        return cls(stage, propensity, due, np.full(people, NOBODY), np.full(people, -np.inf))
+        nobody = np.full((len(WINDOWS), people), NOBODY)
+        return cls(stage, propensity, due, nobody[0].copy(), np.full(people, -np.inf), nobody)
 
     def touch(self, who: Whole, now: Array, scene: Whole, paid: NDArray[np.bool_]) -> None:
-        """Remember the paid visits."""
+        """Remember the paid visits, and which of them open a contact: the one before is a window ago."""
+        gap, visitors = now[paid] - self.touched_at[who[paid]], who[paid]
+        for row, window in enumerate(WINDOWS):
+            fresh = gap >= window
+            self.opened_by[row, visitors[fresh]] = scene[paid][fresh]
         self.touched_by[who[paid]], self.touched_at[who[paid]] = scene[paid], now[paid]
 
     def last_touch(self, who: Whole, now: Array, ordered: NDArray[np.bool_]) -> Orders:
         """Note the orders, and that these people bought: they will not lapse."""
         buyers = who[ordered]
         self.due[buyers] = np.inf
-        return now[ordered], self.touched_by[buyers], now[ordered] - self.touched_at[buyers]
+        age = now[ordered] - self.touched_at[buyers]
+        return now[ordered], self.touched_by[buyers], age, self.opened_by[:, buyers]
 
 
 def live(habits: Habits, people: int, seed: int, *, tossed_apart: bool = False) -> Diary:
@@ -265,8 +293,9 @@ def live(habits: Habits, people: int, seed: int, *, tossed_apart: bool = False) 
         fall_due(crowd, hour / 24)
         orders += live_an_hour(crowd, habits, reactions, hour, rng)
     stages.append(np.bincount(crowd.stage, minlength=STAGES))
-    when, scene, age = (np.concatenate(parts) for parts in zip(*orders, strict=True))
-    return Diary(np.array(stages, dtype=float), when, scene, age)
+    *parts, openers = zip(*orders, strict=True)
+    when, scene, age = (np.concatenate(part) for part in parts)
+    return Diary(np.array(stages, dtype=float), when, scene, age, np.concatenate(openers, axis=1))
 
 
 def react(habits: Habits, tossed_apart: bool) -> Array:

@@ -40,6 +40,7 @@ from tests.oracles.twin_chain import (
     bar,
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
+from tests.oracles.twin_commission import Partner
 from tests.oracles.twin_deals import Deals
 from tests.oracles.twin_goods import Goods, Halo, Product, best_of, odds, prob, shock_factor, told
 from tests.oracles.twin_media import (
@@ -65,6 +66,7 @@ TOTALS = (
     "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
     "fixed_costs", "subsidy", "refund_subsidy", "rebate", "credit", "guarantee",
     "settlement", "hosted_fee", "write_down",
+    "fixed_costs", "commission_visits", "commission_media",
 )  # fmt: skip
 
 
@@ -80,6 +82,7 @@ class TwinResult:
     viewed: dict[str, float]
     products: dict[str, dict[str, Any]]
     daily: list[dict[str, Any]]
+    commissions: dict[str, dict[str, float]] = field(default_factory=dict)
     steps: int = 0
     placements: int = 0
 
@@ -107,15 +110,18 @@ def run_twin(
     packages: list[str],
     shocks: dict[str, float] | None = None,
     *,
+    commissions: list[str] | None = None,
     end_after_steps: int | None = None,
     on_step: OnStep | None = None,
     runoff: int | None = None,
 ) -> TwinResult:
     """Run one lane: money[scene][phase] in CNY, packages as "slot.package", shocks as z values.
 
-    `runoff` replaces the length of the run-off [d]; `on_step(index, values)` sees every step.
+    `commissions` names the commissioned media that runs (all if None); `runoff` replaces the length of
+    the run-off [d]; `on_step(index, values)` sees every step.
     """
     world = World(scenario, money, packages, shocks or {}, runoff)
+    world.partners = [p for p in world.partners if commissions is None or p.name in commissions]
     environment = simpy.Environment()
     world.start(environment)
     steps = world.clock.steps[:end_after_steps]
@@ -155,6 +161,11 @@ class World:
             g: [j for j in self.placements if j.segment == g] for g in self.people
         }
         self.deals = Deals(scenario, self.goods, self.scenes)
+        self.partners = [
+            Partner(name, scenario, self.people, self.prices) for name in scenario.commissions
+        ]
+        self.counting = any(s.bid.counts_organic for s in scenario.scenes.values())
+        self.last_date = ""
         self._set_pace()
         self._set_free_visits()
         self.worth = Worth(scenario, self.goods, self.free_rates)
@@ -299,14 +310,29 @@ class World:
         """Section 5, in its order; all scenes move together."""
         yield self._call(environment, lambda scene: scene.open_step(step, self.goods))
         open_market()
-        share_out = self.market.divide if step.opens_phase else self.market.bring_opportunities
+        self._count_free(step)
+        fresh = step.opens_phase or (self.counting and step.date != self.last_date)
+        self.last_date = step.date
+        share_out = self.market.divide if fresh else self.market.bring_opportunities
         share_out()
         yield self._call(environment, lambda scene: scene.learn(step, self.market))
-        for _ in range(8 if step.opens_phase else 1):
+        for _ in range(8 if fresh else 1):
             share_out()
-            yield self._call(environment, lambda scene: scene.move(step.opens_phase))
+            yield self._call(environment, lambda scene: scene.move(fresh))
         self.market.divide()
         yield self._call(environment, lambda scene: scene.settle(step))
+
+    def _count_free(self, step: Step) -> None:
+        """Section 5: free sales that count towards scenes' return targets."""
+        counting = [s for s in self.scenes.values() if s.facts.bid.counts_organic]
+        ready = self.market.readiness[step.phase_name, step.date]
+        market = step.browse * ready * step.phase.traffic * step.phase.cvr
+        for scene in counting:
+            scene.free_gmv = 0.0
+            for p, product in self.goods.products.items():
+                claims = sum(s.smooth * self.goods.mixes[s.name].get(p, 0.0) for s in counting)
+                own = scene.smooth * self.goods.mixes[scene.name].get(p, 0.0)
+                scene.free_gmv += own / claims * product.free_gmv * market if claims > 0 else 0.0
 
     def _call(self, environment: simpy.Environment, act: Callable[[Scene], None]) -> simpy.Event:
         """Wake all scenes and wait for their answers."""
@@ -325,10 +351,11 @@ class World:
     def finish_step(self, step: Step, pi: dict[str, dict[str, float]]) -> dict[str, Any]:
         """Steps 4 to 7 of the list above; returns what a trace shows."""
         self._show_contracts(pi)
-        scene_buys = self._click(step)
+        scene_buys: dict[Any, float] = dict(self._click(step))
         contacts, free_buys = self._contacts(step)
-        self.goods.choose(scene_buys, free_buys, self._looks())
         self._learn(step, scene_buys)
+        scene_buys |= {(p.key, g): x for p in self.partners for g, x in p.buying.items()}
+        self.goods.choose(scene_buys, free_buys, self._looks())
         terms = self._terms(step)
         trace = self._trace(contacts)
         flows: dict[str, Hazards] = {}
@@ -347,6 +374,10 @@ class World:
         for g, people in self.people.items():
             people.apply(flows[g], baskets[g])
             self._age(step, people, contacts[g])
+        for partner in self.partners:
+            sales = self.guest_sales[partner.name]
+            partner.gmv += sum(gmv for gmv, _ in sales)
+            partner.pay(partner.facts.rate * sum(gmv * kept for gmv, kept in sales))
         self._count(step, flows, baskets)
         trace |= {"flows": flows, "baskets": baskets}
         trace["n_after"] = {g: dict(people.people) for g, people in self.people.items()}
@@ -407,15 +438,19 @@ class World:
     def _contacts(self, step: Step) -> tuple[dict[str, Contacts], dict[str, float]]:
         """X, Y, Z per person of every band, and the buying of free visits by segment (bz_og)."""
         sums = {g: [dict.fromkeys(BANDS, 0.0) for _ in range(3)] for g in self.people}
+        taken = {g: dict.fromkeys(BANDS, 0.0) for g in self.people}
         for j in self.placements:
             if j.impressions <= 0:
                 continue
             views, touches, buys = sums[j.segment]
+            replaces = self.scenario.sources[j.source].cannibalisation
             for b, share in j.reached.items():
                 views[b] += j.impressions * j.viewability * share
                 touches[b] += (j.visits + j.looks) * j.touch * share
                 buys[b] += (j.buying + j.look_buying) * share
-        free_buys = self._free_visits(step, sums)
+                taken[j.segment][b] += j.visits * share * replaces
+        self._guests(step, sums, taken)
+        free_buys = self._free_visits(step, sums, taken)
         contacts = {}
         for g, people in self.people.items():
             n = people.band_people()
@@ -426,12 +461,43 @@ class World:
             contacts[g] = Contacts(views, touches, ready)
         return contacts, free_buys
 
-    def _free_visits(self, step: Step, sums: dict[str, list[dict[str, float]]]) -> dict[str, float]:
+    def _guests(
+        self,
+        step: Step,
+        sums: dict[str, list[dict[str, float]]],
+        taken: dict[str, dict[str, float]],
+    ) -> None:
+        """Visits of commissioned media, added to the sums of touches and buys."""
+        for partner in self.partners:
+            traffic = self.supply.traffic(partner.facts.source, step)
+            bought = partner.bring(step, traffic, self.people, self.goods, self.demand)
+            for g, row in partner.came.items():
+                _, touches, buys = sums[g]
+                for b, visits in row.items():
+                    touches[b] += visits * partner.source.touch
+                    buys[b] += bought[g][b]
+                    taken[g][b] += visits * partner.source.cannibalisation
+                    self._day(step)["visits"] += visits
+                    self.totals["commission_visits"] += visits
+
+    def _free_visits(
+        self,
+        step: Step,
+        sums: dict[str, list[dict[str, float]]],
+        taken: dict[str, dict[str, float]],
+    ) -> dict[str, float]:
         """Free visits of every band, source by source, added to the sums of touches and buys."""
         self.free_look_buys = dict.fromkeys(self.people, 0.0)
         self.free_visits = sum(j.looks for j in self.placements)
         goods, buying = self.goods, dict.fromkeys(self.people, 0.0)
         bands = {g: people.band_people() for g, people in self.people.items()}
+        coming = {g: dict.fromkeys(BANDS, 0.0) for g in self.people}
+        for m in self.scenario.sources:
+            traffic = self.supply.traffic(m, step) * goods.organic_multiplier
+            traffic *= self.contracts.venue(step)
+            for g, rates in self.free_rates[m].items():
+                for b, rate in rates.items():
+                    coming[g][b] += bands[g][b] * rate * traffic
         for m, source in self.scenario.sources.items():
             traffic = self.supply.traffic(m, step) * goods.organic_multiplier
             traffic *= self.contracts.venue(step)
@@ -441,6 +507,8 @@ class World:
                 _, touches, buys = sums[g]
                 for b, rate in rates.items():
                     visits = bands[g][b] * rate * traffic
+                    if visits > 0:
+                        visits *= math.exp(-taken[g][b] / coming[g][b])
                     halo = goods.organic_halo[g]
                     looks = visits * halo.seen
                     look_buys = looks * self._look_buys(step, g, halo)
@@ -484,11 +552,14 @@ class World:
     def _sell(self, step: Step, buyers: dict[str, Buyers], success: float) -> None:
         """Wanted orders by product meet the stock; paid ones are booked."""
         goods = self.goods
+        self.guest_sales: dict[str, list[tuple[float, float]]] = {p.name: [] for p in self.partners}
         first_choice = self._wanted(buyers)
         goods.choose_instead({p: sum(x.values()) for p, x in first_choice.items()})
         for p, wanted in self._wanted(buyers).items():
             product, total = goods.products[p], sum(wanted.values())
             part = product.serve(total)
+            on_visits = sum(b.wanted[DIRECT] for b in buyers.values()) * goods.direct[p]
+            self._link(product, min(1.0, on_visits / total) if total > 0 else 0.0)
             self.totals["orders"] += total * part / success
             self.totals["unmet"] += total * (1 - part)
             for g, x in wanted.items():
@@ -516,6 +587,14 @@ class World:
     def _price(self, p: str, g: str, step: Step) -> float:
         """P v."""
         return self.prices.buyer(p, step.phase_name) * self.scenario.segments[g].order_value
+
+    def _link(self, product: Product, direct: float) -> None:
+        """Section 10: which part of the product's orders were made on scenes' visits, and x kappa_i."""
+        parts = self.goods.by_scene[product.name]
+        kappa = {s: facts.organic_boost for s, facts in self.scenario.scenes.items()}
+        product.bought_part = direct * sum(parts[s] for s in kappa)
+        product.boosted_part = direct * sum(kappa[s] * parts[s] for s in kappa)
+        product.guest_parts = {p.name: direct * parts[p.key] for p in self.partners}
 
     def _wanted(self, buyers: dict[str, Buyers]) -> dict[str, dict[str, float]]:
         """X_pg by product and segment."""
@@ -551,7 +630,12 @@ class World:
             orders * order_value * self.prices.size(p, phase),
         )
         product.be_helped(orders * (subsidy + self.prices.aid(p, phase) * order_value))
+        product.boosted_today += gmv * product.boosted_part
+        product.bought_today += gmv * product.bought_part
         refund = product.refund_probability(step.phase, self.prices.refund(p, phase))
+        for partner in self.partners:
+            sale = gmv * product.guest_parts[partner.name]
+            self.guest_sales[partner.name].append((sale, 1 - refund))
         product.expect_refunds(orders * refund)
         self.totals["paid_orders"] += orders
         self.totals["gmv"] += gmv
@@ -695,6 +779,9 @@ class World:
             },
             viewed={g: people.viewed for g, people in self.people.items()},
             products={p: product_result(product) for p, product in self.goods.products.items()},
+            commissions={
+                p.name: {"visits": p.visits, "gmv": p.gmv, "cost": p.cost} for p in self.partners
+            },
             daily=[{"date": date, **day} for date, day in self.days.items()],
             steps=steps,
             placements=len(self.placements),
@@ -705,6 +792,8 @@ class World:
         totals, scenes = self.totals, self.scenes.values()
         products = self.goods.products.values()
         totals["visits"] = totals["paid_visits"] + totals["free_visits"]
+        totals["visits"] += totals["commission_visits"]
+        totals["commission_media"] = sum(partner.cost for partner in self.partners)
         totals["spend"] = totals["auction_spend"] + totals["contract_spend"]
         totals["refunds"] = sum(product.refunds for product in products)
         totals["refund_value"] = sum(product.refund_value for product in products)
@@ -721,7 +810,7 @@ class World:
         totals["money_back"] = sum(self.deals.totals.values())
         totals["hosted_fee"], totals["write_down"] = self.deals.fees, self.deals.write_down()
         totals["contribution"] = self._contribution()
-        totals["net_spend"] = totals["spend"] - totals["money_back"]
+        totals["net_spend"] = totals["spend"] + totals["commission_media"] - totals["money_back"]
         totals["profit"] = totals["contribution"] - totals["net_spend"] - totals["fixed_costs"]
         totals["asset"] = self.worth.of(self.people)
         totals["reach"] = sum(self._reach(people) for people in self.people.values())

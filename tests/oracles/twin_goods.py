@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from scipy.special import gammaincc
 
@@ -134,6 +135,7 @@ class Product:
         self.refund_odds = odds(item.refund)
         self.standing = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
         self.stages = dict(self.standing)  # mean of the day
+        self.bring_effects()
         self.category_orders = cycle.category_orders * item.items
         self.week = self.category_orders * START_ORDERS[item.product_stage]  # o7
         self.level_week = self.level_month = self.week  # b7, b28
@@ -145,10 +147,12 @@ class Product:
         self.pending_aid = self.refund_aid = self.aid = 0.0  # what others added to the price
         self.paid = self.gmv = self.cost = 0.0
         self.refunds = self.refund_value = self.refund_cost = 0.0
+        self.week_gmv, self.week_boosted = self.week * self.price, 0.0
+        self.free_gmv = 0.0  # of the last day, per market level
         self._open_day()
-        self.bring_effects()
 
     def _open_day(self) -> None:
+        self.boosted_today = self.bought_today = 0.0
         self.paid_today = self.first_today = self.refunds_today = 0.0
         self.gmv_today = self.cost_today = self.aid_today = 0.0
 
@@ -164,17 +168,20 @@ class Product:
         return sum(share * y for share, y in zip(figures, self.stages.values(), strict=True))
 
     def organic_aim(self) -> float:
-        return self.cycle.organic_base + self.cycle.organic_orders * math.log(
-            1 + 7 * self.week / self.item.items
-        )
+        cycle = self.cycle
+        orders = 7 * self.week / self.item.items / cycle.organic_orders_scale
+        sales = cycle.organic_orders * math.log(1 + orders)
+        return cycle.organic_base + sales + cycle.organic_conversion * (self.kappa - 1)
 
     def organic_share(self) -> float:
         """g_p."""
         return self.organic_weight / (self.organic_weight + self.cycle.organic_rivals)
 
     def organic_change(self) -> float:
-        """g_p / g0_p."""
-        return self.organic_share() / self.organic_share_at_start
+        """boost_p g_p / g0_p."""
+        share = self.week_boosted / self.week_gmv if self.week_gmv > 0 else 0.0
+        boost = 1 + min(self.cycle.organic_boost_cap, share)
+        return boost * self.organic_share() / self.organic_share_at_start
 
     def close_day(self, launched: bool, level: float) -> None:
         """Orders of the finished day change the stage and the organic weight."""
@@ -184,6 +191,9 @@ class Product:
         self._move_stages(launched)
         memory = self.cycle.organic_memory
         self.organic_weight = memory * self.organic_weight + (1 - memory) * self.organic_aim()
+        self.week_gmv += (self.gmv_today - self.week_gmv) / 7
+        self.week_boosted += (self.boosted_today - self.week_boosted) / 7
+        self.free_gmv = max(0.0, self.gmv_today - self.bought_today) / level
         self._open_day()
         self.bring_effects()
 
@@ -310,10 +320,14 @@ class Goods:
             name: Product(name, scenario, shocks.get(f"luck.{name}", 0.0))
             for name in scenario.products
         }
-        self.scene_weights = {
+        self.scene_weights: dict[Any, dict[str, float]] = {
             name: {p: float(w) for p, w in scene.products.items()}
             or dict.fromkeys(self.products, 1.0)
             for name, scene in scenario.scenes.items()
+        } | {
+            ("commission", name): {p: float(w) for p, w in partner.products.items()}
+            or dict.fromkeys(self.products, 1.0)
+            for name, partner in scenario.commissions.items()
         }
         organic = {name: float(item.organic) for name, item in scenario.products.items()}
         self.organic_start = scaled_to_one(organic or {}) or scaled_to_one(
@@ -398,7 +412,28 @@ class Goods:
         for halo, buys in looks:
             for p, share in halo.mix.items():
                 weights[p] += buys * share
+        made = self._made(scene_buys, looks)
+        self.by_scene = {  # q_ip
+            p: {s: part.get(p, 0.0) / weight if weight > 0 else 0.0 for s, part in made.items()}
+            for p, weight in weights.items()
+        }
         return shares(weights) or self.organic_mix
+
+    def _made(
+        self, scene_buys: dict[tuple[Any, str], float], looks: list[tuple["Halo", float]]
+    ) -> dict[Any, dict[str, float]]:
+        """What each scene, or partner, adds to the weights of products, looks of its visits included."""
+        made: dict[Any, dict[str, float]] = {key: {} for key, _ in scene_buys}
+        for (key, g), buys in scene_buys.items():
+            for p, share in self.mixes[key].items():
+                part = buys * share * self.kappa(p, g) / self.scene_kappa[key][g]
+                made[key][p] = made[key].get(p, 0.0) + part
+        for halo, buys in looks:
+            owners = (s for s, by in self.halos.items() if any(h is halo for h in by.values()))
+            key = next(owners, None)
+            for p, share in halo.mix.items() if key in made else ():
+                made[key][p] = made[key].get(p, 0.0) + buys * share
+        return made
 
     def choose(
         self, scene_buys: dict[tuple[str, str], float], free_buys: dict[str, float],

@@ -451,6 +451,7 @@ class Scene:
         self.limit = self._limit()
         self.x = self.level = self.target = self.smooth = self.cost = self.theta = 0.0
         self.quality = self.log_quality = 0.0
+        self.free_gmv = 0.0  # counts towards a return target
         self.rates: dict[int, Callable[[float], float]] = {}
 
     def _limit(self) -> float:
@@ -551,7 +552,7 @@ class Scene:
 
     def _evaluate(self) -> "Evaluation":
         """G, Y and their slopes in x."""
-        found = Evaluation()
+        found = Evaluation(actions=self.free_gmv)
         for i, j in enumerate(self.placements):
             offer = j.offer
             if offer is None:

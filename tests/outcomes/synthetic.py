@@ -26,6 +26,7 @@ MONEY = (
     "settlement",
     "hosted_fee",
     "write_down",
+    "commission_media",
 )
 
 

@@ -26,13 +26,15 @@ TOTALS = {  # with ads, without
     "gmv": (2000, 1000), "gmv_campaign": (1500, 800),
     "refunds": (2, 1), "refund_value": (200, 100), "goods_cost": (800, 400),
     "refund_cost": (80, 40), "new_customers": (12, 4), "refunded_new": (2, 1), "forfeited": (30, 0),
-    "money_back": (10, 0), "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
+    "money_back": (10, 0), "commission_media": (30, 0), "commission_visits": (20, 0),
+    "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
     "deposits": (5, 1), "subsidy": (60, 20), "refund_subsidy": (10, 5), "hosted_fee": (7, 3),
-    "write_down": (4, 9),
+    "write_down": (4, 9), "orders_organic": (13, 10), "orders_commissioned": (3, 0),
 }  # fmt: skip
 SCENES = {  # [scene] with ads; without there are none
     "impressions": (1000, 480), "offered": (4000, 0), "clicks": (49, 25), "visits": (40, 20),
     "spend": (100, 60), "gmv_attributed": (300, 100), "orders_attributed": (3, 1),
+    "orders_direct": (1.5, 1), "orders_indirect": (1, 0), "orders_presale": (0.5, 0),
 }  # fmt: skip
 # revenue 1800; goods kept 720; fees 90 + 20; handling 100 + 8; depreciation 8; others add 50;
 # hosting 7; written down 4
@@ -42,15 +44,17 @@ WITHOUT = 900 - 360 - 55 - 54 - 4 + 15 - 3 - 9
 REACH = 1000 * (1 - 1.6**-0.5)
 
 BY_HAND = {
-    "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 200,
+    "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 220, "commission_media": 30,
     "favourites": 40, "carts": 30, "deposits": 5, "orders": 25, "paid_orders": 20, "refunds": 2,
     "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
-    "recalled_members": 3, "spend": 160, "net_spend": 150, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
-    "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 150 - 20, "ctr": 0.05, "cvr": 0.1,
-    "profit_incremental": CONTRIBUTION - 170 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
+    "recalled_members": 3, "spend": 160, "net_spend": 180, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
+    "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 200, "ctr": 0.05, "cvr": 1 / 11,
+    "profit_incremental": CONTRIBUTION - 200 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
     "money_back": 10, "subsidy": 50, "aov": 100, "win_rate": 0.25, "fill_rate": 0.9, "roas": 2.5,
-    "roas_break_even": 2000 / CONTRIBUTION, "iroas": 6, "mroi": None, "cac": 150 / 7,
-    "roi": (CONTRIBUTION - 170 - WITHOUT) / 170, "asset_value": 800,
+    "roas_break_even": 2000 / CONTRIBUTION, "iroas": 5, "mroi": None, "cac": 180 / 7,
+    "roi": (CONTRIBUTION - 200 - WITHOUT) / 200, "asset_value": 800,
+    "orders_direct": 2.5, "orders_indirect": 1, "orders_presale": 0.5, "orders_commissioned": 3,
+    "orders_organic": 13,
 }  # fmt: skip
 
 
@@ -82,6 +86,7 @@ def test_every_metric_of_a_scene_is_what_the_hand_gets(example):
     found = {name: numbers["mean"] for name, numbers in example.scenes("mine")["search"].items()}
     assert found == pytest.approx({
         "spend": 100, "impressions": 1000, "clicks": 49, "visits": 40, "orders_attributed": 3,
+        "orders_direct": 1.5, "orders_indirect": 1, "orders_presale": 0.5,
         "gmv_attributed": 300, "ctr": 0.049, "cpm": 100, "cpc": 100 / 49, "roas": 3,
     })  # fmt: skip
 
