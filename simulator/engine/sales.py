@@ -24,6 +24,7 @@ from simulator.market.basket import (
     basket_hazards,
     choose_instead,
     cut_by_stock,
+    payment_attempts,
     scale_orders,
     shares,
     wishes,
@@ -45,7 +46,7 @@ class Sales:
 
     def sell(self, met: Met) -> None:
         """Move people, take orders, and write them down."""
-        pulse = self._pulse()
+        pulse = self._pulse(met)
         flows, baskets = self._moves(met, pulse)
         orders = self._orders(flows, baskets, met)
         self._cut(flows, baskets, orders)
@@ -53,13 +54,14 @@ class Sales:
         self._move_on(flows, baskets, met, pulse)
 
     # ------------------------------------------------------------------ 7 chain and baskets
-    def _pulse(self) -> Pulse:
+    def _pulse(self, met: Met) -> Pulse:
         floor, world = self.floor, self.floor.world
         steps, phases, costs, s, f = world.steps, world.phases, world.costs, floor.step, floor.phase
         days, buy = float(steps.days[s]), float(steps.buy[s])
-        load = phases.payment_load[f] * (buy / days)
-        pay = payment_success(costs.pay_fail, costs.pay_wallet, costs.pay_retry, load)
+        load = self._load(met)
+        pay = payment_success(costs.pay_fail, phases.wallet[f], costs.pay_retry, load)
         self.pay = pay
+        floor.book.peak(payment_load=load)
         opened = floor.today.presale * float(floor.schedule.can_deposit[s])
         balance = np.minimum(pay * floor.schedule.balance[s], 1 - 1e-12)
         return Pulse(
@@ -68,6 +70,19 @@ class Sales:
             cart=phases.cart[f], release=phases.release[f] * buy, deposit=phases.deposit[f] * opened,
             deposit_release=phases.deposit_release[f] * buy * opened, balance=bar(balance),
         )  # fmt: skip
+
+    def _load(self, met: Met) -> np.ndarray:
+        """Payment attempts against what the gate takes [1, lane]: the calendar's, or the shop's own."""
+        floor, world, s, f = self.floor, self.floor.world, self.floor.step, self.floor.phase
+        days, buy = float(world.steps.days[s]), float(world.steps.buy[s])
+        capacity = world.costs.pay_capacity
+        if capacity is None:
+            return np.asarray(world.phases.payment_load[f] * (buy / days))
+        tried = payment_attempts(
+            floor.state.baskets, floor.state.crowd, met.contact, world.people,
+            release=world.phases.release[f] * buy, balance=floor.schedule.balance[s],
+        )  # fmt: skip
+        return np.asarray(tried / (capacity * (24 * days)))
 
     def _moves(self, met: Met, pulse: Pulse) -> tuple[np.ndarray, CustomerMoves]:
         """Moves of people and of customers' baskets: first who buys, then what becomes of the others."""

@@ -140,13 +140,21 @@ class _Builder:
             ctr=rows(lambda f: f.ctr), cart=rows(lambda f: f.cart), cvr=rows(lambda f: f.cvr),
             refund=rows(lambda f: f.refund), release=bar(rows(lambda f: f.release)),
             deposit=rows(_deposit_ratio), deposit_release=bar(rows(lambda f: f.deposit_release)),
-            payment_load=rows(lambda f: f.payment_load),
+            payment_load=rows(lambda f: f.payment_load), wallet=self._wallet(rows),
             available=1 - rows(lambda f: f.rival_booked),
             slot_traffic=self._by_phase(
                 lambda f: [_power(f.traffic, self.sources[m]) for m in self.source_of_slot]
             ),
             ln_cpm=self._by_name(self._ln_cpm)[:, :, None], level=self._by_name(self._level),
         )  # fmt: skip
+
+    def _wallet(self, rows: Any) -> np.ndarray:
+        """1 - (1 - wallet share) x product over earlier phases of (1 - top-up): [phase, replication]."""
+        share = column([self.s.payment.wallet_share])
+        empty = np.cumprod(1 - rows(lambda f: f.wallet_topup)[:-1], axis=0)
+        first = np.ones((1, empty.shape[-1]))
+        topped = 1 - (1 - share) * np.concatenate([first, empty])
+        return np.where(topped > share, topped, share)  # to the last bit where nobody tops up
 
     def _by_phase(self, read: Any) -> np.ndarray:
         return _stack([column(read(phase)) for phase in self.phase_list])
@@ -488,7 +496,8 @@ class _Builder:
             commission=column([c.commission]), payment_fee=column([c.payment_fee]),
             fulfilment=column([c.fulfilment]), refund_handling=column([c.refund_handling]),
             depreciation=column([c.depreciation]), pay_fail=column([pay.fail]),
-            pay_wallet=column([pay.wallet_share]), pay_retry=column([pay.retry]),
+            pay_retry=column([pay.retry]),
+            pay_capacity=None if pay.capacity is None else column([pay.capacity]),
         )  # fmt: skip
 
 

@@ -72,6 +72,8 @@ class PhaseTable:
     """Deposit hazard of a visit against its buying hazard."""
     deposit_release: np.ndarray
     payment_load: np.ndarray
+    wallet: np.ndarray
+    """Share of buyers whose wallet is filled."""
     slot_traffic: np.ndarray
     """Traffic multiplier of the slots: [phase, slot, replication]."""
     ln_cpm: np.ndarray
@@ -282,8 +284,9 @@ class Costs:
     refund_handling: np.ndarray
     depreciation: np.ndarray
     pay_fail: np.ndarray
-    pay_wallet: np.ndarray
     pay_retry: np.ndarray
+    pay_capacity: np.ndarray | None
+    """Payment attempts per hour at full load; None: the phases give the load."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ COUNTS = (
     "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
 )  # fmt: skip
 """Totals of a lane, people, orders or CNY."""
+PEAKS = ("payment_load",)
+"""Highest of all steps, kept among the totals as peak_payment_load."""
 
 
 class LawBroken(RunError):  # noqa: N818
@@ -67,7 +69,7 @@ class Ledger:
         if days:
             book |= {name: np.zeros((days, scenes, lanes)) for name in ("scene_spend", "scene_gmv")}
         return cls(
-            {name: np.zeros(lanes) for name in COUNTS},
+            {name: np.zeros(lanes) for name in (*COUNTS, *(f"peak_{name}" for name in PEAKS))},
             {name: np.zeros((scenes, lanes)) for name in cls.SCENE},
             np.zeros((scenes, phases, lanes)), np.zeros((segments, lanes)),
             {name: np.zeros((products, lanes)) for name in cls.PRODUCT}, book,
@@ -77,6 +79,12 @@ class Ledger:
         """Add to totals by name: arrays [.., lane] are summed over their first axes."""
         for name, amount in amounts.items():
             self.totals[name] += amount.reshape(-1, amount.shape[-1]).sum(axis=0)
+
+    def peak(self, **levels: np.ndarray) -> None:
+        """Keep the highest level so far: arrays [lane] or [1, lane]."""
+        for name, level in levels.items():
+            top = self.totals[f"peak_{name}"]
+            np.maximum(top, level.reshape(-1), out=top)
 
     def on_day(self, day: int, **amounts: np.ndarray) -> None:
         """Add to the daily book, if there is one."""

@@ -110,6 +110,8 @@ METRICS: tuple[Metric, ...] = (
     _total("orders", "Orders", "下单数", "orders"),
     _total("paid_orders", "Paid orders", "支付订单数", "orders"),
     _total("refunds", "Refunds", "退款订单数", "orders", "less"),
+    _total("failed_payments", "Failed payments", "支付失败笔数", "orders", "less"),
+    _total("peak_payment_load", "Highest payment load", "支付峰值负载", "x", "less"),
     CTR,
     Metric("cvr", "Paid orders per visit", "支付转化率", "share", "paid_orders", "visits"),
     CPM,
@@ -244,6 +246,7 @@ def _shop(book: Ledger, n: int) -> Quantities:
     gross = lanes.pop("new_customers")
     return lanes | {
         "visits": lanes["paid_visits"] + lanes["free_visits"],
+        "failed_payments": np.maximum(lanes["orders"] - lanes["paid_orders"], 0.0),
         "new_customers_gross": gross,
         "new_customers": gross - lanes["refunded_new"],
     }

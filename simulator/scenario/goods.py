@@ -135,3 +135,5 @@ class Payment(Part):
     """Share of buyers whose wallet is filled beforehand."""
     retry: Annotated[Rate, Field(le=1)] = 0.6
     """Share of failures that succeed at the one retry."""
+    capacity: Annotated[Level, Field(gt=0)] | None = None
+    """Payment attempts per hour at full load; the load is then that of the shop's own buyers, not payment_load."""

@@ -84,6 +84,8 @@ class Phase(Part):
     """Share of the standing carts that pays a deposit per day of this phase."""
     payment_load: Annotated[Level, Field(ge=0, le=20)] = 0.0
     """Payment attempts against the payment system's capacity when buying at the day's average."""
+    wallet_topup: Annotated[Rate, Field(le=1)] = 0.0
+    """Share of buyers with an empty wallet who fill it in this phase; it counts from the next phase on."""
     rival_booked: Annotated[Rate, Field(ge=0, lt=1)] = 0.0
     """Share of contract inventory that rivals have reserved."""
     clock: Seconds = 86400

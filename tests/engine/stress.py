@@ -197,6 +197,16 @@ def shelf() -> Data:
     return data
 
 
+def busy() -> Data:
+    """Scarcity in a shop whose own buyers load the gate, after two top-ups of the wallets."""
+    data = scarcity()
+    phases = data["calendar"]["phases"]
+    phases["early"]["wallet_topup"] = 0.1
+    phases["presale"]["wallet_topup"] = 0.3
+    data["payment"] = {"wallet_share": 0.2, "capacity": 2500, "fail": 0.15}
+    return data
+
+
 def scarcity() -> Data:
     """Contracts beyond supply in shared and own inventory, make-goods and refunds, little stock."""
     return {

@@ -106,7 +106,10 @@ IDLE = {
 
 AMPLE = "the supply is ample, so its size is no matter"
 NO_PRESALE = "no deposits are taken for it"
+TOO_LATE = "no payment is loaded after it"
 IDLE_IN_COFFEE = {
+    "calendar.phases.wave_2.wallet_topup": TOO_LATE,
+    "calendar.phases.after.wallet_topup": TOO_LATE,
     "calendar.phases.[!w]*.rival_booked": AMPLE,
     "calendar.phases.wave_1.rival_booked": AMPLE,
     "slots.focus_picture.opportunities": AMPLE,
@@ -120,6 +123,7 @@ IDLE_IN_COFFEE = {
     "calendar.phases.after.deposit*": "no balance can be paid any more",
 }
 IDLE_IN_EVERYTHING = {
+    "calendar.phases.after.wallet_topup": TOO_LATE,
     "calendar.phases.normal.rival_booked": "no package is delivered then",
     "calendar.phases.presale.rival_booked": AMPLE,
     "calendar.phases.after.rival_booked": AMPLE,
@@ -346,6 +350,9 @@ SIGNS = {
     "payment.fail=60%": "-paid_orders",
     "payment.wallet_share=10%": "-paid_orders",
     "payment.retry=0%": "-paid_orders",
+    "payment.capacity=20": "-paid_orders +failed_payments +peak_payment_load",
+    "payment.capacity=9000": "-failed_payments -peak_payment_load",
+    "calendar.phases.presale.wallet_topup=50%": "+paid_orders -failed_payments",
     "life_cycle.promotion_days=1": "+win_rate",
 }  # fmt: skip
 

@@ -33,6 +33,7 @@ TOTALS = {  # engine: twin
         "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders",
         "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers",
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
+        "peak_payment_load",
     )
 }  # fmt: skip
 SCENES = ("impressions", "offered", "clicks", "visits")
@@ -75,6 +76,7 @@ CASES = {
     "bookings": of_bookings,
     "contracts alone": lambda: of_stress(stress.contracts_alone()),
     "flat_bid": lambda: of_stress(stress.flat_bid()),
+    "busy": lambda: of_stress(stress.busy()),
     "sold_out": lambda: of_stress(stress.sold_out()),
     "shelf": lambda: of_stress(stress.shelf()),
     "everything": lambda: of_world(everything("products.old.stock=1m")),

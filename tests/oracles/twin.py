@@ -27,6 +27,7 @@ from simulator.scenario.schema import BANDS, CHAIN_STAGES, Creatives, Explore, S
 from tests.oracles.twin_asset import Worth
 from tests.oracles.twin_chain import (
     BALANCE,
+    BAND,
     CUSTOMERS,
     DIRECT,
     NEWCOMERS,
@@ -61,7 +62,7 @@ TOTALS = (
     "carts", "deposits", "orders", "paid_orders", "unmet", "refunds", "refund_value",
     "new_customers", "refunded_new_customers", "recalled", "returned", "lapsed", "gmv",
     "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
-    "fixed_costs",
+    "fixed_costs", "peak_payment_load",
 )  # fmt: skip
 
 
@@ -314,7 +315,7 @@ class World:
         contacts, free_buys = self._contacts(step)
         self.goods.choose(scene_buys, free_buys, self._looks())
         self._learn(step, scene_buys)
-        terms = self._terms(step)
+        terms = self._terms(step, contacts)
         trace = self._trace(contacts)
         flows: dict[str, Hazards] = {}
         baskets: dict[str, dict[str, float]] = {}
@@ -430,10 +431,13 @@ class World:
         return buying
 
     # ----- sections 7 and 9: what the step's hazards share
-    def _terms(self, step: Step) -> StepTerms:
+    def _terms(self, step: Step, contacts: dict[str, Contacts]) -> StepTerms:
         phase, payment = step.phase, self.scenario.payment
         load = phase.payment_load * step.buy / step.days
-        fail = min(0.5, payment.fail * (1 - payment.wallet_share) * load**2)
+        if payment.capacity is not None:
+            load = self._attempts(step, contacts) / (step.days * 24 * payment.capacity)
+        self.totals["peak_payment_load"] = max(self.totals["peak_payment_load"], load)
+        fail = min(0.5, payment.fail * self._empty_wallets(step) * load**2)
         success = 1 - fail * (1 - payment.retry)
         presale = sum(self.goods.presale(self.goods.organic_mix).values())  # dep
         open_later = any(end > step.start for _, end, _ in self.clock.balances)
@@ -449,6 +453,33 @@ class World:
             deposit_release=dep * bar(phase.deposit_release) * step.buy,
             balance=bar(success * self.balances.get(step.index, 0.0)),
         )
+
+    def _empty_wallets(self, step: Step) -> float:
+        """Buyers whose wallet is not filled: less in each phase after a top-up."""
+        empty = 1 - self.scenario.payment.wallet_share
+        for span in self.clock.spans:
+            if span.name == step.phase_name:
+                return float(empty)
+            empty *= 1 - span.phase.wallet_topup
+        raise KeyError(step.phase_name)
+
+    def _attempts(self, step: Step, contacts: dict[str, Contacts]) -> float:
+        """Orders that buyers try to pay for: by visits, from baskets, and balances."""
+        chain = self.scenario.chain
+        release = bar(step.phase.release) * step.buy
+        kept = -math.expm1(-chain.favourite_release * release)
+        due = self.balances.get(step.index, 0.0)
+        total = 0.0
+        for g, people in self.people.items():
+            n = people.people
+            total += sum(
+                n[stage] * self.chain.propensity[stage] * contacts[g].buys[BAND[stage]]
+                for stage in CHAIN_STAGES
+                if stage != "deposit"
+            )
+            total += kept * n["favourite"] - math.expm1(-release) * (n["cart"] + people.carts)
+            total += due * (n["deposit"] + people.deposits)
+        return total
 
     # ----- section 9: orders and stock
     def _buyers(self, flows: Hazards, basket: dict[str, float]) -> Buyers:
