@@ -24,7 +24,9 @@ class Days:
         """Carry out what became due since the last step."""
         floor = self.floor
         for product, units in due.restocks:
-            floor.state.stock.restock(product, units, floor.sampled)
+            for goods in (floor.state.stock, floor.state.depot):
+                if goods is not None:
+                    goods.restock(product, units, floor.sampled)
         if due.forfeit:
             self._forfeit()
         if due.closing or floor.step in self.server.bill_steps:

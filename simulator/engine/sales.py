@@ -132,8 +132,19 @@ class Sales:
             self.direct_mix = choose_instead(self.direct_mix, found)
             weights = wishes(kinds, self._mixes())
         wanted = floor.draws.split("product", direct + release + balance, weights)
-        sold = stock.sell(wanted.sum(axis=1), floor.sampled)
+        demand = wanted.sum(axis=1)
+        sold = stock.sell(demand, floor.sampled)
+        self._send(demand, sold)
         return Orders(wanted, cut_by_stock(wanted, sold, floor.draws))
+
+    def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:
+        """From the depot while it has goods, then from shops: both [product, lane]."""
+        depot, book = self.floor.state.depot, self.floor.book
+        if depot is None:
+            return
+        pooled = np.clip(sold - depot.sell(demand, self.floor.sampled), 0.0, sold)
+        book.add(pooled=pooled, pooled_fulfilment=pooled * self.floor.world.goods.pool_cost)
+        book.products["pooled"] += pooled
 
     def _mixes(self) -> list[np.ndarray]:
         """Product weights of direct orders, of released baskets, of balances: each [product, lane]."""

@@ -41,6 +41,9 @@ class State:
     bookings: Bookings
     shelf: Shelf
     stock: Stock
+    """Goods for sale, those in shops included."""
+    depot: Stock | None
+    """Goods in the depot alone, if shops send some too: it meets the same demand first."""
     refunds: Refunds
     day: Day
     spent: np.ndarray
@@ -60,11 +63,12 @@ def first_state(
     lanes, names = booked.shape[-1], world.names
     products, segments = len(names.products), len(names.segments)
     n = first_people(world, lanes, draws, sampled=sampled)
-    zeros = np.zeros((segments, lanes))
+    zeros, goods = np.zeros((segments, lanes)), world.goods
     return State(
         crowd=Crowd(n, n[7:11].copy(), zeros.copy(), zeros.copy()),
         baskets=Baskets.of(segments, products, lanes), bookings=Bookings.of(booked),
-        shelf=cycles.start(lanes, draws), stock=Stock.of(world.goods.stock, lanes),
+        shelf=cycles.start(lanes, draws), stock=Stock.of(goods.stock + goods.pool, lanes),
+        depot=Stock.of(goods.stock, lanes) if goods.pool.any() else None,
         refunds=Refunds.of(products, lanes, _offsets(products, draws) if sampled else None),
         day=Day.empty(products, lanes),
         spent=np.zeros((len(names.scenes), len(names.phases), lanes)),

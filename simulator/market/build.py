@@ -416,7 +416,9 @@ class _Builder:
             unit_cost=column([p.price * (1 - p.margin) for p in goods]),
             refund_odds=odds(column([p.refund for p in goods])),
             power=column([self._power_of(p) for p in goods]),
-            stock=np.array([float(p.stock) for p in goods]), restocks=tuple(restocks),
+            stock=np.array([float(p.stock) for p in goods]),
+            pool=np.array([_pool_units(p) for p in goods]), pool_cost=self._pool_cost(),
+            restocks=tuple(restocks),
             presale=np.array([p.presale for p in goods]),
             deposit=column([p.price * p.deposit for p in goods]),
             organic=organic / organic.sum(axis=0), mix=self._mix(),
@@ -441,6 +443,12 @@ class _Builder:
         """Product power of a generation: power x (1 - decay)^(generation - 1)."""
         kept = 1 - np.asarray(self.s.life_cycle.generation_decay, dtype=float)
         return product.product_power * kept ** (product.generation - 1)
+
+    def _pool_cost(self) -> np.ndarray:
+        usual, pools = self.s.commerce.fulfilment, [p.pooled for p in self.s.products.values()]
+        return column([
+            usual if pool is None or pool.fulfilment is None else pool.fulfilment for pool in pools
+        ])  # fmt: skip
 
     def _packages(self) -> Packages:
         phases, share, booked = self.steps.phases, self._share(), self.booked
@@ -510,6 +518,12 @@ def _deposit_ratio(phase: Phase) -> Any:
     return np.divide(
         phase.deposit, cvr, out=np.zeros(np.broadcast(phase.deposit, cvr).shape), where=cvr > 0
     )
+
+
+def _pool_units(product: Product) -> float:
+    """Whole units in shops that online orders may take."""
+    pool = product.pooled
+    return 0.0 if pool is None else float(np.floor(pool.units * pool.share + 1e-9))
 
 
 def _owes(slot: ContractSlot) -> bool:

@@ -216,6 +216,11 @@ class Goods:
     refund_odds: np.ndarray
     power: np.ndarray
     stock: np.ndarray
+    """Units in the depot at the start: [product]."""
+    pool: np.ndarray
+    """Units in shops that online orders may take: [product]."""
+    pool_cost: np.ndarray
+    """Fulfilment of an order sent from a shop [CNY]."""
     restocks: tuple[tuple[int, int, int], ...]
     """(second, product, units) in order of time."""
     presale: np.ndarray

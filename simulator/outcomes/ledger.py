@@ -14,6 +14,7 @@ COUNTS = (
     "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders", "unmet",
     "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers", "refunded_new",
     "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
+    "pooled", "pooled_fulfilment",
 )  # fmt: skip
 """Totals of a lane, people, orders or CNY."""
 PEAKS = ("payment_load",)
@@ -36,7 +37,7 @@ class Ledger:
     viewed: np.ndarray
     """Viewed impressions: [segment, lane]."""
     products: dict[str, np.ndarray]
-    """paid, gmv, refunds: [product, lane]"""
+    """paid, gmv, refunds, pooled: [product, lane]"""
     days: dict[str, np.ndarray] = field(default_factory=dict)
     """gmv, spend, new_customers, visits: [day, lane]; scene_spend, scene_gmv: [day, scene, lane]"""
     packages: dict[str, np.ndarray] = field(default_factory=dict)
@@ -57,7 +58,7 @@ class Ledger:
         "gmv_attributed",
         "orders_attributed",
     )
-    PRODUCT = ("paid", "gmv", "refunds")
+    PRODUCT = ("paid", "gmv", "refunds", "pooled")
     DAY = ("gmv", "spend", "new_customers", "visits")
 
     @classmethod
@@ -129,12 +130,13 @@ def _joined(values: list[np.ndarray], chosen: np.ndarray | None) -> np.ndarray:
 
 
 def check_laws(
-    book: Ledger, size: np.ndarray, money: np.ndarray, stock: np.ndarray, *, exact: bool
-) -> None:
+    book: Ledger, size: np.ndarray, money: np.ndarray, stock: np.ndarray,
+    *, exact: bool, pool: np.ndarray | None = None,
+) -> None:  # fmt: skip
     """Raise LawBroken unless people, money, clicks, orders and contracts add up.
 
-    size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] ever for sale;
-    exact: whole numbers (sampled mode), else 1e-9 relative.
+    size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] ever for sale,
+    pool [product, 1] of it in shops; exact: whole numbers (sampled mode), else 1e-9 relative.
     """
     slack = 0.0 if exact else 1e-9
     t, scenes, goods, packs = book.totals, book.scenes, book.products, book.packages
@@ -145,6 +147,9 @@ def check_laws(
     _most("paid orders", t["paid_orders"], t["orders"], 1e-9)
     _most("refunds of a product", goods["refunds"], goods["paid"], slack)
     _most("units sold of a product", goods["paid"], stock, slack)
+    _most("orders sent from shops", goods["pooled"], goods["paid"], 1e-9)
+    if pool is not None:
+        _most("units taken from shops", goods["pooled"], pool, slack)
     _equal("orders by product", goods["paid"].sum(axis=0), t["paid_orders"], 1e-9)
     _equal("contract impressions", packs["delivered"] + packs["shortfall"], packs["booked"], 1e-9)
     _most("money of a package", packs["paid"], packs["price"], 1e-9)

@@ -110,6 +110,8 @@ METRICS: tuple[Metric, ...] = (
     _total("orders", "Orders", "下单数", "orders"),
     _total("paid_orders", "Paid orders", "支付订单数", "orders"),
     _total("refunds", "Refunds", "退款订单数", "orders", "less"),
+    _total("unmet", "Orders that found no goods", "缺货流失订单", "orders", "less"),
+    _total("pooled", "Orders sent from shops", "门店发货订单", "orders", ""),
     _total("failed_payments", "Failed payments", "支付失败笔数", "orders", "less"),
     _total("peak_payment_load", "Highest payment load", "支付峰值负载", "x", "less"),
     CTR,
@@ -271,7 +273,8 @@ def _money(lanes: Quantities, terms: Terms) -> Quantities:
     revenue = lanes["gmv"] - lanes["refund_value"]
     kept_goods = lanes["goods_cost"] - lanes["refund_cost"]
     fees = terms.commission * revenue + terms.payment_fee * lanes["gmv"]
-    handling = terms.fulfilment * lanes["paid_orders"] + terms.refund_handling * lanes["refunds"]
+    handling = terms.fulfilment * (lanes["paid_orders"] - lanes["pooled"])
+    handling += lanes["pooled_fulfilment"] + terms.refund_handling * lanes["refunds"]
     loss = terms.depreciation * lanes["refund_cost"]
     contribution = revenue + lanes["forfeited"] - kept_goods - fees - handling - loss
     net_spend = lanes["spend"] - lanes["money_back"]

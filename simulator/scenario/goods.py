@@ -20,6 +20,17 @@ class Restock(Part):
     """Units that arrive."""
 
 
+class Pooled(Part):
+    """Units in shops that online orders may take once the depot is out: pooled stock 全渠道库存."""
+
+    units: Whole
+    """Units that shops hold at the start."""
+    share: Share = 1.0
+    """Share of them that online orders may take."""
+    fulfilment: Annotated[Level, Field(ge=0)] | None = None
+    """Packing and freight of an order sent from a shop [CNY]; that of commerce if not given."""
+
+
 class Product(Part):
     """Something that is sold."""
 
@@ -33,6 +44,8 @@ class Product(Part):
     """Units for sale at the start."""
     restocks: list[Restock] = []
     """Later deliveries."""
+    pooled: Pooled | None = None
+    """Units in shops beside the stock, if online orders may take them."""
     product_power: Annotated[Level, Field(gt=0)] = 1.0
     """商品力: odds of buying against the average product of the category [x]."""
     generation: Annotated[Whole, Field(ge=1, le=20)] = 1

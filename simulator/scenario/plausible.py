@@ -48,6 +48,7 @@ _RANGES_OF_PARTS: _Ranges = {
         "new_customer_window_days": _DAYS, "reach_window_days": _DAYS,
         "fatigue_half_life_days": _DAYS,
     },
+    "payment": {"capacity": (0.001, 1e9)},
     "commerce": {"refund_fast_days": (0.01, 365.0), "refund_slow_days": (0.01, 365.0)},
     "life_cycle": {
         "category_orders": (0.001, 1e9), "potential_at": _FACTOR, "hit_at": _FACTOR,
@@ -242,6 +243,8 @@ def _check_goods(scenario: Scenario) -> Iterator[Fault]:
         path = ("products", next(iter(products)), "organic")
         yield Fault(path, "must be above 0 for one product: free visits look at something")
     for name, product in products.items():
+        units = product.pooled.units if product.pooled else None
+        yield from _in_range(("products", name, "pooled", "units"), units, (0, 1e12))
         yield from _check_product(scenario.calendar, ("products", name), product)
 
 
@@ -251,6 +254,10 @@ def _check_product(calendar: Calendar, at: Parts, product: Product) -> Iterator[
         yield Fault((*at, "launch"), f"{rule}: leave it out, or set product_stage: sampling")
     if product.launch and product.launch >= calendar.end:
         yield Fault((*at, "launch"), f"must be before calendar.end, {_moment(calendar.end)}")
+    if product.pooled and product.pooled.units * product.pooled.share < 1:
+        pool = product.pooled
+        rule = f"lets online orders take no unit ({percent(pool.share)} of {pool.units} units)"
+        yield Fault((*at, "pooled"), f"{rule}: raise units or share, or leave it out")
     for number, restock in enumerate(product.restocks):
         path = (*at, "restocks", number)
         yield from _in_range((*path, "units"), restock.units, (1, 1e12))

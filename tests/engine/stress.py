@@ -198,11 +198,14 @@ def shelf() -> Data:
 
 
 def busy() -> Data:
-    """Scarcity in a shop whose own buyers load the gate, after two top-ups of the wallets."""
+    """Scarcity where own buyers load the gate, after two top-ups of the wallets, and shops send goods."""
     data = scarcity()
     phases = data["calendar"]["phases"]
     phases["early"]["wallet_topup"] = 0.1
     phases["presale"]["wallet_topup"] = 0.3
+    data["products"]["x"]["pooled"] = {"units": 150, "share": 0.5, "fulfilment": 19}
+    data["products"]["y"] |= {"stock": 200, "restocks": [{"at": "2020-11-11 05:00", "units": 300}]}
+    data["products"]["y"]["pooled"] = {"units": 900}
     data["payment"] = {"wallet_share": 0.2, "capacity": 2500, "fail": 0.15}
     return data
 

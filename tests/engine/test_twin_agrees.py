@@ -33,7 +33,7 @@ TOTALS = {  # engine: twin
         "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders",
         "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers",
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
-        "peak_payment_load",
+        "peak_payment_load", "pooled", "pooled_fulfilment",
     )
 }  # fmt: skip
 SCENES = ("impressions", "offered", "clicks", "visits")

@@ -62,7 +62,7 @@ TOTALS = (
     "carts", "deposits", "orders", "paid_orders", "unmet", "refunds", "refund_value",
     "new_customers", "refunded_new_customers", "recalled", "returned", "lapsed", "gmv",
     "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
-    "fixed_costs", "peak_payment_load",
+    "fixed_costs", "peak_payment_load", "pooled", "pooled_fulfilment",
 )  # fmt: skip
 
 
@@ -690,6 +690,8 @@ class World:
         revenue = totals["revenue"] = totals["gmv"] - totals["refund_value"]
         products = self.goods.products.values()
         refunded = totals["refund_cost"] = sum(product.refund_cost for product in products)
+        totals["pooled"] = sum(product.pooled for product in products)
+        totals["pooled_fulfilment"] = sum(p.pooled * p.pool_cost for p in products)
         totals["goods_cost"] = sum(product.cost for product in products)
         kept, lost = totals["goods_cost"] - refunded, refunded * commerce.depreciation
         return (
@@ -698,7 +700,8 @@ class World:
             - kept
             - lost
             - commerce.payment_fee * totals["gmv"]
-            - commerce.fulfilment * totals["paid_orders"]
+            - commerce.fulfilment * (totals["paid_orders"] - totals["pooled"])
+            - totals["pooled_fulfilment"]
             - commerce.refund_handling * totals["refunds"]
         )
 

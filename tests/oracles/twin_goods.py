@@ -139,7 +139,12 @@ class Product:
         self.level_week = self.level_month = self.week  # b7, b28
         self.organic_weight = self.organic_aim()
         self.organic_share_at_start = self.organic_share()
-        self.stock, self.demand = float(item.stock), 0.0
+        pool = item.pooled
+        self.pool = float(math.floor(pool.units * pool.share + 1e-9)) if pool else 0.0
+        cost = pool.fulfilment if pool else None
+        self.pool_cost = float(scenario.commerce.fulfilment if cost is None else cost)
+        self.stock, self.demand = float(item.stock) + self.pool, 0.0
+        self.depot, self.pooled = float(item.stock), 0.0
         self.first_pipeline, self.other_pipeline = Pipeline(scenario), Pipeline(scenario)
         self.pending_value = self.pending_cost = 0.0  # of the refunds in both pipelines
         self.paid = self.gmv = self.cost = 0.0
@@ -223,6 +228,7 @@ class Product:
 
     # ----- sales (sections 9 and 11)
     def restock(self, units: float) -> None:
+        self.depot = self.depot - mean_sold(self.depot, self.demand) + units
         self.stock = self.stock_left() + units
         self.demand = 0.0
 
@@ -236,6 +242,9 @@ class Product:
     def serve(self, wanted: float) -> float:
         """The share of the wanted orders that finds goods."""
         found = availability(self.stock, self.demand, wanted)
+        near = availability(self.depot, self.demand, wanted)
+        self.from_shops = wanted * max(0.0, found - near) if self.pool else 0.0
+        self.pooled += self.from_shops
         self.demand += wanted
         return found
 

@@ -27,14 +27,15 @@ TOTALS = {  # with ads, without
     "refunds": (2, 1), "refund_value": (200, 100), "goods_cost": (800, 400),
     "refund_cost": (80, 40), "new_customers": (12, 4), "refunded_new": (2, 1), "forfeited": (30, 0),
     "money_back": (10, 0), "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
-    "deposits": (5, 1), "peak_payment_load": (1.5, 0.5),
+    "deposits": (5, 1), "peak_payment_load": (1.5, 0.5), "unmet": (3, 0), "pooled": (4, 0),
+    "pooled_fulfilment": (28, 0),
 }  # fmt: skip
 SCENES = {  # [scene] with ads; without there are none
     "impressions": (1000, 480), "offered": (4000, 0), "clicks": (49, 25), "visits": (40, 20),
     "spend": (100, 60), "gmv_attributed": (300, 100), "orders_attributed": (3, 1),
 }  # fmt: skip
-# revenue 1800; goods kept 720; fees 90 + 20; handling 100 + 8; depreciation 8
-CONTRIBUTION = 1800 + 30 - 720 - 110 - 108 - 8
+# revenue 1800; goods kept 720; fees 90 + 20; handling 80 + 28 + 8; depreciation 8
+CONTRIBUTION = 1800 + 30 - 720 - 110 - 116 - 8
 # without ads: revenue 900; goods kept 360; fees 45 + 10; handling 50 + 4; depreciation 4
 WITHOUT = 900 - 360 - 55 - 54 - 4
 REACH = 1000 * (1 - 1.6**-0.5)
@@ -42,7 +43,7 @@ REACH = 1000 * (1 - 1.6**-0.5)
 BY_HAND = {
     "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 200,
     "favourites": 40, "carts": 30, "deposits": 5, "orders": 25, "paid_orders": 20, "refunds": 2,
-    "failed_payments": 5, "peak_payment_load": 1.5,
+    "failed_payments": 5, "peak_payment_load": 1.5, "unmet": 3, "pooled": 4,
     "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
     "recalled_members": 3, "spend": 160, "net_spend": 150, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
     "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 150 - 20, "ctr": 0.05, "cvr": 0.1,
