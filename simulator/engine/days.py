@@ -23,10 +23,7 @@ class Days:
     def read(self, due: Due) -> None:
         """Carry out what became due since the last step."""
         floor = self.floor
-        for product, units in due.restocks:
-            for goods in (floor.state.stock, floor.state.depot):
-                if goods is not None:
-                    goods.restock(product, units, floor.sampled)
+        self._restock(due)
         if due.forfeit:
             self._forfeit()
         if due.closing or floor.step in self.server.bill_steps:
@@ -52,6 +49,13 @@ class Days:
         if floor.step in server.bill_steps:
             charge_packages(floor, server.bill(bookings, floor.step))
 
+    def _restock(self, due: Due) -> None:
+        """Goods arrive in the depot."""
+        state = self.floor.state
+        for product, units in due.restocks:
+            for goods in filter(None, (state.stock, state.depot)):
+                goods.restock(product, units, self.floor.sampled)
+
     def _forfeit(self) -> None:
         """Deposits whose balance was not paid are kept; prospects fall back to engage."""
         floor, state, goods = self.floor, self.floor.state, self.floor.world.goods
@@ -74,11 +78,22 @@ class Days:
         self.returns.enter(state.refunds, self._will_return(day), price, cost)
         second = int(floor.world.steps.start[floor.step])
         market = float(floor.schedule.market_day[finished])
+        self._judge(day)
         floor.cycles.close_day(state.shelf, day.paid, market, second)
         state.day = Day.empty(*day.paid.shape)
         if floor.tracers:
             floor.tracers.age_a_day()
         floor.refresh()
+
+    def _judge(self, day: Day) -> None:
+        """Late orders of the day cost the shop some of its service score."""
+        world, state = self.floor.world, self.floor.state
+        if state.queue is None or world.depot is None:
+            return
+        late = ratio(day.late, day.paid.sum(axis=0))[None]
+        fall = state.queue.score(world.depot, late)
+        state.shelf.score = world.goods.score - fall
+        self.floor.book.peak(score_fall=fall)
 
     def _will_return(self, day: Day) -> np.ndarray:
         """Orders of the day that will be refunded, first orders and others: [kind, product, lane]."""

@@ -30,7 +30,8 @@ from simulator.market.basket import (
     wishes,
 )
 from simulator.market.fulfilment import payment_success
-from simulator.market.world import bar, prob
+from simulator.market.shipping import late_share
+from simulator.market.world import Depot, bar, prob
 
 BASKET_STAGES = slice(4, 6)  # favourite, cart
 DEPOSITS, INITIAL, NUMEROUS, LAPSED = 6, 7, 8, 10
@@ -42,6 +43,8 @@ class Sales:
     def __init__(self, floor: Floor) -> None:
         self.floor = floor
         segments, traced = len(floor.world.names.segments), floor.tracers is not None
+        self.pooled = np.zeros(())
+        """Orders of the step that shops send: [product, lane]."""
         self.chain = Chain(floor.world.people, segments, floor.lanes, traced=traced)
 
     def sell(self, met: Met) -> None:
@@ -142,9 +145,10 @@ class Sales:
         depot, book = self.floor.state.depot, self.floor.book
         if depot is None:
             return
-        pooled = np.clip(sold - depot.sell(demand, self.floor.sampled), 0.0, sold)
-        book.add(pooled=pooled, pooled_fulfilment=pooled * self.floor.world.goods.pool_cost)
-        book.products["pooled"] += pooled
+        self.pooled = np.clip(sold - depot.sell(demand, self.floor.sampled), 0.0, sold)
+        cost = self.pooled * self.floor.world.goods.pool_cost
+        book.add(pooled=self.pooled, pooled_fulfilment=cost)
+        book.products["pooled"] += self.pooled
 
     def _mixes(self) -> list[np.ndarray]:
         """Product weights of direct orders, of released baskets, of balances: each [product, lane]."""
@@ -185,6 +189,8 @@ class Sales:
         floor.state.newcomers += new
         day.paid += paid
         day.due_back += paid * chance
+        if world.depot is not None:
+            day.due_back += self._ship(paid, world.depot)
         day.gmv += gmv
         day.cost += cost
         day.first += new.sum(axis=0)
@@ -197,6 +203,21 @@ class Sales:
         if floor.tracers:
             worth = (orders.paid * world.people.order_value * price[:, None]).sum(axis=0)
             self._credit(flows, baskets, ratio(worth, orders.paid.sum(axis=0)), met)
+
+    def _ship(self, paid: np.ndarray, depot: Depot) -> np.ndarray:
+        """Orders [product, lane] join the depot's queue; return what lateness adds to their refunds."""
+        floor, queue = self.floor, self.floor.state.queue
+        assert queue is not None
+        own = paid - self.pooled
+        orders, days = own.sum(axis=0)[None], float(floor.world.steps.days[floor.step])
+        wait = queue.take(orders, depot.per_day * days) / depot.per_day
+        share = late_share(wait, depot)
+        late = floor.draws.binomial("late", orders, share)
+        floor.state.day.late += late[0]
+        floor.book.add(late_orders=late, days_waited=orders * wait)
+        floor.book.peak(shipping_delay=queue.backlog / depot.per_day)
+        odds = floor.today.refund_odds * floor.world.phases.refund[floor.phase]
+        return np.asarray(own * share * (prob(odds * depot.late_refund) - prob(odds)))
 
     def _count(
         self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders,

@@ -12,13 +12,14 @@ import numpy as np
 
 from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff, seconds_between
 from simulator.market.choice import Pictures, Trials
-from simulator.market.rivals import ln_quality, ln_rivals
+from simulator.market.rivals import ln_rivals
 from simulator.market.world import (
     BANDS_N,
     BUYABLE,
     STAGES,
     Bidding,
     Costs,
+    Depot,
     Free,
     Goods,
     Media,
@@ -109,7 +110,7 @@ class _Builder:
             scenario=self.original, names=self._names(), steps=self.steps, phases=self._phases(),
             media=self._media(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
-            packages=self._packages(), costs=self._costs(),
+            packages=self._packages(), costs=self._costs(), depot=self._depot(),
             scarcity=column([self.s.slot_price_scarcity]), pictures=self.pictures,
             trials=self._trials(),
         )  # fmt: skip
@@ -317,7 +318,6 @@ class _Builder:
             quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
             action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), active=np.array(active),
             fixed_cost=np.array([scene.running_cost for scene in self.scenes]),
-            ln_quality=column([ln_quality(self.s.service_score)]),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ people
@@ -424,6 +424,7 @@ class _Builder:
             organic=organic / organic.sum(axis=0), mix=self._mix(),
             stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
             launch=np.array(launch), items=np.array([float(p.items) for p in goods]),
+            score=column([self.s.service_score]),
         )  # fmt: skip
 
     def _trials(self) -> Trials | None:
@@ -506,6 +507,16 @@ class _Builder:
             depreciation=column([c.depreciation]), pay_fail=column([pay.fail]),
             pay_retry=column([pay.retry]),
             pay_capacity=None if pay.capacity is None else column([pay.capacity]),
+        )  # fmt: skip
+
+    def _depot(self) -> Depot | None:
+        ship = self.s.shipping
+        if ship is None:
+            return None
+        return Depot(
+            per_day=column([ship.per_day]), late_days=column([ship.late_days]),
+            steepness=ship.steepness, late_refund=column([ship.late_refund]),
+            late_score=column([ship.late_score]), half_life=column([ship.half_life_days]),
         )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ o7       orders per day, averaged over about 7 days                 orders per d
 k        items for which a product stands: stages follow the mean   items           [product, 1]
 b7, b28  the same over 7 and 28 days, each day per market level     orders per day  [product, lane]
 w        organic weight                                             1               [product, lane]
+score    service score of the shop                                  points          [1, lane]
 kappa    odds multiplier of buying                                  x               [product, lane]
 
 Stages: sampling, launch, potential, hit, core, clearance. Thresholds are smooth hazards relative to the
@@ -19,6 +20,7 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.draws import Draws
 from simulator.market.groups import membership
+from simulator.market.rivals import USUAL
 from simulator.market.world import Goods
 from simulator.scenario.schema import LifeCycle
 
@@ -42,6 +44,7 @@ class Shelf:
     trend: np.ndarray
     """Orders against the market's day, over about 7 and 28 days: [2, product, lane]."""
     weight: np.ndarray
+    score: np.ndarray
     clock: np.ndarray
     """Integrated hazard left before each transition rings (sampled): [transition * product, lane]."""
 
@@ -81,14 +84,17 @@ class LifeCycles:
         week = np.array(np.broadcast_to(orders, stage.shape[1:]))
         cells = len(NEXT) * len(week)
         clock = np.array(np.broadcast_to(draws.exponential("life_cycle", cells), (cells, lanes)))
-        return Shelf(
-            stage, stage.copy(), week, np.array([week, week]), self.organic_target(week), clock
-        )
+        score = np.array(np.broadcast_to(self.goods.score, (1, lanes)))
+        weight = self.organic_target(week, score)
+        return Shelf(stage, stage.copy(), week, np.array([week, week]), weight, score, clock)
 
-    def organic_target(self, week: np.ndarray) -> np.ndarray:
-        """a0 + a1 ln(1 + orders of seven days per item)."""
+    def organic_target(self, week: np.ndarray, score: np.ndarray) -> np.ndarray:
+        """a0 + a1 ln(1 + orders of seven days per item) + a3 (score - 4.6), at least 1% of a0."""
         r = self.rules
-        return np.asarray(r.organic_base + r.organic_orders * np.log1p(7 * week / self.items))
+        target = np.asarray(r.organic_base + r.organic_orders * np.log1p(7 * week / self.items))
+        if not r.organic_score:
+            return target
+        return np.maximum(target + r.organic_score * (score - USUAL), 0.01 * r.organic_base)
 
     def organic_pull(self, shelf: Shelf) -> np.ndarray:
         """G = w / (w + rivals): pull of a product on free traffic."""
@@ -105,7 +111,7 @@ class LifeCycles:
         shelf.week += (orders - shelf.week) / 7
         shelf.trend += (orders / market - shelf.trend) / np.array([7.0, 28.0])[:, None, None]
         memory = self.rules.organic_memory
-        shelf.weight += (1 - memory) * (self.organic_target(shelf.week) - shelf.weight)
+        shelf.weight += (1 - memory) * (self.organic_target(shelf.week, shelf.score) - shelf.weight)
         hazard = self._hazards(shelf, second)
         if self.sampled:
             self._ring(shelf, hazard)

@@ -15,6 +15,7 @@ import numpy as np
 
 from simulator.market.audience import ratio
 from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.rivals import ln_quality
 from simulator.market.world import World
 from simulator.scenario.schema import PRODUCT_STAGES
 
@@ -93,7 +94,7 @@ class Assortment:
         return Today(
             refund_odds=goods.refund_odds * effects.refund, kappa=kappa, mix=mix,
             scene_kappa=(mix * kappa).sum(axis=1), scene_ctr=clicks,
-            ln_quality=self.world.bidding.ln_quality + np.log((mix * effects.quality).sum(axis=1)),
+            ln_quality=ln_quality(shelf.score) + np.log((mix * effects.quality).sum(axis=1)),
             free_mix=free_mix,
             free_kappa=(free_mix * kappa).sum(axis=0), organic=gain.sum(axis=0),
             presale=(free_mix * goods.presale[:, None]).sum(axis=0), halo=halo,

@@ -148,8 +148,6 @@ class Bidding:
     active: np.ndarray
     """Scene spends in this phase: [phase, scene] of bool."""
     fixed_cost: np.ndarray
-    ln_quality: np.ndarray
-    """Log of the service score's part of the quality: [1, replication]."""
 
 
 @dataclass(frozen=True)
@@ -236,6 +234,8 @@ class Goods:
     """Second from which a sampling product may launch: [product]."""
     items: np.ndarray
     """Items for which each product stands: [product]."""
+    score: np.ndarray
+    """Service score of the shop at the start: [1, replication]."""
 
 
 @dataclass(frozen=True)
@@ -295,6 +295,19 @@ class Costs:
 
 
 @dataclass(frozen=True)
+class Depot:
+    """What the depot can send, and what lateness does: [1, replication]."""
+
+    per_day: np.ndarray
+    late_days: np.ndarray
+    steepness: float
+    late_refund: np.ndarray
+    late_score: np.ndarray
+    half_life: np.ndarray
+    """[d]"""
+
+
+@dataclass(frozen=True)
 class World:
     """Everything the rules need to know; nothing in it changes during a run."""
 
@@ -309,6 +322,8 @@ class World:
     goods: Goods
     packages: Packages
     costs: Costs
+    depot: Depot | None
+    """None: every order is sent at once."""
     scarcity: np.ndarray
     """eta: log price rise per log scarcity of shared inventory: [1, replication]."""
     pictures: Pictures | None
@@ -329,7 +344,7 @@ class World:
         return World(**parts)
 
 
-REPLICATED = (PhaseTable, Media, Bidding, People, Free, Goods, Packages, Costs, Pictures)
+REPLICATED = (PhaseTable, Media, Bidding, People, Free, Goods, Packages, Costs, Depot, Pictures)
 
 
 def _tile(part: Any, plans: int) -> Any:

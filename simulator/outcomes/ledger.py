@@ -14,11 +14,11 @@ COUNTS = (
     "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders", "unmet",
     "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers", "refunded_new",
     "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
-    "pooled", "pooled_fulfilment",
+    "pooled", "pooled_fulfilment", "late_orders", "days_waited",
 )  # fmt: skip
 """Totals of a lane, people, orders or CNY."""
-PEAKS = ("payment_load",)
-"""Highest of all steps, kept among the totals as peak_payment_load."""
+PEAKS = ("payment_load", "shipping_delay", "score_fall")
+"""Highest of all steps (days), kept among the totals as peak_payment_load and so on."""
 
 
 class LawBroken(RunError):  # noqa: N818
@@ -145,6 +145,7 @@ def check_laws(
     _most("spend of a scene in a phase", book.spend, money, 1e-9)
     _most("clicks", scenes["clicks"], scenes["impressions"], slack)
     _most("paid orders", t["paid_orders"], t["orders"], 1e-9)
+    _most("late orders", t["late_orders"], t["paid_orders"], slack)
     _most("refunds of a product", goods["refunds"], goods["paid"], slack)
     _most("units sold of a product", goods["paid"], stock, slack)
     _most("orders sent from shops", goods["pooled"], goods["paid"], 1e-9)

@@ -114,6 +114,13 @@ METRICS: tuple[Metric, ...] = (
     _total("pooled", "Orders sent from shops", "门店发货订单", "orders", ""),
     _total("failed_payments", "Failed payments", "支付失败笔数", "orders", "less"),
     _total("peak_payment_load", "Highest payment load", "支付峰值负载", "x", "less"),
+    Metric(
+        "shipping_delay", "Mean wait for shipping", "平均发货等待", "d",
+        "days_waited", "paid_orders", wish="less",
+    ),
+    _total("peak_shipping_delay", "Longest wait for shipping", "最长发货等待", "d", "less"),
+    Metric("late_share", "Orders sent late", "延迟发货率", "share", "late_orders", "paid_orders", wish="less"),
+    _total("peak_score_fall", "Greatest fall of the service score", "体验分最大降幅", "points", "less"),
     CTR,
     Metric("cvr", "Paid orders per visit", "支付转化率", "share", "paid_orders", "visits"),
     CPM,

@@ -109,6 +109,8 @@ class LifeCycle(Part):
     """a0: organic weight of a product without orders."""
     organic_orders: Annotated[Amount, Field(ge=0)] = 0.3
     """a1: organic weight per log(1 + orders of 7 days): paid sales earn free traffic 付免联动."""
+    organic_score: Annotated[Amount, Field(ge=0, le=100)] = 0.0
+    """a3: organic weight per point of the service score above 4.6."""
     organic_rivals: Annotated[Amount, Field(gt=0)] = 10.0
     """Organic weight of competing products."""
 
@@ -137,6 +139,23 @@ class Commerce(Part):
     """Mean delay of the others, Gamma with shape 4 [d]."""
     discount_rate: Annotated[Share, Field(lt=1)] = 0.1
     """Yearly discount of future contribution in asset_value."""
+
+
+class Shipping(Part):
+    """How fast the depot sends: orders beyond it wait, late ones come back more often and cost good will."""
+
+    per_day: Annotated[Level, Field(gt=0)]
+    """Orders that the depot can send per day; 1.5 to 2.5 times a normal day's orders is common."""
+    late_days: Annotated[Level, Field(gt=0)] = 3.0
+    """Days of waiting at which half of the orders count as late."""
+    steepness: Annotated[Amount, Field(gt=0, le=50)] = 6.0
+    """How alike the waits of single orders are: the share of late ones is x^s / (1 + x^s), x = wait / late_days."""
+    late_refund: Annotated[Level, Field(ge=1, le=100)] = 2.0
+    """Odds that a late order is refunded, against one in time [x]."""
+    late_score: Annotated[Level, Field(ge=0, le=2)] = 0.1
+    """Fall of the service score if all orders were late for long [points]."""
+    half_life_days: Annotated[Level, Field(gt=0)] = 7.0
+    """Half-life with which the service score falls while orders are late and recovers afterwards [d]."""
 
 
 class Payment(Part):

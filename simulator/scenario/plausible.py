@@ -49,6 +49,7 @@ _RANGES_OF_PARTS: _Ranges = {
         "fatigue_half_life_days": _DAYS,
     },
     "payment": {"capacity": (0.001, 1e9)},
+    "shipping": {"per_day": (0.001, 1e12), "late_days": _DAYS, "half_life_days": _DAYS},
     "commerce": {"refund_fast_days": (0.01, 365.0), "refund_slow_days": (0.01, 365.0)},
     "life_cycle": {
         "category_orders": (0.001, 1e9), "potential_at": _FACTOR, "hit_at": _FACTOR,
@@ -68,7 +69,9 @@ def _check_ranges(scenario: Scenario) -> Iterator[Fault]:
     yield from _in_range(("budget",), scenario.budget, (0.01, 1e13))
     for part, ranges in _RANGES_OF_PARTS.items():
         for field, limits in ranges.items():
-            yield from _in_range((part, field), getattr(getattr(scenario, part), field), limits)
+            yield from _in_range(
+                (part, field), getattr(getattr(scenario, part), field, None), limits
+            )
     for section, ranges in _RANGES.items():
         for name, entry in getattr(scenario, section).items():
             for field, limits in ranges.items():

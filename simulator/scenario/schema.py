@@ -26,7 +26,7 @@ from simulator.scenario.amounts import (
     shown,
 )
 from simulator.scenario.anchors import Anchors
-from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product
+from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product, Shipping
 from simulator.scenario.prices import PriceSteps
 
 __all__ = ["Commerce", "LifeCycle"]  # for rooms above, which find the parts of a scenario here
@@ -514,8 +514,10 @@ class Scenario(Part):
     """Costs of an order."""
     payment: Payment = Payment()
     """The payment gate."""
+    shipping: Shipping | None = None
+    """The depot's capacity and what lateness does; without it every order is sent at once."""
     service_score: Annotated[Level, Field(ge=3, le=5)] = 4.6
-    """Shop experience score 体验分: quality factor exp(0.6 (score - 4.6)) in auctions."""
+    """Shop experience score 体验分 at the start: quality factor exp(0.6 (score - 4.6)) in auctions."""
     rivals_above: Annotated[Rate, Field(le=1)] = 0.30
     """Share of rivals whose service score is above 4.8: the more there are, the dearer is each place."""
     rival_scores: RivalScores = RivalScores()

@@ -206,6 +206,9 @@ def busy() -> Data:
     data["products"]["x"]["pooled"] = {"units": 150, "share": 0.5, "fulfilment": 19}
     data["products"]["y"] |= {"stock": 200, "restocks": [{"at": "2020-11-11 05:00", "units": 300}]}
     data["products"]["y"]["pooled"] = {"units": 900}
+    data["shipping"] = {"per_day": 900, "late_days": 2, "late_score": 0.8, "half_life_days": 3}
+    data["life_cycle"] = {"organic_score": 1.5}
+    data["service_score"] = 4.4
     data["payment"] = {"wallet_share": 0.2, "capacity": 2500, "fail": 0.15}
     return data
 

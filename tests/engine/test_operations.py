@@ -2,10 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from simulator.engine.simulate import make_grid
 from simulator.errors import ScenarioError
 from simulator.market.build import build_world
+from simulator.scenario.goods import Shipping
 from tests.worlds import brief, expected, lanes_of, one, sampled
 
 MODES = {"expected": expected, "sampled": lambda *args: sampled(*args, replications=24)}
@@ -119,3 +122,82 @@ def test_a_pool_without_units_is_told():
         ScenarioError, match=r"products.coffee.pooled.*no unit \(0.1% of 500 units\)"
     ):
         brief("products.coffee.pooled={units: 500, share: 0.1%}")
+
+
+# --- shipping and the service score ---------------------------------------------------------------
+
+SLOW = "shipping={per_day: 120}"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_depot_that_is_too_small_costs_refunds_and_good_will(mode: str):
+    names = ("late_share", "refunds", "peak_score_fall", "shipping_delay", "peak_shipping_delay")
+    free = one(MODES[mode](brief()), *names)
+    wide = one(MODES[mode](brief("shipping={per_day: 100k}")), *names)
+    slow = one(MODES[mode](brief(SLOW)), *names)
+    slower = one(MODES[mode](brief("shipping={per_day: 60}")), *names)
+    assert free[0] == free[2] == free[3] == free[4] == 0
+    assert wide[1] == pytest.approx(free[1], rel=1e-6) and wide[0] < 1e-9
+    for less, more in ((wide, slow), (slow, slower)):
+        assert all(a < b for a, b in zip(less, more, strict=True))
+    assert slower[2] <= 0.1 and slower[0] <= 1
+    assert slower[1] < 2 * free[1]  # odds at most double
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_bad_score_pays_more_for_the_same_place(mode: str):
+    """The backlog of the sale makes the ads of the days after it dearer, and the free visits fewer."""
+    after = (
+        "calendar.end=2021-04-08",
+        "calendar.phases.after={start: 2021-03-29}",
+        "scenes.new_customer.phases=[after]",
+        "plans=null",
+        "scenes.new_customer.budget=20k",
+        "scenes.harvest.budget=10k",
+        "life_cycle.organic_score=3",
+    )
+    names = ("spend", "impressions", "cpm", "paid_orders", "visits")
+    rude = "shipping={per_day: 80, late_score: 1, late_refund: 1}"
+    good, bad = (one(MODES[mode](brief(*after, *more)), *names) for more in ((), (rude,)))
+    assert bad[0] == pytest.approx(good[0], rel=2e-3)
+    assert bad[1] < 0.95 * good[1] and bad[2] > 1.05 * good[2]
+    assert bad[3] < good[3] and bad[4] < 0.98 * good[4]
+
+
+def test_orders_from_shops_do_not_wait_in_the_depot():
+    half = ("products.coffee.stock=1500", "products.coffee.pooled={units: 50k}", SLOW)
+    alone, pooled = (
+        one(expected(brief(*more)), "late_share", "paid_orders") for more in ((SLOW,), half)
+    )
+    assert pooled[0] < 0.7 * alone[0]
+    assert pooled[1] == pytest.approx(alone[1], rel=0.02)
+
+
+def test_the_score_itself_earns_free_visits_only_where_the_coefficient_says_so():
+    def visits(*sets: str) -> float:
+        return one(expected(brief("slots.feed.opportunities=150k", *sets)), "visits")[0]
+
+    scored = "life_cycle.organic_score=2"
+    slow = "shipping={per_day: 60, late_score: 1, late_refund: 1}"
+    assert visits(scored) == visits()  # 4.6 changes nothing
+    assert visits(slow, scored) < visits(slow) < visits() * 1.000001
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    per_day=st.floats(5, 2000), late_days=st.floats(0.2, 10), steepness=st.floats(0.5, 50),
+    late_refund=st.floats(1, 5), late_score=st.floats(0, 2), half_life=st.floats(0.5, 30),
+    drawn=st.booleans(),
+)  # fmt: skip
+def test_any_depot_keeps_the_laws_and_its_bounds(drawn: bool, **ship: float):
+    shipping = Shipping(half_life_days=ship.pop("half_life"), **ship)
+    world = brief("calendar.phases.sale.clock=12h").model_copy(update={"shipping": shipping})
+    run = sampled(world, replications=2) if drawn else expected(world)
+    totals = lanes_of(run, "half_half").totals
+    assert (totals["peak_score_fall"] <= shipping.late_score + 1e-12).all()
+    assert (totals["late_orders"] <= totals["paid_orders"]).all()
+    assert (
+        totals["days_waited"] <= totals["paid_orders"] * totals["peak_shipping_delay"] + 1e-6
+    ).all()
+    if drawn:
+        np.testing.assert_array_equal(totals["late_orders"], np.rint(totals["late_orders"]))

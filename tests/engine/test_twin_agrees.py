@@ -33,7 +33,8 @@ TOTALS = {  # engine: twin
         "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders",
         "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers",
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
-        "peak_payment_load", "pooled", "pooled_fulfilment",
+        "peak_payment_load", "pooled", "pooled_fulfilment", "late_orders", "days_waited",
+        "peak_shipping_delay", "peak_score_fall",
     )
 }  # fmt: skip
 SCENES = ("impressions", "offered", "clicks", "visits")

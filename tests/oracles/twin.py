@@ -23,7 +23,7 @@ from typing import Any
 
 import simpy
 
-from simulator.scenario.schema import BANDS, CHAIN_STAGES, Creatives, Explore, Scenario
+from simulator.scenario.schema import BANDS, CHAIN_STAGES, Creatives, Explore, Scenario, Shipping
 from tests.oracles.twin_asset import Worth
 from tests.oracles.twin_chain import (
     BALANCE,
@@ -63,6 +63,7 @@ TOTALS = (
     "new_customers", "refunded_new_customers", "recalled", "returned", "lapsed", "gmv",
     "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
     "fixed_costs", "peak_payment_load", "pooled", "pooled_fulfilment",
+    "late_orders", "days_waited", "peak_shipping_delay", "peak_score_fall",
 )  # fmt: skip
 
 
@@ -163,6 +164,7 @@ class World:
         self.days: dict[str, dict[str, float]] = {}
         tests = {s: scene.explore for s, scene in scenario.scenes.items()}
         self.seen = {s: 0.0 for s, test in tests.items() if test}  # orders of the tested product
+        self.backlog = self.late_today = self.score_fall = 0.0
 
     def _set_pace(self) -> None:
         for phase in self.scenario.calendar.phases:
@@ -249,6 +251,7 @@ class World:
         """Section 10: each midnight product stages and organic weights move."""
         for moment in self.clock.closings():
             yield environment.timeout(moment - environment.now)
+            self._judge()
             level = self.market_levels[self.clock.date(moment - 1)]
             for product in self.goods.products.values():
                 launch = product.item.launch
@@ -495,14 +498,56 @@ class World:
         goods = self.goods
         first_choice = self._wanted(buyers)
         goods.choose_instead({p: sum(x.values()) for p, x in first_choice.items()})
+        sent: dict[str, float] = {}  # from the depot
         for p, wanted in self._wanted(buyers).items():
             product, total = goods.products[p], sum(wanted.values())
             part = product.serve(total)
             self.totals["orders"] += total * part / success
             self.totals["unmet"] += total * (1 - part)
+            sent[p] = total * part - product.from_shops
             for g, x in wanted.items():
                 buyers[g].by_product[p] = x * part
                 self._book(step, product, g, x * part, x * part * buyers[g].new_share)
+
+        if self.scenario.shipping is not None:
+            self._queue(step, sent, self.scenario.shipping)
+
+    def _queue(self, step: Step, sent: dict[str, float], rules: Shipping) -> None:
+        """The depot's backlog, and the refunds that lateness adds."""
+        orders, could = sum(sent.values()), rules.per_day * step.days
+        before, after = self.backlog, max(0.0, self.backlog + orders - could)
+        mean = (before + after) / 2
+        if before + orders < could:  # empty before the end of the step
+            mean = before / 2 * before / (could - orders)
+        self.backlog = after
+        wait = mean / rules.per_day
+        late = 1 / (1 + (rules.late_days / wait) ** rules.steepness) if wait > 0 else 0.0
+        totals = self.totals
+        totals["late_orders"] += orders * late
+        totals["days_waited"] += orders * wait
+        totals["peak_shipping_delay"] = max(totals["peak_shipping_delay"], after / rules.per_day)
+        self.late_today += orders * late
+        for p, own in sent.items():
+            product = self.goods.products[p]
+            usual = product.refund_probability(step.phase)
+            product.expect_refunds(own * late * (prob(odds(usual) * rules.late_refund) - usual))
+
+    def _judge(self) -> None:
+        """The service score after a day of which a part was late; known to scenes and products."""
+        rules = self.scenario.shipping
+        if rules is None:
+            return
+        paid = sum(product.paid_today for product in self.goods.products.values())
+        late = self.late_today / paid if paid > 0 else 0.0
+        keep = 2 ** (-1 / rules.half_life_days)
+        self.score_fall = self.score_fall * keep + rules.late_score * late * (1 - keep)
+        self.totals["peak_score_fall"] = max(self.totals["peak_score_fall"], self.score_fall)
+        self.late_today = 0.0
+        score = self.scenario.service_score - self.score_fall
+        for scene in self.scenes.values():
+            scene.service = math.exp(0.6 * (score - 4.6))
+        for product in self.goods.products.values():
+            product.score = score
 
     def _wanted(self, buyers: dict[str, Buyers]) -> dict[str, dict[str, float]]:
         """X_pg by product and segment."""

@@ -137,6 +137,7 @@ class Product:
         self.category_orders = cycle.category_orders * item.items
         self.week = self.category_orders * START_ORDERS[item.product_stage]  # o7
         self.level_week = self.level_month = self.week  # b7, b28
+        self.score = float(scenario.service_score)
         self.organic_weight = self.organic_aim()
         self.organic_share_at_start = self.organic_share()
         pool = item.pooled
@@ -144,7 +145,7 @@ class Product:
         cost = pool.fulfilment if pool else None
         self.pool_cost = float(scenario.commerce.fulfilment if cost is None else cost)
         self.stock, self.demand = float(item.stock) + self.pool, 0.0
-        self.depot, self.pooled = float(item.stock), 0.0
+        self.depot, self.pooled, self.from_shops = float(item.stock), 0.0, 0.0
         self.first_pipeline, self.other_pipeline = Pipeline(scenario), Pipeline(scenario)
         self.pending_value = self.pending_cost = 0.0  # of the refunds in both pipelines
         self.paid = self.gmv = self.cost = 0.0
@@ -168,9 +169,11 @@ class Product:
         return sum(share * y for share, y in zip(figures, self.stages.values(), strict=True))
 
     def organic_aim(self) -> float:
-        return self.cycle.organic_base + self.cycle.organic_orders * math.log(
+        cycle = self.cycle
+        aim = cycle.organic_base + cycle.organic_orders * math.log(
             1 + 7 * self.week / self.item.items
         )
+        return max(aim + cycle.organic_score * (self.score - 4.6), cycle.organic_base / 100)
 
     def organic_share(self) -> float:
         """g_p."""

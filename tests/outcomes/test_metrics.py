@@ -28,7 +28,8 @@ TOTALS = {  # with ads, without
     "refund_cost": (80, 40), "new_customers": (12, 4), "refunded_new": (2, 1), "forfeited": (30, 0),
     "money_back": (10, 0), "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
     "deposits": (5, 1), "peak_payment_load": (1.5, 0.5), "unmet": (3, 0), "pooled": (4, 0),
-    "pooled_fulfilment": (28, 0),
+    "pooled_fulfilment": (28, 0), "late_orders": (5, 0), "days_waited": (30, 1),
+    "peak_shipping_delay": (4, 0.2), "peak_score_fall": (0.05, 0),
 }  # fmt: skip
 SCENES = {  # [scene] with ads; without there are none
     "impressions": (1000, 480), "offered": (4000, 0), "clicks": (49, 25), "visits": (40, 20),
@@ -44,6 +45,7 @@ BY_HAND = {
     "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 200,
     "favourites": 40, "carts": 30, "deposits": 5, "orders": 25, "paid_orders": 20, "refunds": 2,
     "failed_payments": 5, "peak_payment_load": 1.5, "unmet": 3, "pooled": 4,
+    "shipping_delay": 1.5, "peak_shipping_delay": 4, "late_share": 0.25, "peak_score_fall": 0.05,
     "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
     "recalled_members": 3, "spend": 160, "net_spend": 150, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
     "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 150 - 20, "ctr": 0.05, "cvr": 0.1,
