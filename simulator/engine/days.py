@@ -36,6 +36,7 @@ class Days:
             floor.refresh()
         else:
             floor.look_at_stock()
+        floor.look_at_sky()
         if floor.schedule.new_day[floor.step]:
             sd, slots = floor.world.scenario.chance.supply_sd, len(floor.world.names.slots)
             floor.state.supply_noise = floor.draws.factor("supply", sd, slots)

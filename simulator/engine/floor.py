@@ -18,6 +18,7 @@ from simulator.engine.state import State, first_state
 from simulator.market.choice import Trial, start_trials
 from simulator.market.draws import Draws
 from simulator.market.lifecycle import LifeCycles
+from simulator.market.shocks import Weather
 from simulator.market.today import Assortment, Today
 from simulator.market.tracers import Tracers
 from simulator.market.world import World
@@ -54,6 +55,7 @@ class Floor:
     controls: Controls
     book: Ledger
     tracers: Tracers | None
+    weather: Weather | None
     available: np.ndarray
     """Probability that the next order finds goods, as `today` has it: [product, lane]."""
     trials: list[Trial]
@@ -76,7 +78,12 @@ class Floor:
     def refresh(self) -> None:
         """Read anew what the products mean."""
         self.available = self.state.stock.available(self.sampled)
-        self.today = self.assortment.today(self.state.shelf, self.available)
+        self.today = self.assortment.today(self.state.shelf, self.available, self.weather)
+
+    def look_at_sky(self) -> None:
+        """Weather and news of the step."""
+        if self.weather and self.weather.read(self.step):
+            self.refresh()
 
     def look_at_stock(self) -> None:
         """Take off the page what is sold out by now, put back what has come: at every step."""
@@ -116,6 +123,8 @@ def open_floor(
     pictures = world.pictures.luck(draws) if world.pictures and sampled else None
     assortment = Assortment(world, cycles, luck, state.shelf, pictures)
     available = state.stock.available(sampled)
+    shocks, steps = world.shocks, world.steps
+    weather = Weather(shocks, steps, draws, sampled=sampled) if shocks else None
     days = int(world.steps.day[-1]) + 1 if daily else 0
     counts = (len(names.scenes), len(names.phases), len(names.segments), len(names.products))
     window = world.scenario.attribution.window_days
@@ -124,7 +133,8 @@ def open_floor(
         world=world, chunk=chunk, draws=draws, sampled=sampled,
         money=plan_money(chunk.plans, world, reps), schedule=make_schedule(world), state=state,
         cycles=cycles, assortment=assortment,
-        today=assortment.today(state.shelf, available), demand=demand, available=available,
+        today=assortment.today(state.shelf, available, weather), demand=demand,
+        weather=weather, available=available,
         controls=Controls(*np.ones((2, len(names.scenes), lanes))),
         book=Ledger.empty(*counts, lanes=lanes, days=days), tracers=tracers, trials=trials,
     )  # fmt: skip

@@ -299,12 +299,17 @@ class Sales:
         out = out + (baskets.orders + baskets.deposits + baskets.dropped).sum(axis=0)
         into = flows[CART : FAVOURITE + 1, :4].sum(axis=(0, 1, 2)) + baskets.added.sum(axis=0)
         held.products *= 1 - np.minimum(ratio(out, stock), 1.0)
-        held.products += into * self.direct_mix
+        held.products += into * self._basket_mix()
         waiting = n[DEPOSITS].sum(axis=0) + held.deposits.sum(axis=0)
         gone = flows[ORDER, DEPOSITS].sum(axis=0) + baskets.balances.sum(axis=0)
         fresh = flows[DEPOSIT].sum(axis=(0, 1)) + baskets.deposits.sum(axis=0)
         held.presold *= 1 - np.minimum(ratio(gone, waiting), 1.0)
         held.presold += fresh * self.presold_mix
+
+    def _basket_mix(self) -> np.ndarray:
+        """Product weights of new carts and favourites: weather makes people buy, and fills no baskets."""
+        wish, direct = self.floor.today.wish, self.direct_mix
+        return direct if wish is None else shares(ratio(direct, wish), direct)
 
 
 def _joined(people: np.ndarray, baskets: np.ndarray) -> np.ndarray:

@@ -27,6 +27,7 @@ from simulator.market.world import (
     Packages,
     People,
     PhaseTable,
+    Shocks,
     World,
     bar,
     odds,
@@ -111,6 +112,7 @@ class _Builder:
             media=self._media(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
             packages=self._packages(), costs=self._costs(), depot=self._depot(),
+            shocks=self._shocks() if self.s.shocks else None,
             scarcity=column([self.s.slot_price_scarcity]), pictures=self.pictures,
             trials=self._trials(),
         )  # fmt: skip
@@ -517,6 +519,23 @@ class _Builder:
             per_day=column([ship.per_day]), late_days=column([ship.late_days]),
             steepness=ship.steepness, late_refund=column([ship.late_refund]),
             late_score=column([ship.late_score]), half_life=column([ship.half_life_days]),
+        )  # fmt: skip
+
+    def _shocks(self) -> Shocks:
+        rows, origin = list(self.s.shocks.values()), self.steps.shape.origin
+        goods, people = list(self.s.products), list(self.s.segments)
+        return Shocks(
+            names=tuple(self.s.shocks),
+            start=np.array([seconds_between(origin, x.start) for x in rows]),
+            end=np.array([seconds_between(origin, x.end) for x in rows]),
+            last=np.array([round(x.days * DAY) for x in rows]),
+            chance=np.array([x.chance or 0.0 for x in rows]),
+            rate=np.array([x.rate or 0.0 for x in rows]),
+            demand=column([x.demand for x in rows]), traffic=column([x.traffic for x in rows]),
+            products=np.array([
+                [p in (x.products or goods) and not x.segments for p in goods] for x in rows
+            ]),
+            segments=np.array([[g in x.segments for g in people] for x in rows]),
         )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.lifecycle import LifeCycles, Shelf
 from simulator.market.rivals import ln_quality
+from simulator.market.shocks import Weather
 from simulator.market.world import World
 from simulator.scenario.schema import PRODUCT_STAGES
 
@@ -59,6 +60,12 @@ class Today:
     """Share of presale products among free visits: [lane]."""
     halo: Halo | None
     """None where hits do not pull the store."""
+    wish: np.ndarray | None
+    """Factor of weather and news on the odds of buying a product, in kappa already: [product, lane]."""
+    eager: np.ndarray | None
+    """Factor of weather and news on the odds of buying: [segment, lane]."""
+    crowd: np.ndarray | None
+    """The same on visits and opportunities: [1, lane]."""
 
 
 class Assortment:
@@ -75,11 +82,14 @@ class Assortment:
         self.first_pull = cycles.organic_pull(shelf)
         self.pulls = bool((world.free.halo > 0).any())
 
-    def today(self, shelf: Shelf, available: np.ndarray) -> Today:
+    def today(self, shelf: Shelf, available: np.ndarray, weather: Weather | None) -> Today:
         """`available` [product, lane]: probability that the next order finds goods."""
         goods = self.world.goods
         effects = self.cycles.effects(shelf)
         kappa = goods.power * self.luck * effects.cvr
+        wish = weather.of_products() if weather else None
+        if wish is not None:
+            kappa = kappa * wish
         mix = _scaled(goods.mix * available, goods.mix, axis=1)
         gain = goods.organic * self.cycles.organic_pull(shelf) / self.first_pull
         free_mix = _scaled(gain * available, gain, axis=0)
@@ -98,6 +108,8 @@ class Assortment:
             free_mix=free_mix,
             free_kappa=(free_mix * kappa).sum(axis=0), organic=gain.sum(axis=0),
             presale=(free_mix * goods.presale[:, None]).sum(axis=0), halo=halo,
+            wish=wish, eager=weather.of_segments() if weather else None,
+            crowd=weather.of_traffic() if weather else None,
         )  # fmt: skip
 
 

@@ -308,6 +308,29 @@ class Depot:
 
 
 @dataclass(frozen=True)
+class Shocks:
+    """Weather and news that may come: [shock] unless said otherwise."""
+
+    names: tuple[str, ...]
+    start: np.ndarray
+    """First moment at which it may begin [s]."""
+    end: np.ndarray
+    last: np.ndarray
+    """How long it lasts [s]."""
+    chance: np.ndarray
+    """Probability that it comes once; 0 where it has a rate."""
+    rate: np.ndarray
+    """Times per day that it begins; 0 where it has a chance."""
+    demand: np.ndarray
+    """Factor on the odds of buying: [shock, replication]."""
+    traffic: np.ndarray
+    products: np.ndarray
+    """Products that it moves: [shock, product] of bool."""
+    segments: np.ndarray
+    """Segments that it moves, where not by product: [shock, segment] of bool."""
+
+
+@dataclass(frozen=True)
 class World:
     """Everything the rules need to know; nothing in it changes during a run."""
 
@@ -324,6 +347,7 @@ class World:
     costs: Costs
     depot: Depot | None
     """None: every order is sent at once."""
+    shocks: Shocks | None
     scarcity: np.ndarray
     """eta: log price rise per log scarcity of shared inventory: [1, replication]."""
     pictures: Pictures | None
@@ -344,7 +368,19 @@ class World:
         return World(**parts)
 
 
-REPLICATED = (PhaseTable, Media, Bidding, People, Free, Goods, Packages, Costs, Depot, Pictures)
+REPLICATED = (
+    PhaseTable,
+    Media,
+    Bidding,
+    People,
+    Free,
+    Goods,
+    Packages,
+    Costs,
+    Depot,
+    Shocks,
+    Pictures,
+)
 
 
 def _tile(part: Any, plans: int) -> Any:

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from simulator.scenario.amounts import shown
+from simulator.scenario.chance import Shock
 from simulator.scenario.goods import Commerce, Product
 from simulator.scenario.nodes import Parts, Tree
 from simulator.scenario.plan import price_of
@@ -23,6 +24,9 @@ from simulator.scenario.schema import (
 DAY = 86400
 MOST_VISITS, MOST_OPPORTUNITIES = 100, 1000
 """Free visits and impressions on offer, a day and person."""
+
+MOST_SPELLS = 100
+"""Times that a shock may begin in a run, on average."""
 
 LEAST_RUNOFF_DAYS = 7
 UNSETTLED = 0.001
@@ -412,6 +416,36 @@ def packages_of(scenario: Scenario) -> Iterator[Package]:
             yield from slot.packages.values()
 
 
+# --------------------------------------------------------------------------- weather and news
+def _check_shocks(scenario: Scenario) -> Iterator[Fault]:
+    for name, shock in scenario.shocks.items():
+        yield from _check_shock(scenario.calendar, ("shocks", name), shock)
+
+
+def _check_shock(calendar: Calendar, at: Parts, shock: Shock) -> Iterator[Fault]:
+    if (shock.chance is None) == (shock.rate is None):
+        yield Fault(
+            at, "must have a chance (it comes once or not) or a rate (times per day): one of them"
+        )
+    if shock.end <= shock.start:
+        yield Fault((*at, "end"), f"must be after its start {_moment(shock.start)}")
+    elif (shock.rate or 0) * (shock.end - shock.start).total_seconds() / DAY > MOST_SPELLS:
+        yield Fault((*at, "rate"), f"makes it begin more than {MOST_SPELLS} times: lower it")
+    if calendar.phases and not _first(calendar) <= shock.start < calendar.end:
+        yield Fault(
+            (*at, "start"),
+            f"must lie inside the run, {_span(calendar)} (got {_moment(shock.start)})",
+        )
+    if shock.products and shock.segments:
+        rule = "must not stand beside products: a shock moves products or people"
+        yield Fault((*at, "segments"), f"{rule}; write two shocks")
+    if shock.demand == shock.traffic == 1:
+        yield Fault(at, "changes nothing: give demand or traffic another factor than 1")
+    if shock.demand == 1 and (shock.products or shock.segments):
+        field = "products" if shock.products else "segments"
+        yield Fault((*at, field), "has no effect: traffic is that of the whole shop; leave it out")
+
+
 # --------------------------------------------------------------------------- words
 def _nearest_clock(seconds: int) -> int:
     even = [clock for clock in range(1, DAY + 1) if DAY % clock == 0]
@@ -459,4 +493,5 @@ _CHECKS: tuple[_Check, ...] = (
     _check_scenes,
     _check_tests,
     _check_media,
+    _check_shocks,
 )

@@ -26,6 +26,7 @@ from simulator.scenario.amounts import (
     shown,
 )
 from simulator.scenario.anchors import Anchors
+from simulator.scenario.chance import Chance, Shock
 from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product, Shipping
 from simulator.scenario.prices import PriceSteps
 
@@ -426,17 +427,6 @@ class Scene(Part):
         return self.fixed_cost + (made.count * made.cost if made else 0.0)
 
 
-class Chance(Part):
-    """Chance that is common to a whole replication or day (not lack of knowledge)."""
-
-    demand_sd: Annotated[Multiple, Field(le=1)] = 0.0
-    """Spread of the level of demand of the whole run: relative sd of the odds of buying."""
-    supply_sd: Annotated[Multiple, Field(le=1)] = 0.10
-    """Day-to-day spread of a slot's opportunities against the forecast."""
-    price_sd: Annotated[Multiple, Field(le=3)] = 0.6
-    """Relative spread of the price of single impressions."""
-
-
 class Attribution(Part):
     """How platform-style reports credit orders to scenes."""
 
@@ -524,6 +514,8 @@ class Scenario(Part):
     """What rivals' scores are above and below 4.8, and were when prices were measured."""
     chance: Chance = Chance()
     """Chance common to a replication or day."""
+    shocks: dict[str, Shock] = {}
+    """Weather and news that may come from outside."""
     attribution: Attribution = Attribution()
     """How reports credit orders."""
     anchors: Anchors | None = None

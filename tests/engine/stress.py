@@ -207,7 +207,22 @@ def busy() -> Data:
     data["products"]["y"] |= {"stock": 200, "restocks": [{"at": "2020-11-11 05:00", "units": 300}]}
     data["products"]["y"]["pooled"] = {"units": 900}
     data["shipping"] = {"per_day": 900, "late_days": 2, "late_score": 0.8, "half_life_days": 3}
-    data["life_cycle"] = {"organic_score": 1.5}
+    data["life_cycle"] = {"organic_score": 1.5, "halo": 0.2, "halo_cvr": 0.04}
+    data["products"]["y"]["product_stage"] = "hit"
+    data["shocks"] = {
+        "cold": {
+            "start": "2020-10-24 09:00", "end": "2020-11-09 15:00", "chance": 0.6, "days": 4,
+            "demand": 2.5, "products": ["y"],
+        },
+        "rain": {
+            "start": "2020-11-03", "end": "2020-11-14", "rate": 0.2, "days": 0.7,
+            "demand": 0.8, "traffic": 1.2,
+        },
+        "news": {
+            "start": "2020-11-10 20:00", "end": "2020-11-11 04:30", "chance": 1, "days": 1.3,
+            "demand": 1.6, "segments": ["a", "c"],
+        },
+    }  # fmt: skip
     data["service_score"] = 4.4
     data["payment"] = {"wallet_share": 0.2, "capacity": 2500, "fail": 0.15}
     return data

@@ -5,11 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simulator.engine import lanes
 from simulator.engine.simulate import make_grid
 from simulator.errors import ScenarioError
 from simulator.market.build import build_world
 from simulator.scenario.goods import Shipping
-from tests.worlds import brief, expected, lanes_of, one, sampled
+from simulator.scenario.plan import Plan
+from simulator.scenario.schema import Scenario
+from tests.engine import stress
+from tests.worlds import brief, differing, expected, lanes_of, one, sampled
 
 MODES = {"expected": expected, "sampled": lambda *args: sampled(*args, replications=24)}
 
@@ -201,3 +205,127 @@ def test_any_depot_keeps_the_laws_and_its_bounds(drawn: bool, **ship: float):
     ).all()
     if drawn:
         np.testing.assert_array_equal(totals["late_orders"], np.rint(totals["late_orders"]))
+
+
+# --- weather and news -----------------------------------------------------------------------------
+
+JACKET = "products.jacket={price: 600, margin: 50%}"
+COLD = "shocks.cold={{start: 2021-03-21, end: 2021-03-22, chance: {}, days: 4, demand: 2.5, products: [jacket]}}"
+
+
+def paid_by_product(mode: str, *sets: str) -> np.ndarray:
+    book = lanes_of(MODES[mode](brief(JACKET, "life_cycle.organic_orders=0", *sets)), "half_half")
+    return book.products["paid"].mean(axis=1)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_cold_wave_moves_jackets_alone(mode: str):
+    mild, cold = (paid_by_product(mode, *sets) for sets in ((), (COLD.format("100%"),)))
+    assert cold[1] > 1.1 * mild[1]
+    assert cold[0] == pytest.approx(mild[0], rel=0.01)
+
+
+def test_half_a_chance_brings_half_of_it_on_average():
+    maybe, mild, cold = (
+        paid_by_product("expected", *sets)
+        for sets in ((COLD.format("50%"),), (), (COLD.format("100%"),))
+    )
+    assert maybe[1] - mild[1] == pytest.approx((cold[1] - mild[1]) / 2, rel=0.03)
+    drawn = sampled(
+        brief(JACKET, "life_cycle.organic_orders=0", COLD.format("50%")), replications=64
+    )
+    each = lanes_of(drawn, "half_half").products["paid"][1]
+    assert each.mean() == pytest.approx(maybe[1], abs=4 * each.std() / 8)
+    came = each > (mild[1] + cold[1]) / 2
+    assert 0.25 < came.mean() < 0.75  # it comes or it does not
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_news_move_the_people_whom_they_reach_and_crowds_move_visits(mode: str):
+    when = "start: 2021-03-21, end: 2021-03-21 06:00, chance: 100%, days: 4"
+    news = f"shocks.news={{{when}, demand: 2, segments: [shoppers]}}"
+    every = f"shocks.news={{{when}, demand: 2}}"
+    fair = f"shocks.fair={{{when}, traffic: 2}}"
+    names = ("paid_orders", "visits")
+    usual, some, both, crowd = (
+        one(MODES[mode](brief(*sets)), *names) for sets in ((), (news,), (every,), (fair,))
+    )
+    assert some == pytest.approx(both, rel=0.01)  # shoppers are everybody
+    assert some[0] > 1.05 * usual[0] and some[1] == pytest.approx(usual[1], rel=0.01)
+    assert crowd[1] > 1.05 * usual[1] and crowd[0] > 1.02 * usual[0]
+
+
+def test_two_plans_meet_the_same_weather():
+    """Without ads the cold brings its jackets in the same replications as with them."""
+    world = brief(JACKET, "life_cycle.organic_orders=0", COLD.format("50%").replace("2.5", "8"))
+    drawn = sampled(world, replications=32)
+    own, none = (lanes_of(drawn, plan).products["paid"][1] for plan in ("half_half", "no ads"))
+    assert np.corrcoef(own, none)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(
+    ("shock", "message"),
+    [
+        ("{start: 2021-03-21, end: 2021-03-22, days: 1, demand: 2}", "a chance .* or a rate"),
+        (
+            "{start: 2021-03-21, end: 2021-03-22, days: 1, demand: 2, chance: 1, rate: 1}",
+            "one of them",
+        ),
+        ("{start: 2021-03-22, end: 2021-03-21, days: 1, demand: 2, chance: 1}", "after its start"),
+        ("{start: 2021-05-22, end: 2021-05-23, days: 1, demand: 2, chance: 1}", "inside the run"),
+        ("{start: 2021-03-21, end: 2021-03-22, days: 1, chance: 1}", "changes nothing"),
+        (
+            "{start: 2021-03-21, end: 2021-03-22, days: 1, chance: 1, traffic: 2, products: [coffee]}",
+            "no effect",
+        ),
+        (
+            "{start: 2021-03-21, end: 2031-03-22, days: 1, demand: 2, rate: 2}",
+            "more than 100 times",
+        ),
+        (
+            "{start: 2021-03-21, end: 2021-03-22, days: 1, demand: 2, chance: 1, products: [tea]}",
+            "names no product",
+        ),
+        (
+            "{start: 2021-03-21, end: 2021-03-22, days: 1, demand: 2, chance: 1, segments: [all]}",
+            "names no segment",
+        ),
+        (
+            "{start: 2021-03-21, end: 2021-03-22, days: 1, demand: 2, chance: 1, products: [coffee], "
+            "segments: [shoppers]}",
+            "two shocks",
+        ),
+    ],
+)
+def test_a_shock_that_cannot_be_is_told(shock: str, message: str):
+    with pytest.raises(ScenarioError, match=f"shocks.odd.*{message}"):
+        brief(f"shocks.odd={shock}")
+
+
+# --- all of it at once ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [expected, sampled])
+def test_any_chunks_give_the_same_book_of_a_busy_shop(monkeypatch, run):
+    """Gate, shops, depot, score and weather: to the last bit, whoever runs beside whom."""
+    scenario = Scenario.model_validate(stress.busy())
+    rich = stress.plan(scenario)
+    half = {scene: {f: x / 2 for f, x in cells.items()} for scene, cells in rich.money.items()}
+    plans = [rich, Plan("half", half, rich.packages), Plan("booked", {}, rich.packages)]
+    options = {"replications": 18} if run is sampled else {}
+    whole = run(scenario, plans, **options).book
+    monkeypatch.setattr(lanes, "BLOCK", 7)
+    monkeypatch.setattr(lanes, "PLANS_AT_ONCE", 2)
+    monkeypatch.setattr(lanes, "LANES_AT_ONCE", 7)
+    assert differing(whole, run(scenario, plans, **options).book) == []
+    assert (whole.totals["late_orders"][0] > 0) and (whole.totals["pooled"][0] > 0)
+
+
+def test_a_busy_shop_when_drawn_scatters_around_its_mean():
+    scenario = Scenario.model_validate(stress.busy())
+    plan = stress.plan(scenario)
+    names = ("gmv", "orders", "late_orders", "pooled", "refunds", "days_waited", "new_customers")
+    mean = lanes_of(expected(scenario, [plan]), "stress").totals
+    drawn = lanes_of(sampled(scenario, [plan], replications=48), "stress").totals
+    for name in names:
+        assert drawn[name].mean() == pytest.approx(mean[name][0], rel=0.03), name

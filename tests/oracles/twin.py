@@ -41,7 +41,17 @@ from tests.oracles.twin_chain import (
     bar,
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
-from tests.oracles.twin_goods import Goods, Halo, Product, best_of, odds, prob, shock_factor, told
+from tests.oracles.twin_goods import (
+    Goods,
+    Halo,
+    Product,
+    best_of,
+    odds,
+    prob,
+    shares,
+    shock_factor,
+    told,
+)
 from tests.oracles.twin_media import (
     Contracts,
     Market,
@@ -50,6 +60,7 @@ from tests.oracles.twin_media import (
     Supply,
     make_placements,
 )
+from tests.oracles.twin_weather import Sky
 
 BASKET = ("favourite", "cart")
 DAY_COUNTS = ("gmv", "spend", "new_customers", "visits")
@@ -135,6 +146,7 @@ class World:
     ) -> None:
         self.scenario = scenario
         self.clock = Clock(scenario, runoff_days(scenario) if runoff is None else runoff)
+        self.sky = Sky(scenario, self.clock)
         self.goods = Goods(scenario, shocks)
         self.supply = Supply(scenario)
         self.chain = Chain(scenario)
@@ -272,6 +284,7 @@ class World:
         """The steps, one after the other."""
         for step in steps:
             yield environment.timeout(0)  # after everything that was due at this moment
+            self._look_at_sky(step)
             self.goods.bring_mixes()  # after the day's close and all deliveries
             pi = self._band_shares()
             taken = self.contracts.serve(step)
@@ -281,6 +294,15 @@ class World:
                 on_step(step.index, values)
             yield environment.timeout(step.end - step.start)
         yield environment.timeout(0)
+
+    def _look_at_sky(self, step: Step) -> None:
+        """Shocks of the step reach products, people and traffic."""
+        self.sky.look(step)
+        self.supply.shock = self.sky.traffic
+        for p, product in self.goods.products.items():
+            product.wish = self.sky.product(p)
+            product.kappa = product.power * product.cvr * product.wish
+        self.market.eager = {g: self.sky.segment(g) for g in self.people}
 
     def _bidding(
         self, environment: simpy.Environment, step: Step, open_market: Callable[[], None]
@@ -359,6 +381,7 @@ class World:
         for j in self.placements:
             click = j.click_odds * goods.scene_ctr[j.scene] * phase.ctr * wear[j.segment]
             buy = j.buy_odds * goods.scene_kappa[j.scene] * phase.cvr * self.demand * j.buy_lift
+            buy *= self.sky.segment(j.segment)
             j.clicks = j.impressions * prob(click * j.position_factor * j.click_lift)
             j.visits = j.clicks * j.arrival
             j.buying = j.visits * prob(buy)
@@ -370,7 +393,7 @@ class World:
 
     def _look_buys(self, step: Step, g: str, halo: Halo) -> float:
         """Probability that a further look buys."""
-        ready = halo.kappa * step.phase.cvr * self.demand
+        ready = halo.kappa * step.phase.cvr * self.demand * self.sky.segment(g)
         return prob(odds(self.scenario.life_cycle.halo_cvr) * self.scenario.segments[g].cvr * ready)
 
     def _looks(self) -> list[tuple[Halo, float]]:
@@ -420,7 +443,8 @@ class World:
             traffic = self.supply.traffic(m, step) * goods.organic_multiplier
             traffic *= self.contracts.venue(step)
             for g, rates in self.free_rates[m].items():
-                buy = prob(odds(source.organic_cvr) * self.scenario.segments[g].cvr * factor)
+                ready = factor * self.sky.segment(g)
+                buy = prob(odds(source.organic_cvr) * self.scenario.segments[g].cvr * ready)
                 _, touches, buys = sums[g]
                 for b, rate in rates.items():
                     visits = bands[g][b] * rate * traffic
@@ -605,7 +629,8 @@ class World:
             held += people.people["deposit"] + people.deposits
             settled += moves["deposit"][BALANCE] + basket[BALANCE]
             taken += sum(m.get("deposit", 0.0) for m in moves.values()) + basket["deposit"]
-        for p, u in goods.direct.items():
+        unmoved = {p: u / goods.products[p].wish if u > 0 else 0.0 for p, u in goods.direct.items()}
+        for p, u in (shares(unmoved) or goods.direct).items():
             kept = 1 - left / standing if standing > 0 else 1.0
             goods.baskets[p] = goods.baskets[p] * max(0.0, kept) + u * entered
             kept = 1 - settled / held if held > 0 else 1.0

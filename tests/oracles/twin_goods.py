@@ -129,6 +129,7 @@ class Product:
         self.name, self.item, self.cycle = name, item, cycle
         self.price = float(item.price)
         self.unit_cost = self.price * (1 - item.margin)  # at order value 1
+        self.wish = 1.0  # of weather, in kappa
         self.own_power = item.product_power * (1 - cycle.generation_decay) ** (item.generation - 1)
         self.power = self.own_power * shock_factor(item.luck_sd, z)
         self.refund_odds = odds(item.refund)
