@@ -31,7 +31,7 @@ class Shock(Part):
     """Mean number of times per day that it begins, instead of chance; where two overlap there is one."""
     days: Annotated[Amount, Field(gt=0, le=365)]
     """How long it lasts [d]."""
-    demand: Annotated[Level, Field(ge=0, le=50)] = 1.0
+    demand: Annotated[Level, Field(ge=0.01, le=50)] = 1.0
     """Odds that a visit buys while it lasts [x]."""
     traffic: Annotated[Level, Field(gt=0, le=50)] = 1.0
     """Free visits and ad opportunities while it lasts, of the whole shop [x]."""

@@ -9,7 +9,8 @@ from simulator.engine import lanes
 from simulator.engine.simulate import make_grid
 from simulator.errors import ScenarioError
 from simulator.market.build import build_world
-from simulator.scenario.goods import Shipping
+from simulator.scenario.chance import Shock
+from simulator.scenario.goods import Payment, Pooled, Shipping
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 from tests.engine import stress
@@ -300,6 +301,52 @@ def test_two_plans_meet_the_same_weather():
 def test_a_shock_that_cannot_be_is_told(shock: str, message: str):
     with pytest.raises(ScenarioError, match=f"shocks.odd.*{message}"):
         brief(f"shocks.odd={shock}")
+
+
+# --- any world ----------------------------------------------------------------------------------
+
+factor = st.floats(0.01, 4)
+weather = st.fixed_dictionaries({
+    "start": st.just("2021-03-20"), "end": st.sampled_from(["2021-03-20 00:01", "2021-03-27"]),
+    "days": st.floats(0.05, 12), "demand": factor, "traffic": st.floats(0.1, 4),
+    "products": st.sampled_from([[], ["coffee"]]),
+}).flatmap(lambda shock: st.sampled_from([{"chance": 0.4}, {"rate": 0.3}, {"chance": 1}]).map(
+    lambda often: Shock.model_validate(shock | often)
+))  # fmt: skip
+pooled = st.builds(
+    Pooled, units=st.integers(0, 3000), share=st.floats(0, 1), fulfilment=st.floats(0, 60)
+)
+payment = st.builds(
+    Payment, capacity=st.floats(0.01, 1e4), wallet_share=st.floats(0, 1), retry=st.floats(0, 1)
+)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    shocks=st.lists(weather, max_size=3), pool=pooled, stock=st.integers(0, 4000), pay=payment,
+    topup=st.floats(0, 1), drawn=st.booleans(),
+)  # fmt: skip
+def test_any_shop_in_any_weather_keeps_the_laws(shocks, pool, pay, drawn: bool, **numbers):
+    """Laws are checked in the run; here what the mechanics may do at most, and in which direction."""
+    stock, topup = numbers["stock"], f"calendar.phases.normal.wallet_topup={numbers['topup']}"
+    usual = brief("calendar.phases.sale.clock=12h", topup)
+    coffee = usual.products["coffee"].model_copy(update={"stock": stock, "pooled": pool})
+    world = usual.model_copy(update={
+        "products": {"coffee": coffee}, "payment": pay,
+        "shocks": {f"s{n}": shock for n, shock in enumerate(shocks)},
+    })  # fmt: skip
+    run = (lambda scenario: sampled(scenario, replications=2)) if drawn else expected
+    totals = lanes_of(run(world), "half_half").totals
+    slack = 1e-6
+    assert (totals["pooled"] <= min(int(pool.units * pool.share + 1e-9), 10**9) + slack).all()
+    freight = totals["pooled"] * pool.fulfilment
+    np.testing.assert_allclose(totals["pooled_fulfilment"], freight, rtol=1e-9, atol=1e-9)
+    assert (
+        totals["orders"] - totals["paid_orders"] <= totals["paid_orders"] * (1 - pay.retry) + 9
+    ).all()
+    assert all(np.isfinite(values).all() for values in totals.values())
+    if (totals["pooled"] > slack).any():
+        assert (totals["paid_orders"] > stock - 1).any()
 
 
 # --- all of it at once ----------------------------------------------------------------------------
