@@ -13,13 +13,14 @@ import numpy as np
 from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff, seconds_between
 from simulator.market.choice import Pictures, Trials
 from simulator.market.rivals import ln_rivals
+from simulator.market.shipping import read_depot
+from simulator.market.shocks import read_shocks
 from simulator.market.world import (
     BANDS_N,
     BUYABLE,
     STAGES,
     Bidding,
     Costs,
-    Depot,
     Free,
     Goods,
     Media,
@@ -27,9 +28,9 @@ from simulator.market.world import (
     Packages,
     People,
     PhaseTable,
-    Shocks,
     World,
     bar,
+    column,
     odds,
     prob,
 )
@@ -52,14 +53,6 @@ from simulator.scenario.schema import (
 
 WORTHLESS = 1e-300  # value of an impression that brings no action: never bid for
 MOVES = ("engage", "enthuse", "favourite", "cart")
-
-
-def column(values: "list[Any]") -> np.ndarray:
-    """Numbers or arrays [replication], stacked: [row, replication], or [row, 1] when all are certain."""
-    rows = [np.atleast_1d(np.asarray(v, dtype=float)) for v in values]
-    if not rows:
-        return np.zeros((0, 1))
-    return np.array(np.broadcast_arrays(*rows))
 
 
 def build_world(scenario: Scenario, steps: Steps, original: Scenario | None = None) -> World:
@@ -111,8 +104,8 @@ class _Builder:
             scenario=self.original, names=self._names(), steps=self.steps, phases=self._phases(),
             media=self._media(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
-            packages=self._packages(), costs=self._costs(), depot=self._depot(),
-            shocks=self._shocks() if self.s.shocks else None,
+            packages=self._packages(), costs=self._costs(), depot=read_depot(self.s),
+            shocks=read_shocks(self.s, self.steps),
             scarcity=column([self.s.slot_price_scarcity]), pictures=self.pictures,
             trials=self._trials(),
         )  # fmt: skip
@@ -509,33 +502,6 @@ class _Builder:
             depreciation=column([c.depreciation]), pay_fail=column([pay.fail]),
             pay_retry=column([pay.retry]),
             pay_capacity=None if pay.capacity is None else column([pay.capacity]),
-        )  # fmt: skip
-
-    def _depot(self) -> Depot | None:
-        ship = self.s.shipping
-        if ship is None:
-            return None
-        return Depot(
-            per_day=column([ship.per_day]), late_days=column([ship.late_days]),
-            steepness=ship.steepness, late_refund=column([ship.late_refund]),
-            late_score=column([ship.late_score]), half_life=column([ship.half_life_days]),
-        )  # fmt: skip
-
-    def _shocks(self) -> Shocks:
-        rows, origin = list(self.s.shocks.values()), self.steps.shape.origin
-        goods, people = list(self.s.products), list(self.s.segments)
-        return Shocks(
-            names=tuple(self.s.shocks),
-            start=np.array([seconds_between(origin, x.start) for x in rows]),
-            end=np.array([seconds_between(origin, x.end) for x in rows]),
-            last=np.array([round(x.days * DAY) for x in rows]),
-            chance=np.array([x.chance or 0.0 for x in rows]),
-            rate=np.array([x.rate or 0.0 for x in rows]),
-            demand=column([x.demand for x in rows]), traffic=column([x.traffic for x in rows]),
-            products=np.array([
-                [p in (x.products or goods) and not x.segments for p in goods] for x in rows
-            ]),
-            segments=np.array([[g in x.segments for g in people] for x in rows]),
         )  # fmt: skip
 
 

@@ -16,9 +16,22 @@ import numpy as np
 
 from simulator.market.audience import ratio
 from simulator.market.lifecycle import hill
-from simulator.market.world import Depot
+from simulator.market.world import Depot, column
+from simulator.scenario.schema import Scenario
 
 BEYOND = 1000.0  # times late_days: everything is late, and powers stay finite
+
+
+def read_depot(scenario: Scenario) -> Depot | None:
+    """Arrays of the shipping of a scenario, if it has a capacity."""
+    ship = scenario.shipping
+    if ship is None:
+        return None
+    return Depot(
+        per_day=column([ship.per_day]), late_days=column([ship.late_days]),
+        steepness=ship.steepness, late_refund=column([ship.late_refund]),
+        late_score=column([ship.late_score]), half_life=column([ship.half_life_days]),
+    )  # fmt: skip
 
 
 @dataclass

@@ -17,9 +17,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from simulator.market.calendar import DAY, Steps
+from simulator.market.calendar import DAY, Steps, seconds_between
 from simulator.market.draws import Draws
-from simulator.market.world import Shocks
+from simulator.market.world import Shocks, column
+from simulator.scenario.schema import Scenario
 
 NEVER = 1e18  # [s]
 
@@ -38,6 +39,27 @@ def _most(shocks: Shocks, n: int) -> int:
     return math.ceil(mean + 8 * math.sqrt(mean) + 8)
 
 
+def read_shocks(scenario: Scenario, steps: Steps) -> Shocks | None:
+    """Arrays of the shocks of a scenario, if there are any."""
+    rows, origin = list(scenario.shocks.values()), steps.shape.origin
+    goods, people = list(scenario.products), list(scenario.segments)
+    if not rows:
+        return None
+    return Shocks(
+        names=tuple(scenario.shocks),
+        start=np.array([seconds_between(origin, x.start) for x in rows]),
+        end=np.array([seconds_between(origin, x.end) for x in rows]),
+        last=np.array([round(x.days * DAY) for x in rows]),
+        chance=np.array([x.chance or 0.0 for x in rows]),
+        rate=np.array([x.rate or 0.0 for x in rows]),
+        demand=column([x.demand for x in rows]), traffic=column([x.traffic for x in rows]),
+        products=np.array([
+            [p in (x.products or goods) and not x.segments for p in goods] for x in rows
+        ]),
+        segments=np.array([[g in x.segments for g in people] for x in rows]),
+    )  # fmt: skip
+
+
 class Weather:
     """When the shocks of one chunk of lanes are on, and what they do."""
 
@@ -49,13 +71,8 @@ class Weather:
         """Steps in which a shock may be on: [step] of bool."""
         self.spells = begin(shocks, draws) if sampled else None
         """Start and end of every spell of each shock [s]: [2, spell, lane]."""
-        self.mean = (
-            None if sampled else np.array([expected_on(shocks, steps, s) for s in self._steps()])
-        )
+        self.mean = None if sampled else expected_on(shocks, steps)
         self.on = np.zeros((len(shocks.names), 1))
-
-    def _steps(self) -> range:
-        return range(len(self.steps))
 
     def read(self, step: int) -> bool:
         """Look at the sky at a step; return whether anything has changed since the step before."""
@@ -126,10 +143,10 @@ def _starts(shocks: Shocks, n: int, waits: np.ndarray) -> np.ndarray:
     return np.where(after < width, first + after, NEVER)
 
 
-def expected_on(shocks: Shocks, steps: Steps, step: int) -> list[float]:
-    """Mean share of a step in which each shock is on: [shock]."""
-    ends = (float(steps.start[step]), float(steps.end[step]))
-    return [_mean_on(shocks, n, ends) for n in range(len(shocks.names))]
+def expected_on(shocks: Shocks, steps: Steps) -> np.ndarray:
+    """Mean share of every step in which each shock is on: [step, shock]."""
+    ends = zip(steps.start.astype(float), steps.end.astype(float), strict=True)
+    return np.array([[_mean_on(shocks, n, e) for n in range(len(shocks.names))] for e in ends])
 
 
 def _mean_on(shocks: Shocks, n: int, ends: tuple[float, float]) -> float:

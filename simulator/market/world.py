@@ -43,6 +43,14 @@ def bar(q: Any) -> Any:
     return -np.log1p(-np.asarray(q, dtype=float))
 
 
+def column(values: "list[Any]") -> np.ndarray:
+    """Numbers or arrays [replication], stacked: [row, replication], or [row, 1] when all are certain."""
+    rows = [np.atleast_1d(np.asarray(v, dtype=float)) for v in values]
+    if not rows:
+        return np.zeros((0, 1))
+    return np.array(np.broadcast_arrays(*rows))
+
+
 @dataclass(frozen=True)
 class Names:
     """The axes, in the order of the file."""

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.engine import lanes
+from simulator.engine.lanes import Chunk
+from simulator.engine.run import Run
 from simulator.engine.simulate import make_grid
 from simulator.errors import ScenarioError
 from simulator.market.build import build_world
@@ -14,7 +16,8 @@ from simulator.scenario.goods import Payment, Pooled, Shipping
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 from tests.engine import stress
-from tests.worlds import brief, differing, expected, lanes_of, one, sampled
+from tests.engine.test_mechanics import Leaf, leaves, put
+from tests.worlds import arrays, brief, differing, expected, lanes_of, one, sampled
 
 MODES = {"expected": expected, "sampled": lambda *args: sampled(*args, replications=24)}
 
@@ -188,7 +191,7 @@ def test_the_score_itself_earns_free_visits_only_where_the_coefficient_says_so()
     assert visits(slow, scored) < visits(slow) < visits() * 1.000001
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     per_day=st.floats(5, 2000), late_days=st.floats(0.2, 10), steepness=st.floats(0.5, 50),
     late_refund=st.floats(1, 5), late_score=st.floats(0, 2), half_life=st.floats(0.5, 30),
@@ -321,7 +324,7 @@ payment = st.builds(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     shocks=st.lists(weather, max_size=3), pool=pooled, stock=st.integers(0, 4000), pay=payment,
     topup=st.floats(0, 1), drawn=st.booleans(),
@@ -352,19 +355,23 @@ def test_any_shop_in_any_weather_keeps_the_laws(shocks, pool, pay, drawn: bool, 
 # --- all of it at once ----------------------------------------------------------------------------
 
 
+BUSY = (
+    "calendar.phases.sale.clock=6h", SLOW, *GATE, *DEPOT, POOL, JACKET, COLD.format("60%"),
+    "shocks.fair={start: 2021-03-22, end: 2021-03-26, rate: 0.3, days: 1.3, traffic: 1.5}",
+    "shocks.news={start: 2021-03-22, end: 2021-03-26, chance: 0.5, days: 2, demand: 2, segments: [shoppers]}",
+    "life_cycle.organic_score=2", "calendar.phases.normal.wallet_topup=10%",
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("run", [expected, sampled])
 def test_any_chunks_give_the_same_book_of_a_busy_shop(monkeypatch, run):
     """Gate, shops, depot, score and weather: to the last bit, whoever runs beside whom."""
-    scenario = Scenario.model_validate(stress.busy())
-    rich = stress.plan(scenario)
-    half = {scene: {f: x / 2 for f, x in cells.items()} for scene, cells in rich.money.items()}
-    plans = [rich, Plan("half", half, rich.packages), Plan("booked", {}, rich.packages)]
     options = {"replications": 18} if run is sampled else {}
-    whole = run(scenario, plans, **options).book
+    whole = run(brief(*BUSY), **options).book
     monkeypatch.setattr(lanes, "BLOCK", 7)
     monkeypatch.setattr(lanes, "PLANS_AT_ONCE", 2)
     monkeypatch.setattr(lanes, "LANES_AT_ONCE", 7)
-    assert differing(whole, run(scenario, plans, **options).book) == []
+    assert differing(whole, run(brief(*BUSY), **options).book) == []
     assert (whole.totals["late_orders"][0] > 0) and (whole.totals["pooled"][0] > 0)
 
 
@@ -373,6 +380,61 @@ def test_a_busy_shop_when_drawn_scatters_around_its_mean():
     plan = stress.plan(scenario)
     names = ("gmv", "orders", "late_orders", "pooled", "refunds", "days_waited", "new_customers")
     mean = lanes_of(expected(scenario, [plan]), "stress").totals
-    drawn = lanes_of(sampled(scenario, [plan], replications=48), "stress").totals
+    drawn = lanes_of(sampled(scenario, [plan], replications=24), "stress").totals
     for name in names:
         assert drawn[name].mean() == pytest.approx(mean[name][0], rel=0.03), name
+
+
+NEW = ("shipping.", "payment.", "shocks.", "life_cycle.organic_score", "products.x.pooled")
+
+
+def new_leaves(*, uncertain: bool) -> list[Leaf]:
+    found = leaves(Scenario.model_validate(stress.busy()))
+    tops = [leaf for leaf in found if leaf.name.startswith(NEW) or leaf.name.endswith("_topup")]
+    return [leaf for leaf in tops if leaf.uncertain == uncertain]
+
+
+def test_every_number_of_the_operations_that_may_be_uncertain_matters():
+    scenario, found = Scenario.model_validate(stress.busy()), new_leaves(uncertain=True)
+    drawn = scenario
+    for row, leaf in enumerate(found, start=1):
+        values = np.full(len(found) + 1, float(leaf.value))
+        values[row] = leaf.value * 1.1 if leaf.value else 0.05
+        drawn = put(drawn, leaf.path, values)
+    still = {
+        leaf.name
+        for leaf, moved in zip(found, book_moved(drawn, scenario, len(found) + 1)[1:], strict=True)
+        if not moved
+    }
+    assert still == set()
+
+
+def book_moved(drawn: Scenario, scenario: Scenario, count: int) -> np.ndarray:
+    """Replications in which anything differs from the first: [replication] of bool."""
+    world = build_world(drawn, make_grid(scenario), original=scenario)
+    chunk = Chunk((stress.plan(scenario), Plan.none(scenario)), tuple(range(count)))
+    book = Run(world, chunk, 1, sampled=False, daily=False).go()
+    moved = np.zeros(count, dtype=bool)
+    for array in arrays(book).values():
+        rows = array[..., :count].reshape(-1, count)
+        change = np.abs(rows - rows[:, :1])
+        moved |= (change > 1e-9 * np.maximum(np.abs(rows[:, :1]), 1e-3)).any(axis=0)
+    return moved
+
+
+ONE_OF_EACH = [
+    leaf
+    for leaf in new_leaves(uncertain=False)
+    if "news" not in leaf.path and leaf.path[1:] != ("rain", "days")
+]
+
+
+@pytest.mark.parametrize("leaf", ONE_OF_EACH, ids=lambda leaf: leaf.name)
+def test_every_number_of_the_operations_that_is_certain_matters(leaf: Leaf):
+    scenario = Scenario.model_validate(stress.busy())
+    value = int(leaf.value * 0.7) if isinstance(leaf.value, int) else leaf.value * 0.7
+    before, after = (
+        lanes_of(expected(world, [stress.plan(scenario)]), "stress").totals
+        for world in (scenario, put(scenario, leaf.path, value))
+    )
+    assert any(abs(after[x] - before[x]).max() > 1e-9 * abs(before[x]).max() for x in before)
