@@ -1,9 +1,10 @@
-"""What becomes due: restocks, forfeited deposits, ends of contracts, and midnight's closing of a day."""
+"""What becomes due: restocks, forfeits, ends of contracts and guarantees, and midnight's closing of a day."""
 
 import numpy as np
 
 from simulator.engine.floor import Floor
 from simulator.engine.processes import Due
+from simulator.engine.settlement import Settlement
 from simulator.engine.state import Day
 from simulator.market.audience import ratio
 from simulator.market.basket import shares
@@ -18,6 +19,7 @@ class Days:
 
     def __init__(self, floor: Floor, server: Server) -> None:
         self.floor, self.server = floor, server
+        self.settlement = Settlement(floor)
         self.returns = Returns(floor.world.scenario.commerce)
 
     def read(self, due: Due) -> None:
@@ -30,13 +32,9 @@ class Days:
             self._settle(closing=due.closing)
         for trial in due.decisions:
             floor.decide(trial)
-        if due.midnight:
-            self.close(floor.day - 1)
-        elif due.decisions:
-            floor.refresh()
-        else:
-            floor.look_at_stock()
-        floor.look_at_sky()
+        if due.window:
+            self.settlement.settle_window()
+        self._turn_page(due)
         if floor.schedule.new_day[floor.step]:
             sd, slots = floor.world.scenario.chance.supply_sd, len(floor.world.names.slots)
             floor.state.supply_noise = floor.draws.factor("supply", sd, slots)
@@ -57,6 +55,16 @@ class Days:
             for goods in filter(None, (state.stock, state.depot)):
                 goods.restock(product, units, self.floor.sampled)
 
+    def _turn_page(self, due: Due) -> None:
+        """What buyers see from now on; a midnight closes the day before."""
+        if due.midnight:
+            self.close(self.floor.day - 1)
+        elif due.decisions:
+            self.floor.refresh()
+        else:
+            self.floor.look_again()
+        self.floor.look_at_sky()
+
     def _forfeit(self) -> None:
         """Deposits whose balance was not paid are kept; prospects fall back to engage."""
         floor, state, goods = self.floor, self.floor.state, self.floor.world.goods
@@ -76,7 +84,10 @@ class Days:
         floor, state, day = self.floor, self.floor.state, self.floor.state.day
         self._refund()
         price, cost = ratio(day.gmv, day.paid), ratio(day.cost, day.paid)
-        self.returns.enter(state.refunds, self._will_return(day), price, cost)
+        back = self._will_return(day)
+        self.returns.enter(state.refunds, back, price, cost)
+        if floor.till:
+            floor.till.close_day(back.sum(axis=0), day.paid)
         second = int(floor.world.steps.start[floor.step])
         market = float(floor.schedule.market_day[finished])
         self._judge(day)
@@ -112,6 +123,8 @@ class Days:
         due = self.returns.advance(state.refunds)
         floor.book.add(refunds=due.orders, refund_value=due.value, refund_cost=due.cost)
         floor.book.products["refunds"] += due.orders.sum(axis=0)
+        if floor.till:
+            floor.book.add(refund_subsidy=floor.till.refund(due.share))
         gone = due.orders[FIRST].sum(axis=0)[None]
         parts = floor.draws.split("refund_people", gone, state.newcomers[:, None])[:, 0]
         n, old = state.crowd.n, state.crowd.old

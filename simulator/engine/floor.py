@@ -18,6 +18,7 @@ from simulator.engine.state import State, first_state
 from simulator.market.choice import Trial, start_trials
 from simulator.market.draws import Draws
 from simulator.market.lifecycle import LifeCycles
+from simulator.market.promotion import Till
 from simulator.market.shocks import Weather
 from simulator.market.today import Assortment, Today
 from simulator.market.tracers import Tracers
@@ -56,6 +57,8 @@ class Floor:
     book: Ledger
     tracers: Tracers | None
     weather: Weather | None
+    till: Till | None
+    """None where prices are the sellers' own and move nobody."""
     available: np.ndarray
     """Probability that the next order finds goods, as `today` has it: [product, lane]."""
     trials: list[Trial]
@@ -77,27 +80,40 @@ class Floor:
 
     def refresh(self) -> None:
         """Read anew what the products mean."""
-        self.available = self.state.stock.available(self.sampled)
-        self.today = self.assortment.today(self.state.shelf, self.available, self.weather)
+        self._look_at_prices()
+        self._read_page()
 
     def look_at_sky(self) -> None:
         """Weather and news of the step."""
         if self.weather and self.weather.read(self.step):
-            self.refresh()
+            self._read_page()
 
-    def look_at_stock(self) -> None:
-        """Take off the page what is sold out by now, put back what has come: at every step."""
-        if not np.array_equal(self.state.stock.available(self.sampled), self.available):
-            self.refresh()
+    def look_again(self) -> None:
+        """Take off the page what is sold out by now, put back what has come, and new prices: at every step."""
+        new_prices = self._look_at_prices()
+        if new_prices or not np.array_equal(
+            self.state.stock.available(self.sampled), self.available
+        ):
+            self._read_page()
+
+    def _look_at_prices(self) -> bool:
+        """Whether buyers answer otherwise than before."""
+        start = self.world.steps.start[self.step]
+        return self.till is not None and self.till.look(self.phase, int(start))
+
+    def _read_page(self) -> None:
+        self.available = self.state.stock.available(self.sampled)
+        response = self.till.response() if self.till else None
+        self.today = self.assortment.today(self.state.shelf, self.available, response, self.weather)
 
     def learn(self, scene_buys: np.ndarray) -> None:
-        """Orders of this step that tell variants apart; `scene_buys` [scene, lane] buying visits."""
+        """Orders of this step that tell variants apart; `scene_buys` [scene, segment, lane]."""
         today, ready = self.today, float(self.world.steps.readiness[self.step])
         for trial in self.trials:
             if trial.open:
                 i, p = trial.scene, trial.product
                 share = today.mix[i, p] * today.kappa[p] / today.scene_kappa[i]
-                trial.orders += scene_buys[i] * share * ready
+                trial.orders += (scene_buys[i] * share).sum(axis=0) * ready
 
     def decide(self, number: int) -> None:
         """A product test ends: from now on the product is the chosen variant."""
@@ -125,6 +141,8 @@ def open_floor(
     available = state.stock.available(sampled)
     shocks, steps = world.shocks, world.steps
     weather = Weather(shocks, steps, draws, sampled=sampled) if shocks else None
+    till = _open_till(world, lanes, sampled=sampled)
+    response = till.response() if till else None
     days = int(world.steps.day[-1]) + 1 if daily else 0
     counts = (len(names.scenes), len(names.phases), len(names.segments), len(names.products))
     window = world.scenario.attribution.window_days
@@ -133,11 +151,20 @@ def open_floor(
         world=world, chunk=chunk, draws=draws, sampled=sampled,
         money=plan_money(chunk.plans, world, reps), schedule=make_schedule(world), state=state,
         cycles=cycles, assortment=assortment,
-        today=assortment.today(state.shelf, available, weather), demand=demand,
+        today=assortment.today(state.shelf, available, response, weather), demand=demand, till=till,
         weather=weather, available=available,
         controls=Controls(*np.ones((2, len(names.scenes), lanes))),
         book=Ledger.empty(*counts, lanes=lanes, days=days), tracers=tracers, trials=trials,
     )  # fmt: skip
+
+
+def _open_till(world: World, lanes: int, *, sampled: bool) -> Till | None:
+    """The till at the first second, if prices are more than the sellers' own."""
+    if world.offers is None:
+        return None
+    till = Till(world.offers, world.people.order_value, lanes, sampled=sampled)
+    till.look(int(world.steps.phase[0]), int(world.steps.start[0]))
+    return till
 
 
 def _shocks(

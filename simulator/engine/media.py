@@ -24,9 +24,9 @@ class Met:
 
     contact: Contact
     free_buys: np.ndarray
-    """Free buying visits: [lane]."""
+    """Free buying visits: [segment, lane], as `today` keeps segments apart."""
     scene_buys: np.ndarray
-    """Paid buying visits: [scene, lane]."""
+    """Paid buying visits: [scene, segment, lane], likewise."""
     paid: tuple[np.ndarray, np.ndarray] | None
     """Parts of touches and of buying visits that each scene paid for: [scene, band, segment, lane] each."""
     per_person: np.ndarray
@@ -34,7 +34,7 @@ class Met:
     visits: np.ndarray
     """All visits: [lane]."""
     halo_buys: np.ndarray | None
-    """Buying looks at other products after a hit: [way, lane]; None without a halo."""
+    """Buying looks at other products after a hit: [way, segment, lane]; None without a halo."""
 
 
 @dataclass
@@ -94,7 +94,8 @@ class Media:
         pulls = floor.today.halo is not None
         self.looks = np.zeros(self.clicks.shape if pulls else (1, 1, 1))
         """Paid visits that went on to another product: [use, segment, lane]."""
-        self.halo_buys = np.zeros((scenes + 1, lanes) if pulls else (1, 1))
+        apart = 1 if floor.today.response is None else len(world.names.segments)
+        self.halo_buys = np.zeros((scenes + 1, apart, lanes) if pulls else (1, 1, 1))
 
     def meet(self) -> Met:
         """Serve, bid, win, and bring people to the shop."""
@@ -120,7 +121,7 @@ class Media:
         media, phases = world.media, world.phases
         click = today.scene_ctr[media.scene][:, None] * (media.click_odds * phases.ctr[phase])
         ready = today.scene_kappa * (phases.cvr[phase] * demand)
-        buy = ready[media.scene][:, None] * media.buy_odds
+        buy = ready[media.scene] * media.buy_odds
         free = world.free
         free_odds = free.buy_odds * (today.free_kappa * phases.cvr[phase] * demand)
         if today.eager is not None:
@@ -134,7 +135,7 @@ class Media:
         """How often visits go on to another product, and buy it."""
         world, scene = self.floor.world, self.floor.world.media.scene
         ready = halo.kappa * (world.phases.cvr[phase] * self.floor.demand)
-        odds = world.free.halo_odds * ready[:, None]  # [way, segment, lane]
+        odds = world.free.halo_odds * ready  # [way, segment, lane]
         buys = halo.seen[:, None] * prob(odds if eager is None else odds * eager)
         free_buys = world.free.visits[phase] * buys[-1]
         return HaloAppeal(halo.seen[scene][:, None], buys[scene], halo.seen[-1], free_buys)
@@ -322,7 +323,7 @@ class Media:
         if not self.advertised:
             self.clicks[...] = self.visits[...] = self.buys[...] = 0.0
             self.looks[...] = self.halo_buys[...] = 0.0
-            return per_person, np.zeros_like(floor.controls.pace)
+            return per_person, np.zeros_like(floor.controls.pace)[:, None]
         rate = float(world.steps.days[floor.step]) * math.log(2) / world.people.fatigue_half_life
         level = mean_level(floor.state.crowd.fatigue, per_person, rate)
         click, buy = self.odds
@@ -337,19 +338,27 @@ class Media:
         np.multiply(self.clicks, media.arrival, out=self.visits)
         np.multiply(self.visits, buy, out=self.buys)
         totals = self._by_scene(self.tally, self.of_scene)
+        scene_buys = self._of_scenes(self.buys, totals[3])
         if appeal.halo:
             self._go_on(appeal.halo)
         for name, total in zip(("clicks", "impressions", "visits"), totals, strict=False):
             floor.book.scenes[name] += total
         floor.book.add(paid_visits=totals[2])
-        return per_person, totals[3]
+        return per_person, scene_buys
+
+    def _of_scenes(self, buys: np.ndarray, total: np.ndarray) -> np.ndarray:
+        """Buying visits [scene, segment, lane]; `total` [scene, lane], in one, where prices move nobody."""
+        if self.floor.today.response is None:
+            return total[:, None]
+        return self.of_scene.sum(buys.swapaxes(0, 1)).swapaxes(0, 1)
 
     def _go_on(self, halo: HaloAppeal) -> None:
         """Visits of hits go on to other products, and buy there."""
         np.multiply(self.visits, halo.seen, out=self.looks)
         more = self.visits * halo.buys
         scenes = len(self.floor.world.names.scenes)
-        self.halo_buys[:scenes] = self._by_scene([_flat(more)], self.of_scene)[0]
+        total = self._by_scene([_flat(more)], self.of_scene)[0]
+        self.halo_buys[:scenes] = self._of_scenes(more, total)
         self.visits += self.looks
         self.buys += more
         self.floor.book.add(free_visits=self.looks)
@@ -374,7 +383,7 @@ class Media:
     def _contact(self, per_person: np.ndarray, scene_buys: np.ndarray, appeal: Appeal) -> Met:
         """What the people of each band meet."""
         touches, buys, visits = self._free_visits(appeal)
-        free_buys = np.einsum("bsl,bsl->l", buys, self.people)
+        free_buys = self._by_segment(buys)
         if appeal.halo:
             visits = self._go_on_free(appeal.halo, touches, buys, visits)
         views, paid = np.zeros_like(self.people), None
@@ -400,12 +409,18 @@ class Media:
         """Free visits of hits go on, too: touches and buys grow in place; all free visits [lane]."""
         floor = self.floor
         more = halo.free_buys * self._free_traffic()
-        self.halo_buys[-1] = np.einsum("bsl,bsl->l", more, self.people)
+        self.halo_buys[-1] = self._by_segment(more)
         buys += more
         touches *= 1 + halo.free_seen
         looks = visits * halo.free_seen
         floor.book.add(free_visits=looks[None])
         return np.asarray(visits + looks)
+
+    def _by_segment(self, buys: np.ndarray) -> np.ndarray:
+        """Free buying visits [segment, lane]; all segments in one where prices move nobody."""
+        if self.floor.today.response is None:
+            return np.einsum("bsl,bsl->l", buys, self.people)[None]
+        return np.einsum("bsl,bsl->sl", buys, self.people)
 
     def _trace(self, contact: Contact) -> tuple[np.ndarray, np.ndarray]:
         """Mark new touches; return the paid parts of touches and of buying visits."""

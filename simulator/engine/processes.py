@@ -13,6 +13,7 @@ from typing import Any
 import simpy
 
 from simulator.market.calendar import DAY, Steps, seconds_between
+from simulator.market.guarantee import WINDOW_DAYS
 from simulator.market.world import World
 
 Events = Generator[simpy.Event, Any, None]
@@ -25,6 +26,8 @@ class Due:
     midnight: bool = False
     forfeit: bool = False
     closing: bool = False
+    window: bool = False
+    """Seven days of a guaranteed return are over."""
     restocks: list[tuple[int, int]] = field(default_factory=list)
     """(product, units)"""
     decisions: list[int] = field(default_factory=list)
@@ -40,7 +43,7 @@ class Due:
 
     def clear(self) -> None:
         """Everything has been read."""
-        self.midnight = self.forfeit = self.closing = False
+        self.midnight = self.forfeit = self.closing = self.window = False
         self.restocks, self.decisions = [], []
 
 
@@ -52,7 +55,7 @@ def post(env: simpy.Environment, agenda: Iterable[tuple[int, Callable[[], None]]
 
 
 def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]]:
-    """One agenda each for midnights, balance and contract windows, deliveries of goods, product tests."""
+    """One agenda each for midnights, windows of balances, contracts and guarantees, deliveries, tests."""
     steps, goods = world.steps, world.goods
 
     def flag(name: str) -> Callable[[], None]:
@@ -77,6 +80,7 @@ def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]
         ],
         [item for item in deliveries if item[0] <= last],
         [item for item in decisions if item[0] <= last],
+        [(int(t), flag("window")) for t in first[WINDOW_DAYS - 1 :: WINDOW_DAYS]],
     ]
 
 

@@ -2,7 +2,8 @@
 
 The order of a step, which `Run.step` carries out as it stands here:
 
- 1. calendar and shocks: what became due (restocks, forfeited deposits, product tests, midnight)          days
+ 1. calendar and shocks: what became due (restocks, forfeited deposits, product tests, guaranteed returns,
+    midnight), and the page that buyers see: stock, prices, subsidies left                                days
  2. supply: opportunities of every slot                                                                   media
  3. contracts served                                                                                      media
  4. auction: who enters, bids, wins, pays; pace                                                           media
@@ -28,11 +29,12 @@ from simulator.engine.lanes import Chunk
 from simulator.engine.media import Media
 from simulator.engine.sales import Sales
 from simulator.engine.schedule import expected_traffic
+from simulator.engine.settlement import needs_credit
 from simulator.engine.state import whole_size
 from simulator.market.asset import people_value
 from simulator.market.contract import Server
 from simulator.market.world import World
-from simulator.outcomes.ledger import Ledger, check_laws
+from simulator.outcomes.ledger import Ledger, check_laws, check_limits
 
 HOUR = 3600
 
@@ -83,8 +85,9 @@ class Run:
         attribution: bool = False, rules: Sequence[Rule] = (),
     ) -> None:  # fmt: skip
         self.floor = floor = open_floor(
-            world, chunk, seed, sampled=sampled, daily=daily, attribution=attribution
-        )
+            world, chunk, seed, sampled=sampled, daily=daily,
+            attribution=attribution or needs_credit(world),
+        )  # fmt: skip
         self.worth = [_over_plans(value, chunk) for value in people_value(world)]
         self.due, self.rules = processes.Due(), rules
         self.server = server = Server(floor.world, expected_traffic(floor.world))
@@ -123,9 +126,10 @@ class Run:
             view.seconds = int(env.now)
 
     def _close_book(self) -> Ledger:
-        """The refunds of the last midnight, what is left at the end, and the laws."""
+        """The refunds of the last midnight, what is left and owed at the end, and the laws."""
         floor, book, state = self.floor, self.floor.book, self.floor.state
         self.days.close(floor.day)
+        self.days.settlement.close()
         person, cart = self.worth
         book.asset = (state.crowd.n * person).sum(axis=(0, 1))
         book.asset += (state.baskets.carts * cart).sum(axis=0)
@@ -151,6 +155,7 @@ class Run:
         check_laws(
             floor.book, size, floor.money, ever, exact=floor.sampled, pool=goods.pool[:, None]
         )
+        check_limits(self.days.settlement.limits())
 
 
 def _over_plans(value: np.ndarray, chunk: Chunk) -> np.ndarray:

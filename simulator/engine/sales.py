@@ -61,7 +61,8 @@ class Sales:
         floor, world = self.floor, self.floor.world
         steps, phases, costs, s, f = world.steps, world.phases, world.costs, floor.step, floor.phase
         days, buy = float(steps.days[s]), float(steps.buy[s])
-        load = self._load(met)
+        self.release_mix, ready = self._read_release()
+        load = self._load(met, ready)
         pay = payment_success(costs.pay_fail, phases.wallet[f], costs.pay_retry, load)
         self.pay = pay
         floor.book.peak(payment_load=load)
@@ -70,11 +71,11 @@ class Sales:
         return Pulse(
             days=days, browse=float(steps.browse[s]) or days,
             now=(int(steps.start[s]) + int(steps.end[s])) / 2 / 86400, pay=pay,
-            cart=phases.cart[f], release=phases.release[f] * buy, deposit=phases.deposit[f] * opened,
+            cart=phases.cart[f], release=phases.release[f] * buy * ready, deposit=phases.deposit[f] * opened,
             deposit_release=phases.deposit_release[f] * buy * opened, balance=bar(balance),
         )  # fmt: skip
 
-    def _load(self, met: Met) -> np.ndarray:
+    def _load(self, met: Met, ready: np.ndarray | float) -> np.ndarray:
         """Payment attempts against what the gate takes [1, lane]: the calendar's, or the shop's own."""
         floor, world, s, f = self.floor, self.floor.world, self.floor.step, self.floor.phase
         days, buy = float(world.steps.days[s]), float(world.steps.buy[s])
@@ -83,9 +84,22 @@ class Sales:
             return np.asarray(world.phases.payment_load[f] * (buy / days))
         tried = payment_attempts(
             floor.state.baskets, floor.state.crowd, met.contact, world.people,
-            release=world.phases.release[f] * buy, balance=floor.schedule.balance[s],
+            release=world.phases.release[f] * buy * ready,
+            balance=floor.schedule.balance[s],
         )  # fmt: skip
         return np.asarray(tried / (capacity * (24 * days)))
+
+    def _read_release(self) -> tuple[np.ndarray | None, np.ndarray | float]:
+        """Prices move baskets too: products of a segment's released ones [product, segment, lane], and its
+        readiness against usual prices [segment, lane].
+        """
+        today = self.floor.today
+        if today.response is None:
+            return None, 1.0
+        standing = shares(self.floor.state.baskets.products, today.free_mix)
+        wanted = standing[:, None] * today.response
+        ready = wanted.sum(axis=0)
+        return wanted / ready, ready
 
     def _moves(self, met: Met, pulse: Pulse) -> tuple[np.ndarray, CustomerMoves]:
         """Moves of people and of customers' baskets: first who buys, then what becomes of the others."""
@@ -151,9 +165,12 @@ class Sales:
         book.products["pooled"] += self.pooled
 
     def _mixes(self) -> list[np.ndarray]:
-        """Product weights of direct orders, of released baskets, of balances: each [product, lane]."""
+        """Product weights of direct orders, of released baskets, of balances: [product, segment, lane]."""
         held, direct = self.floor.state.baskets, self.direct_mix
-        return [direct, shares(held.products, direct), shares(held.presold, self.presold_mix)]
+        released = self.release_mix
+        if released is None:
+            released = shares(held.products, direct)[:, None]
+        return [direct[:, None], released, shares(held.presold, self.presold_mix)[:, None]]
 
     def _released(self, flows: np.ndarray) -> np.ndarray:
         """Orders out of favourites and carts that the sale released: [2, segment, lane]."""
@@ -163,12 +180,16 @@ class Sales:
     def _direct_mix(self, met: Met) -> np.ndarray:
         """u: product weights of orders from visits, paid ones by scene and free ones."""
         today = self.floor.today
-        paid = (today.mix * ratio(met.scene_buys, today.scene_kappa)[:, None]).sum(axis=0)
-        free = today.free_mix * (met.free_buys / today.free_kappa)
+        each = ratio(met.scene_buys, today.scene_kappa)
+        free = today.free_mix[:, None] * (met.free_buys / today.free_kappa)
+        if today.response is None:
+            paid = (today.mix * each).sum(axis=0)[:, None]
+        else:
+            paid = np.einsum("ipl,igl->pgl", today.mix, each)
         weights = (paid + free) * today.kappa
         if today.halo and met.halo_buys is not None:
             weights += (today.halo.mix * met.halo_buys[:, None]).sum(axis=0)
-        return shares(weights, today.free_mix)
+        return shares(weights.sum(axis=1), today.free_mix)
 
     def _cut(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> None:
         """Nobody moves on for an order that found no goods."""
@@ -180,11 +201,11 @@ class Sales:
     def _write(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met) -> None:
         floor, world, day = self.floor, self.floor.world, self.floor.state.day
         paid = orders.paid.sum(axis=1)
-        value = (orders.paid * world.people.order_value).sum(axis=1)
-        sd = world.scenario.commerce.order_value_sd
-        price = world.goods.price[floor.phase] * floor.draws.mean_noise("order_value", paid, sd)
-        gmv, cost = value * price, value * world.goods.unit_cost
-        chance = prob(floor.today.refund_odds * world.phases.refund[floor.phase])
+        gmv, cost, worth = self._bill(orders, paid)
+        odds = floor.today.refund_odds * world.phases.refund[floor.phase]
+        if world.offers:
+            odds = odds * world.offers.refund[floor.phase]
+        chance = prob(odds)
         new = flows[ORDER, :INITIAL].sum(axis=0)
         floor.state.newcomers += new
         day.paid += paid
@@ -201,8 +222,27 @@ class Sales:
             floor.day, gmv=gmv.sum(axis=0), new_customers=new.sum(axis=0), visits=met.visits
         )
         if floor.tracers:
-            worth = (orders.paid * world.people.order_value * price[:, None]).sum(axis=0)
-            self._credit(flows, baskets, ratio(worth, orders.paid.sum(axis=0)), met)
+            gmv_by_segment = (worth[0] * worth[1][:, None]).sum(axis=0)
+            self._credit(flows, baskets, ratio(gmv_by_segment, orders.paid.sum(axis=0)), met)
+
+    def _bill(
+        self, orders: Orders, paid: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+        """Gmv and unit cost [product, lane]; and gmv [product, segment, lane] as two factors, of which
+        the second is [product, lane].
+        """
+        floor, world = self.floor, self.floor.world
+        worth = orders.paid * world.people.order_value
+        value = worth.sum(axis=1)
+        sd = world.scenario.commerce.order_value_sd
+        noise = floor.draws.mean_noise("order_value", paid, sd)
+        if floor.till is None:
+            price = world.goods.price[floor.phase] * noise
+            return value * price, value * world.goods.unit_cost, (worth, price)
+        bill = floor.till.charge(orders.paid, noise)
+        floor.book.add(subsidy=bill.aid)
+        cost = value * (world.goods.unit_cost * floor.till.offers.size[floor.phase])
+        return bill.gmv, cost, (bill.worth, np.ones_like(noise))
 
     def _ship(self, paid: np.ndarray, depot: Depot) -> np.ndarray:
         """Orders [product, lane] join the depot's queue; return what lateness adds to their refunds."""
@@ -298,6 +338,8 @@ class Sales:
         out = flows[:, BASKET_STAGES].sum(axis=(0, 1, 2)) - flows[CART, 4].sum(axis=0)
         out = out + (baskets.orders + baskets.deposits + baskets.dropped).sum(axis=0)
         into = flows[CART : FAVOURITE + 1, :4].sum(axis=(0, 1, 2)) + baskets.added.sum(axis=0)
+        if self.release_mix is not None:
+            out = self._left_by_product(flows, baskets, out)
         held.products *= 1 - np.minimum(ratio(out, stock), 1.0)
         held.products += into * self._basket_mix()
         waiting = n[DEPOSITS].sum(axis=0) + held.deposits.sum(axis=0)
@@ -310,6 +352,16 @@ class Sales:
         """Product weights of new carts and favourites: weather makes people buy, and fills no baskets."""
         wish, direct = self.floor.today.wish, self.direct_mix
         return direct if wish is None else shares(ratio(direct, wish), direct)
+
+    def _left_by_product(
+        self, flows: np.ndarray, baskets: CustomerMoves, out: np.ndarray
+    ) -> np.ndarray:
+        """Baskets that left [product, lane], as if all products had left like each: prices release some more."""
+        assert self.release_mix is not None
+        bought = self._released(flows).sum(axis=0) + baskets.orders
+        standing = shares(self.floor.state.baskets.products, self.floor.today.free_mix)
+        by_product = np.einsum("pgl,gl->pl", self.release_mix, bought)
+        return np.asarray(out - bought.sum(axis=0) + ratio(by_product, standing))
 
 
 def _joined(people: np.ndarray, baskets: np.ndarray) -> np.ndarray:

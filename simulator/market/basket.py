@@ -105,10 +105,10 @@ def payment_attempts(
     eager = by_band(crowd.n * people.propensity[:, None])
     eager[2] -= crowd.n[6] * people.propensity[6]  # who paid a deposit waits for the balance
     visits = np.einsum("bsl,bsl->l", eager, contact.buys)
-    kept = -np.expm1(-people.favourite_release * release) * np.add.reduce(crowd.n[4])
-    carts = -np.expm1(-release) * np.add.reduce(crowd.n[5] + baskets.carts)
-    owed = balance * np.add.reduce(crowd.n[6] + baskets.deposits)
-    return np.asarray(visits + kept + carts + owed)
+    due = -np.expm1(-people.favourite_release * release) * crowd.n[4]
+    due += -np.expm1(-release) * (crowd.n[5] + baskets.carts)
+    due += balance * (crowd.n[6] + baskets.deposits)
+    return np.asarray(visits + np.add.reduce(due))
 
 
 def apply_baskets(baskets: Baskets, moves: CustomerMoves) -> None:
@@ -141,9 +141,11 @@ class Orders:
 
 
 def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
-    """Mean orders [product, segment, lane] when each kind [segment, lane] has its mix [product, lane]."""
+    """Mean orders [product, segment, lane] when each kind [segment, lane] has its mix
+    [product, segment, lane], or [product, 1, lane] where all segments are alike.
+    """
     parts = zip(orders, mixes, strict=True)
-    return np.asarray(sum(mix[:, None] * amount for amount, mix in parts))
+    return np.asarray(sum(mix * amount for amount, mix in parts))
 
 
 def choose_instead(mix: np.ndarray, found: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """From a scenario to the arrays of its world.
 
 Numbers of the scenario are plain, or arrays [replication] where they are uncertain and have been drawn;
-`column` stacks both, so that every formula here is written once.
+`column` (in world.py) stacks both, so that every formula here is written once.
 """
 
 from datetime import datetime
@@ -12,6 +12,7 @@ import numpy as np
 
 from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff, seconds_between
 from simulator.market.choice import Pictures, Trials
+from simulator.market.promotion import make_offers, seller_price
 from simulator.market.rivals import ln_rivals
 from simulator.market.shipping import read_depot
 from simulator.market.shocks import read_shocks
@@ -33,6 +34,7 @@ from simulator.market.world import (
     column,
     odds,
     prob,
+    stack,
 )
 from simulator.scenario.goods import Product
 from simulator.scenario.plan import price_factor
@@ -104,6 +106,7 @@ class _Builder:
             scenario=self.original, names=self._names(), steps=self.steps, phases=self._phases(),
             media=self._media(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
+            offers=make_offers(self.s, self.steps),
             packages=self._packages(), costs=self._costs(), depot=read_depot(self.s),
             shocks=read_shocks(self.s, self.steps),
             scarcity=column([self.s.slot_price_scarcity]), pictures=self.pictures,
@@ -153,11 +156,11 @@ class _Builder:
         return np.where(topped > share, topped, share)  # to the last bit where nobody tops up
 
     def _by_phase(self, read: Any) -> np.ndarray:
-        return _stack([column(read(phase)) for phase in self.phase_list])
+        return stack([column(read(phase)) for phase in self.phase_list])
 
     def _by_name(self, read: Any) -> np.ndarray:
         named = zip(self.steps.phases, self.phase_list, strict=True)
-        return _stack([column(read(name, phase)) for name, phase in named])
+        return stack([column(read(name, phase)) for name, phase in named])
 
     def _ln_cpm(self, name: str, phase: Phase) -> list[Any]:
         """Rivals' bids in a phase: of all slots, as far as a source follows the sale, and of each slot."""
@@ -254,7 +257,7 @@ class _Builder:
             order, roi = arrive[j] * buys[j], bid.mode == "roi_control"
             value = order * prices[j] if roi else steps.get(bid.cost_per, order)
             rows.append(np.log(np.maximum(1000.0 * value, WORTHLESS)))
-        return _stack(rows) if rows else np.zeros((0, len(self.segments), 1))
+        return stack(rows) if rows else np.zeros((0, len(self.segments), 1))
 
     def _media(self) -> Media:
         n, uses, share = self.auctions, self.uses, self._share()
@@ -290,7 +293,7 @@ class _Builder:
     def _affinity(self) -> np.ndarray:
         scenes = [self.scenes[i] for i, _ in self.uses]
         rows = [column([i.audience.get(b, 0.0) * i.selection.pool for i in scenes]) for b in BANDS]
-        table = _stack(rows)
+        table = stack(rows)
         return np.array([table, table * table])
 
     def _package_share(self, share: np.ndarray) -> np.ndarray:
@@ -324,7 +327,7 @@ class _Builder:
             column([getattr(table.get(stage, Moves()), move) for stage in CHAIN_STAGES])
             for move in MOVES
         ]
-        return _stack(rows) * _ALLOWED[:, :, None]
+        return stack(rows) * _ALLOWED[:, :, None]
 
     def _people(self) -> People:
         chain = self.s.chain
@@ -353,7 +356,7 @@ class _Builder:
             return segment.start.get(stage, 0.0) + extra
 
         rows = [column([share(g, stage) for g in self.segments]) for stage in CHAIN_STAGES]
-        table = _stack(rows)
+        table = stack(rows)
         table[1:] /= np.maximum(table[1:].sum(axis=0), 1.0)
         table[0] = 1 - table[1:].sum(axis=0)
         return np.asarray(table * size)
@@ -365,19 +368,19 @@ class _Builder:
         rates = []
         for source, weight in zip(self.sources, bands, strict=True):
             shape = weight[:, None] * activity  # [band, segment, replication]
-            people = _stack(
+            people = stack(
                 [start[np.array(BAND_OF_STAGE) == b].sum(axis=0) for b in range(BANDS_N)]
             )
             total = (people * shape).sum(axis=(0, 1))
             scale = np.where(total > 0, source.organic_visits / np.maximum(total, 1e-300), 0.0)
             rates.append(shape * scale)
         buys = [column([odds(m.organic_cvr) * g.cvr for g in self.segments]) for m in self.sources]
-        rate, touch = _stack(rates), column([m.touch for m in self.sources])
+        rate, touch = stack(rates), column([m.touch for m in self.sources])
         traffic = self._by_phase(lambda f: [_power(f.traffic, m) for m in self.sources])
         by_phase = traffic[:, :, None, None] * rate
         return Free(
             rate=rate, by_phase=by_phase, visits=by_phase.sum(axis=1),
-            touches=(by_phase * touch[:, None, None]).sum(axis=1), buy_odds=_stack(buys), touch=touch,
+            touches=(by_phase * touch[:, None, None]).sum(axis=1), buy_odds=stack(buys), touch=touch,
             halo=column([self.s.life_cycle.halo]),
             halo_odds=column([odds(self.s.life_cycle.halo_cvr) * g.cvr for g in self.segments]),
         )  # fmt: skip
@@ -389,14 +392,13 @@ class _Builder:
             column([i.products.get(p, 0.0) if i.products else 1.0 for p in names])
             for i in self.scenes
         ]
-        table = _stack(rows)
+        table = stack(rows)
         return np.asarray(table / table.sum(axis=1, keepdims=True))
 
     def _goods(self) -> Goods:
         goods, steps = list(self.s.products.values()), self.steps
         origin = steps.shape.origin
         price = column([p.price for p in goods])
-        cut = _stack([column([p.discount.get(f, 0.0) for p in goods]) for f in steps.phases])
         organic = column([p.organic for p in goods])
         restocks = sorted(
             (round((r.at - origin).total_seconds()), n, int(r.units))
@@ -407,8 +409,12 @@ class _Builder:
             0 if p.launch is None else round((p.launch - origin).total_seconds()) for p in goods
         ]
         return Goods(
-            price=price * (1 - cut), list_price=price,
+            price=seller_price(self.s, steps.phases), list_price=price,
             unit_cost=column([p.price * (1 - p.margin) for p in goods]),
+            salvage=column([
+                p.price * (1 - p.margin) if p.salvage is None else p.salvage for p in goods
+            ]),
+            clearing=np.array([p.salvage is not None for p in goods]),
             refund_odds=odds(column([p.refund for p in goods])),
             power=column([self._power_of(p) for p in goods]),
             stock=np.array([float(p.stock) for p in goods]),
@@ -497,7 +503,7 @@ class _Builder:
     def _costs(self) -> Costs:
         c, pay = self.s.commerce, self.s.payment
         return Costs(
-            commission=column([c.commission]), payment_fee=column([c.payment_fee]),
+            commission=column([c.commission + c.technology_fee]), payment_fee=column([c.payment_fee]),
             fulfilment=column([c.fulfilment]), refund_handling=column([c.refund_handling]),
             depreciation=column([c.depreciation]), pay_fail=column([pay.fail]),
             pay_retry=column([pay.retry]),
@@ -559,7 +565,3 @@ def _positions(slot: Any) -> tuple[float, ...]:
 
 def _power(base: Any, source: Any) -> Any:
     return np.power(np.asarray(base, dtype=float), source.sale_sensitivity)
-
-
-def _stack(parts: list[np.ndarray]) -> np.ndarray:
-    return np.array(np.broadcast_arrays(*parts))

@@ -202,6 +202,8 @@ class Due:
     value: np.ndarray
     """[product, lane]"""
     cost: np.ndarray
+    share: np.ndarray
+    """Of the pending orders: [product, lane]."""
 
 
 class Returns:
@@ -233,7 +235,7 @@ class Returns:
         due = np.minimum(self._whole(refunds, ripe), refunds.pending)
         share = ratio(due.sum(axis=0), refunds.pending.sum(axis=0))
         refunds.pending = refunds.pending - due
-        out = Due(due, refunds.value * share, refunds.cost * share)
+        out = Due(due, refunds.value * share, refunds.cost * share, share)
         refunds.value = refunds.value - out.value
         refunds.cost = refunds.cost - out.cost
         return out

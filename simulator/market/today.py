@@ -1,12 +1,14 @@
 """What the products mean today: for scenes, for free visits, for refunds (docs/model.md section 10).
 
 symbol   meaning                                                  unit     shape
-kappa    odds multiplier of buying: power x luck x stage          x        [product, lane]
+kappa    odds multiplier of buying: power x luck x stage x price  x        [product, segment, lane]
 m        weights of a scene's products, availability included     1        [scene, product, lane]
 omix     weights of the products among free visits                1        [product, lane]
 Omega    free visits against the start                            x        [lane]
 y        share of the stage hit                                   1        [product, lane]
 way      a scene, or the free visits, which stand last            -        [way]
+
+Where prices move nobody, all segments are alike and their axis has length 1.
 """
 
 from dataclasses import dataclass
@@ -31,9 +33,9 @@ class Halo:
     seen: np.ndarray
     """Further looks per visit: [way, lane]."""
     kappa: np.ndarray
-    """Odds multiplier of buying on a further look: [way, lane]."""
+    """Odds multiplier of buying on a further look: [way, segment, lane]."""
     mix: np.ndarray
-    """Product weights of the orders so made, sum 1 or 0: [way, product, lane]."""
+    """Product weights of the orders so made, sum 1 or 0: [way, product, segment, lane]."""
 
 
 @dataclass
@@ -46,14 +48,15 @@ class Today:
     mix: np.ndarray
     """m"""
     scene_kappa: np.ndarray
-    """[scene, lane]"""
+    """[scene, segment, lane]"""
     scene_ctr: np.ndarray
+    """[scene, lane]"""
     ln_quality: np.ndarray
     """Log quality score: [scene, lane]."""
     free_mix: np.ndarray
     """omix"""
     free_kappa: np.ndarray
-    """[lane]"""
+    """[segment, lane]"""
     organic: np.ndarray
     """Omega"""
     presale: np.ndarray
@@ -66,6 +69,8 @@ class Today:
     """Factor of weather and news on the odds of buying: [segment, lane]."""
     crowd: np.ndarray | None
     """The same on visits and opportunities: [1, lane]."""
+    response: np.ndarray | None
+    """Odds multiplier of the prices: [product, segment, lane]; None where they move nobody."""
 
 
 class Assortment:
@@ -82,8 +87,16 @@ class Assortment:
         self.first_pull = cycles.organic_pull(shelf)
         self.pulls = bool((world.free.halo > 0).any())
 
-    def today(self, shelf: Shelf, available: np.ndarray, weather: Weather | None) -> Today:
-        """`available` [product, lane]: probability that the next order finds goods."""
+    def today(
+        self,
+        shelf: Shelf,
+        available: np.ndarray,
+        response: np.ndarray | None = None,
+        weather: Weather | None = None,
+    ) -> Today:
+        """`available` [product, lane]: probability that the next order finds goods; `response` of buyers
+        to prices [product, segment, lane].
+        """
         goods = self.world.goods
         effects = self.cycles.effects(shelf)
         kappa = goods.power * self.luck * effects.cvr
@@ -93,24 +106,32 @@ class Assortment:
         mix = _scaled(goods.mix * available, goods.mix, axis=1)
         gain = goods.organic * self.cycles.organic_pull(shelf) / self.first_pull
         free_mix = _scaled(gain * available, gain, axis=0)
+        by_segment = kappa[:, None] if response is None else kappa[:, None] * response
         clicks = (mix * effects.ctr).sum(axis=1)
         if self.pictures is not None:
             clicks *= self.pictures
         halo = None
         if self.pulls:
             ways = np.concatenate([mix, free_mix[None]])
-            halo = halo_of(ways, shelf.stage[HIT], free_mix, kappa)
+            halo = halo_of(ways, shelf.stage[HIT], free_mix, by_segment)
             halo.seen *= self.world.free.halo
         return Today(
-            refund_odds=goods.refund_odds * effects.refund, kappa=kappa, mix=mix,
-            scene_kappa=(mix * kappa).sum(axis=1), scene_ctr=clicks,
+            refund_odds=goods.refund_odds * effects.refund, kappa=by_segment, mix=mix,
+            scene_kappa=_means(mix, by_segment), scene_ctr=clicks,
             ln_quality=ln_quality(shelf.score) + np.log((mix * effects.quality).sum(axis=1)),
             free_mix=free_mix,
-            free_kappa=(free_mix * kappa).sum(axis=0), organic=gain.sum(axis=0),
-            presale=(free_mix * goods.presale[:, None]).sum(axis=0), halo=halo,
+            free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
+            presale=(free_mix * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
             wish=wish, eager=weather.of_segments() if weather else None,
             crowd=weather.of_traffic() if weather else None,
         )  # fmt: skip
+
+
+def _means(mix: np.ndarray, kappa: np.ndarray) -> np.ndarray:
+    """Mean kappa of each scene's products: [scene, segment, lane]."""
+    if kappa.shape[1] == 1:
+        return np.asarray((mix * kappa[:, 0]).sum(axis=1)[:, None])
+    return np.einsum("ipl,pgl->igl", mix, kappa)
 
 
 def halo_of(ways: np.ndarray, hit: np.ndarray, others: np.ndarray, kappa: np.ndarray) -> Halo:
@@ -118,10 +139,11 @@ def halo_of(ways: np.ndarray, hit: np.ndarray, others: np.ndarray, kappa: np.nda
 
     Who looks at the hit p (weight m y of a way) goes on to q by others_q / (1 - others_p), q not p:
     in sum o_q = others_q (A - m_q y_q / (1 - others_q)), A = sum_p m_p y_p / (1 - others_p).
-    `ways` [way, product, lane]: m of each; `hit` [product, lane]: y; `others` [product, lane]: omix.
+    `ways` [way, product, lane]: m of each; `hit` [product, lane]: y; `others` [product, lane]: omix;
+    `kappa` [product, segment, lane].
 
     >>> half = np.array([[0.5], [0.5]])
-    >>> halo = halo_of(np.array([[[0.8], [0.2]]]), np.array([[1.0], [0.0]]), half, np.ones((2, 1)))
+    >>> halo = halo_of(np.array([[[0.8], [0.2]]]), np.array([[1.0], [0.0]]), half, np.ones((2, 1, 1)))
     >>> halo.seen.tolist(), halo.mix.ravel().tolist()
     ([[0.8]], [0.0, 1.0])
     """
@@ -129,9 +151,9 @@ def halo_of(ways: np.ndarray, hit: np.ndarray, others: np.ndarray, kappa: np.nda
     open_to = np.where(room > ALONE, hit, 0.0)
     reach = ways * ratio(open_to, room)
     looks = others * np.maximum(reach.sum(axis=1, keepdims=True) - reach, 0.0)
-    seen, bought = (ways * open_to).sum(axis=1), looks * kappa
+    seen, bought = (ways * open_to).sum(axis=1), looks[:, :, None] * kappa
     total = bought.sum(axis=1)
-    return Halo(seen, ratio(total, seen), ratio(bought, total[:, None]))
+    return Halo(seen, ratio(total, seen[:, None]), ratio(bought, total[:, None]))
 
 
 def _scaled(weights: np.ndarray, instead: np.ndarray, *, axis: int) -> np.ndarray:

@@ -51,6 +51,11 @@ def column(values: "list[Any]") -> np.ndarray:
     return np.array(np.broadcast_arrays(*rows))
 
 
+def stack(parts: list[np.ndarray]) -> np.ndarray:
+    """Tables as one, a row each."""
+    return np.array(np.broadcast_arrays(*parts))
+
+
 @dataclass(frozen=True)
 class Names:
     """The axes, in the order of the file."""
@@ -216,9 +221,13 @@ class Goods:
     """Products and their costs: [product, replication] unless said otherwise."""
 
     price: np.ndarray
-    """Price paid by phase: [phase, product, replication]."""
+    """What the seller takes for an order by phase: [phase, product, replication]."""
     list_price: np.ndarray
     unit_cost: np.ndarray
+    salvage: np.ndarray
+    """Worth of a unit left at the end [CNY]; its cost where nothing is written down."""
+    clearing: np.ndarray
+    """It has a salvage value: [product] of bool."""
     refund_odds: np.ndarray
     power: np.ndarray
     stock: np.ndarray
@@ -244,6 +253,36 @@ class Goods:
     """Items for which each product stands: [product]."""
     score: np.ndarray
     """Service score of the shop at the start: [1, replication]."""
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What coupons and subsidies make of prices: [phase, product, replication] unless said otherwise."""
+
+    price: np.ndarray
+    """What the buyer pays for an order of value 1, subsidies aside [CNY]."""
+    aid: np.ndarray
+    """What platform coupons add to it for the seller [CNY]."""
+    size: np.ndarray
+    """Goods in an order against one without coupons."""
+    refund: np.ndarray
+    """Odds multiplier of a refund."""
+    elastic: bool
+    """Some segment answers to prices."""
+    response: np.ndarray
+    """Odds multiplier of buying, without and with subsidy: [2, phase, product, segment, replication]."""
+    programme: np.ndarray
+    """Subsidy of each product, -1 for none: [product]."""
+    rate: np.ndarray
+    """Part of the price that is subsidised: [product, 1]."""
+    cap: np.ndarray
+    """Most for one order [CNY]: [product, 1]."""
+    quota: np.ndarray
+    """Money of each subsidy [CNY]: [programme]."""
+    unit: np.ndarray
+    """A typical subsidy of an order [CNY]: [programme, replication]."""
+    window: np.ndarray
+    """Start and end of each subsidy [s]: [2, programme]."""
 
 
 @dataclass(frozen=True)
@@ -292,6 +331,7 @@ class Costs:
     """Costs of an order and the payment gate: [1, replication]."""
 
     commission: np.ndarray
+    """Commission and technology fee."""
     payment_fee: np.ndarray
     fulfilment: np.ndarray
     refund_handling: np.ndarray
@@ -351,6 +391,8 @@ class World:
     people: People
     free: Free
     goods: Goods
+    offers: Offers | None
+    """None where prices are the sellers' own and move nobody."""
     packages: Packages
     costs: Costs
     depot: Depot | None
@@ -383,6 +425,7 @@ REPLICATED = (
     People,
     Free,
     Goods,
+    Offers,
     Packages,
     Costs,
     Depot,

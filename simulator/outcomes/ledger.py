@@ -4,6 +4,7 @@ Totals are [lane] or [scene, lane], [product, lane], [package, lane]; days are [
 A law that is broken raises LawBroken: it is a fault of the engine, never of the scenario.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +16,7 @@ COUNTS = (
     "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers", "refunded_new",
     "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
     "pooled", "pooled_fulfilment", "late_orders", "days_waited",
+    "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee", "write_down",
 )  # fmt: skip
 """Totals of a lane, people, orders or CNY."""
 PEAKS = ("payment_load", "shipping_delay", "score_fall")
@@ -155,7 +157,15 @@ def check_laws(
     _equal("contract impressions", packs["delivered"] + packs["shortfall"], packs["booked"], 1e-9)
     _most("money of a package", packs["paid"], packs["price"], 1e-9)
     _equal("contract money", packs["paid"].sum(axis=0), t["contract_spend"], 1e-9)
+    back = t["rebate"] + t["credit"] + t["guarantee"] + t["settlement"]
+    _equal("money back", back, t["money_back"], 1e-9)
     _most("credited gmv", scenes["gmv_attributed"].sum(axis=0), t["gmv"], 1e-9)
+
+
+def check_limits(limits: Iterable[tuple[str, np.ndarray, np.ndarray]]) -> None:
+    """Raise LawBroken where an amount is above the most that it may be: (name, amount, most)."""
+    for what, amount, most in limits:
+        _most(what, amount, most, 1e-9)
 
 
 def _equal(what: str, left: np.ndarray, right: np.ndarray, slack: float) -> None:

@@ -84,9 +84,11 @@ METRICS: tuple[Metric, ...] = (
     _total("recalled_members", "Recalled members", "召回会员数", "people"),
     SPEND,
     _total("net_spend", "Net spend", "净花费", "CNY", ""),
+    _total("money_back", "Rebates and guarantees", "返利与赔付", "CNY", ""),
     _total("gmv", "GMV", "成交额", "CNY"),
     _total("gmv_campaign", "GMV until advertising ends", "投放期成交额", "CNY"),
     _total("revenue", "Revenue after refunds", "退款后收入", "CNY"),
+    _total("subsidy", "Subsidies paid by others", "外部补贴", "CNY", ""),
     _total("contribution", "Contribution before advertising", "广告前贡献毛利", "CNY"),
     ROAS,
     Metric(
@@ -153,7 +155,7 @@ class Terms:
     """What the metrics need beside the ledger: the drawn costs of orders, and the people."""
 
     commission: Array
-    """Share of kept revenue: [replication], as the next five."""
+    """Commission and technology fee, share of kept revenue: [replication], as the next five."""
     payment_fee: Array
     """Share of gmv."""
     fulfilment: Array
@@ -283,11 +285,13 @@ def _money(lanes: Quantities, terms: Terms) -> Quantities:
     handling = terms.fulfilment * (lanes["paid_orders"] - lanes["pooled"])
     handling += lanes["pooled_fulfilment"] + terms.refund_handling * lanes["refunds"]
     loss = terms.depreciation * lanes["refund_cost"]
-    contribution = revenue + lanes["forfeited"] - kept_goods - fees - handling - loss
+    aid = lanes["subsidy"] - lanes["refund_subsidy"]
+    loss = loss + lanes["hosted_fee"] + lanes["write_down"]
+    contribution = revenue + lanes["forfeited"] + aid - kept_goods - fees - handling - loss
     net_spend = lanes["spend"] - lanes["money_back"]
     outlay = net_spend + terms.fixed.sum(axis=0)[:, None]
     return {
-        "revenue": revenue, "contribution": contribution, "net_spend": net_spend,
+        "revenue": revenue, "subsidy": aid, "contribution": contribution, "net_spend": net_spend,
         "outlay": outlay, "profit": contribution - outlay,
     }  # fmt: skip
 

@@ -14,6 +14,7 @@ from simulator.errors import Problem, UserError
 from simulator.scenario.amounts import spread_of
 from simulator.scenario.faults import as_written
 from simulator.scenario.nodes import Parts, Tree
+from simulator.scenario.offers import check_offers
 from simulator.scenario.plan import Plan, has_budgets, price_of_scene
 from simulator.scenario.plausible import check_parts, packages_of, percent, runoff_days
 from simulator.scenario.references import Fault, check_references
@@ -28,7 +29,11 @@ MOST_WORK = 10_000_000
 
 def check_scenario(scenario: Scenario, tree: Tree) -> list[Problem]:
     """Everything in the scenario that contradicts itself or cannot be run, at its place."""
-    faults = [*check_references(scenario), *check_parts(scenario, tree)]
+    faults = [
+        *check_references(scenario),
+        *check_parts(scenario, tree),
+        *check_offers(scenario),
+    ]
     if not faults:
         faults = [*_check_plans(scenario), *_check_size(scenario)]
     return [_placed(fault, tree) for fault in faults]

@@ -62,6 +62,8 @@ class Product(Part):
     """Deposit as a share of the price; kept by the seller when the balance is not paid."""
     discount: dict[str, Rate] = {}
     """Price cut by phase, share of list price."""
+    salvage: Annotated[Level, Field(ge=0)] | None = None
+    """Worth of a unit left at the end [CNY]: no cut goes below it, and what is left is written down to it."""
     launch: Moment | None = None
     """Date from which a sampling product is on sale as a new launch."""
     items: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1
@@ -120,7 +122,9 @@ class Commerce(Part):
     """What an order costs beside the goods."""
 
     commission: Annotated[Rate, Field(lt=1)] = 0.05
-    """Platform commission and technology fee, share of kept revenue."""
+    """Platform commission, share of kept revenue."""
+    technology_fee: Annotated[Rate, Field(lt=1)] = 0.0
+    """Technology fee beside the commission (0.6% on Tmall since 2024), share of kept revenue."""
     payment_fee: Annotated[Rate, Field(lt=1)] = 0.006
     """Payment fee, share of gmv."""
     fulfilment: Annotated[Level, Field(ge=0)] = 8.0

@@ -58,6 +58,7 @@ def check_references(scenario: Scenario) -> Iterator[Fault]:
     for name, product in scenario.products.items():
         phases = scenario.calendar.phases
         yield from _keys(("products", name, "discount"), product.discount, phases, "phase")
+    yield from _check_incentives(scenario)
     for name, scene in scenario.scenes.items():
         yield from _check_scene(scenario, ("scenes", name), scene)
         yield from _check_explore(scenario, ("scenes", name), scene)
@@ -93,6 +94,9 @@ def _check_names(scenario: Scenario) -> Iterator[Fault]:
     for name, slot in scenario.slots.items():
         if isinstance(slot, ContractSlot):
             yield from _well_formed(("slots", name, "packages"), slot.packages)
+    for section, entries in scenario.incentives:
+        if isinstance(entries, Mapping):
+            yield from _well_formed(("incentives", section), entries)
 
 
 def _well_formed(path: Parts, names: Iterable[str]) -> Iterator[Fault]:
@@ -155,6 +159,20 @@ def _check_shocks(scenario: Scenario) -> Iterator[Fault]:
         at = ("shocks", name)
         yield from _list((*at, "products"), shock.products, scenario.products, "product")
         yield from _list((*at, "segments"), shock.segments, scenario.segments, "segment")
+
+
+def _check_incentives(scenario: Scenario) -> Iterator[Fault]:
+    """Phases, products and scenes that coupons, subsidies, rebates and guarantees name."""
+    known: dict[str, tuple[Collection[str], str]] = {
+        "phases": (scenario.calendar.phases, "phase"),
+        "products": (scenario.products, "product"),
+        "scenes": (scenario.scenes, "scene"),
+    }
+    for section, entries in scenario.incentives:
+        for name, entry in entries.items() if isinstance(entries, Mapping) else ():
+            for field, (names, what) in known.items():
+                at = ("incentives", section, name, field)
+                yield from _list(at, getattr(entry, field, []), names, what)
 
 
 def _check_contract(scenario: Scenario, name: str, slot: ContractSlot) -> Iterator[Fault]:

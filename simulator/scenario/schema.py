@@ -28,6 +28,7 @@ from simulator.scenario.amounts import (
 from simulator.scenario.anchors import Anchors
 from simulator.scenario.chance import Chance, Shock
 from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product, Shipping
+from simulator.scenario.incentives import Incentives
 from simulator.scenario.prices import PriceSteps
 
 __all__ = ["Commerce", "LifeCycle"]  # for rooms above, which find the parts of a scenario here
@@ -77,6 +78,8 @@ class Phase(Part):
     """Odds that a visit buys at once, against a normal day [x]; basket orders come on top."""
     refund: Annotated[Level, Field(gt=0, le=10)] = 1.0
     """Odds that an order of this phase is refunded, against a normal day [x]."""
+    usual_discount: Annotated[Rate, Field(lt=1)] = 0.0
+    """Price cut that the phase's multipliers stand for already, share of list price."""
     release: Annotated[Rate, Field(ge=0, lt=1)] = 0.007
     """Share of the standing carts that is bought per day of this phase."""
     deposit: Annotated[Level, Field(ge=0, le=10)] = 0.0
@@ -139,6 +142,8 @@ class Segment(Part):
     """Odds of buying against the slot's figure [x]."""
     order_value: Annotated[Level, Field(gt=0)] = 1.0
     """Value of an order against the list price [x]."""
+    price_elasticity: Annotated[Level, Field(ge=0, le=8)] = 0.0
+    """eps: log odds of buying per log price paid below the phase's usual price; 0: price moves nobody."""
     cpm: Annotated[Level, Field(gt=0)] = 1.0
     """Rival bids for these people against the slot's figure [x]."""
     start: dict[str, Rate] = {}
@@ -502,6 +507,8 @@ class Scenario(Part):
     """Purposes among which the budget is split."""
     commerce: Commerce = Commerce()
     """Costs of an order."""
+    incentives: Incentives = Incentives()
+    """Coupons, subsidies, rebates and guarantees."""
     payment: Payment = Payment()
     """The payment gate."""
     shipping: Shipping | None = None

@@ -38,7 +38,7 @@ PATIENCE = 4  # times the tests' usual time
 TWIN = "tests/engine/test_twin_agrees.py"
 STRESS = tuple(
     f"{TWIN}::test_the_engine_agrees_with_the_twin[{name}]"
-    for name in ("everything", "rush", "scarcity")
+    for name in ("everything", "rush", "scarcity", "bargains")
 )
 CREDIT = (
     "tests/engine/test_mechanics.py"

@@ -410,6 +410,47 @@ def cancelled(scenario: Scenario) -> Plan:
     return Plan("cancelled", every.money, frozenset(p for p in every.packages if "own." not in p))
 
 
+def bargains() -> Data:
+    """Prices that move people, a subsidy that runs out within a day, and money back by every rule."""
+    data = rush()
+    data["segments"]["a"]["price_elasticity"] = 1.6
+    data["segments"]["b"]["price_elasticity"] = 2.8
+    data["calendar"]["phases"]["day"]["usual_discount"] = 0.1
+    data["incentives"] = {
+        "coupons": {
+            "smart": {"merchant": 0.03, "platform": 0.05, "phases": ["day"], "products": ["x", "y"]},
+            "threshold": {"merchant": 0.08, "platform": 0.04, "order_value": 1.2, "refund": 1.3,
+                          "phases": ["day", "after"]},
+            "always": {"platform": 0.02, "products": ["z"]},
+        },
+        "subsidies": {
+            "state": {"rate": 0.15, "cap": 14, "quota": 2500, "start": "2020-11-10 12:00",
+                      "products": ["x", "w"]},
+            "town": {"rate": 0.1, "quota": 3e6, "end": "2020-11-12 06:00", "products": ["y"]},
+        },
+        "rebates": {
+            "red": {"rate": 0.1, "cap": 9e3, "scenes": ["sale", "new"], "products": ["x"]},
+            "small": {"rate": 0.05, "cap": 400},
+        },
+        "credit": {"match": 0.3, "cap": 2e3, "budget_below": 1e6},
+        "roi_guarantees": {
+            "site": {"scenes": ["sale", "held"], "target": 60, "organic": True},
+            "rest": {"scenes": ["swift"], "target": 900, "least_orders": 900, "organic": True},
+        },
+        "hosted": {
+            "sky": {"guaranteed_gmv": 9e6, "fee": 0.1, "products": ["w"]},
+            "met": {"guaranteed_gmv": 9e3, "fee": 0.05, "products": ["x", "y"]},
+        },
+    }  # fmt: skip
+    data["products"]["w"] |= {"stock": 30_000, "salvage": 20, "discount": {"day": 0.75}}
+    data["commerce"] = {"commission": 0.04, "technology_fee": 0.006}
+    data["life_cycle"] |= {"halo": 0.3, "halo_cvr": 0.06}
+    data["scenes"]["sale"]["explore"] = {
+        "product": "x", "variants": 4, "sd": 0.4, "decide_at": "day"
+    }  # fmt: skip
+    return data
+
+
 def hours() -> Data:
     return {
         "hours_browse": [1, 1, 0.5] + [2] * 21,

@@ -110,6 +110,7 @@ TOO_LATE = "no payment is loaded after it"
 IDLE_IN_COFFEE = {
     "calendar.phases.wave_2.wallet_topup": TOO_LATE,
     "calendar.phases.after.wallet_topup": TOO_LATE,
+    "calendar.phases.*.usual_discount": "nobody answers to prices",
     "calendar.phases.[!w]*.rival_booked": AMPLE,
     "calendar.phases.wave_1.rival_booked": AMPLE,
     "slots.focus_picture.opportunities": AMPLE,
@@ -143,7 +144,17 @@ WALKS = {
         ),
         IDLE | IDLE_IN_COFFEE,
     ),
-    "everything": (lambda: everything("chance.demand_sd=0"), IDLE | IDLE_IN_EVERYTHING),
+    "everything": (
+        lambda: everything(
+            "chance.demand_sd=0",
+            "segments.young.price_elasticity=1.5",
+            "segments.others.price_elasticity=1",
+            "products.core.stock=500k",
+            "products.core.salvage=10",
+            "incentives.coupons.all={merchant: 3%, platform: 4%, order_value: 1.1, refund: 1.2}",
+        ),
+        IDLE | IDLE_IN_EVERYTHING,
+    ),
 }
 
 

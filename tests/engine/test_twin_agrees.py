@@ -35,6 +35,8 @@ TOTALS = {  # engine: twin
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
         "peak_payment_load", "pooled", "pooled_fulfilment", "late_orders", "days_waited",
         "peak_shipping_delay", "peak_score_fall",
+        "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee",
+        "write_down",
     )
 }  # fmt: skip
 SCENES = ("impressions", "offered", "clicks", "visits")
@@ -84,6 +86,7 @@ CASES = {
     "nearly all is won": lambda: of_world(
         alone("scenes.only.bid={mode: cost_control, cost_per: order, target: 70}")
     ),
+    "bargains": lambda: of_stress(stress.bargains()),
     "everything, little stock": lambda: of_world(everything()),
 }
 

@@ -27,14 +27,14 @@ def test_looks_are_those_of_every_pair(rows: list[tuple[float, float, float, flo
         x / x.sum() if x.sum() > 1e-3 else np.full(len(x), 1 / len(x)) for x in (way, others)
     )
     looks = pair_by_pair(way, hit, others)
-    halo = halo_of(way[None, :, None], hit[:, None], others[:, None], kappa[:, None])
+    halo = halo_of(way[None, :, None], hit[:, None], others[:, None], kappa[:, None, None])
     assert halo.seen[0, 0] == pytest.approx(looks.sum(), abs=1e-7)
-    bought = (halo.seen[0, 0] * halo.kappa[0, 0] * halo.mix[0, :, 0]).tolist()
+    bought = (halo.seen[0, 0] * halo.kappa[0, 0, 0] * halo.mix[0, :, 0, 0]).tolist()
     assert bought == pytest.approx((looks * kappa).tolist(), abs=1e-6)
     assert halo.mix.min() >= 0
 
 
 def test_a_hit_alone_in_the_store_pulls_nobody():
     one = np.ones((1, 1))
-    halo = halo_of(one[None], one, one, one)
-    assert halo.seen[0, 0] == halo.kappa[0, 0] == halo.mix[0, 0, 0] == 0
+    halo = halo_of(one[None], one, one, one[:, None])
+    assert halo.seen[0, 0] == halo.kappa[0, 0, 0] == halo.mix[0, 0, 0, 0] == 0

@@ -17,7 +17,7 @@ steps. A step:
 
 import math
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,7 @@ from tests.oracles.twin_chain import (
     bar,
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
+from tests.oracles.twin_deals import Deals
 from tests.oracles.twin_goods import (
     Goods,
     Halo,
@@ -60,6 +61,7 @@ from tests.oracles.twin_media import (
     Supply,
     make_placements,
 )
+from tests.oracles.twin_prices import Prices
 from tests.oracles.twin_weather import Sky
 
 BASKET = ("favourite", "cart")
@@ -75,6 +77,8 @@ TOTALS = (
     "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
     "fixed_costs", "peak_payment_load", "pooled", "pooled_fulfilment",
     "late_orders", "days_waited", "peak_shipping_delay", "peak_score_fall",
+    "subsidy", "refund_subsidy", "rebate", "credit", "guarantee",
+    "settlement", "hosted_fee", "write_down",
 )  # fmt: skip
 
 
@@ -148,6 +152,7 @@ class World:
         self.clock = Clock(scenario, runoff_days(scenario) if runoff is None else runoff)
         self.sky = Sky(scenario, self.clock)
         self.goods = Goods(scenario, shocks)
+        self.prices = Prices(scenario, self.clock)
         self.supply = Supply(scenario)
         self.chain = Chain(scenario)
         self.people = {g: Segment(g, scenario, self.chain) for g in scenario.segments}
@@ -164,6 +169,7 @@ class World:
         self.placements_of = {
             g: [j for j in self.placements if j.segment == g] for g in self.people
         }
+        self.deals = Deals(scenario, self.goods, self.scenes)
         self._set_pace()
         self._set_free_visits()
         self.worth = Worth(scenario, self.goods, self.free_rates)
@@ -213,6 +219,7 @@ class World:
                 environment.process(self.decision(environment, name, scene.explore))
         environment.process(self.refunds(environment))
         environment.process(self.daily_close(environment))
+        environment.process(self.windows(environment))
         for scene in self.scenes.values():
             environment.process(self.bids(scene))
 
@@ -270,6 +277,13 @@ class World:
                 launched = launch is None or self.clock.seconds(launch) <= moment
                 product.close_day(launched, level)
 
+    def windows(self, environment: simpy.Environment) -> Wait:
+        """Section 17: every seven days guaranteed returns are settled."""
+        for day, moment in enumerate(self.clock.midnights(), start=1):
+            yield environment.timeout(moment - environment.now)
+            if day % 7 == 0:
+                self.deals.end_window()
+
     def bids(self, scene: Scene) -> Wait:
         """Section 5: what a scene does in a step, each time the market calls."""
         while True:
@@ -285,7 +299,9 @@ class World:
         for step in steps:
             yield environment.timeout(0)  # after everything that was due at this moment
             self._look_at_sky(step)
-            self.goods.bring_mixes()  # after the day's close and all deliveries
+            self.goods.bring_mixes(
+                self.prices.responses(step)
+            )  # after the day's close and all deliveries
             pi = self._band_shares()
             taken = self.contracts.serve(step)
             yield from self._bidding(environment, step, partial(self.market.open, step, taken, pi))
@@ -345,8 +361,11 @@ class World:
         flows: dict[str, Hazards] = {}
         baskets: dict[str, dict[str, float]] = {}
         for g, people in self.people.items():
-            flows[g] = people.moves(people.hazards(terms, contacts[g]))
-            baskets[g] = people.basket_moves(terms, contacts[g])
+            own = terms
+            if self.prices.elastic:
+                own = replace(terms, release=terms.release * self.goods.basket_readiness(g))
+            flows[g] = people.moves(people.hazards(own, contacts[g]))
+            baskets[g] = people.basket_moves(own, contacts[g])
         buyers = {g: self._buyers(flows[g], baskets[g]) for g in self.people}
         self._sell(step, buyers, terms.success)
         for g in self.people:
@@ -370,23 +389,24 @@ class World:
                     j.slot, self.scenes[j.scene].audience, pi[j.segment]
                 )
 
-    def _click(self, step: Step) -> dict[str, float]:
-        """Clicks, visits and buying visits of every placement; the last summed by scene (bz_i)."""
+    def _click(self, step: Step) -> dict[tuple[str, str], float]:
+        """Clicks, visits and buying visits of every placement; the last by scene and segment (bz_ig)."""
         phase, goods = step.phase, self.goods
         shown = dict.fromkeys(self.people, 0.0)
         for j in self.placements:
             shown[j.segment] += j.impressions
         wear = {g: people.wear_of_step(shown[g], step.days) for g, people in self.people.items()}
-        buys = dict.fromkeys(self.scenes, 0.0)
+        buys = {(scene, g): 0.0 for scene in self.scenes for g in self.people}
         for j in self.placements:
+            kappa = goods.scene_kappa[j.scene][j.segment]
             click = j.click_odds * goods.scene_ctr[j.scene] * phase.ctr * wear[j.segment]
-            buy = j.buy_odds * goods.scene_kappa[j.scene] * phase.cvr * self.demand * j.buy_lift
+            buy = j.buy_odds * kappa * phase.cvr * self.demand * j.buy_lift
             buy *= self.sky.segment(j.segment)
             j.clicks = j.impressions * prob(click * j.position_factor * j.click_lift)
             j.visits = j.clicks * j.arrival
             j.buying = j.visits * prob(buy)
-            buys[j.scene] += j.buying
-            halo = goods.halos[j.scene]
+            buys[j.scene, j.segment] += j.buying
+            halo = goods.halos[j.scene][j.segment]
             j.looks = j.visits * halo.seen
             j.look_buying = j.looks * self._look_buys(step, j.segment, halo)
         return buys
@@ -397,20 +417,23 @@ class World:
         return prob(odds(self.scenario.life_cycle.halo_cvr) * self.scenario.segments[g].cvr * ready)
 
     def _looks(self) -> list[tuple[Halo, float]]:
-        """Buying looks at other products by way: the scenes, and the free visits."""
-        paid = [(self.goods.halos[j.scene], j.look_buying) for j in self.placements]
-        return [*paid, (self.goods.organic_halo, self.free_look_buys)]
+        """Buying looks at other products by way and segment: the scenes, and the free visits."""
+        goods = self.goods
+        paid = [(goods.halos[j.scene][j.segment], j.look_buying) for j in self.placements]
+        free = [(goods.organic_halo[g], buys) for g, buys in self.free_look_buys.items()]
+        return [*paid, *free]
 
-    def _learn(self, step: Step, scene_buys: dict[str, float]) -> None:
+    def _learn(self, step: Step, scene_buys: dict[tuple[str, str], float]) -> None:
         """Section 10: orders that tell the variants of a product apart, until the decision."""
         goods = self.goods
         for s in self.seen:
             p = self.scenario.scenes[s].explore.product
-            part = goods.mixes[s].get(p, 0.0) * goods.products[p].kappa / goods.scene_kappa[s]
-            self.seen[s] += scene_buys[s] * step.readiness * part
+            for g in self.people:
+                part = goods.mixes[s].get(p, 0.0) * goods.kappa(p, g) / goods.scene_kappa[s][g]
+                self.seen[s] += scene_buys[s, g] * step.readiness * part
 
-    def _contacts(self, step: Step) -> tuple[dict[str, Contacts], float]:
-        """X, Y, Z per person of every band, and the buying of free visits (bz_o)."""
+    def _contacts(self, step: Step) -> tuple[dict[str, Contacts], dict[str, float]]:
+        """X, Y, Z per person of every band, and the buying of free visits by segment (bz_og)."""
         sums = {g: [dict.fromkeys(BANDS, 0.0) for _ in range(3)] for g in self.people}
         for j in self.placements:
             if j.impressions <= 0:
@@ -431,29 +454,29 @@ class World:
             contacts[g] = Contacts(views, touches, ready)
         return contacts, free_buys
 
-    def _free_visits(self, step: Step, sums: dict[str, list[dict[str, float]]]) -> float:
+    def _free_visits(self, step: Step, sums: dict[str, list[dict[str, float]]]) -> dict[str, float]:
         """Free visits of every band, source by source, added to the sums of touches and buys."""
-        buying = self.free_look_buys = 0.0
+        self.free_look_buys = dict.fromkeys(self.people, 0.0)
         self.free_visits = sum(j.looks for j in self.placements)
-        halo = self.goods.organic_halo
-        goods = self.goods
-        factor = goods.organic_kappa * step.phase.cvr * self.demand
+        goods, buying = self.goods, dict.fromkeys(self.people, 0.0)
         bands = {g: people.band_people() for g, people in self.people.items()}
         for m, source in self.scenario.sources.items():
             traffic = self.supply.traffic(m, step) * goods.organic_multiplier
             traffic *= self.contracts.venue(step)
             for g, rates in self.free_rates[m].items():
+                factor = goods.organic_kappa[g] * step.phase.cvr * self.demand
                 ready = factor * self.sky.segment(g)
                 buy = prob(odds(source.organic_cvr) * self.scenario.segments[g].cvr * ready)
                 _, touches, buys = sums[g]
                 for b, rate in rates.items():
                     visits = bands[g][b] * rate * traffic
+                    halo = goods.organic_halo[g]
                     looks = visits * halo.seen
                     look_buys = looks * self._look_buys(step, g, halo)
                     touches[b] += (visits + looks) * source.touch
                     buys[b] += visits * buy + look_buys
-                    buying += visits * buy
-                    self.free_look_buys += look_buys
+                    buying[g] += visits * buy
+                    self.free_look_buys[g] += look_buys
                     self.free_visits += visits + looks
         return buying
 
@@ -493,8 +516,7 @@ class World:
     def _attempts(self, step: Step, contacts: dict[str, Contacts]) -> float:
         """Orders that buyers try to pay for: by visits, from baskets, and balances."""
         chain = self.scenario.chain
-        release = bar(step.phase.release) * step.buy
-        kept = -math.expm1(-chain.favourite_release * release)
+        usual = bar(step.phase.release) * step.buy
         due = self.balances.get(step.index, 0.0)
         total = 0.0
         for g, people in self.people.items():
@@ -504,6 +526,8 @@ class World:
                 for stage in CHAIN_STAGES
                 if stage != "deposit"
             )
+            release = usual * self.goods.basket_readiness(g)
+            kept = -math.expm1(-chain.favourite_release * release)
             total += kept * n["favourite"] - math.expm1(-release) * (n["cart"] + people.carts)
             total += due * (n["deposit"] + people.deposits)
         return total
@@ -531,10 +555,31 @@ class World:
             sent[p] = total * part - product.from_shops
             for g, x in wanted.items():
                 buyers[g].by_product[p] = x * part
-                self._book(step, product, g, x * part, x * part * buyers[g].new_share)
-
+        funded = self._grant(step, buyers)
+        for p, product in goods.products.items():
+            for g, segment in buyers.items():
+                self._book(step, product, g, segment, funded.get(p, 0.0))
         if self.scenario.shipping is not None:
             self._queue(step, sent, self.scenario.shipping)
+
+    def _grant(self, step: Step, buyers: dict[str, Buyers]) -> dict[str, float]:
+        """Section 17: the part of each product's subsidies of the step for which there is money."""
+        funded: dict[str, float] = {}
+        for fund in self.prices.funds:
+            if not fund.is_open(step):
+                continue
+            own = [p for p, of in self.prices.fund_of.items() if of is fund]
+            asked = sum(
+                b.by_product[p] * self.prices.subsidy(p, self._price(p, g, step), step)
+                for g, b in buyers.items()
+                for p in own
+            )
+            funded |= dict.fromkeys(own, fund.grant(asked))
+        return funded
+
+    def _price(self, p: str, g: str, step: Step) -> float:
+        """P v."""
+        return self.prices.buyer(p, step.phase_name) * self.scenario.segments[g].order_value
 
     def _queue(self, step: Step, sent: dict[str, float], rules: Shipping) -> None:
         """The depot's backlog, and the refunds that lateness adds."""
@@ -576,25 +621,38 @@ class World:
     def _wanted(self, buyers: dict[str, Buyers]) -> dict[str, dict[str, float]]:
         """X_pg by product and segment."""
         goods = self.goods
+        direct, balance = goods.direct, goods.deposit_mix()
         mixes = {
-            DIRECT: goods.direct,
-            RELEASE: goods.basket_mix(),
-            BALANCE: goods.deposit_mix(),
+            g: {
+                DIRECT: direct,
+                RELEASE: goods.basket_mix(g, self.prices.elastic),
+                BALANCE: balance,
+            }
+            for g in buyers
         }
         return {
             p: {
-                g: sum(b.wanted[kind] * mixes[kind].get(p, 0.0) for kind in ORDERS)
+                g: sum(b.wanted[kind] * mixes[g][kind].get(p, 0.0) for kind in ORDERS)
                 for g, b in buyers.items()
             }
             for p in goods.products
         }
 
-    def _book(self, step: Step, product: Product, g: str, orders: float, first: float) -> None:
+    def _book(self, step: Step, product: Product, g: str, buyers: Buyers, funded: float) -> None:
+        """Paid orders; `funded` is the part of their subsidies for which there is money."""
+        p, phase, orders = product.name, step.phase_name, buyers.by_product[product.name]
         order_value = self.scenario.segments[g].order_value
-        discount = product.item.discount.get(step.phase_name, 0.0)
-        gmv = orders * product.price * (1 - discount) * order_value
-        product.sell(orders, first, gmv, order_value)
-        refund = product.refund_probability(step.phase)
+        price = self._price(p, g, step)
+        subsidy = self.prices.subsidy(p, price, step) * funded
+        gmv = orders * (price - subsidy)
+        product.sell(
+            orders,
+            orders * buyers.new_share,
+            gmv,
+            orders * order_value * self.prices.size(p, phase),
+        )
+        product.be_helped(orders * (subsidy + self.prices.aid(p, phase) * order_value))
+        refund = product.refund_probability(step.phase, self.prices.refund(p, phase))
         product.expect_refunds(orders * refund)
         self.totals["paid_orders"] += orders
         self.totals["gmv"] += gmv
@@ -617,11 +675,13 @@ class World:
         """K and KT after the step."""
         goods = self.goods
         standing = left = entered = held = settled = taken = 0.0
+        released: dict[str, float] = {}
         for g, people in self.people.items():
             moves, basket = flows[g], baskets[g]
             standing += sum(people.people[stage] for stage in BASKET) + people.carts
             left += sum(sum(moves[stage].values()) for stage in BASKET) - moves["favourite"]["cart"]
             left += basket[RELEASE] + basket["deposit"] + basket["drop"]
+            released[g] = sum(moves[stage][RELEASE] for stage in BASKET) + basket[RELEASE]
             entered += (
                 sum(moves[stage].get(to, 0.0) for stage in NEWCOMERS[:4] for to in BASKET)
                 + basket["add"]
@@ -629,12 +689,21 @@ class World:
             held += people.people["deposit"] + people.deposits
             settled += moves["deposit"][BALANCE] + basket[BALANCE]
             taken += sum(m.get("deposit", 0.0) for m in moves.values()) + basket["deposit"]
+        gone = {p: self._left_of(p, left, released) for p in goods.products}
         unmoved = {p: u / goods.products[p].wish if u > 0 else 0.0 for p, u in goods.direct.items()}
         for p, u in (shares(unmoved) or goods.direct).items():
-            kept = 1 - left / standing if standing > 0 else 1.0
+            kept = 1 - gone[p] / standing if standing > 0 else 1.0
             goods.baskets[p] = goods.baskets[p] * max(0.0, kept) + u * entered
             kept = 1 - settled / held if held > 0 else 1.0
             goods.deposits[p] = goods.deposits[p] * max(0.0, kept) + goods.new_deposits[p] * taken
+
+    def _left_of(self, p: str, left: float, released: dict[str, float]) -> float:
+        """What left of all baskets; where prices move people, as if all had been released like p."""
+        goods, standing = self.goods, self.goods.standing()[p]
+        if not self.prices.elastic or standing <= 0:
+            return left
+        bought = sum(x * goods.basket_mix(g, True)[p] for g, x in released.items())
+        return left - sum(released.values()) + bought / standing
 
     # ----- the end of the step
     def _age(self, step: Step, people: Segment, contacts: Contacts) -> None:
@@ -741,12 +810,18 @@ class World:
         totals["spend"] = totals["auction_spend"] + totals["contract_spend"]
         totals["refunds"] = sum(product.refunds for product in products)
         totals["refund_value"] = sum(product.refund_value for product in products)
+        totals["subsidy"] = sum(product.aid for product in products)
+        totals["refund_subsidy"] = sum(product.refund_aid for product in products)
         booked = {package.scene for package in self.contracts.packages}
         totals["fixed_costs"] = sum(
             scene.facts.fixed_cost + made_for(scene.facts.creatives)
             for scene in scenes
             if sum(scene.money.values()) > 0 or scene.name in booked
         )
+        self.deals.close()
+        totals.update(self.deals.totals)
+        totals["money_back"] = sum(self.deals.totals.values())
+        totals["hosted_fee"], totals["write_down"] = self.deals.fees, self.deals.write_down()
         totals["contribution"] = self._contribution()
         totals["net_spend"] = totals["spend"] - totals["money_back"]
         totals["profit"] = totals["contribution"] - totals["net_spend"] - totals["fixed_costs"]
@@ -765,8 +840,12 @@ class World:
         totals["goods_cost"] = sum(product.cost for product in products)
         kept, lost = totals["goods_cost"] - refunded, refunded * commerce.depreciation
         return (
-            revenue * (1 - commerce.commission)
+            revenue * (1 - commerce.commission - commerce.technology_fee)
             + totals["forfeited"]
+            + totals["subsidy"]
+            - totals["refund_subsidy"]
+            - totals["hosted_fee"]
+            - totals["write_down"]
             - kept
             - lost
             - commerce.payment_fee * totals["gmv"]

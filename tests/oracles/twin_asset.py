@@ -56,7 +56,10 @@ class Worth:
             product = self.goods.products[p]
             rho = product.refund_probability(self.phase)
             paid = product.price * order_value
-            kept = paid * (1 - rho) * (1 - commerce.commission) - commerce.payment_fee * paid
+            kept = (
+                paid * (1 - rho) * (1 - commerce.commission - commerce.technology_fee)
+                - commerce.payment_fee * paid
+            )
             cost = product.unit_cost * order_value * (1 - rho + rho * commerce.depreciation)
             handled = commerce.fulfilment + rho * commerce.refund_handling
             total += share * (kept - cost - handled)

@@ -149,6 +149,7 @@ class Product:
         self.depot, self.pooled, self.from_shops = float(item.stock), 0.0, 0.0
         self.first_pipeline, self.other_pipeline = Pipeline(scenario), Pipeline(scenario)
         self.pending_value = self.pending_cost = 0.0  # of the refunds in both pipelines
+        self.pending_aid = self.refund_aid = self.aid = 0.0  # what others added to the price
         self.paid = self.gmv = self.cost = 0.0
         self.refunds = self.refund_value = self.refund_cost = 0.0
         self._open_day()
@@ -156,7 +157,7 @@ class Product:
 
     def _open_day(self) -> None:
         self.paid_today = self.first_today = self.refunds_today = 0.0
-        self.gmv_today = self.cost_today = 0.0
+        self.gmv_today = self.cost_today = self.aid_today = 0.0
 
     # ----- stages (section 10)
     def bring_effects(self) -> None:
@@ -252,9 +253,9 @@ class Product:
         self.demand += wanted
         return found
 
-    def sell(self, orders: float, first: float, gmv: float, order_value: float) -> None:
-        """Book paid orders; refunds are booked by `expect_refunds`."""
-        cost = orders * self.unit_cost * order_value
+    def sell(self, orders: float, first: float, gmv: float, value: float) -> None:
+        """Book paid orders with goods of so many list prices; refunds are booked by `expect_refunds`."""
+        cost = value * self.unit_cost
         self.paid += orders
         self.paid_today += orders
         self.first_today += first
@@ -263,9 +264,14 @@ class Product:
         self.cost += cost
         self.cost_today += cost
 
-    def refund_probability(self, phase: Phase) -> float:
+    def refund_probability(self, phase: Phase, coupons: float = 1.0) -> float:
         """rho."""
-        return prob(self.refund_odds * phase.refund * self.refund_effect)
+        return prob(self.refund_odds * phase.refund * self.refund_effect * coupons)
+
+    def be_helped(self, aid: float) -> None:
+        """What others add to the price of paid orders."""
+        self.aid += aid
+        self.aid_today += aid
 
     def expect_refunds(self, refunds: float) -> None:
         self.refunds_today += refunds
@@ -285,6 +291,7 @@ class Product:
             part = self.refunds_today / self.paid_today
             self.pending_value += self.gmv_today * part
             self.pending_cost += self.cost_today * part
+            self.pending_aid += self.aid_today * part
         return first_due
 
     def _settle(self, due: float, part: float) -> None:
@@ -292,6 +299,8 @@ class Product:
         self.refunds += due
         self.refund_value += self.pending_value * part
         self.refund_cost += self.pending_cost * part
+        self.refund_aid += self.pending_aid * part
+        self.pending_aid *= 1 - part
         self.pending_value *= 1 - part
         self.pending_cost *= 1 - part
 
@@ -326,25 +335,40 @@ class Goods:
         self.baskets = dict.fromkeys(self.products, 0.0)  # K
         self.deposits = dict.fromkeys(self.products, 0.0)  # KT
         self.halo = float(scenario.life_cycle.halo)
-        self.bring_mixes()
-        self.choose({}, 0.0, [])
+        self.segments = list(scenario.segments)
+        self.bring_mixes({p: dict.fromkeys(self.segments, 1.0) for p in self.products})
+        self.choose({}, {}, [])
 
-    def bring_mixes(self) -> None:
-        """m_ip, omix_p and their means, by the products' availability."""
+    def bring_mixes(self, responses: dict[str, dict[str, float]]) -> None:
+        """m_ip, omix_p and their means, by the products' availability; responses to prices by segment."""
         products = self.products
+        self.responses = responses
         self.mixes = {scene: self._on_sale(w) for scene, w in self.scene_weights.items()}
-        self.scene_kappa = self._means("kappa")
+        self.scene_kappa = {
+            scene: {g: self.mean_kappa(mix, g) for g in self.segments}
+            for scene, mix in self.mixes.items()
+        }
         self.scene_ctr = self._means("ctr")
         self.scene_quality = self._means("quality")
         self.scene_price = self._means("price")
         grown = {p: share * products[p].organic_change() for p, share in self.organic_start.items()}
         self.organic_multiplier = sum(grown.values())  # Omega
         self.organic_mix = self._on_sale(grown)
-        self.organic_kappa = sum(w * products[p].kappa for p, w in self.organic_mix.items())
-        self.halos = {scene: self.halo_of(mix) for scene, mix in self.mixes.items()}
-        self.organic_halo = self.halo_of(self.organic_mix)
+        self.organic_kappa = {g: self.mean_kappa(self.organic_mix, g) for g in self.segments}
+        self.halos = {
+            scene: {g: self.halo_of(mix, g) for g in self.segments}
+            for scene, mix in self.mixes.items()
+        }
+        self.organic_halo = {g: self.halo_of(self.organic_mix, g) for g in self.segments}
 
-    def halo_of(self, mix: dict[str, float]) -> "Halo":
+    def kappa(self, p: str, g: str) -> float:
+        """kappa_pg, prices included."""
+        return self.products[p].kappa * self.responses[p][g]
+
+    def mean_kappa(self, mix: dict[str, float], g: str) -> float:
+        return sum(weight * self.kappa(p, g) for p, weight in mix.items())
+
+    def halo_of(self, mix: dict[str, float], g: str) -> "Halo":
         """Section 10: visits of a hit go on to the others, pair by pair."""
         looks = dict.fromkeys(self.products, 0.0)
         for p, weight in mix.items():
@@ -354,7 +378,7 @@ class Goods:
                     if q != p:
                         looks[q] += weight * self.products[p].stages["hit"] * other / room
         seen = sum(looks.values())
-        bought = {q: x * self.products[q].kappa for q, x in looks.items()}
+        bought = {q: x * self.kappa(q, g) for q, x in looks.items()}
         kappa = sum(bought.values()) / seen if seen > 0 else 0.0
         return Halo(self.halo * seen, kappa, scaled_to_one(bought))
 
@@ -373,23 +397,26 @@ class Goods:
         }
 
     def weights_of_orders(
-        self, scene_buys: dict[str, float], free_buys: float, looks: list[tuple["Halo", float]]
-    ) -> dict[str, float]:
-        """u_p of section 9 from bz_i and bz_o; by the organic mix where nobody buys."""
+        self, scene_buys: dict[tuple[str, str], float], free_buys: dict[str, float],
+        looks: list[tuple["Halo", float]],
+    ) -> dict[str, float]:  # fmt: skip
+        """u_p of section 9 from bz_ig and bz_og; by the organic mix where nobody buys."""
         weights = dict.fromkeys(self.products, 0.0)
-        for scene, buys in scene_buys.items():
+        for (scene, g), buys in scene_buys.items():
             for p, share in self.mixes[scene].items():
-                weights[p] += buys * share * self.products[p].kappa / self.scene_kappa[scene]
-        for p, share in self.organic_mix.items():
-            weights[p] += free_buys * share * self.products[p].kappa / self.organic_kappa
+                weights[p] += buys * share * self.kappa(p, g) / self.scene_kappa[scene][g]
+        for g, buys in free_buys.items():
+            for p, share in self.organic_mix.items():
+                weights[p] += buys * share * self.kappa(p, g) / self.organic_kappa[g]
         for halo, buys in looks:
             for p, share in halo.mix.items():
                 weights[p] += buys * share
         return shares(weights) or self.organic_mix
 
     def choose(
-        self, scene_buys: dict[str, float], free_buys: float, looks: list[tuple["Halo", float]]
-    ) -> None:
+        self, scene_buys: dict[tuple[str, str], float], free_buys: dict[str, float],
+        looks: list[tuple["Halo", float]],
+    ) -> None:  # fmt: skip
         """u_p by first choice, and the weights of new deposits: its presale products, or all of it."""
         self.direct = self.weights_of_orders(scene_buys, free_buys, looks)
         self.new_deposits = shares(self.presale(self.direct)) or self.direct
@@ -409,9 +436,19 @@ class Goods:
         """The part of weights that belongs to presale products."""
         return {p: weight * self.products[p].item.presale for p, weight in weights.items()}
 
-    def basket_mix(self) -> dict[str, float]:
-        """K^_p: u_p while the baskets are empty."""
-        return shares(self.baskets) or self.direct
+    def basket_mix(self, g: str, elastic: bool) -> dict[str, float]:
+        """K^_p: u_p while the baskets are empty; section 17 where prices move people."""
+        if not elastic:
+            return shares(self.baskets) or self.direct
+        ready = self.basket_readiness(g)
+        return {p: k * self.responses[p][g] / ready for p, k in self.standing().items()}
+
+    def standing(self) -> dict[str, float]:
+        return shares(self.baskets) or self.organic_mix
+
+    def basket_readiness(self, g: str) -> float:
+        """Mean response of a segment to the prices of what stands in baskets."""
+        return sum(k * self.responses[p][g] for p, k in self.standing().items())
 
     def deposit_mix(self) -> dict[str, float]:
         """KT^_p: u_p of presale products while there is no deposit."""

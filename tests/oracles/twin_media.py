@@ -601,7 +601,7 @@ class Scene:
             return j.arrival * self.cart_move * phase.cart
         if bid.mode == "cost_control" and bid.cost_per == "click":
             return 1.0
-        kappa = goods.scene_kappa[self.name]
+        kappa = goods.scene_kappa[self.name][j.segment]
         buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock * market.eager[j.segment])
         orders = j.arrival * buys * market.readiness[step.phase_name, step.date]
         if bid.mode == "roi_control":

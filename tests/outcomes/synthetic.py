@@ -19,6 +19,14 @@ MONEY = (
     "forfeited",
     "contract_spend",
     "money_back",
+    "subsidy",
+    "refund_subsidy",
+    "rebate",
+    "credit",
+    "guarantee",
+    "settlement",
+    "hosted_fee",
+    "write_down",
 )
 
 

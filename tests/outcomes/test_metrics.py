@@ -17,7 +17,7 @@ WISHED = set(
         """impressions reach frequency clicks visits favourites carts deposits orders paid_orders
 refunds new_customers new_customers_gross new_customers_incremental recalled_members spend net_spend
 gmv revenue contribution profit ctr cvr cpm cpc aov win_rate fill_rate roas roas_break_even iroas
-roi mroi cac asset_value""",
+roi mroi cac asset_value money_back subsidy""",
     )
 )
 
@@ -30,15 +30,18 @@ TOTALS = {  # with ads, without
     "deposits": (5, 1), "peak_payment_load": (1.5, 0.5), "unmet": (3, 0), "pooled": (4, 0),
     "pooled_fulfilment": (28, 0), "late_orders": (5, 0), "days_waited": (30, 1),
     "peak_shipping_delay": (4, 0.2), "peak_score_fall": (0.05, 0),
+    "subsidy": (60, 20), "refund_subsidy": (10, 5), "hosted_fee": (7, 3),
+    "write_down": (4, 9),
 }  # fmt: skip
 SCENES = {  # [scene] with ads; without there are none
     "impressions": (1000, 480), "offered": (4000, 0), "clicks": (49, 25), "visits": (40, 20),
     "spend": (100, 60), "gmv_attributed": (300, 100), "orders_attributed": (3, 1),
 }  # fmt: skip
-# revenue 1800; goods kept 720; fees 90 + 20; handling 80 + 28 + 8; depreciation 8
-CONTRIBUTION = 1800 + 30 - 720 - 110 - 116 - 8
+# revenue 1800; goods kept 720; fees 90 + 20; handling 80 + 28 + 8; depreciation 8; others add 50;
+# hosting 7; written down 4
+CONTRIBUTION = 1800 + 30 - 720 - 110 - 116 - 8 + 50 - 7 - 4
 # without ads: revenue 900; goods kept 360; fees 45 + 10; handling 50 + 4; depreciation 4
-WITHOUT = 900 - 360 - 55 - 54 - 4
+WITHOUT = 900 - 360 - 55 - 54 - 4 + 15 - 3 - 9
 REACH = 1000 * (1 - 1.6**-0.5)
 
 BY_HAND = {
@@ -50,7 +53,7 @@ BY_HAND = {
     "recalled_members": 3, "spend": 160, "net_spend": 150, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
     "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 150 - 20, "ctr": 0.05, "cvr": 0.1,
     "profit_incremental": CONTRIBUTION - 170 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
-    "aov": 100, "win_rate": 0.25, "fill_rate": 0.9, "roas": 2.5,
+    "money_back": 10, "subsidy": 50, "aov": 100, "win_rate": 0.25, "fill_rate": 0.9, "roas": 2.5,
     "roas_break_even": 2000 / CONTRIBUTION, "iroas": 6, "mroi": None, "cac": 150 / 7,
     "roi": (CONTRIBUTION - 170 - WITHOUT) / 170, "asset_value": 800,
 }  # fmt: skip

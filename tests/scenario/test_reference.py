@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from simulator.scenario import goods, schema
+from simulator.scenario import goods, incentives, schema
 from simulator.scenario.amounts import Part
 from simulator.scenario.nodes import Source, compose
 from simulator.scenario.reference import make_schema, page_text, schema_text
@@ -17,7 +17,7 @@ STARTER = ROOT / "simulator/scenario/presets/starter.yaml.txt"
 SHIPPED = [*sorted((ROOT / "scenarios").glob("*.yaml")), STARTER]
 PARTS = {
     name: part
-    for name, part in (vars(schema) | vars(goods)).items()
+    for name, part in (vars(schema) | vars(goods) | vars(incentives)).items()
     if isinstance(part, type) and issubclass(part, Part)
 }
 

@@ -1,0 +1,110 @@
+"""Money that comes back: guaranteed returns every seven days; rebates, credit and hosting at the end."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from simulator.engine.floor import Floor
+from simulator.market.guarantee import enough, made_up, matched, short_of
+from simulator.market.world import World
+from simulator.scenario.incentives import Rebate, RoiGuarantee
+
+FEN = 1e-6  # of a fen: rounding of the sum before
+
+
+class Settlement:
+    """What platform and host owe in one chunk of lanes."""
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor, self.rules = floor, floor.world.scenario.incentives
+        self.scene = {name: n for n, name in enumerate(floor.world.names.scenes)}
+        self.product = {name: n for n, name in enumerate(floor.world.names.products)}
+        self.paid: dict[tuple[str, str], np.ndarray] = {}
+        """By kind and name of the rule [CNY]: [lane]."""
+        self.before = {name: np.zeros((3, floor.lanes)) for name in self.rules.roi_guarantees}
+        """Spend, gmv and orders when the last window was settled: [3, lane]."""
+
+    # ------------------------------------------------------------------ every seven days
+    def settle_window(self) -> None:
+        """Pay what the window that ends now is short of its guaranteed return."""
+        for name, guarantee in self.rules.roi_guarantees.items():
+            now = self._counted(guarantee)
+            spend, gmv, orders = now - self.before[name]
+            self.before[name] = now
+            counts = enough(orders, guarantee.least_orders, sampled=self.floor.sampled)
+            self._pay("guarantee", name, short_of(spend, gmv, guarantee.target) * counts)
+
+    def _counted(self, guarantee: RoiGuarantee) -> np.ndarray:
+        """Spend, gmv and orders of a guarantee since the start: [3, lane]."""
+        book, scenes = self.floor.book, [self.scene[name] for name in guarantee.scenes]
+        spend = self.floor.state.spent[scenes].sum(axis=(0, 1))
+        if not guarantee.organic:
+            credited = [book.scenes[x][scenes] for x in ("gmv_attributed", "orders_attributed")]
+            return np.array([spend, *(rows.sum(axis=0) for rows in credited)])
+        mine = self.floor.world.goods.mix[scenes].sum(axis=(0, 2)) > 0
+        return np.array([spend, *(book.products[x][mine].sum(axis=0) for x in ("gmv", "paid"))])
+
+    def _pay(self, kind: str, name: str, amount: np.ndarray) -> None:
+        """Book an amount [lane]; whole fen when sampled, never more (hosting: never less) than is owed."""
+        if self.floor.sampled:
+            up = kind == "settlement"
+            amount = (np.ceil(amount * 100 - FEN) if up else np.floor(amount * 100 + FEN)) / 100
+        self.paid[kind, name] = self.paid.get((kind, name), 0.0) + amount
+        self.floor.book.add(**{kind: amount[None], "money_back": amount[None]})
+
+    # ------------------------------------------------------------------ at the end
+    def close(self) -> None:
+        """Settle what is known only when the run is over."""
+        for name, rebate in self.rules.rebates.items():
+            self._pay("rebate", name, matched(self._eligible(rebate), rebate.rate, rebate.cap))
+        credit, spend = self.rules.credit, self.floor.state.spent.sum(axis=(0, 1))
+        if credit and self.floor.world.scenario.budget < credit.budget_below:
+            self._pay("credit", "", matched(spend, credit.match, credit.cap))
+        for name, hosted in self.rules.hosted.items():
+            gmv = self._gmv(hosted.products)
+            self.floor.book.add(hosted_fee=(hosted.fee * gmv)[None])
+            self._pay("settlement", name, made_up(gmv, hosted.guaranteed_gmv))
+        self._write_down()
+
+    def _eligible(self, rebate: Rebate) -> np.ndarray:
+        """Auction spend of the scenes, by the weight of the products, that opt in [CNY]: [lane]."""
+        scenes = [self.scene[name] for name in rebate.scenes or self.scene]
+        spend = self.floor.state.spent[scenes].sum(axis=1)
+        if not rebate.products:
+            return spend.sum(axis=0)
+        mine = [self.product[name] for name in rebate.products]
+        part = self.floor.world.goods.mix[scenes][:, mine].sum(axis=1)
+        return np.asarray((spend * part).sum(axis=0))
+
+    def _gmv(self, products: list[str]) -> np.ndarray:
+        rows = [self.product[name] for name in products or self.product]
+        return np.asarray(self.floor.book.products["gmv"][rows].sum(axis=0))
+
+    def _write_down(self) -> None:
+        """What is left of goods with a salvage value is worth that, no longer what it cost."""
+        floor, goods = self.floor, self.floor.world.goods
+        if goods.clearing.any():
+            left = floor.state.stock.left(floor.sampled)[goods.clearing]
+            floor.book.add(write_down=left * (goods.unit_cost - goods.salvage)[goods.clearing])
+
+    # ------------------------------------------------------------------ laws
+    def limits(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+        """What must hold: (name, amount, the most that it may be)."""
+        for name, rebate in self.rules.rebates.items():
+            yield f"rebate {name}", self.paid["rebate", name], np.array([rebate.cap])
+        if self.rules.credit and ("credit", "") in self.paid:
+            yield "credit", self.paid["credit", ""], np.array([self.rules.credit.cap])
+        for name, guarantee in self.rules.roi_guarantees.items():
+            paid = self.paid.get(("guarantee", name), np.zeros(1))
+            yield f"guarantee {name}", paid, self._counted(guarantee)[0]
+        for name, hosted in self.rules.hosted.items():
+            missing = hosted.guaranteed_gmv - self._gmv(hosted.products)
+            yield f"gmv that {name} guarantees", missing, self.paid["settlement", name]
+        if self.floor.till:
+            till = self.floor.till
+            yield "subsidies", till.granted, till.offers.quota[:, None]
+
+
+def needs_credit(world: World) -> bool:
+    """Whether a guarantee counts the gmv that is credited to scenes."""
+    return any(not g.organic for g in world.scenario.incentives.roi_guarantees.values())

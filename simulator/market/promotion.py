@@ -1,0 +1,248 @@
+"""What buyers pay and what others add: discounts, coupons and subsidies (docs/model.md section 17).
+
+symbol   meaning                                                     unit     shape
+P        what the buyer pays for an order, subsidy aside             CNY      [phase, product, replication]
+h        goods in an order against one without coupons               x        [phase, product, replication]
+v        order value of a segment against the list price             x        [segment, replication]
+eps      price elasticity of the odds of buying                      1        [segment, replication]
+s        subsidy of an order, min(rate P v, cap)                     CNY      [product, segment, lane]
+A        probability that the next order finds subsidy money         1        [product, lane]
+
+A subsidy's quota is a stock of money, met like goods in a warehouse: by its mean, or exactly when sampled.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import mul
+from typing import Any
+
+import numpy as np
+
+from simulator.market.audience import ratio
+from simulator.market.calendar import RUNOFF, Steps, phase_of_runoff, seconds_between
+from simulator.market.fulfilment import Stock
+from simulator.market.groups import membership
+from simulator.market.world import Offers, column, stack
+from simulator.scenario.incentives import Coupon, Subsidy
+from simulator.scenario.schema import Scenario
+
+LEAST_PRICE = 0.01  # of the usual price: below it nobody is readier to buy
+ALWAYS = np.iinfo(np.int64).max  # seconds; later than any step
+
+
+# --------------------------------------------------------------------------- prices
+def price_response(price: np.ndarray, usual: np.ndarray, elasticity: np.ndarray) -> np.ndarray:
+    """(usual / price)^eps: odds of buying at a price against the usual one  [x].
+
+    >>> float(price_response(np.array(50.0), np.array(100.0), np.array(2.0)))
+    4.0
+    """
+    return np.asarray(np.power(np.maximum(price / usual, LEAST_PRICE), -elasticity))
+
+
+def seller_price(scenario: Scenario, phases: Sequence[str]) -> np.ndarray:
+    """max(list price (1 - discount) x (1 - own part of each coupon), salvage): [phase, product, replication]."""
+    goods = scenario.products.values()
+    price = column([p.price for p in goods])
+    cut = stack([column([p.discount.get(f, 0.0) for p in goods]) for f in phases])
+    own = _of_coupons(scenario, phases, lambda coupon: 1 - coupon.merchant)
+    salvage = column([0.0 if p.salvage is None else p.salvage for p in goods])
+    return np.maximum(price * (1 - cut) * own, salvage)
+
+
+def _of_coupons(
+    scenario: Scenario, phases: Sequence[str], read: Callable[[Coupon], Any]
+) -> np.ndarray:
+    """Product of a figure over the coupons that are valid: [phase, product, replication]."""
+    coupons = scenario.incentives.coupons.values()
+    rows = [
+        column([
+            reduce(mul, (read(c) for c in coupons if _is_valid(c, phase, p)), 1.0)
+            for p in scenario.products
+        ])
+        for phase in phases
+    ]  # fmt: skip
+    return stack(rows)
+
+
+def _is_valid(coupon: Coupon, phase: str, product: str) -> bool:
+    during = phase in coupon.phases if coupon.phases else phase != RUNOFF
+    return during and (not coupon.products or product in coupon.products)
+
+
+def make_offers(scenario: Scenario, steps: Steps) -> Offers | None:
+    """Prices that buyers meet, or None where no coupon, subsidy or elasticity makes a difference."""
+    incentives, phases = scenario.incentives, steps.phases
+    elasticity = column([g.price_elasticity for g in scenario.segments.values()])
+    elastic = bool((elasticity > 0).any())
+    if not (incentives.coupons or incentives.subsidies or elastic):
+        return None
+    taken = seller_price(scenario, phases)
+    size = _of_coupons(scenario, phases, lambda coupon: coupon.order_value)
+    price = taken * _of_coupons(scenario, phases, lambda coupon: 1 - coupon.platform) * size
+    subsidies = list(incentives.subsidies.values())
+    programme, rate, cap = _by_product(scenario, subsidies)
+    response = (
+        _responses(scenario, phases, (price, size), (rate, cap)) if elastic else np.ones((2, 1))
+    )
+    return Offers(
+        price=price, aid=taken * size - price, size=size,
+        refund=_of_coupons(scenario, phases, lambda coupon: coupon.refund),
+        elastic=elastic, response=response, programme=programme, rate=rate, cap=cap,
+        quota=np.array([s.quota for s in subsidies]),
+        unit=_typical(scenario, programme, rate, cap, len(subsidies)),
+        window=_windows(subsidies, steps),
+    )  # fmt: skip
+
+
+def _by_product(
+    scenario: Scenario, subsidies: list[Subsidy]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Subsidy of each product [product], its rate and its cap [product, 1]; none: -1, 0, no limit."""
+    chosen = [
+        next((n for n, s in enumerate(subsidies) if not s.products or p in s.products), -1)
+        for p in scenario.products
+    ]
+    rate = [subsidies[n].rate if n >= 0 else 0.0 for n in chosen]
+    caps = [subsidies[n].cap if n >= 0 else None for n in chosen]
+    cap = [np.inf if c is None else c for c in caps]
+    return np.array(chosen, dtype=np.intp), column(rate), column(cap)
+
+
+def _responses(
+    scenario: Scenario, phases: Sequence[str], prices: tuple[np.ndarray, np.ndarray],
+    subsidy: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:  # fmt: skip
+    """Odds multipliers without and with the subsidy: [2, phase, product, segment, replication]."""
+    segments, products = scenario.segments.values(), scenario.products.values()
+    eps = column([g.price_elasticity for g in segments])
+    value = column([g.order_value for g in segments])
+    ends = scenario.calendar
+    usual = [ends.phases[f] if f != RUNOFF else phase_of_runoff(ends.end) for f in phases]
+    cut = column([1 - phase.usual_discount for phase in usual])[:, None]
+    price, size = prices
+    usual_price = (column([p.price for p in products]) * cut * size)[:, :, None]
+    full = price[:, :, None] * value
+    aid = subsidy_of(full, *(part[:, None] for part in subsidy))
+    rows = [price_response(paid, usual_price * value, eps) for paid in (full, full - aid)]
+    return stack(rows)
+
+
+def subsidy_of(price: np.ndarray, rate: np.ndarray, cap: np.ndarray) -> np.ndarray:
+    """min(rate x price, cap): subsidy of an order  [CNY].
+
+    >>> subsidy_of(np.array([3000.0, 20000.0]), np.array(0.15), np.array(2000.0)).tolist()
+    [450.0, 2000.0]
+    """
+    return np.minimum(rate * price, cap)
+
+
+def _typical(
+    scenario: Scenario, programme: np.ndarray, rate: np.ndarray, cap: np.ndarray, count: int
+) -> np.ndarray:
+    """Mean subsidy of a programme's products at list price: [programme, replication]."""
+    each = subsidy_of(column([p.price for p in scenario.products.values()]), rate, cap)
+    own = [each[programme == n] for n in range(count)]
+    means = [rows.mean(axis=0) if len(rows) else np.ones(1) for rows in own]
+    return np.maximum(column(means), 1e-9)
+
+
+def _windows(subsidies: list[Subsidy], steps: Steps) -> np.ndarray:
+    """Start and end [s]: [2, programme]."""
+    origin = steps.shape.origin
+    rows = [
+        (
+            seconds_between(origin, s.start) if s.start else 0,
+            seconds_between(origin, s.end) if s.end else ALWAYS,
+        )
+        for s in subsidies
+    ]
+    return np.array(rows, dtype=np.int64).reshape(-1, 2).T
+
+
+# --------------------------------------------------------------------------- at the till
+@dataclass
+class Bill:
+    """What the paid orders of a step bring."""
+
+    gmv: np.ndarray
+    """At the price paid by the buyer [CNY]: [product, lane]."""
+    aid: np.ndarray
+    """What others add [CNY]: [product, lane]."""
+    worth: np.ndarray
+    """Gmv by segment: [product, segment, lane]."""
+
+
+class Till:
+    """Prices of the moment, money left in the subsidies, and subsidies of orders on their way back."""
+
+    def __init__(
+        self, offers: Offers, order_value: np.ndarray, lanes: int, *, sampled: bool
+    ) -> None:
+        """`order_value` [segment, lane] or [segment, 1]."""
+        self.offers, self.order_value, self.sampled = offers, order_value, sampled
+        count, products = len(offers.quota), len(offers.programme)
+        units = np.broadcast_to(offers.quota[:, None] / offers.unit, (count, lanes))
+        self.funds = Stock(np.array(units), np.zeros((count, lanes)))
+        self.members = membership(offers.programme, count)
+        self.granted = np.zeros((count, lanes))
+        """Subsidies paid so far [CNY]: [programme, lane]."""
+        self.day, self.pending = np.zeros((2, products, lanes))
+        """What others added to the day's orders, and to orders that will come back [CNY]."""
+        self.phase, self.open = -1, np.zeros(count, dtype=bool)
+        self.found = np.zeros((count, lanes))
+
+    def look(self, phase: int, second: int) -> bool:
+        """Stand at a moment; whether buyers answer otherwise than before."""
+        start, end = self.offers.window
+        opened = (start <= second) & (second < end)
+        found = self.funds.available(self.sampled) * opened[:, None]
+        same = phase == self.phase and np.array_equal(found, self.found)
+        self.phase, self.open, self.found = phase, opened, found
+        return self.offers.elastic and not same
+
+    def response(self) -> np.ndarray | None:
+        """Odds multiplier of the prices [product, segment, lane], None where they move nobody."""
+        if not self.offers.elastic:
+            return None
+        plain, helped = self.offers.response[:, self.phase]
+        if not self.found.any():
+            return np.asarray(plain)
+        chance = np.einsum("cp,cl->pl", self.members, self.found)[:, None]
+        return np.asarray(plain + (helped - plain) * chance)
+
+    def charge(self, orders: np.ndarray, noise: np.ndarray) -> Bill:
+        """Bill paid orders [product, segment, lane]; `noise` of their value [product, lane]."""
+        offers, f = self.offers, self.phase
+        price = (offers.price[f] * noise)[:, None]
+        value = orders * self.order_value
+        worth = value * price
+        aid = value.sum(axis=1) * (offers.aid[f] * noise)
+        if self.open.any():
+            granted = self._subsidise(orders, price)
+            worth, aid = worth - granted, aid + granted.sum(axis=1)
+        self.day += aid
+        return Bill(worth.sum(axis=1), aid, worth)
+
+    def _subsidise(self, orders: np.ndarray, price: np.ndarray) -> np.ndarray:
+        """Subsidies granted [CNY]: [product, segment, lane]."""
+        offers = self.offers
+        each = subsidy_of(price * self.order_value, offers.rate[:, None], offers.cap[:, None])
+        asked = orders * each
+        total = np.einsum("cp,pgl->cl", self.members * self.open[:, None], asked)
+        paid = self.funds.sell(total / offers.unit, self.sampled) * offers.unit
+        self.granted += paid
+        share = np.einsum("cp,cl->pl", self.members, ratio(paid, total))
+        return np.asarray(asked * share[:, None])
+
+    def refund(self, share: np.ndarray) -> np.ndarray:
+        """A share [product, lane] of the orders on their way back arrives: what others take back [CNY]."""
+        back = self.pending * share
+        self.pending -= back
+        return back
+
+    def close_day(self, coming_back: np.ndarray, paid: np.ndarray) -> None:
+        """Orders of the finished day [product, lane] that will come back, of all that were paid."""
+        self.pending += coming_back * ratio(self.day, paid)
+        self.day[...] = 0.0

@@ -1,0 +1,64 @@
+"""Coupons, subsidies, guarantees and salvage values that cannot be meant are told at their place."""
+
+import pytest
+
+from simulator.scenario import parse_scenario
+from tests.scenario.test_checks import SHOP, complaint, complaints
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("incentives.coupons.c={merchant: 100%}", "incentives.coupons.c.merchant must be < 1"),
+        ("incentives.coupons.c={phases: [sale]}", "incentives.coupons.c has no effect"),
+        ("incentives.coupons.c={platform: 5%, phases: [sail]}", "names no phase: 'sail', did you mean 'sale'?"),
+        ("incentives.coupons.c={platform: 5%, products: [te]}", "names no product: 'te', did you mean 'tea'?"),
+        ("incentives.subsidies.s={rate: 10%, quota: 1k, start: 2021-04-01}", "must be before calendar.end"),
+        ("incentives.subsidies.s={rate: 10%, quota: 1k, start: 2021-03-09, end: 2021-03-08}",
+         "must be after its start 2021-03-09"),
+        ("incentives.subsidies.s={rate: 10%, quota: -1}", "incentives.subsidies.s.quota must be >= 0"),
+        ("incentives.rebates.r={rate: 10%, scenes: [harvst]}", "did you mean 'harvest'?"),
+        ("incentives.roi_guarantees.g={scenes: [], target: 2}", "must name a scene"),
+        ("incentives.roi_guarantees.g={scenes: [harvest], target: 0}", "must be > 0"),
+        ("incentives.hosted.h={fee: 10%, guaranteed_gmv: 0}", "must be > 0"),
+        ("incentives.subsidies.a b={rate: 1%, quota: 1}", "is no name"),
+        ("products.coffee.salvage=10", "needs the product's stock: how many units can be left?"),
+        ("segments.members.price_elasticity=-1", "must be >= 0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_told(setting: str, message: str):
+    assert message in complaint(setting)
+
+
+def test_nobody_clears_stock_above_its_price():
+    found = complaint("products.coffee.salvage=130", "products.coffee.stock=100")
+    assert "products.coffee.salvage must be at most the price, 120 CNY (got 130)" in found
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "one"),
+    [
+        ("subsidies.a={rate: 1%, quota: 9, products: [tea]}", "subsidies.b={rate: 1%, quota: 9}", "tea"),
+        ("hosted.a={fee: 1%, guaranteed_gmv: 9}", "hosted.b={fee: 1%, guaranteed_gmv: 9}", "coffee"),
+        ("roi_guarantees.a={scenes: [harvest], target: 2}",
+         "roi_guarantees.b={scenes: [harvest], target: 3}", "harvest"),
+    ],
+)  # fmt: skip
+def test_a_thing_stands_in_one_rule_of_a_kind(first: str, second: str, one: str):
+    found = complaints(f"incentives.{first}", f"incentives.{second}")
+    assert len(found) == 1
+    assert f"must not hold '{one}', which is in 'a' already" in found[0]
+
+
+def test_all_incentives_can_stand_together():
+    sets = [
+        "incentives.coupons.c={merchant: 3%, platform: 5%}",
+        "incentives.subsidies.s={rate: 15%, cap: 2k, quota: 5m, start: 2021-03-20, products: [coffee]}",
+        "incentives.rebates.r={rate: 10%}",
+        "incentives.credit={match: 30%, cap: 200, budget_below: 10k}",
+        "incentives.roi_guarantees.g={scenes: [harvest], target: 2.5, organic: true}",
+        "incentives.hosted.h={fee: 10%, guaranteed_gmv: 1m, products: [tea]}",
+    ]
+    incentives = parse_scenario(SHOP.encode(), "shop.yaml", sets).incentives
+    assert incentives.rebates["r"].cap == 200_000
+    assert incentives.roi_guarantees["g"].least_orders == 20
