@@ -451,6 +451,20 @@ def bargains() -> Data:
     return data
 
 
+def busy_bargains() -> Data:
+    """Bargains in a busy shop: buyers answer to prices at a gate that is too narrow, and in any weather."""
+    data, other = bargains(), busy()
+    phases, names = data["calendar"]["phases"], list(data["products"])
+    phases[next(iter(phases))]["wallet_topup"] = 0.3
+    data |= {name: other[name] for name in ("payment", "shipping")}
+    data["shocks"] = {
+        "rain": other["shocks"]["rain"],
+        "cold": other["shocks"]["cold"] | {"products": names[:1]},
+        "news": other["shocks"]["news"] | {"segments": list(data["segments"])[:1]},
+    }
+    return data
+
+
 def hours() -> Data:
     return {
         "hours_browse": [1, 1, 0.5] + [2] * 21,

@@ -79,6 +79,7 @@ CASES = {
     "bookings": of_bookings,
     "contracts alone": lambda: of_stress(stress.contracts_alone()),
     "flat_bid": lambda: of_stress(stress.flat_bid()),
+    "busy_bargains": lambda: of_stress(stress.busy_bargains()),
     "busy": lambda: of_stress(stress.busy()),
     "sold_out": lambda: of_stress(stress.sold_out()),
     "shelf": lambda: of_stress(stress.shelf()),
