@@ -25,8 +25,7 @@ class Days:
     def read(self, due: Due) -> None:
         """Carry out what became due since the last step."""
         floor = self.floor
-        for product, units in due.restocks:
-            floor.state.stock.restock(product, units, floor.sampled)
+        self._restock(due)
         if due.forfeit:
             self._forfeit()
         if due.closing or floor.step in self.server.bill_steps:
@@ -49,6 +48,13 @@ class Days:
         if floor.step in server.bill_steps:
             charge_packages(floor, server.bill(bookings, floor.step))
 
+    def _restock(self, due: Due) -> None:
+        """Goods arrive in the depot."""
+        state = self.floor.state
+        for product, units in due.restocks:
+            for goods in filter(None, (state.stock, state.depot)):
+                goods.restock(product, units, self.floor.sampled)
+
     def _turn_page(self, due: Due) -> None:
         """What buyers see from now on; a midnight closes the day before."""
         if due.midnight:
@@ -57,6 +63,7 @@ class Days:
             self.floor.refresh()
         else:
             self.floor.look_again()
+        self.floor.look_at_sky()
 
     def _forfeit(self) -> None:
         """Deposits whose balance was not paid are kept; prospects fall back to engage."""
@@ -83,6 +90,7 @@ class Days:
             floor.till.close_day(back.sum(axis=0), day.paid)
         second = int(floor.world.steps.start[floor.step])
         market = float(floor.schedule.market_day[finished])
+        self._judge(day)
         floor.cycles.close_day(state.shelf, day.paid, market, second)
         if floor.linkage:
             floor.linkage.close_day(day.gmv, market)
@@ -90,6 +98,16 @@ class Days:
         if floor.tracers:
             floor.tracers.age_a_day()
         floor.refresh()
+
+    def _judge(self, day: Day) -> None:
+        """Late orders of the day cost the shop some of its service score."""
+        world, state = self.floor.world, self.floor.state
+        if state.queue is None or world.depot is None:
+            return
+        late = ratio(day.late, day.paid.sum(axis=0))[None]
+        fall = state.queue.score(world.depot, late)
+        state.shelf.score = world.goods.score - fall
+        self.floor.book.peak(score_fall=fall)
 
     def _will_return(self, day: Day) -> np.ndarray:
         """Orders of the day that will be refunded, first orders and others: [kind, product, lane]."""

@@ -22,6 +22,7 @@ from simulator.market.draws import Draws
 from simulator.market.lifecycle import LifeCycles
 from simulator.market.linkage import Linkage, open_linkage
 from simulator.market.promotion import Till
+from simulator.market.shocks import Weather
 from simulator.market.today import Assortment, Today
 from simulator.market.tracers import Trail
 from simulator.market.world import World, prob
@@ -62,6 +63,7 @@ class Floor:
     """What scenes did for free traffic; None where nothing asks for it."""
     partners: Partnership | None
     """Commissioned media; None where there is none."""
+    weather: Weather | None
     till: Till | None
     """None where prices are the sellers' own and move nobody."""
     available: np.ndarray
@@ -95,6 +97,11 @@ class Floor:
         self._look_at_prices()
         self._read_page()
 
+    def look_at_sky(self) -> None:
+        """Weather and news of the step."""
+        if self.weather and self.weather.read(self.step):
+            self._read_page()
+
     def look_again(self) -> None:
         """Take off the page what is sold out by now, put back what has come, and new prices: at every step."""
         new_prices = self._look_at_prices()
@@ -112,7 +119,9 @@ class Floor:
         self.available = self.state.stock.available(self.sampled)
         response = self.till.response() if self.till else None
         boost = self.linkage.boost() if self.linkage else None
-        self.today = self.assortment.today(self.state.shelf, self.available, response, boost)
+        self.today = self.assortment.today(
+            self.state.shelf, self.available, response, boost=boost, weather=self.weather
+        )
 
     def learn(self, scene_buys: np.ndarray) -> None:
         """Orders of this step that tell variants apart; `scene_buys` [scene, segment, lane]."""
@@ -147,6 +156,8 @@ def open_floor(
     state = first_state(world, cycles, booked, draws, sampled=sampled)
     assortment = Assortment(world, cycles, luck, state.shelf, pictures)
     available = state.stock.available(sampled)
+    shocks, steps = world.shocks, world.steps
+    weather = Weather(shocks, steps, draws, sampled=sampled) if shocks else None
     till = _open_till(world, lanes, sampled=sampled)
     response = till.response() if till else None
     days = int(world.steps.day[-1]) + 1 if daily else 0
@@ -157,8 +168,8 @@ def open_floor(
         world=world, chunk=chunk, draws=draws, sampled=sampled,
         money=plan_money(chunk.plans, world, reps), schedule=make_schedule(world), state=state,
         cycles=cycles, assortment=assortment,
-        today=assortment.today(state.shelf, available, response), demand=demand, till=till,
-        available=available,
+        today=assortment.today(state.shelf, available, response, weather=weather), demand=demand, till=till,
+        weather=weather, available=available,
         controls=Controls(*np.ones((2, len(names.scenes), lanes))),
         book=Ledger.empty(*counts, lanes=lanes, days=days), tracers=trail, trials=trials,
         linkage=open_linkage(world, state.shelf.week),

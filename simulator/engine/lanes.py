@@ -9,6 +9,7 @@ import numpy as np
 from simulator.market.audience import MANY_WAYS
 from simulator.market.draws import Draws, Expected, Sampled
 from simulator.market.lifecycle import NEXT
+from simulator.market.shocks import clocks
 from simulator.market.world import STAGES, World
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
@@ -132,12 +133,15 @@ def cells_of(world: World) -> dict[str, list[str]]:
     orders = {
         **{f"basket_{name}": segments for name in baskets}, "product": segments, "cut": segments,
         "stock": products, "order_value": products, "unpaid": ["all"],
+        "late": ["all"],
     }  # fmt: skip
     days = {
         "life_cycle": moves, "kinds": products, "refunds": kinds, "refund_due": kinds,
         "refund_people": ["all"],
     }  # fmt: skip
     shocks = {name: ["all"] for name, _ in shock_names(world.scenario)}
+    if world.shocks:
+        shocks["shock"] = clocks(world.shocks)
     return media | chain | orders | days | shocks | _choices(world)
 
 

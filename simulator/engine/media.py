@@ -136,16 +136,20 @@ class Media:
         ready = today.scene_kappa * (phases.cvr[phase] * demand)
         buy = ready[media.scene] * media.buy_odds
         free = world.free
-        chance = prob(free.buy_odds * (today.free_kappa * phases.cvr[phase] * demand))
+        free_odds = free.buy_odds * (today.free_kappa * phases.cvr[phase] * demand)
+        if today.eager is not None:
+            buy, free_odds = buy * today.eager, free_odds * today.eager
+        chance = prob(free_odds)
         free_buys = weigh("mbs,msl->bsl", free.by_phase[phase], chance)
-        halo = self._halo(today.halo, phase) if today.halo else None
+        halo = self._halo(today.halo, today.eager, phase) if today.halo else None
         return Appeal(today, phase, click, buy, self._per_click(today, buy, phase), free_buys, halo)
 
-    def _halo(self, halo: Halo, phase: int) -> HaloAppeal:
+    def _halo(self, halo: Halo, eager: np.ndarray | None, phase: int) -> HaloAppeal:
         """How often visits go on to another product, and buy it."""
         world, scene = self.floor.world, self.floor.world.media.scene
         ready = halo.kappa * (world.phases.cvr[phase] * self.floor.demand)
-        buys = halo.seen[:, None] * prob(world.free.halo_odds * ready)  # [way, segment, lane]
+        odds = world.free.halo_odds * ready  # [way, segment, lane]
+        buys = halo.seen[:, None] * prob(odds if eager is None else odds * eager)
         free_buys = world.free.visits[phase] * buys[-1]
         return HaloAppeal(halo.seen[scene][:, None], buys[scene], halo.seen[-1], free_buys)
 
@@ -173,7 +177,8 @@ class Media:
         floor = self.floor
         browse = floor.world.steps.browse[floor.step]
         table = floor.world.phases.slot_traffic[floor.phase]
-        return np.asarray(browse * table[slots] * floor.state.supply_noise[slots])
+        traffic = browse * table[slots] * floor.state.supply_noise[slots]
+        return np.asarray(traffic if floor.today.crowd is None else traffic * floor.today.crowd)
 
     def _contracts(self) -> np.ndarray | None:
         """Impressions served by package and slot [part, lane]; None where nothing is."""
@@ -428,7 +433,7 @@ class Media:
     ) -> np.ndarray:
         """Free visits of hits go on, too: touches and buys grow in place; all free visits [lane]."""
         floor = self.floor
-        more = halo.free_buys * (floor.world.steps.browse[floor.step] * floor.today.organic)
+        more = halo.free_buys * self._free_traffic()
         if self.left is not None:
             more *= self.left
         self.halo_buys[-1] = self._by_segment(more)
@@ -490,6 +495,14 @@ class Media:
         floor.tracers.touch(visits, floor.state.crowd.n)
         return ratio(touches, contact.touches), ratio(buys, contact.buys)
 
+    def _free_traffic(self) -> np.ndarray:
+        """Free visits of the step against those of a normal day of browsing: [lane]."""
+        floor, today = self.floor, self.floor.today
+        scale = floor.world.steps.browse[floor.step] * today.organic
+        if self.venues is not None:
+            scale = scale * self.venues[floor.phase]
+        return np.asarray(scale if today.crowd is None else scale * today.crowd[0])
+
     def _free_visits(
         self, appeal: Appeal, taken: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -497,9 +510,7 @@ class Media:
         `taken`: how many bought visits would replace.
         """
         floor, free, f = self.floor, self.floor.world.free, self.floor.phase
-        scale = floor.world.steps.browse[floor.step] * floor.today.organic
-        if self.venues is not None:
-            scale = scale * self.venues[f]
+        scale = self._free_traffic()
         touches, buys = free.touches[f] * scale, appeal.free_buys * scale
         if taken is None:
             visits = weigh("bs,bsl->l", free.visits[f], self.people) * scale

@@ -150,11 +150,13 @@ class Run:
     def _check(self) -> None:
         floor, goods = self.floor, self.world.goods
         size = whole_size(self.world, floor.lanes, sampled=floor.sampled)
-        stock = np.array(goods.stock)
+        stock = goods.stock + goods.pool
         for _, product, units in goods.restocks:
             stock[product] += units
         ever = np.repeat(stock[:, None], floor.lanes, axis=1)
-        check_laws(floor.book, size, floor.money, ever, exact=floor.sampled)
+        check_laws(
+            floor.book, size, floor.money, ever, exact=floor.sampled, pool=goods.pool[:, None]
+        )
         check_limits(self.days.settlement.limits())
         if floor.tracers:
             check_credit(floor.book)

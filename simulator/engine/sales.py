@@ -24,12 +24,14 @@ from simulator.market.basket import (
     basket_hazards,
     choose_instead,
     cut_by_stock,
+    payment_attempts,
     scale_orders,
     shares,
     wishes,
 )
 from simulator.market.fulfilment import payment_success
-from simulator.market.world import bar
+from simulator.market.shipping import late_share
+from simulator.market.world import Depot, bar, prob
 
 BASKET_STAGES = slice(4, 6)  # favourite, cart
 DEPOSITS, INITIAL, NUMEROUS, LAPSED = 6, 7, 8, 10
@@ -41,6 +43,8 @@ class Sales:
     def __init__(self, floor: Floor) -> None:
         self.floor = floor
         segments, traced = len(floor.world.names.segments), floor.tracers is not None
+        self.pooled = np.zeros(())
+        """Orders of the step that shops send: [product, lane]."""
         self.chain = Chain(floor.world.people, segments, floor.lanes, traced=traced)
         self.asked = bool(floor.linkage or floor.partners)
         """Somebody asks on whose visits a product was bought."""
@@ -49,7 +53,7 @@ class Sales:
 
     def sell(self, met: Met) -> None:
         """Move people, take orders, and write them down."""
-        pulse = self._pulse()
+        pulse = self._pulse(met)
         flows, baskets = self._moves(met, pulse)
         orders = self._orders(flows, baskets, met)
         self._cut(flows, baskets, orders)
@@ -57,15 +61,16 @@ class Sales:
         self._move_on(flows, baskets, met, pulse)
 
     # ------------------------------------------------------------------ 7 chain and baskets
-    def _pulse(self) -> Pulse:
+    def _pulse(self, met: Met) -> Pulse:
         floor, world = self.floor, self.floor.world
         steps, phases, costs, s, f = world.steps, world.phases, world.costs, floor.step, floor.phase
         days, buy = float(steps.days[s]), float(steps.buy[s])
-        load = phases.payment_load[f] * (buy / days)
-        pay = payment_success(costs.pay_fail, costs.pay_wallet, costs.pay_retry, load)
-        self.pay = pay
-        opened = floor.today.presale * float(floor.schedule.can_deposit[s])
         self.release_mix, ready = self._read_release()
+        load = self._load(met, ready)
+        pay = payment_success(costs.pay_fail, phases.wallet[f], costs.pay_retry, load)
+        self.pay = pay
+        floor.book.peak(payment_load=load)
+        opened = floor.today.presale * float(floor.schedule.can_deposit[s])
         balance = np.minimum(pay * floor.schedule.balance[s], 1 - 1e-12)
         return Pulse(
             days=days, browse=float(steps.browse[s]) or days,
@@ -73,6 +78,20 @@ class Sales:
             cart=phases.cart[f], release=phases.release[f] * buy * ready, deposit=phases.deposit[f] * opened,
             deposit_release=phases.deposit_release[f] * buy * opened, balance=bar(balance),
         )  # fmt: skip
+
+    def _load(self, met: Met, ready: np.ndarray | float) -> np.ndarray:
+        """Payment attempts against what the gate takes [1, lane]: the calendar's, or the shop's own."""
+        floor, world, s, f = self.floor, self.floor.world, self.floor.step, self.floor.phase
+        days, buy = float(world.steps.days[s]), float(world.steps.buy[s])
+        capacity = world.costs.pay_capacity
+        if capacity is None:
+            return np.asarray(world.phases.payment_load[f] * (buy / days))
+        tried = payment_attempts(
+            floor.state.baskets, floor.state.crowd, met.contact, world.people,
+            release=world.phases.release[f] * buy * ready,
+            balance=floor.schedule.balance[s],
+        )  # fmt: skip
+        return np.asarray(tried / (capacity * (24 * days)))
 
     def _read_release(self) -> tuple[np.ndarray | None, np.ndarray | float]:
         """Prices move baskets too: products of a segment's released ones [product, segment, lane], and its
@@ -137,8 +156,20 @@ class Sales:
             on_visits = direct.sum(axis=0) * self.direct_mix
             self.bought *= np.minimum(ratio(on_visits, weights.sum(axis=1)), 1.0)
         wanted = floor.draws.split("product", direct + release + balance, weights)
-        sold = stock.sell(wanted.sum(axis=1), floor.sampled)
+        demand = wanted.sum(axis=1)
+        sold = stock.sell(demand, floor.sampled)
+        self._send(demand, sold)
         return Orders(wanted, cut_by_stock(wanted, sold, floor.draws))
+
+    def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:
+        """From the depot while it has goods, then from shops: both [product, lane]."""
+        depot, book = self.floor.state.depot, self.floor.book
+        if depot is None:
+            return
+        self.pooled = np.clip(sold - depot.sell(demand, self.floor.sampled), 0.0, sold)
+        cost = self.pooled * self.floor.world.goods.pool_cost
+        book.add(pooled=self.pooled, pooled_fulfilment=cost)
+        book.products["pooled"] += self.pooled
 
     def _mixes(self) -> list[np.ndarray]:
         """Product weights of direct orders, of released baskets, of balances: [product, segment, lane]."""
@@ -201,6 +232,8 @@ class Sales:
         floor.state.newcomers += new
         day.paid += paid
         day.due_back += paid * chance
+        if floor.world.depot is not None:
+            day.due_back += self._ship(paid, floor.world.depot)
         day.gmv += gmv
         day.cost += cost
         day.first += new.sum(axis=0)
@@ -241,6 +274,21 @@ class Sales:
             floor.linkage.sell(gmv, self.bought[:scenes])
         if floor.partners:
             floor.partners.settle(gmv, self.bought[scenes:], kept)
+
+    def _ship(self, paid: np.ndarray, depot: Depot) -> np.ndarray:
+        """Orders [product, lane] join the depot's queue; return what lateness adds to their refunds."""
+        floor, queue = self.floor, self.floor.state.queue
+        assert queue is not None
+        own = paid - self.pooled
+        orders, days = own.sum(axis=0)[None], float(floor.world.steps.days[floor.step])
+        wait = queue.take(orders, depot.per_day * days) / depot.per_day
+        share = late_share(wait, depot)
+        late = floor.draws.binomial("late", orders, share)
+        floor.state.day.late += late[0]
+        floor.book.add(late_orders=late, days_waited=orders * wait)
+        floor.book.peak(shipping_delay=queue.backlog / depot.per_day)
+        odds = floor.today.refund_odds * floor.world.phases.refund[floor.phase]
+        return np.asarray(own * share * (prob(odds * depot.late_refund) - prob(odds)))
 
     def _count(
         self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders,
@@ -328,12 +376,17 @@ class Sales:
         if self.release_mix is not None:
             out = self._left_by_product(flows, baskets, out)
         held.products *= 1 - np.minimum(ratio(out, stock), 1.0)
-        held.products += into * self.direct_mix
+        held.products += into * self._basket_mix()
         waiting = n[DEPOSITS].sum(axis=0) + held.deposits.sum(axis=0)
         gone = flows[ORDER, DEPOSITS].sum(axis=0) + baskets.balances.sum(axis=0)
         fresh = flows[DEPOSIT].sum(axis=(0, 1)) + baskets.deposits.sum(axis=0)
         held.presold *= 1 - np.minimum(ratio(gone, waiting), 1.0)
         held.presold += fresh * self.presold_mix
+
+    def _basket_mix(self) -> np.ndarray:
+        """Product weights of new carts and favourites: weather makes people buy, and fills no baskets."""
+        wish, direct = self.floor.today.wish, self.direct_mix
+        return direct if wish is None else shares(ratio(direct, wish), direct)
 
     def _left_by_product(
         self, flows: np.ndarray, baskets: CustomerMoves, out: np.ndarray

@@ -10,6 +10,7 @@ from simulator.market.contract import Bookings
 from simulator.market.draws import Draws
 from simulator.market.fulfilment import Refunds, Stock
 from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.shipping import Queue
 from simulator.market.world import World
 
 
@@ -24,12 +25,14 @@ class Day:
     cost: np.ndarray
     first: np.ndarray
     """First orders: [lane]."""
+    late: np.ndarray
+    """Orders that are sent late: [lane]."""
 
     @classmethod
     def empty(cls, products: int, lanes: int) -> "Day":
         """A new day."""
         paid, due_back, gmv, cost = np.zeros((4, products, lanes))
-        return cls(paid, due_back, gmv, cost, np.zeros(lanes))
+        return cls(paid, due_back, gmv, cost, *np.zeros((2, lanes)))
 
 
 @dataclass
@@ -41,6 +44,11 @@ class State:
     bookings: Bookings
     shelf: Shelf
     stock: Stock
+    """Goods for sale, those in shops included."""
+    depot: Stock | None
+    """Goods in the depot alone, if shops send some too: it meets the same demand first."""
+    queue: Queue | None
+    """Orders that wait in the depot, if it has a capacity."""
     refunds: Refunds
     day: Day
     spent: np.ndarray
@@ -60,11 +68,13 @@ def first_state(
     lanes, names = booked.shape[-1], world.names
     products, segments = len(names.products), len(names.segments)
     n = first_people(world, lanes, draws, sampled=sampled)
-    zeros = np.zeros((segments, lanes))
+    zeros, goods = np.zeros((segments, lanes)), world.goods
     return State(
         crowd=Crowd(n, n[7:11].copy(), zeros.copy(), zeros.copy()),
         baskets=Baskets.of(segments, products, lanes), bookings=Bookings.of(booked),
-        shelf=cycles.start(lanes, draws), stock=Stock.of(world.goods.stock, lanes),
+        shelf=cycles.start(lanes, draws), stock=Stock.of(goods.stock + goods.pool, lanes),
+        depot=Stock.of(goods.stock, lanes) if goods.pool.any() else None,
+        queue=Queue.of(lanes) if world.depot else None,
         refunds=Refunds.of(products, lanes, _offsets(products, draws) if sampled else None),
         day=Day.empty(products, lanes),
         spent=np.zeros((len(names.scenes), len(names.phases), lanes)),

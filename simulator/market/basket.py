@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.market.audience import Contact, Crowd, Pulse, ratio, renewal
+from simulator.market.audience import Contact, Crowd, Pulse, by_band, ratio, renewal
 from simulator.market.draws import Draws
 from simulator.market.world import People
 
+Array = np.ndarray
 SCARCE = 0.01  # share of first choices that are found, below which shoppers give up
 CUSTOMERS, BANDED = slice(7, 10), 3  # their stages, and their band
 
@@ -84,6 +85,30 @@ def basket_hazards(
     fill = -np.expm1(-touches * people.cart_again * pulse.cart)
     balance = np.broadcast_to(-np.expm1(-pulse.balance), free.shape)
     return BasketHazards(balance, free, fill, out)
+
+
+def payment_attempts(
+    baskets: Baskets,
+    crowd: Crowd,
+    contact: Contact,
+    people: People,
+    *,
+    release: Array,
+    balance: Array,
+) -> Array:
+    """Orders that buyers will try to pay for in a step, as its start knows them  [lane].
+
+    sum over segments and stages of n s Z, plus the baskets and deposits whose time comes: (n_favourite (1 -
+    e^(-phi h)) + (n_cart + B) (1 - e^-h) + (n_deposit + T) q, h the hazard `release` of a cart, q the
+    share `balance` of deposits.
+    """
+    eager = by_band(crowd.n * people.propensity[:, None])
+    eager[2] -= crowd.n[6] * people.propensity[6]  # who paid a deposit waits for the balance
+    visits = np.einsum("bsl,bsl->l", eager, contact.buys)
+    due = -np.expm1(-people.favourite_release * release) * crowd.n[4]
+    due += -np.expm1(-release) * (crowd.n[5] + baskets.carts)
+    due += balance * (crowd.n[6] + baskets.deposits)
+    return np.asarray(visits + np.add.reduce(due))
 
 
 def apply_baskets(baskets: Baskets, moves: CustomerMoves) -> None:

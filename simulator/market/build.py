@@ -14,7 +14,9 @@ from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff, secon
 from simulator.market.choice import Pictures, Trials
 from simulator.market.commission import make_partners
 from simulator.market.promotion import make_offers, seller_price
-from simulator.market.rivals import ln_quality, ln_rivals
+from simulator.market.rivals import ln_rivals
+from simulator.market.shipping import read_depot
+from simulator.market.shocks import read_shocks
 from simulator.market.world import (
     BANDS_N,
     BUYABLE,
@@ -106,7 +108,8 @@ class _Builder:
             media=self._media(), bidding=self._bidding(),
             people=self._people(), free=self._free(), goods=self._goods(),
             offers=make_offers(self.s, self.steps), packages=self._packages(),
-            partners=make_partners(self.s, self.steps, self._free_rates), costs=self._costs(),
+            partners=make_partners(self.s, self.steps, self._free_rates), costs=self._costs(), depot=read_depot(self.s),
+            shocks=read_shocks(self.s, self.steps),
             scarcity=column([self.s.slot_price_scarcity]), pictures=self.pictures,
             trials=self._trials(),
         )  # fmt: skip
@@ -138,13 +141,21 @@ class _Builder:
             ctr=rows(lambda f: f.ctr), cart=rows(lambda f: f.cart), cvr=rows(lambda f: f.cvr),
             refund=rows(lambda f: f.refund), release=bar(rows(lambda f: f.release)),
             deposit=rows(_deposit_ratio), deposit_release=bar(rows(lambda f: f.deposit_release)),
-            payment_load=rows(lambda f: f.payment_load),
+            payment_load=rows(lambda f: f.payment_load), wallet=self._wallet(rows),
             available=1 - rows(lambda f: f.rival_booked),
             slot_traffic=self._by_phase(
                 lambda f: [_power(f.traffic, self.sources[m]) for m in self.source_of_slot]
             ),
             ln_cpm=self._by_name(self._ln_cpm)[:, :, None], level=self._by_name(self._level),
         )  # fmt: skip
+
+    def _wallet(self, rows: Any) -> np.ndarray:
+        """1 - (1 - wallet share) x product over earlier phases of (1 - top-up): [phase, replication]."""
+        share = column([self.s.payment.wallet_share])
+        empty = np.cumprod(1 - rows(lambda f: f.wallet_topup)[:-1], axis=0)
+        first = np.ones((1, empty.shape[-1]))
+        topped = 1 - (1 - share) * np.concatenate([first, empty])
+        return np.where(topped > share, topped, share)  # to the last bit where nobody tops up
 
     def _by_phase(self, read: Any) -> np.ndarray:
         return stack([column(read(phase)) for phase in self.phase_list])
@@ -310,7 +321,6 @@ class _Builder:
             fixed_cost=np.array([scene.running_cost for scene in self.scenes]),
             boost=column([scene.organic_boost for scene in self.scenes]),
             counts=np.array([bid.counts_organic for bid in bids]),
-            ln_quality=column([ln_quality(self.s.service_score)]),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ people
@@ -421,12 +431,15 @@ class _Builder:
             clearing=np.array([p.salvage is not None for p in goods]),
             refund_odds=odds(column([p.refund for p in goods])),
             power=column([self._power_of(p) for p in goods]),
-            stock=np.array([float(p.stock) for p in goods]), restocks=tuple(restocks),
+            stock=np.array([float(p.stock) for p in goods]),
+            pool=np.array([_pool_units(p) for p in goods]), pool_cost=self._pool_cost(),
+            restocks=tuple(restocks),
             presale=np.array([p.presale for p in goods]),
             deposit=column([p.price * p.deposit for p in goods]),
             organic=organic / organic.sum(axis=0), mix=self._mix(),
             stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
             launch=np.array(launch), items=np.array([float(p.items) for p in goods]),
+            score=column([self.s.service_score]),
         )  # fmt: skip
 
     def _trials(self) -> Trials | None:
@@ -446,6 +459,12 @@ class _Builder:
         """Product power of a generation: power x (1 - decay)^(generation - 1)."""
         kept = 1 - np.asarray(self.s.life_cycle.generation_decay, dtype=float)
         return product.product_power * kept ** (product.generation - 1)
+
+    def _pool_cost(self) -> np.ndarray:
+        usual, pools = self.s.commerce.fulfilment, [p.pooled for p in self.s.products.values()]
+        return column([
+            usual if pool is None or pool.fulfilment is None else pool.fulfilment for pool in pools
+        ])  # fmt: skip
 
     def _packages(self) -> Packages:
         phases, share, booked = self.steps.phases, self._share(), self.booked
@@ -501,7 +520,8 @@ class _Builder:
             commission=column([c.commission + c.technology_fee]), payment_fee=column([c.payment_fee]),
             fulfilment=column([c.fulfilment]), refund_handling=column([c.refund_handling]),
             depreciation=column([c.depreciation]), pay_fail=column([pay.fail]),
-            pay_wallet=column([pay.wallet_share]), pay_retry=column([pay.retry]),
+            pay_retry=column([pay.retry]),
+            pay_capacity=None if pay.capacity is None else column([pay.capacity]),
         )  # fmt: skip
 
 
@@ -514,6 +534,12 @@ def _deposit_ratio(phase: Phase) -> Any:
     return np.divide(
         phase.deposit, cvr, out=np.zeros(np.broadcast(phase.deposit, cvr).shape), where=cvr > 0
     )
+
+
+def _pool_units(product: Product) -> float:
+    """Whole units in shops that online orders may take."""
+    pool = product.pooled
+    return 0.0 if pool is None else float(np.floor(pool.units * pool.share + 1e-9))
 
 
 def _owes(slot: ContractSlot) -> bool:

@@ -1,6 +1,7 @@
 """After the order: payment, stock, and refunds that fall due later.
 
 symbol   meaning                                              unit     shape
+L        attempts to pay against what the gate takes          1        [1, lane]
 Pi       payment success                                      1        [1, lane]
 S, L     stock and cumulated demand since the last restock    units    [product, lane]
 M        mean of min(S, Poisson(L))                           units    [product, lane]

@@ -6,6 +6,7 @@ o7       orders per day, averaged over about 7 days                 orders per d
 k        items for which a product stands: stages follow the mean   items           [product, 1]
 b7, b28  the same over 7 and 28 days, each day per market level     orders per day  [product, lane]
 w        organic weight                                             1               [product, lane]
+score    service score of the shop                                  points          [1, lane]
 kappa    odds multiplier of buying                                  x               [product, lane]
 
 Stages: sampling, launch, potential, hit, core, clearance. Thresholds are smooth hazards relative to the
@@ -19,6 +20,7 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.draws import Draws
 from simulator.market.groups import membership
+from simulator.market.rivals import USUAL
 from simulator.market.world import Goods
 from simulator.scenario.schema import LifeCycle
 
@@ -42,6 +44,7 @@ class Shelf:
     trend: np.ndarray
     """Orders against the market's day, over about 7 and 28 days: [2, product, lane]."""
     weight: np.ndarray
+    score: np.ndarray
     clock: np.ndarray
     """Integrated hazard left before each transition rings (sampled): [transition * product, lane]."""
 
@@ -85,19 +88,24 @@ class LifeCycles:
         week = np.array(np.broadcast_to(orders, stage.shape[1:]))
         cells = len(NEXT) * len(week)
         clock = np.array(np.broadcast_to(draws.exponential("life_cycle", cells), (cells, lanes)))
-        shelf = Shelf(stage, stage.copy(), week, np.array([week, week]), week, clock)
+        score = np.array(np.broadcast_to(self.goods.score, (1, lanes)))
+        shelf = Shelf(stage, stage.copy(), week, np.array([week, week]), week, score, clock)
         shelf.weight = self.organic_target(shelf)
         return shelf
 
     def organic_target(self, shelf: Shelf) -> np.ndarray:
-        """a0 + a1 ln(1 + orders of seven days per item / scale) + a2 (kappa - 1)."""
+        """a0 + a1 ln(1 + orders of seven days per item / scale) + a2 (kappa - 1) + a3 (score - 4.6);
+        with a3 at least 1% of a0.
+        """
         r = self.rules
         orders = 7 * shelf.week / self.items / r.organic_orders_scale
         target = np.asarray(r.organic_base + r.organic_orders * np.log1p(orders))
         if r.organic_conversion:
             kappa = self.goods.power * self.luck * self.effects(shelf).cvr
             target += r.organic_conversion * (kappa - 1)
-        return target
+        if not r.organic_score:
+            return target
+        return np.maximum(target + r.organic_score * (shelf.score - USUAL), 0.01 * r.organic_base)
 
     def organic_pull(self, shelf: Shelf) -> np.ndarray:
         """G = w / (w + rivals): pull of a product on free traffic."""

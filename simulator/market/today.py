@@ -17,6 +17,8 @@ import numpy as np
 
 from simulator.market.audience import ratio
 from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.rivals import ln_quality
+from simulator.market.shocks import Weather
 from simulator.market.world import World
 from simulator.scenario.schema import PRODUCT_STAGES
 
@@ -61,6 +63,12 @@ class Today:
     """Share of presale products among free visits: [lane]."""
     halo: Halo | None
     """None where hits do not pull the store."""
+    wish: np.ndarray | None
+    """Factor of weather and news on the odds of buying a product, in kappa already: [product, lane]."""
+    eager: np.ndarray | None
+    """Factor of weather and news on the odds of buying: [segment, lane]."""
+    crowd: np.ndarray | None
+    """The same on visits and opportunities: [1, lane]."""
     response: np.ndarray | None
     """Odds multiplier of the prices: [product, segment, lane]; None where they move nobody."""
     partner_mix: np.ndarray
@@ -84,8 +92,8 @@ class Assortment:
         self.pulls = bool((world.free.halo > 0).any())
 
     def today(
-        self, shelf: Shelf, available: np.ndarray, response: np.ndarray | None = None,
-        boost: np.ndarray | None = None,
+        self, shelf: Shelf, available: np.ndarray, response: np.ndarray | None = None, *,
+        boost: np.ndarray | None = None, weather: Weather | None = None,
     ) -> Today:  # fmt: skip
         """`available` [product, lane]: probability that the next order finds goods; `response` of buyers
         to prices [product, segment, lane]; `boost`: free visits against what the organic weight brings.
@@ -93,6 +101,9 @@ class Assortment:
         goods = self.world.goods
         effects = self.cycles.effects(shelf)
         kappa = goods.power * self.luck * effects.cvr
+        wish = weather.of_products() if weather else None
+        if wish is not None:
+            kappa = kappa * wish
         mix = _scaled(goods.mix * available, goods.mix, axis=1)
         partner_mix = self._partner_mix(available)
         gain = goods.organic * self.cycles.organic_pull(shelf) / self.first_pull
@@ -111,11 +122,13 @@ class Assortment:
         return Today(
             refund_odds=goods.refund_odds * effects.refund, kappa=by_segment, mix=mix,
             scene_kappa=_means(mix, by_segment), scene_ctr=clicks,
-            ln_quality=self.world.bidding.ln_quality + np.log((mix * effects.quality).sum(axis=1)),
+            ln_quality=ln_quality(shelf.score) + np.log((mix * effects.quality).sum(axis=1)),
             free_mix=free_mix,
             free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
             presale=(free_mix * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
             partner_mix=partner_mix, partner_kappa=_means(partner_mix, by_segment),
+            wish=wish, eager=weather.of_segments() if weather else None,
+            crowd=weather.of_traffic() if weather else None,
         )  # fmt: skip
 
     def _partner_mix(self, available: np.ndarray) -> np.ndarray:

@@ -87,6 +87,8 @@ class PhaseTable:
     """Deposit hazard of a visit against its buying hazard."""
     deposit_release: np.ndarray
     payment_load: np.ndarray
+    wallet: np.ndarray
+    """Share of buyers whose wallet is filled."""
     slot_traffic: np.ndarray
     """Traffic multiplier of the slots: [phase, slot, replication]."""
     ln_cpm: np.ndarray
@@ -167,8 +169,6 @@ class Bidding:
     """Lift of free visits per share of sales made: [scene, replication]."""
     counts: np.ndarray
     """The return target counts free sales: [scene] of bool."""
-    ln_quality: np.ndarray
-    """Log of the service score's part of the quality: [1, replication]."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +239,11 @@ class Goods:
     refund_odds: np.ndarray
     power: np.ndarray
     stock: np.ndarray
+    """Units in the depot at the start: [product]."""
+    pool: np.ndarray
+    """Units in shops that online orders may take: [product]."""
+    pool_cost: np.ndarray
+    """Fulfilment of an order sent from a shop [CNY]."""
     restocks: tuple[tuple[int, int, int], ...]
     """(second, product, units) in order of time."""
     presale: np.ndarray
@@ -254,6 +259,8 @@ class Goods:
     """Second from which a sampling product may launch: [product]."""
     items: np.ndarray
     """Items for which each product stands: [product]."""
+    score: np.ndarray
+    """Service score of the shop at the start: [1, replication]."""
 
 
 @dataclass(frozen=True)
@@ -360,8 +367,45 @@ class Costs:
     refund_handling: np.ndarray
     depreciation: np.ndarray
     pay_fail: np.ndarray
-    pay_wallet: np.ndarray
     pay_retry: np.ndarray
+    pay_capacity: np.ndarray | None
+    """Payment attempts per hour at full load; None: the phases give the load."""
+
+
+@dataclass(frozen=True)
+class Depot:
+    """What the depot can send, and what lateness does: [1, replication]."""
+
+    per_day: np.ndarray
+    late_days: np.ndarray
+    steepness: float
+    late_refund: np.ndarray
+    late_score: np.ndarray
+    half_life: np.ndarray
+    """[d]"""
+
+
+@dataclass(frozen=True)
+class Shocks:
+    """Weather and news that may come: [shock] unless said otherwise."""
+
+    names: tuple[str, ...]
+    start: np.ndarray
+    """First moment at which it may begin [s]."""
+    end: np.ndarray
+    last: np.ndarray
+    """How long it lasts [s]."""
+    chance: np.ndarray
+    """Probability that it comes once; 0 where it has a rate."""
+    rate: np.ndarray
+    """Times per day that it begins; 0 where it has a chance."""
+    demand: np.ndarray
+    """Factor on the odds of buying: [shock, replication]."""
+    traffic: np.ndarray
+    products: np.ndarray
+    """Products that it moves: [shock, product] of bool."""
+    segments: np.ndarray
+    """Segments that it moves, where not by product: [shock, segment] of bool."""
 
 
 @dataclass(frozen=True)
@@ -382,6 +426,9 @@ class World:
     packages: Packages
     partners: Partners
     costs: Costs
+    depot: Depot | None
+    """None: every order is sent at once."""
+    shocks: Shocks | None
     scarcity: np.ndarray
     """eta: log price rise per log scarcity of shared inventory: [1, replication]."""
     pictures: Pictures | None
@@ -403,7 +450,7 @@ class World:
 
 
 REPLICATED = (
-    PhaseTable, Media, Bidding, People, Free, Goods, Offers, Packages, Partners, Costs, Pictures,
+    PhaseTable, Media, Bidding, People, Free, Goods, Offers, Packages, Partners, Costs, Depot, Shocks, Pictures,
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ COUNTS = (
     "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders", "unmet",
     "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers", "refunded_new",
     "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
+    "pooled", "pooled_fulfilment", "late_orders", "days_waited",
     "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee", "write_down",
     "commission_visits", "commission_media", "orders_organic", "orders_commissioned",
 )  # fmt: skip
@@ -27,6 +28,8 @@ CREDITED = (
     "orders_presale",
 )
 """What scenes have only where orders were followed."""
+PEAKS = ("payment_load", "shipping_delay", "score_fall")
+"""Highest of all steps (days), kept among the totals as peak_payment_load and so on."""
 
 
 class LawBroken(RunError):  # noqa: N818
@@ -45,7 +48,7 @@ class Ledger:
     viewed: np.ndarray
     """Viewed impressions: [segment, lane]."""
     products: dict[str, np.ndarray]
-    """paid, gmv, refunds: [product, lane]"""
+    """paid, gmv, refunds, pooled: [product, lane]"""
     days: dict[str, np.ndarray] = field(default_factory=dict)
     """gmv, spend, new_customers, visits: [day, lane]; scene_spend, scene_gmv: [day, scene, lane]"""
     packages: dict[str, np.ndarray] = field(default_factory=dict)
@@ -71,7 +74,7 @@ class Ledger:
         "orders_indirect",
         "orders_presale",
     )
-    PRODUCT = ("paid", "gmv", "refunds")
+    PRODUCT = ("paid", "gmv", "refunds", "pooled")
     DAY = ("gmv", "spend", "new_customers", "visits")
 
     @classmethod
@@ -83,7 +86,7 @@ class Ledger:
         if days:
             book |= {name: np.zeros((days, scenes, lanes)) for name in ("scene_spend", "scene_gmv")}
         return cls(
-            {name: np.zeros(lanes) for name in COUNTS},
+            {name: np.zeros(lanes) for name in (*COUNTS, *(f"peak_{name}" for name in PEAKS))},
             {name: np.zeros((scenes, lanes)) for name in cls.SCENE},
             np.zeros((scenes, phases, lanes)), np.zeros((segments, lanes)),
             {name: np.zeros((products, lanes)) for name in cls.PRODUCT}, book,
@@ -93,6 +96,12 @@ class Ledger:
         """Add to totals by name: arrays [.., lane] are summed over their first axes."""
         for name, amount in amounts.items():
             self.totals[name] += amount.reshape(-1, amount.shape[-1]).sum(axis=0)
+
+    def peak(self, **levels: np.ndarray) -> None:
+        """Keep the highest level so far: arrays [lane] or [1, lane]."""
+        for name, level in levels.items():
+            top = self.totals[f"peak_{name}"]
+            np.maximum(top, level.reshape(-1), out=top)
 
     def on_day(self, day: int, **amounts: np.ndarray) -> None:
         """Add to the daily book, if there is one."""
@@ -153,12 +162,13 @@ def _joined(values: list[np.ndarray], chosen: np.ndarray | None) -> np.ndarray:
 
 
 def check_laws(
-    book: Ledger, size: np.ndarray, money: np.ndarray, stock: np.ndarray, *, exact: bool
-) -> None:
+    book: Ledger, size: np.ndarray, money: np.ndarray, stock: np.ndarray,
+    *, exact: bool, pool: np.ndarray | None = None,
+) -> None:  # fmt: skip
     """Raise LawBroken unless people, money, clicks, orders and contracts add up.
 
-    size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] ever for sale;
-    exact: whole numbers (sampled mode), else 1e-9 relative.
+    size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] ever for sale,
+    pool [product, 1] of it in shops; exact: whole numbers (sampled mode), else 1e-9 relative.
     """
     slack = 0.0 if exact else 1e-9
     t, scenes, goods, packs = book.totals, book.scenes, book.products, book.packages
@@ -167,8 +177,12 @@ def check_laws(
     _most("spend of a scene in a phase", book.spend, money, 1e-9)
     _most("clicks", scenes["clicks"], scenes["impressions"], slack)
     _most("paid orders", t["paid_orders"], t["orders"], 1e-9)
+    _most("late orders", t["late_orders"], t["paid_orders"], slack)
     _most("refunds of a product", goods["refunds"], goods["paid"], slack)
     _most("units sold of a product", goods["paid"], stock, slack)
+    _most("orders sent from shops", goods["pooled"], goods["paid"], 1e-9)
+    if pool is not None:
+        _most("units taken from shops", goods["pooled"], pool, slack)
     _equal("orders by product", goods["paid"].sum(axis=0), t["paid_orders"], 1e-9)
     _equal("contract impressions", packs["delivered"] + packs["shortfall"], packs["booked"], 1e-9)
     _most("money of a package", packs["paid"], packs["price"], 1e-9)

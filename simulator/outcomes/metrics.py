@@ -122,6 +122,17 @@ METRICS: tuple[Metric, ...] = (
     PRESALE,
     _total("orders_commissioned", "Orders of commissioned media", "佣金推广成交订单数", "orders"),
     _total("orders_organic", "Organic orders", "自然成交订单数", "orders", ""),
+    _total("unmet", "Orders that found no goods", "缺货流失订单", "orders", "less"),
+    _total("pooled", "Orders sent from shops", "门店发货订单", "orders", ""),
+    _total("failed_payments", "Failed payments", "支付失败笔数", "orders", "less"),
+    _total("peak_payment_load", "Highest payment load", "支付峰值负载", "x", "less"),
+    Metric(
+        "shipping_delay", "Mean wait for shipping", "平均发货等待", "d",
+        "days_waited", "paid_orders", wish="less",
+    ),
+    _total("peak_shipping_delay", "Longest wait for shipping", "最长发货等待", "d", "less"),
+    Metric("late_share", "Orders sent late", "延迟发货率", "share", "late_orders", "paid_orders", wish="less"),
+    _total("peak_score_fall", "Greatest fall of the service score", "体验分最大降幅", "points", "less"),
     CTR,
     Metric("cvr", "Paid orders per visit", "支付转化率", "share", "paid_orders", "visits"),
     CPM,
@@ -259,6 +270,7 @@ def _shop(book: Ledger, n: int) -> Quantities:
     gross = lanes.pop("new_customers")
     return lanes | {
         "visits": lanes["paid_visits"] + lanes["free_visits"] + lanes["commission_visits"],
+        "failed_payments": np.maximum(lanes["orders"] - lanes["paid_orders"], 0.0),
         "new_customers_gross": gross,
         "new_customers": gross - lanes["refunded_new"],
     }
@@ -283,7 +295,8 @@ def _money(lanes: Quantities, terms: Terms) -> Quantities:
     revenue = lanes["gmv"] - lanes["refund_value"]
     kept_goods = lanes["goods_cost"] - lanes["refund_cost"]
     fees = terms.commission * revenue + terms.payment_fee * lanes["gmv"]
-    handling = terms.fulfilment * lanes["paid_orders"] + terms.refund_handling * lanes["refunds"]
+    handling = terms.fulfilment * (lanes["paid_orders"] - lanes["pooled"])
+    handling += lanes["pooled_fulfilment"] + terms.refund_handling * lanes["refunds"]
     loss = terms.depreciation * lanes["refund_cost"]
     aid = lanes["subsidy"] - lanes["refund_subsidy"]
     loss = loss + lanes["hosted_fee"] + lanes["write_down"]

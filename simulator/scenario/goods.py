@@ -20,6 +20,17 @@ class Restock(Part):
     """Units that arrive."""
 
 
+class Pooled(Part):
+    """Units in shops that online orders may take once the depot is out: pooled stock 全渠道库存."""
+
+    units: Whole
+    """Units that shops hold at the start."""
+    share: Share = 1.0
+    """Share of them that online orders may take."""
+    fulfilment: Annotated[Level, Field(ge=0)] | None = None
+    """Packing and freight of an order sent from a shop [CNY]; that of commerce if not given."""
+
+
 class Product(Part):
     """Something that is sold."""
 
@@ -33,6 +44,8 @@ class Product(Part):
     """Units for sale at the start."""
     restocks: list[Restock] = []
     """Later deliveries."""
+    pooled: Pooled | None = None
+    """Units in shops beside the stock, if online orders may take them."""
     product_power: Annotated[Level, Field(gt=0)] = 1.0
     """商品力: odds of buying against the average product of the category [x]."""
     generation: Annotated[Whole, Field(ge=1, le=20)] = 1
@@ -102,6 +115,8 @@ class LifeCycle(Part):
     """Orders of 7 days that count as one in that log; 7 x category_orders counts against the median product."""
     organic_conversion: Annotated[Amount, Field(ge=0)] = 0.0
     """a2: organic weight per conversion above the category's median, odds [x] less 1; at most organic_base."""
+    organic_score: Annotated[Amount, Field(ge=0, le=100)] = 0.0
+    """a3: organic weight per point of the service score above 4.6."""
     organic_rivals: Annotated[Amount, Field(gt=0)] = 10.0
     """Organic weight of competing products."""
     organic_boost_cap: Share = 0.40
@@ -136,6 +151,23 @@ class Commerce(Part):
     """Yearly discount of future contribution in asset_value."""
 
 
+class Shipping(Part):
+    """How fast the depot sends: orders beyond it wait, late ones come back more often and cost good will."""
+
+    per_day: Annotated[Level, Field(gt=0)]
+    """Orders that the depot can send per day; 1.5 to 2.5 times a normal day's orders is common."""
+    late_days: Annotated[Level, Field(gt=0)] = 3.0
+    """Days of waiting at which half of the orders count as late."""
+    steepness: Annotated[Amount, Field(gt=0, le=50)] = 6.0
+    """How alike the waits of single orders are: the share of late ones is x^s / (1 + x^s), x = wait / late_days."""
+    late_refund: Annotated[Level, Field(ge=1, le=100)] = 2.0
+    """Odds that a late order is refunded, against one in time [x]."""
+    late_score: Annotated[Level, Field(ge=0, le=2)] = 0.1
+    """Fall of the service score if all orders were late for long [points]."""
+    half_life_days: Annotated[Level, Field(gt=0)] = 7.0
+    """Half-life with which the service score falls while orders are late and recovers afterwards [d]."""
+
+
 class Payment(Part):
     """The last gate: an order becomes a paid order."""
 
@@ -145,3 +177,5 @@ class Payment(Part):
     """Share of buyers whose wallet is filled beforehand."""
     retry: Annotated[Rate, Field(le=1)] = 0.6
     """Share of failures that succeed at the one retry."""
+    capacity: Annotated[Level, Field(gt=0)] | None = None
+    """Payment attempts per hour at full load; the load is then that of the shop's own buyers, not payment_load."""

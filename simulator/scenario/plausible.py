@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 
 from simulator.scenario.amounts import shown
+from simulator.scenario.chance import Shock
 from simulator.scenario.goods import Commerce, Product
 from simulator.scenario.nodes import Parts, Tree
 from simulator.scenario.plan import price_of
@@ -23,6 +24,9 @@ from simulator.scenario.schema import (
 DAY = 86400
 MOST_VISITS, MOST_OPPORTUNITIES = 100, 1000
 """Free visits and impressions on offer, a day and person."""
+
+MOST_SPELLS = 100
+"""Times that a shock may begin in a run, on average."""
 
 LEAST_RUNOFF_DAYS = 7
 UNSETTLED = 0.001
@@ -48,6 +52,8 @@ _RANGES_OF_PARTS: _Ranges = {
         "new_customer_window_days": _DAYS, "reach_window_days": _DAYS,
         "fatigue_half_life_days": _DAYS,
     },
+    "payment": {"capacity": (0.001, 1e9)},
+    "shipping": {"per_day": (0.001, 1e12), "late_days": _DAYS, "half_life_days": _DAYS},
     "commerce": {"refund_fast_days": (0.01, 365.0), "refund_slow_days": (0.01, 365.0)},
     "life_cycle": {
         "category_orders": (0.001, 1e9), "potential_at": _FACTOR, "hit_at": _FACTOR,
@@ -67,7 +73,9 @@ def _check_ranges(scenario: Scenario) -> Iterator[Fault]:
     yield from _in_range(("budget",), scenario.budget, (0.01, 1e13))
     for part, ranges in _RANGES_OF_PARTS.items():
         for field, limits in ranges.items():
-            yield from _in_range((part, field), getattr(getattr(scenario, part), field), limits)
+            yield from _in_range(
+                (part, field), getattr(getattr(scenario, part), field, None), limits
+            )
     for section, ranges in _RANGES.items():
         for name, entry in getattr(scenario, section).items():
             for field, limits in ranges.items():
@@ -246,6 +254,8 @@ def _check_goods(scenario: Scenario) -> Iterator[Fault]:
         rule = f"must be at most organic_base, {cycle.organic_base:g}"
         yield Fault(("life_cycle", "organic_conversion"), f"{rule}: weights stay above 0")
     for name, product in products.items():
+        units = product.pooled.units if product.pooled else None
+        yield from _in_range(("products", name, "pooled", "units"), units, (0, 1e12))
         yield from _check_product(scenario.calendar, ("products", name), product)
 
 
@@ -255,6 +265,10 @@ def _check_product(calendar: Calendar, at: Parts, product: Product) -> Iterator[
         yield Fault((*at, "launch"), f"{rule}: leave it out, or set product_stage: sampling")
     if product.launch and product.launch >= calendar.end:
         yield Fault((*at, "launch"), f"must be before calendar.end, {_moment(calendar.end)}")
+    if product.pooled and product.pooled.units * product.pooled.share < 1:
+        pool = product.pooled
+        rule = f"lets online orders take no unit ({percent(pool.share)} of {pool.units} units)"
+        yield Fault((*at, "pooled"), f"{rule}: raise units or share, or leave it out")
     for number, restock in enumerate(product.restocks):
         path = (*at, "restocks", number)
         yield from _in_range((*path, "units"), restock.units, (1, 1e12))
@@ -425,6 +439,36 @@ def packages_of(scenario: Scenario) -> Iterator[Package]:
             yield from slot.packages.values()
 
 
+# --------------------------------------------------------------------------- weather and news
+def _check_shocks(scenario: Scenario) -> Iterator[Fault]:
+    for name, shock in scenario.shocks.items():
+        yield from _check_shock(scenario.calendar, ("shocks", name), shock)
+
+
+def _check_shock(calendar: Calendar, at: Parts, shock: Shock) -> Iterator[Fault]:
+    if (shock.chance is None) == (shock.rate is None):
+        yield Fault(
+            at, "must have a chance (it comes once or not) or a rate (times per day): one of them"
+        )
+    if shock.end <= shock.start:
+        yield Fault((*at, "end"), f"must be after its start {_moment(shock.start)}")
+    elif (shock.rate or 0) * (shock.end - shock.start).total_seconds() / DAY > MOST_SPELLS:
+        yield Fault((*at, "rate"), f"makes it begin more than {MOST_SPELLS} times: lower it")
+    if calendar.phases and not _first(calendar) <= shock.start < calendar.end:
+        yield Fault(
+            (*at, "start"),
+            f"must lie inside the run, {_span(calendar)} (got {_moment(shock.start)})",
+        )
+    if shock.products and shock.segments:
+        rule = "must not stand beside products: a shock moves products or people"
+        yield Fault((*at, "segments"), f"{rule}; write two shocks")
+    if shock.demand == shock.traffic == 1:
+        yield Fault(at, "changes nothing: give demand or traffic another factor than 1")
+    if shock.demand == 1 and (shock.products or shock.segments):
+        field = "products" if shock.products else "segments"
+        yield Fault((*at, field), "has no effect: traffic is that of the whole shop; leave it out")
+
+
 # --------------------------------------------------------------------------- words
 def _nearest_clock(seconds: int) -> int:
     even = [clock for clock in range(1, DAY + 1) if DAY % clock == 0]
@@ -473,4 +517,5 @@ _CHECKS: tuple[_Check, ...] = (
     _check_tests,
     _check_media,
     _check_partners,
+    _check_shocks,
 )

@@ -63,6 +63,7 @@ def check_references(scenario: Scenario) -> Iterator[Fault]:
         yield from _check_scene(scenario, ("scenes", name), scene)
         yield from _check_explore(scenario, ("scenes", name), scene)
     yield from _check_partners(scenario)
+    yield from _check_shocks(scenario)
     for name, slot in scenario.slots.items():
         yield from _one(("slots", name, "source"), slot.source, scenario.sources, "source")
         if isinstance(slot, ContractSlot):
@@ -91,6 +92,7 @@ def _check_names(scenario: Scenario) -> Iterator[Fault]:
     yield from _well_formed(("scenes",), scenario.scenes)
     yield from _well_formed(("commissions",), scenario.commissions)
     yield from _well_formed(("plans",), scenario.plans)
+    yield from _well_formed(("shocks",), scenario.shocks)
     for name, slot in scenario.slots.items():
         if isinstance(slot, ContractSlot):
             yield from _well_formed(("slots", name, "packages"), slot.packages)
@@ -152,6 +154,13 @@ def _check_explore(scenario: Scenario, at: Parts, scene: Scene) -> Iterator[Faul
     if isinstance(scene.explore.decide_at, str):
         known = scenario.calendar.phases
         yield from _one((*at, "explore", "decide_at"), scene.explore.decide_at, known, "phase")
+
+
+def _check_shocks(scenario: Scenario) -> Iterator[Fault]:
+    for name, shock in scenario.shocks.items():
+        at = ("shocks", name)
+        yield from _list((*at, "products"), shock.products, scenario.products, "product")
+        yield from _list((*at, "segments"), shock.segments, scenario.segments, "segment")
 
 
 def _check_incentives(scenario: Scenario) -> Iterator[Fault]:

@@ -26,8 +26,9 @@ from simulator.scenario.amounts import (
     shown,
 )
 from simulator.scenario.anchors import Anchors
+from simulator.scenario.chance import Chance, Shock
 from simulator.scenario.commissions import Commission
-from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product
+from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product, Shipping
 from simulator.scenario.incentives import Incentives
 from simulator.scenario.prices import PriceSteps
 
@@ -88,6 +89,8 @@ class Phase(Part):
     """Share of the standing carts that pays a deposit per day of this phase."""
     payment_load: Annotated[Level, Field(ge=0, le=20)] = 0.0
     """Payment attempts against the payment system's capacity when buying at the day's average."""
+    wallet_topup: Annotated[Rate, Field(le=1)] = 0.0
+    """Share of buyers with an empty wallet who fill it in this phase; it counts from the next phase on."""
     rival_booked: Annotated[Rate, Field(ge=0, lt=1)] = 0.0
     """Share of contract inventory that rivals have reserved."""
     clock: Seconds = 86400
@@ -436,17 +439,6 @@ class Scene(Part):
         return self.fixed_cost + (made.count * made.cost if made else 0.0)
 
 
-class Chance(Part):
-    """Chance that is common to a whole replication or day (not lack of knowledge)."""
-
-    demand_sd: Annotated[Multiple, Field(le=1)] = 0.0
-    """Spread of the level of demand of the whole run: relative sd of the odds of buying."""
-    supply_sd: Annotated[Multiple, Field(le=1)] = 0.10
-    """Day-to-day spread of a slot's opportunities against the forecast."""
-    price_sd: Annotated[Multiple, Field(le=3)] = 0.6
-    """Relative spread of the price of single impressions."""
-
-
 class Attribution(Part):
     """How platform-style reports credit orders to scenes."""
 
@@ -533,14 +525,18 @@ class Scenario(Part):
     """Coupons, subsidies, rebates and guarantees."""
     payment: Payment = Payment()
     """The payment gate."""
+    shipping: Shipping | None = None
+    """The depot's capacity and what lateness does; without it every order is sent at once."""
     service_score: Annotated[Level, Field(ge=3, le=5)] = 4.6
-    """Shop experience score 体验分: quality factor exp(0.6 (score - 4.6)) in auctions."""
+    """Shop experience score 体验分 at the start: quality factor exp(0.6 (score - 4.6)) in auctions."""
     rivals_above: Annotated[Rate, Field(le=1)] = 0.30
     """Share of rivals whose service score is above 4.8: the more there are, the dearer is each place."""
     rival_scores: RivalScores = RivalScores()
     """What rivals' scores are above and below 4.8, and were when prices were measured."""
     chance: Chance = Chance()
     """Chance common to a replication or day."""
+    shocks: dict[str, Shock] = {}
+    """Weather and news that may come from outside."""
     attribution: Attribution = Attribution()
     """How reports credit orders."""
     anchors: Anchors | None = None

@@ -197,6 +197,37 @@ def shelf() -> Data:
     return data
 
 
+def busy() -> Data:
+    """Scarcity where own buyers load the gate, after two top-ups of the wallets, and shops send goods."""
+    data = scarcity()
+    phases = data["calendar"]["phases"]
+    phases["early"]["wallet_topup"] = 0.1
+    phases["presale"]["wallet_topup"] = 0.3
+    data["products"]["x"]["pooled"] = {"units": 150, "share": 0.5, "fulfilment": 19}
+    data["products"]["y"] |= {"stock": 200, "restocks": [{"at": "2020-11-11 05:00", "units": 300}]}
+    data["products"]["y"]["pooled"] = {"units": 900}
+    data["shipping"] = {"per_day": 900, "late_days": 2, "late_score": 0.8, "half_life_days": 3}
+    data["life_cycle"] = {"organic_score": 1.5, "halo": 0.2, "halo_cvr": 0.04}
+    data["products"]["y"]["product_stage"] = "hit"
+    data["shocks"] = {
+        "cold": {
+            "start": "2020-10-24 09:00", "end": "2020-11-09 15:00", "chance": 0.6, "days": 4,
+            "demand": 2.5, "products": ["y"],
+        },
+        "rain": {
+            "start": "2020-11-03", "end": "2020-11-14", "rate": 0.2, "days": 0.7,
+            "demand": 0.8, "traffic": 1.2,
+        },
+        "news": {
+            "start": "2020-11-10 20:00", "end": "2020-11-11 04:30", "chance": 1, "days": 1.3,
+            "demand": 1.6, "segments": ["a", "c"],
+        },
+    }  # fmt: skip
+    data["service_score"] = 4.4
+    data["payment"] = {"wallet_share": 0.2, "capacity": 2500, "fail": 0.15}
+    return data
+
+
 def scarcity() -> Data:
     """Contracts beyond supply in shared and own inventory, make-goods and refunds, little stock."""
     return {
@@ -417,6 +448,20 @@ def bargains() -> Data:
     data["scenes"]["sale"]["explore"] = {
         "product": "x", "variants": 4, "sd": 0.4, "decide_at": "day"
     }  # fmt: skip
+    return data
+
+
+def busy_bargains() -> Data:
+    """Bargains in a busy shop: buyers answer to prices at a gate that is too narrow, and in any weather."""
+    data, other = bargains(), busy()
+    phases, names = data["calendar"]["phases"], list(data["products"])
+    phases[next(iter(phases))]["wallet_topup"] = 0.3
+    data |= {name: other[name] for name in ("payment", "shipping")}
+    data["shocks"] = {
+        "rain": other["shocks"]["rain"],
+        "cold": other["shocks"]["cold"] | {"products": names[:1]},
+        "news": other["shocks"]["news"] | {"segments": list(data["segments"])[:1]},
+    }
     return data
 
 

@@ -106,7 +106,10 @@ IDLE = {
 
 AMPLE = "the supply is ample, so its size is no matter"
 NO_PRESALE = "no deposits are taken for it"
+TOO_LATE = "no payment is loaded after it"
 IDLE_IN_COFFEE = {
+    "calendar.phases.wave_2.wallet_topup": TOO_LATE,
+    "calendar.phases.after.wallet_topup": TOO_LATE,
     "calendar.phases.*.usual_discount": "nobody answers to prices",
     "calendar.phases.[!w]*.rival_booked": AMPLE,
     "calendar.phases.wave_1.rival_booked": AMPLE,
@@ -121,6 +124,7 @@ IDLE_IN_COFFEE = {
     "calendar.phases.after.deposit*": "no balance can be paid any more",
 }
 IDLE_IN_EVERYTHING = {
+    "calendar.phases.after.wallet_topup": TOO_LATE,
     "calendar.phases.normal.rival_booked": "no package is delivered then",
     "calendar.phases.presale.rival_booked": AMPLE,
     "calendar.phases.after.rival_booked": AMPLE,
@@ -201,6 +205,7 @@ CERTAIN_IDLE = {
     "products.*.items": "rows of many items: tests/engine/test_products.py",
     "products.*.tail": "read after the run: the same tests",
     "chance.*": "the next test",
+    "life_cycle.organic_score": "the score stays 4.6: tests/engine/test_operations.py",
     "commerce.order_value_sd": "the next test",
     "attribution.window_days": "credit is not kept here; the next test",
     "slots.*.reserve_cpm": "for the others see feed",
@@ -357,6 +362,14 @@ SIGNS = {
     "payment.fail=60%": "-paid_orders",
     "payment.wallet_share=10%": "-paid_orders",
     "payment.retry=0%": "-paid_orders",
+    "shipping={per_day: 100}": "+refunds -profit +shipping_delay +late_share +peak_score_fall",
+    "products.old.pooled={units: 200}": "+paid_orders +pooled -unmet",
+    "products.old.pooled={units: 200, fulfilment: 90}": "+pooled -contribution",
+    "shocks.fair={start: 2020-11-06, end: 2020-11-07, chance: 0.5, days: 3, demand: 2}": "+paid_orders",
+    "shocks.fair={start: 2020-11-06, end: 2020-11-12, rate: 0.3, days: 1, traffic: 2}": "+visits",
+    "payment.capacity=20": "-paid_orders +failed_payments +peak_payment_load",
+    "payment.capacity=9000": "-failed_payments -peak_payment_load",
+    "calendar.phases.presale.wallet_topup=50%": "+paid_orders -failed_payments",
     "life_cycle.promotion_days=1": "+win_rate",
 }  # fmt: skip
 

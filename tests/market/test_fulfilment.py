@@ -4,7 +4,7 @@ from decimal import Decimal, localcontext
 
 import numpy as np
 import pytest
-from scipy.stats import expon, gamma
+from scipy.stats import expon, gamma, poisson
 
 from simulator.market.fulfilment import Refunds, Returns, Stock, mean_sold, settle_days
 from simulator.scenario.schema import Commerce
@@ -65,6 +65,19 @@ def test_found_is_the_share_of_what_is_wanted_that_is_sold():
     demand = stock.demand[1, 0]
     exact = exact_mean_sold(20, demand) - exact_mean_sold(20, demand - 80)
     assert sold[1] == pytest.approx(exact, abs=1e-11)
+
+
+@pytest.mark.parametrize(("depot", "shops"), [(1, 3), (30, 12), (100, 250)])
+def test_shops_sell_the_mean_of_what_is_beyond_the_depot(depot: int, shops: int):
+    """E[min(shops, max(0, N - depot))] of a Poisson N, term by term, in two steps of demand."""
+    whole, near = (Stock.of(np.array([float(s)]), 1) for s in (depot + shops, depot))
+    for demand in (0.8 * depot, 0.7 * shops):
+        sold = whole.sell(np.array([[demand]]), False) - near.sell(np.array([[demand]]), False)
+    total, first = 0.8 * depot + 0.7 * shops, 0.8 * depot
+    n = np.arange(3000)
+    taken = np.clip(n - depot, 0, shops)
+    exact = [(poisson.pmf(n, mean) * taken).sum() for mean in (total, first)]
+    assert sold[0, 0] == pytest.approx(exact[0] - exact[1], rel=1e-9, abs=1e-9)
 
 
 # --- refunds ------------------------------------------------------------------------------------

@@ -23,10 +23,11 @@ from typing import Any
 
 import simpy
 
-from simulator.scenario.schema import BANDS, CHAIN_STAGES, Creatives, Explore, Scenario
+from simulator.scenario.schema import BANDS, CHAIN_STAGES, Creatives, Explore, Scenario, Shipping
 from tests.oracles.twin_asset import Worth
 from tests.oracles.twin_chain import (
     BALANCE,
+    BAND,
     CUSTOMERS,
     DIRECT,
     NEWCOMERS,
@@ -42,7 +43,17 @@ from tests.oracles.twin_chain import (
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
 from tests.oracles.twin_commission import Partner
 from tests.oracles.twin_deals import Deals
-from tests.oracles.twin_goods import Goods, Halo, Product, best_of, odds, prob, shock_factor, told
+from tests.oracles.twin_goods import (
+    Goods,
+    Halo,
+    Product,
+    best_of,
+    odds,
+    prob,
+    shares,
+    shock_factor,
+    told,
+)
 from tests.oracles.twin_media import (
     Contracts,
     Market,
@@ -52,6 +63,7 @@ from tests.oracles.twin_media import (
     make_placements,
 )
 from tests.oracles.twin_prices import Prices
+from tests.oracles.twin_weather import Sky
 
 BASKET = ("favourite", "cart")
 DAY_COUNTS = ("gmv", "spend", "new_customers", "visits")
@@ -64,7 +76,9 @@ TOTALS = (
     "carts", "deposits", "orders", "paid_orders", "unmet", "refunds", "refund_value",
     "new_customers", "refunded_new_customers", "recalled", "returned", "lapsed", "gmv",
     "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
-    "fixed_costs", "subsidy", "refund_subsidy", "rebate", "credit", "guarantee",
+    "fixed_costs", "peak_payment_load", "pooled", "pooled_fulfilment",
+    "late_orders", "days_waited", "peak_shipping_delay", "peak_score_fall",
+    "subsidy", "refund_subsidy", "rebate", "credit", "guarantee",
     "settlement", "hosted_fee", "write_down",
     "fixed_costs", "commission_visits", "commission_media",
 )  # fmt: skip
@@ -142,6 +156,7 @@ class World:
     ) -> None:
         self.scenario = scenario
         self.clock = Clock(scenario, runoff_days(scenario) if runoff is None else runoff)
+        self.sky = Sky(scenario, self.clock)
         self.goods = Goods(scenario, shocks)
         self.prices = Prices(scenario, self.clock)
         self.supply = Supply(scenario)
@@ -178,6 +193,7 @@ class World:
         self.days: dict[str, dict[str, float]] = {}
         tests = {s: scene.explore for s, scene in scenario.scenes.items()}
         self.seen = {s: 0.0 for s, test in tests.items() if test}  # orders of the tested product
+        self.backlog = self.late_today = self.score_fall = 0.0
 
     def _set_pace(self) -> None:
         for phase in self.scenario.calendar.phases:
@@ -265,6 +281,7 @@ class World:
         """Section 10: each midnight product stages and organic weights move."""
         for moment in self.clock.closings():
             yield environment.timeout(moment - environment.now)
+            self._judge()
             level = self.market_levels[self.clock.date(moment - 1)]
             for product in self.goods.products.values():
                 launch = product.item.launch
@@ -292,6 +309,7 @@ class World:
         """The steps, one after the other."""
         for step in steps:
             yield environment.timeout(0)  # after everything that was due at this moment
+            self._look_at_sky(step)
             self.goods.bring_mixes(
                 self.prices.responses(step)
             )  # after the day's close and all deliveries
@@ -303,6 +321,15 @@ class World:
                 on_step(step.index, values)
             yield environment.timeout(step.end - step.start)
         yield environment.timeout(0)
+
+    def _look_at_sky(self, step: Step) -> None:
+        """Shocks of the step reach products, people and traffic."""
+        self.sky.look(step)
+        self.supply.shock = self.sky.traffic
+        for p, product in self.goods.products.items():
+            product.wish = self.sky.product(p)
+            product.kappa = product.power * product.cvr * product.wish
+        self.market.eager = {g: self.sky.segment(g) for g in self.people}
 
     def _bidding(
         self, environment: simpy.Environment, step: Step, open_market: Callable[[], None]
@@ -356,7 +383,7 @@ class World:
         self._learn(step, scene_buys)
         scene_buys |= {(p.key, g): x for p in self.partners for g, x in p.buying.items()}
         self.goods.choose(scene_buys, free_buys, self._looks())
-        terms = self._terms(step)
+        terms = self._terms(step, contacts)
         trace = self._trace(contacts)
         flows: dict[str, Hazards] = {}
         baskets: dict[str, dict[str, float]] = {}
@@ -405,6 +432,7 @@ class World:
             kappa = goods.scene_kappa[j.scene][j.segment]
             click = j.click_odds * goods.scene_ctr[j.scene] * phase.ctr * wear[j.segment]
             buy = j.buy_odds * kappa * phase.cvr * self.demand * j.buy_lift
+            buy *= self.sky.segment(j.segment)
             j.clicks = j.impressions * prob(click * j.position_factor * j.click_lift)
             j.visits = j.clicks * j.arrival
             j.buying = j.visits * prob(buy)
@@ -416,7 +444,7 @@ class World:
 
     def _look_buys(self, step: Step, g: str, halo: Halo) -> float:
         """Probability that a further look buys."""
-        ready = halo.kappa * step.phase.cvr * self.demand
+        ready = halo.kappa * step.phase.cvr * self.demand * self.sky.segment(g)
         return prob(odds(self.scenario.life_cycle.halo_cvr) * self.scenario.segments[g].cvr * ready)
 
     def _looks(self) -> list[tuple[Halo, float]]:
@@ -503,7 +531,8 @@ class World:
             traffic *= self.contracts.venue(step)
             for g, rates in self.free_rates[m].items():
                 factor = goods.organic_kappa[g] * step.phase.cvr * self.demand
-                buy = prob(odds(source.organic_cvr) * self.scenario.segments[g].cvr * factor)
+                ready = factor * self.sky.segment(g)
+                buy = prob(odds(source.organic_cvr) * self.scenario.segments[g].cvr * ready)
                 _, touches, buys = sums[g]
                 for b, rate in rates.items():
                     visits = bands[g][b] * rate * traffic
@@ -520,10 +549,13 @@ class World:
         return buying
 
     # ----- sections 7 and 9: what the step's hazards share
-    def _terms(self, step: Step) -> StepTerms:
+    def _terms(self, step: Step, contacts: dict[str, Contacts]) -> StepTerms:
         phase, payment = step.phase, self.scenario.payment
         load = phase.payment_load * step.buy / step.days
-        fail = min(0.5, payment.fail * (1 - payment.wallet_share) * load**2)
+        if payment.capacity is not None:
+            load = self._attempts(step, contacts) / (step.days * 24 * payment.capacity)
+        self.totals["peak_payment_load"] = max(self.totals["peak_payment_load"], load)
+        fail = min(0.5, payment.fail * self._empty_wallets(step) * load**2)
         success = 1 - fail * (1 - payment.retry)
         presale = sum(self.goods.presale(self.goods.organic_mix).values())  # dep
         open_later = any(end > step.start for _, end, _ in self.clock.balances)
@@ -540,6 +572,34 @@ class World:
             balance=bar(success * self.balances.get(step.index, 0.0)),
         )
 
+    def _empty_wallets(self, step: Step) -> float:
+        """Buyers whose wallet is not filled: less in each phase after a top-up."""
+        empty = 1 - self.scenario.payment.wallet_share
+        for span in self.clock.spans:
+            if span.name == step.phase_name:
+                return float(empty)
+            empty *= 1 - span.phase.wallet_topup
+        raise KeyError(step.phase_name)
+
+    def _attempts(self, step: Step, contacts: dict[str, Contacts]) -> float:
+        """Orders that buyers try to pay for: by visits, from baskets, and balances."""
+        chain = self.scenario.chain
+        usual = bar(step.phase.release) * step.buy
+        due = self.balances.get(step.index, 0.0)
+        total = 0.0
+        for g, people in self.people.items():
+            n = people.people
+            total += sum(
+                n[stage] * self.chain.propensity[stage] * contacts[g].buys[BAND[stage]]
+                for stage in CHAIN_STAGES
+                if stage != "deposit"
+            )
+            release = usual * self.goods.basket_readiness(g)
+            kept = -math.expm1(-chain.favourite_release * release)
+            total += kept * n["favourite"] - math.expm1(-release) * (n["cart"] + people.carts)
+            total += due * (n["deposit"] + people.deposits)
+        return total
+
     # ----- section 9: orders and stock
     def _buyers(self, flows: Hazards, basket: dict[str, float]) -> Buyers:
         wanted = {
@@ -555,6 +615,7 @@ class World:
         self.guest_sales: dict[str, list[tuple[float, float]]] = {p.name: [] for p in self.partners}
         first_choice = self._wanted(buyers)
         goods.choose_instead({p: sum(x.values()) for p, x in first_choice.items()})
+        sent: dict[str, float] = {}  # from the depot
         for p, wanted in self._wanted(buyers).items():
             product, total = goods.products[p], sum(wanted.values())
             part = product.serve(total)
@@ -562,12 +623,15 @@ class World:
             self._link(product, min(1.0, on_visits / total) if total > 0 else 0.0)
             self.totals["orders"] += total * part / success
             self.totals["unmet"] += total * (1 - part)
+            sent[p] = total * part - product.from_shops
             for g, x in wanted.items():
                 buyers[g].by_product[p] = x * part
         funded = self._grant(step, buyers)
         for p, product in goods.products.items():
             for g, segment in buyers.items():
                 self._book(step, product, g, segment, funded.get(p, 0.0))
+        if self.scenario.shipping is not None:
+            self._queue(step, sent, self.scenario.shipping)
 
     def _grant(self, step: Step, buyers: dict[str, Buyers]) -> dict[str, float]:
         """Section 17: the part of each product's subsidies of the step for which there is money."""
@@ -595,6 +659,43 @@ class World:
         product.bought_part = direct * sum(parts[s] for s in kappa)
         product.boosted_part = direct * sum(kappa[s] * parts[s] for s in kappa)
         product.guest_parts = {p.name: direct * parts[p.key] for p in self.partners}
+
+    def _queue(self, step: Step, sent: dict[str, float], rules: Shipping) -> None:
+        """The depot's backlog, and the refunds that lateness adds."""
+        orders, could = sum(sent.values()), rules.per_day * step.days
+        before, after = self.backlog, max(0.0, self.backlog + orders - could)
+        mean = (before + after) / 2
+        if before + orders < could:  # empty before the end of the step
+            mean = before / 2 * before / (could - orders)
+        self.backlog = after
+        wait = mean / rules.per_day
+        late = 1 / (1 + (rules.late_days / wait) ** rules.steepness) if wait > 0 else 0.0
+        totals = self.totals
+        totals["late_orders"] += orders * late
+        totals["days_waited"] += orders * wait
+        totals["peak_shipping_delay"] = max(totals["peak_shipping_delay"], after / rules.per_day)
+        self.late_today += orders * late
+        for p, own in sent.items():
+            product = self.goods.products[p]
+            usual = product.refund_probability(step.phase)
+            product.expect_refunds(own * late * (prob(odds(usual) * rules.late_refund) - usual))
+
+    def _judge(self) -> None:
+        """The service score after a day of which a part was late; known to scenes and products."""
+        rules = self.scenario.shipping
+        if rules is None:
+            return
+        paid = sum(product.paid_today for product in self.goods.products.values())
+        late = self.late_today / paid if paid > 0 else 0.0
+        keep = 2 ** (-1 / rules.half_life_days)
+        self.score_fall = self.score_fall * keep + rules.late_score * late * (1 - keep)
+        self.totals["peak_score_fall"] = max(self.totals["peak_score_fall"], self.score_fall)
+        self.late_today = 0.0
+        score = self.scenario.service_score - self.score_fall
+        for scene in self.scenes.values():
+            scene.service = math.exp(0.6 * (score - 4.6))
+        for product in self.goods.products.values():
+            product.score = score
 
     def _wanted(self, buyers: dict[str, Buyers]) -> dict[str, dict[str, float]]:
         """X_pg by product and segment."""
@@ -673,7 +774,8 @@ class World:
             settled += moves["deposit"][BALANCE] + basket[BALANCE]
             taken += sum(m.get("deposit", 0.0) for m in moves.values()) + basket["deposit"]
         gone = {p: self._left_of(p, left, released) for p in goods.products}
-        for p, u in goods.direct.items():
+        unmoved = {p: u / goods.products[p].wish if u > 0 else 0.0 for p, u in goods.direct.items()}
+        for p, u in (shares(unmoved) or goods.direct).items():
             kept = 1 - gone[p] / standing if standing > 0 else 1.0
             goods.baskets[p] = goods.baskets[p] * max(0.0, kept) + u * entered
             kept = 1 - settled / held if held > 0 else 1.0
@@ -822,6 +924,8 @@ class World:
         revenue = totals["revenue"] = totals["gmv"] - totals["refund_value"]
         products = self.goods.products.values()
         refunded = totals["refund_cost"] = sum(product.refund_cost for product in products)
+        totals["pooled"] = sum(product.pooled for product in products)
+        totals["pooled_fulfilment"] = sum(p.pooled * p.pool_cost for p in products)
         totals["goods_cost"] = sum(product.cost for product in products)
         kept, lost = totals["goods_cost"] - refunded, refunded * commerce.depreciation
         return (
@@ -834,7 +938,8 @@ class World:
             - kept
             - lost
             - commerce.payment_fee * totals["gmv"]
-            - commerce.fulfilment * totals["paid_orders"]
+            - commerce.fulfilment * (totals["paid_orders"] - totals["pooled"])
+            - totals["pooled_fulfilment"]
             - commerce.refund_handling * totals["refunds"]
         )
 

@@ -130,6 +130,7 @@ class Product:
         self.name, self.item, self.cycle = name, item, cycle
         self.price = float(item.price)
         self.unit_cost = self.price * (1 - item.margin)  # at order value 1
+        self.wish = 1.0  # of weather, in kappa
         self.own_power = item.product_power * (1 - cycle.generation_decay) ** (item.generation - 1)
         self.power = self.own_power * shock_factor(item.luck_sd, z)
         self.refund_odds = odds(item.refund)
@@ -139,9 +140,15 @@ class Product:
         self.category_orders = cycle.category_orders * item.items
         self.week = self.category_orders * START_ORDERS[item.product_stage]  # o7
         self.level_week = self.level_month = self.week  # b7, b28
+        self.score = float(scenario.service_score)
         self.organic_weight = self.organic_aim()
         self.organic_share_at_start = self.organic_share()
-        self.stock, self.demand = float(item.stock), 0.0
+        pool = item.pooled
+        self.pool = float(math.floor(pool.units * pool.share + 1e-9)) if pool else 0.0
+        cost = pool.fulfilment if pool else None
+        self.pool_cost = float(scenario.commerce.fulfilment if cost is None else cost)
+        self.stock, self.demand = float(item.stock) + self.pool, 0.0
+        self.depot, self.pooled, self.from_shops = float(item.stock), 0.0, 0.0
         self.first_pipeline, self.other_pipeline = Pipeline(scenario), Pipeline(scenario)
         self.pending_value = self.pending_cost = 0.0  # of the refunds in both pipelines
         self.pending_aid = self.refund_aid = self.aid = 0.0  # what others added to the price
@@ -171,7 +178,10 @@ class Product:
         cycle = self.cycle
         orders = 7 * self.week / self.item.items / cycle.organic_orders_scale
         sales = cycle.organic_orders * math.log(1 + orders)
-        return cycle.organic_base + sales + cycle.organic_conversion * (self.kappa - 1)
+        aim = cycle.organic_base + sales + cycle.organic_conversion * (self.kappa - 1)
+        if not cycle.organic_score:
+            return aim
+        return max(aim + cycle.organic_score * (self.score - 4.6), cycle.organic_base / 100)
 
     def organic_share(self) -> float:
         """g_p."""
@@ -234,6 +244,7 @@ class Product:
 
     # ----- sales (sections 9 and 11)
     def restock(self, units: float) -> None:
+        self.depot = self.depot - mean_sold(self.depot, self.demand) + units
         self.stock = self.stock_left() + units
         self.demand = 0.0
 
@@ -247,6 +258,9 @@ class Product:
     def serve(self, wanted: float) -> float:
         """The share of the wanted orders that finds goods."""
         found = availability(self.stock, self.demand, wanted)
+        near = availability(self.depot, self.demand, wanted)
+        self.from_shops = wanted * max(0.0, found - near) if self.pool else 0.0
+        self.pooled += self.from_shops
         self.demand += wanted
         return found
 

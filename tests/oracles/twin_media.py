@@ -19,7 +19,7 @@ class Supply:
     """Section 3: opportunities by slot and segment."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self.slots = scenario.slots
+        self.slots, self.shock = scenario.slots, 1.0
         self.sensitivity = {
             name: float(source.sale_sensitivity) for name, source in scenario.sources.items()
         }
@@ -28,7 +28,7 @@ class Supply:
 
     def traffic(self, source: str, step: Step) -> float:
         """V x phase.traffic^e_m."""
-        return step.browse * step.phase.traffic ** self.sensitivity[source]
+        return step.browse * step.phase.traffic ** self.sensitivity[source] * self.shock
 
     def of_slot(self, slot: str, step: Step) -> float:
         """The sum of O_kg over the segments."""
@@ -603,7 +603,7 @@ class Scene:
         if bid.mode == "cost_control" and bid.cost_per == "click":
             return 1.0
         kappa = goods.scene_kappa[self.name][j.segment]
-        buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock)
+        buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock * market.eager[j.segment])
         orders = j.arrival * buys * market.readiness[step.phase_name, step.date]
         if bid.mode == "roi_control":
             return orders * goods.scene_price[self.name] * self.order_value[j.segment]
@@ -633,6 +633,7 @@ class Market:
         self.supply, self.goods, self.people = supply, goods, people
         self.eta = float(scenario.slot_price_scarcity)
         self.demand_shock = 1.0
+        self.eager: dict[str, float] = {}
         self.readiness: dict[tuple[str, str], float] = {}  # by phase and date
         self.groups: dict[tuple[str, str], list[tuple[Scene, Placement]]] = {}
         self.wear: dict[str, float] = {}

@@ -12,6 +12,7 @@ STAGES = ("outside", "discover", "initial")
 MONEY = (
     "refund_value",
     "goods_cost",
+    "pooled_fulfilment",
     "refund_cost",
     "gmv",
     "gmv_campaign",

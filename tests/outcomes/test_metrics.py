@@ -28,7 +28,10 @@ TOTALS = {  # with ads, without
     "refund_cost": (80, 40), "new_customers": (12, 4), "refunded_new": (2, 1), "forfeited": (30, 0),
     "money_back": (10, 0), "commission_media": (30, 0), "commission_visits": (20, 0),
     "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
-    "deposits": (5, 1), "subsidy": (60, 20), "refund_subsidy": (10, 5), "hosted_fee": (7, 3),
+    "deposits": (5, 1), "peak_payment_load": (1.5, 0.5), "unmet": (3, 0), "pooled": (4, 0),
+    "pooled_fulfilment": (28, 0), "late_orders": (5, 0), "days_waited": (30, 1),
+    "peak_shipping_delay": (4, 0.2), "peak_score_fall": (0.05, 0),
+    "subsidy": (60, 20), "refund_subsidy": (10, 5), "hosted_fee": (7, 3),
     "write_down": (4, 9), "orders_organic": (13, 10), "orders_commissioned": (3, 0),
 }  # fmt: skip
 SCENES = {  # [scene] with ads; without there are none
@@ -36,9 +39,9 @@ SCENES = {  # [scene] with ads; without there are none
     "spend": (100, 60), "gmv_attributed": (300, 100), "orders_attributed": (3, 1),
     "orders_direct": (1.5, 1), "orders_indirect": (1, 0), "orders_presale": (0.5, 0),
 }  # fmt: skip
-# revenue 1800; goods kept 720; fees 90 + 20; handling 100 + 8; depreciation 8; others add 50;
+# revenue 1800; goods kept 720; fees 90 + 20; handling 80 + 28 + 8; depreciation 8; others add 50;
 # hosting 7; written down 4
-CONTRIBUTION = 1800 + 30 - 720 - 110 - 108 - 8 + 50 - 7 - 4
+CONTRIBUTION = 1800 + 30 - 720 - 110 - 116 - 8 + 50 - 7 - 4
 # without ads: revenue 900; goods kept 360; fees 45 + 10; handling 50 + 4; depreciation 4
 WITHOUT = 900 - 360 - 55 - 54 - 4 + 15 - 3 - 9
 REACH = 1000 * (1 - 1.6**-0.5)
@@ -46,6 +49,8 @@ REACH = 1000 * (1 - 1.6**-0.5)
 BY_HAND = {
     "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 220, "commission_media": 30,
     "favourites": 40, "carts": 30, "deposits": 5, "orders": 25, "paid_orders": 20, "refunds": 2,
+    "failed_payments": 5, "peak_payment_load": 1.5, "unmet": 3, "pooled": 4,
+    "shipping_delay": 1.5, "peak_shipping_delay": 4, "late_share": 0.25, "peak_score_fall": 0.05,
     "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
     "recalled_members": 3, "spend": 160, "net_spend": 180, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
     "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 200, "ctr": 0.05, "cvr": 1 / 11,
