@@ -67,7 +67,7 @@ class Sales:
             days=days, browse=float(steps.browse[s]) or days,
             now=(int(steps.start[s]) + int(steps.end[s])) / 2 / 86400, pay=pay,
             cart=phases.cart[f], release=phases.release[f] * buy * ready, deposit=phases.deposit[f] * opened,
-            deposit_release=phases.deposit_release[f] * buy * opened, balance=bar(balance),
+            deposit_release=phases.deposit_release[f] * buy * opened, balance=bar(balance), buy=buy,
         )  # fmt: skip
 
     def _read_release(self) -> tuple[np.ndarray | None, np.ndarray | float]:
@@ -75,10 +75,10 @@ class Sales:
         readiness against usual prices [segment, lane].
         """
         today = self.floor.today
-        if today.response is None:
+        if today.prices is None:
             return None, 1.0
         standing = shares(self.floor.state.baskets.products, today.free_mix)
-        wanted = standing[:, None] * today.response
+        wanted = standing[:, None] * today.prices
         ready = wanted.sum(axis=0)
         return wanted / ready, ready
 
@@ -168,17 +168,13 @@ class Sales:
 
     # ------------------------------------------------------------------ 9 books
     def _write(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met) -> None:
-        floor, world, day = self.floor, self.floor.world, self.floor.state.day
+        floor, day = self.floor, self.floor.state.day
         paid = orders.paid.sum(axis=1)
         gmv, cost, worth = self._bill(orders, paid)
-        odds = floor.today.refund_odds * world.phases.refund[floor.phase]
-        if world.offers:
-            odds = odds * world.offers.refund[floor.phase]
-        chance = prob(odds)
         new = flows[ORDER, :INITIAL].sum(axis=0)
         floor.state.newcomers += new
         day.paid += paid
-        day.due_back += paid * chance
+        self._expect_refunds(orders.paid, paid)
         day.gmv += gmv
         day.cost += cost
         day.first += new.sum(axis=0)
@@ -211,6 +207,22 @@ class Sales:
         cost = value * (world.goods.unit_cost * floor.till.offers.size[floor.phase])
         return bill.gmv, cost, (bill.worth, np.ones_like(noise))
 
+    def _expect_refunds(self, by_segment: np.ndarray, paid: np.ndarray) -> None:
+        """Note what of the step's orders will come back, and what that costs beyond the usual."""
+        floor, people, day = self.floor, self.floor.world.people, self.floor.state.day
+        back_odds = floor.today.refund_odds * floor.world.phases.refund[floor.phase]
+        if floor.world.offers:
+            back_odds = back_odds * floor.world.offers.refund[floor.phase]
+        if people.refund_odds is None and people.return_cost is None:
+            day.due_back += paid * prob(back_odds)
+            return
+        usual = back_odds[:, None]
+        chance = prob(usual if people.refund_odds is None else usual * people.refund_odds)
+        back = by_segment * chance
+        day.due_back += back.sum(axis=1)
+        if people.return_cost is not None:
+            day.return_cost += (back * people.return_cost).sum(axis=1)
+
     def _count(
         self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders,
         *, gmv: np.ndarray, cost: np.ndarray,
@@ -224,6 +236,7 @@ class Sales:
             deposits=_joined(flows[DEPOSIT], baskets.deposits), paid_orders=total,
             orders=total + failed, unmet=orders.unmet, gmv=gmv, goods_cost=cost,
             new_customers=flows[ORDER, :INITIAL], recalled_members=flows[ORDER, LAPSED],
+            brand_new_customers=flows[ORDER, :BASKET_STAGES.start],
             lapsed=flows[DECAY, INITIAL:LAPSED], returned=flows[DECAY, LAPSED],
         )  # fmt: skip
         book.products["paid"] += orders.paid.sum(axis=1)
@@ -240,6 +253,9 @@ class Sales:
         waiting = np.zeros_like(flows[ORDER])
         waiting[BASKET_STAGES] = self._released(flows)
         waiting[DEPOSITS] = flows[ORDER, DEPOSITS]
+        if self.chain.habit is not None:
+            part = ratio(self.chain.habit, self.chain.hazards[ORDER, INITIAL:LAPSED])
+            waiting[INITIAL:LAPSED] = flows[ORDER, INITIAL:LAPSED] * np.minimum(part, 1.0)
         customers = baskets.orders + baskets.balances
         direct = flows[ORDER] - waiting
         credit = tracers.credit(direct, met.paid[1], waiting, customers, floor.state.crowd.n)

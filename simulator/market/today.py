@@ -1,7 +1,7 @@
 """What the products mean today: for scenes, for free visits, for refunds (docs/model.md section 10).
 
 symbol   meaning                                                  unit     shape
-kappa    odds multiplier of buying: power x luck x stage x price  x        [product, segment, lane]
+kappa    odds multiplier of buying: power x luck x stage x price x taste  x        [product, segment, lane]
 m        weights of a scene's products, availability included     1        [scene, product, lane]
 omix     weights of the products among free visits                1        [product, lane]
 Omega    free visits against the start                            x        [lane]
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.market.audience import ratio
-from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.groups import weigh
+from simulator.market.lifecycle import NEW_STAGES, LifeCycles, Shelf
 from simulator.market.world import World
 from simulator.scenario.schema import PRODUCT_STAGES
 
@@ -62,7 +63,9 @@ class Today:
     halo: Halo | None
     """None where hits do not pull the store."""
     response: np.ndarray | None
-    """Odds multiplier of the prices: [product, segment, lane]; None where they move nobody."""
+    """Odds multiplier of prices and tastes: [product, segment, lane]; None where they move nobody."""
+    prices: np.ndarray | None
+    """That of the prices alone: they move standing baskets, too."""
 
 
 class Assortment:
@@ -88,9 +91,11 @@ class Assortment:
         goods = self.world.goods
         effects = self.cycles.effects(shelf)
         kappa = goods.power * self.luck * effects.cvr
-        mix = _scaled(goods.mix * available, goods.mix, axis=1)
+        suited = self._suited(shelf)
+        mix = _scaled(suited * available, suited, axis=1)
         gain = goods.organic * self.cycles.organic_pull(shelf) / self.first_pull
         free_mix = _scaled(gain * available, gain, axis=0)
+        prices, response = response, _both(response, self._taste(shelf))
         by_segment = kappa[:, None] if response is None else kappa[:, None] * response
         clicks = (mix * effects.ctr).sum(axis=1)
         if self.pictures is not None:
@@ -107,7 +112,30 @@ class Assortment:
             free_mix=free_mix,
             free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
             presale=(free_mix * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
+            prices=prices,
         )  # fmt: skip
+
+    def _suited(self, shelf: Shelf) -> np.ndarray:
+        """Weights of a scene's products, by the stages that suit it; by the others if none does."""
+        goods = self.world.goods
+        if goods.stage_affinity is None:
+            return goods.mix
+        suits = weigh("is,spl->ipl", goods.stage_affinity, shelf.stage)
+        return _scaled(goods.mix * suits, goods.mix, axis=1)
+
+    def _taste(self, shelf: Shelf) -> np.ndarray | None:
+        """1 + (A - 1) x share of new stages: [product, segment, lane]; None where all are alike."""
+        extra = self.world.people.new_taste
+        if extra is None:
+            return None
+        return 1 + extra * shelf.stage[NEW_STAGES].sum(axis=0)[:, None]
+
+
+def _both(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    """Product of two multipliers, of which None changes nothing."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one * other
 
 
 def _means(mix: np.ndarray, kappa: np.ndarray) -> np.ndarray:

@@ -8,13 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simulator.errors import RunError
 
 COUNTS = (
     "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders", "unmet",
-    "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers", "refunded_new",
+    "refunds", "refund_value", "goods_cost", "refund_cost", "return_cost", "new_customers", "refunded_new",
     "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
+    "messages", "message_spend", "brand_new_customers",
     "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee", "write_down",
 )  # fmt: skip
 """Totals of a lane, people, orders or CNY."""
@@ -30,7 +32,9 @@ class Ledger:
 
     totals: dict[str, np.ndarray]
     scenes: dict[str, np.ndarray]
-    """impressions, offered, clicks, visits, spend, gmv_attributed, orders_attributed: [scene, lane]"""
+    """impressions, offered, clicks, visits, spend, gmv_attributed, orders_attributed, and the most that
+    was paid in auctions on one day where a scene keeps its money by the day: [scene, lane]
+    """
     spend: np.ndarray
     """Auction spend [CNY]: [scene, phase, lane]."""
     viewed: np.ndarray
@@ -56,6 +60,7 @@ class Ledger:
         "spend",
         "gmv_attributed",
         "orders_attributed",
+        "peak_spend",
     )
     PRODUCT = ("paid", "gmv", "refunds")
     DAY = ("gmv", "spend", "new_customers", "visits")
@@ -123,20 +128,26 @@ def _joined(values: list[np.ndarray], chosen: np.ndarray | None) -> np.ndarray:
 
 
 def check_laws(
-    book: Ledger, size: np.ndarray, money: np.ndarray, stock: np.ndarray, *, exact: bool
-) -> None:
+    book: Ledger, size: np.ndarray, money: np.ndarray, stock: np.ndarray, *, exact: bool,
+    pot: ArrayLike = False, cap: ArrayLike = np.inf,
+) -> None:  # fmt: skip
     """Raise LawBroken unless people, money, clicks, orders and contracts add up.
 
     size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] ever for sale;
+    pot [scene, 1]: the money of all phases is one; cap [scene, 1]: most on one day [CNY];
     exact: whole numbers (sampled mode), else 1e-9 relative.
     """
     slack = 0.0 if exact else 1e-9
     t, scenes, goods, packs = book.totals, book.scenes, book.products, book.packages
     _equal("people", book.people.sum(axis=0), size, slack)
     _most("negative people", -book.people, np.zeros(1), 1e-6)
-    _most("spend of a scene in a phase", book.spend, money, 1e-9)
+    cells = np.where(np.asarray(pot)[..., None], np.inf, money)
+    _most("spend of a scene in a phase", book.spend, cells, 1e-9)
+    _most("spend of a scene", book.spend.sum(axis=1), money.sum(axis=1), 1e-9)
+    _most("spend of a scene on one day", scenes["peak_spend"], np.asarray(cap), 1e-9)
     _most("clicks", scenes["clicks"], scenes["impressions"], slack)
     _most("paid orders", t["paid_orders"], t["orders"], 1e-9)
+    _most("brand-new customers", t["brand_new_customers"], t["new_customers"], 1e-9)
     _most("refunds of a product", goods["refunds"], goods["paid"], slack)
     _most("units sold of a product", goods["paid"], stock, slack)
     _equal("orders by product", goods["paid"].sum(axis=0), t["paid_orders"], 1e-9)

@@ -32,7 +32,10 @@ MODES = {
     "custom_bid": "{{mode: custom_bid, cost_per: {action}, target: {price:.2f}}}",
     "roi_control": "{{mode: roi_control, target: {roi:.2f}}}",
 }
-ACTIONS = {"impression": 40, "click": 1.5, "cart": 15, "order": 40, "first_order": 60}
+ACTIONS = {
+    "impression": 40, "click": 1.5, "cart": 15, "order": 40, "first_order": 60, "discover": 0.1,
+    "engage": 5, "enthuse": 20, "perform": 10, "initial": 60, "numerous": 60,
+}  # fmt: skip
 """Actions that are bid for, and a usual price [CNY]."""
 
 
@@ -331,7 +334,9 @@ def test_a_broken_law_is_told(law: str, exact: bool):
         check_laws(book, *limits, exact=exact)
 
 
-SMALL = everything("calendar.phases.day.clock=1d", "chance.demand_sd=0")
+SMALL = everything(
+    "calendar.phases.day.clock=1d", "chance.demand_sd=0", "scenes.gain.budget_kind=total"
+)
 
 
 def test_the_exact_laws_allow_no_fraction():

@@ -31,8 +31,9 @@ TOTALS = {  # engine: twin
     name: name
     for name in (
         "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders",
-        "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers",
+        "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "return_cost", "new_customers",
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
+        "messages", "message_spend", "brand_new_customers",
         "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee",
         "write_down",
     )
@@ -74,6 +75,9 @@ CASES = {
     "new_coffee_100m": lambda: of_file("new_coffee_100m"),
     "rush": lambda: of_stress(stress.rush()),
     "scarcity": lambda: of_stress(stress.scarcity()),
+    "crowds": lambda: of_stress(stress.crowds()),
+    "moved": lambda: of_stress(stress.moved()),
+    "shown": lambda: of_stress(stress.shown()),
     "bookings": of_bookings,
     "contracts alone": lambda: of_stress(stress.contracts_alone()),
     "flat_bid": lambda: of_stress(stress.flat_bid()),

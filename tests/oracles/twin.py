@@ -32,12 +32,16 @@ from tests.oracles.twin_chain import (
     NEWCOMERS,
     ORDERS,
     RELEASE,
+    STRANGERS,
     Chain,
     Contacts,
     Hazards,
     Segment,
     StepTerms,
+    activity_of,
     bar,
+    cvr_of,
+    order_value_of,
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
 from tests.oracles.twin_deals import Deals
@@ -63,6 +67,7 @@ TOTALS = (
     "carts", "deposits", "orders", "paid_orders", "unmet", "refunds", "refund_value",
     "new_customers", "refunded_new_customers", "recalled", "returned", "lapsed", "gmv",
     "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
+    "fixed_costs", "messages", "message_spend", "brand_new_customers",
     "fixed_costs", "subsidy", "refund_subsidy", "rebate", "credit", "guarantee",
     "settlement", "hosted_fee", "write_down",
 )  # fmt: skip
@@ -173,6 +178,7 @@ class World:
             left = self.clock.remaining(partial(in_phase, phase))
             for scene in self.scenes.values():
                 scene.pace_left[phase] = left
+                scene.clock = self.clock
 
     def _set_free_visits(self) -> None:
         """Section 6: rate_mgb, so that the start brings organic_visits_m a day."""
@@ -180,7 +186,7 @@ class World:
         start = {g: people.band_people() for g, people in self.people.items()}
         for m, source in self.scenario.sources.items():
             weights = {
-                g: {b: facts.activity * source.organic_bands.get(b, 0.0) for b in BANDS}
+                g: {b: activity_of(facts) * source.organic_bands.get(b, 0.0) for b in BANDS}
                 for g, facts in self.scenario.segments.items()
             }
             total = sum(start[g][b] * weights[g][b] for g in start for b in BANDS)
@@ -213,7 +219,7 @@ class World:
         value = self.goods.deposit_value()
         for g, people in self.people.items():
             lost = people.forfeit()
-            self.totals["forfeited"] += lost * value * self.scenario.segments[g].order_value
+            self.totals["forfeited"] += lost * value * order_value_of(self.scenario.segments[g])
         self.goods.deposits = dict.fromkeys(self.goods.deposits, 0.0)
 
     def deliveries(self, environment: simpy.Environment, product: Product) -> Wait:
@@ -374,6 +380,7 @@ class World:
             kappa = goods.scene_kappa[j.scene][j.segment]
             click = j.click_odds * goods.scene_ctr[j.scene] * phase.ctr * wear[j.segment]
             buy = j.buy_odds * kappa * phase.cvr * self.demand * j.buy_lift
+            click *= j.appeal
             j.clicks = j.impressions * prob(click * j.position_factor * j.click_lift)
             j.visits = j.clicks * j.arrival
             j.buying = j.visits * prob(buy)
@@ -386,7 +393,9 @@ class World:
     def _look_buys(self, step: Step, g: str, halo: Halo) -> float:
         """Probability that a further look buys."""
         ready = halo.kappa * step.phase.cvr * self.demand
-        return prob(odds(self.scenario.life_cycle.halo_cvr) * self.scenario.segments[g].cvr * ready)
+        return prob(
+            odds(self.scenario.life_cycle.halo_cvr) * cvr_of(self.scenario.segments[g]) * ready
+        )
 
     def _looks(self) -> list[tuple[Halo, float]]:
         """Buying looks at other products by way and segment: the scenes, and the free visits."""
@@ -411,8 +420,10 @@ class World:
             if j.impressions <= 0:
                 continue
             views, touches, buys = sums[j.segment]
+            clickers = j.clickers()
             for b, share in j.reached.items():
                 views[b] += j.impressions * j.viewability * share
+            for b, share in clickers.items():
                 touches[b] += (j.visits + j.looks) * j.touch * share
                 buys[b] += (j.buying + j.look_buying) * share
         free_buys = self._free_visits(step, sums)
@@ -423,7 +434,7 @@ class World:
                 {b: x / n[b] if n[b] > 0 else 0.0 for b, x in part.items()} for part in sums[g]
             )
             ready = {b: z * step.readiness for b, z in buys.items()}
-            contacts[g] = Contacts(views, touches, ready)
+            contacts[g] = Contacts(views, touches, people.put_off(ready, step.days))
         return contacts, free_buys
 
     def _free_visits(self, step: Step, sums: dict[str, list[dict[str, float]]]) -> dict[str, float]:
@@ -436,8 +447,10 @@ class World:
             traffic = self.supply.traffic(m, step) * goods.organic_multiplier
             traffic *= self.contracts.venue(step)
             for g, rates in self.free_rates[m].items():
-                factor = goods.organic_kappa[g] * step.phase.cvr * self.demand
-                buy = prob(odds(source.organic_cvr) * self.scenario.segments[g].cvr * factor)
+                ready = cvr_of(self.scenario.segments[g]) * goods.organic_kappa[g]
+                ready *= self.scenario.personalisation
+                factor = step.phase.cvr * self.demand
+                buy = prob(odds(source.organic_cvr) * ready * factor)
                 _, touches, buys = sums[g]
                 for b, rate in rates.items():
                     visits = bands[g][b] * rate * traffic
@@ -449,7 +462,29 @@ class World:
                     buying[g] += visits * buy
                     self.free_look_buys[g] += look_buys
                     self.free_visits += visits + looks
+        for push in self.scenario.pushes.values():
+            if step.date in {day.date().isoformat() for day in push.days}:
+                self._push(step, push, sums, buying)
         return buying
+
+    def _push(self, step: Step, push: Any, sums: dict, buying: dict[str, float]) -> None:
+        """Section 6: messages of a day, and visits like free ones of the push's source."""
+        of_day = sum(s.browse for s in self.clock.steps if s.date == step.date)
+        part = step.browse / of_day
+        source, facts = self.scenario.sources[push.source], self.scenario.segments
+        for g in push.segments or self.people:
+            ready = cvr_of(facts[g]) * self.goods.organic_kappa[g] * self.scenario.personalisation
+            buy = prob(odds(source.organic_cvr) * ready * step.phase.cvr * self.demand)
+            _, touches, buys = sums[g]
+            for b, n in self.people[g].band_people().items():
+                messages = n * push.audience.get(b, 0.0) * part
+                visits = messages * push.reach * push.ctr
+                touches[b] += visits * source.touch
+                buys[b] += visits * buy
+                buying[g] += visits * buy
+                self.free_visits += visits
+                self.totals["messages"] += messages
+                self.totals["message_spend"] += messages * push.cost
 
     # ----- sections 7 and 9: what the step's hazards share
     def _terms(self, step: Step) -> StepTerms:
@@ -470,6 +505,7 @@ class World:
             deposit=dep * phase.deposit / phase.cvr if phase.cvr > 0 else 0.0,
             deposit_release=dep * bar(phase.deposit_release) * step.buy,
             balance=bar(success * self.balances.get(step.index, 0.0)),
+            buying=step.buy,
         )
 
     # ----- section 9: orders and stock
@@ -515,7 +551,7 @@ class World:
 
     def _price(self, p: str, g: str, step: Step) -> float:
         """P v."""
-        return self.prices.buyer(p, step.phase_name) * self.scenario.segments[g].order_value
+        return self.prices.buyer(p, step.phase_name) * order_value_of(self.scenario.segments[g])
 
     def _wanted(self, buyers: dict[str, Buyers]) -> dict[str, dict[str, float]]:
         """X_pg by product and segment."""
@@ -540,7 +576,8 @@ class World:
     def _book(self, step: Step, product: Product, g: str, buyers: Buyers, funded: float) -> None:
         """Paid orders; `funded` is the part of their subsidies for which there is money."""
         p, phase, orders = product.name, step.phase_name, buyers.by_product[product.name]
-        order_value = self.scenario.segments[g].order_value
+        people, commerce = self.scenario.segments[g], self.scenario.commerce
+        order_value = order_value_of(people)
         price = self._price(p, g, step)
         subsidy = self.prices.subsidy(p, price, step) * funded
         gmv = orders * (price - subsidy)
@@ -551,8 +588,9 @@ class World:
             orders * order_value * self.prices.size(p, phase),
         )
         product.be_helped(orders * (subsidy + self.prices.aid(p, phase) * order_value))
-        refund = product.refund_probability(step.phase, self.prices.refund(p, phase))
-        product.expect_refunds(orders * refund)
+        refund = product.refund_probability(step.phase, people, self.prices.refund(p, phase))
+        extra = product.extra_handling(people, commerce.refund_handling, commerce.depreciation)
+        product.expect_refunds(orders * refund, extra)
         self.totals["paid_orders"] += orders
         self.totals["gmv"] += gmv
         self._day(step)["gmv"] += gmv
@@ -627,6 +665,9 @@ class World:
             people.new_unrefunded += new
             totals["new_customers"] += new
             day["new_customers"] += new
+            totals["brand_new_customers"] += sum(
+                moves[s].get(kind, 0.0) for s in STRANGERS for kind in ORDERS
+            )
             totals["recalled"] += moves["lapsed"][DIRECT]
             totals["returned"] += moves["lapsed"]["outside"]
             totals["lapsed"] += sum(moves[stage]["lapsed"] for stage in CUSTOMERS)
@@ -721,7 +762,7 @@ class World:
         totals["money_back"] = sum(self.deals.totals.values())
         totals["hosted_fee"], totals["write_down"] = self.deals.fees, self.deals.write_down()
         totals["contribution"] = self._contribution()
-        totals["net_spend"] = totals["spend"] - totals["money_back"]
+        totals["net_spend"] = totals["spend"] + totals["message_spend"] - totals["money_back"]
         totals["profit"] = totals["contribution"] - totals["net_spend"] - totals["fixed_costs"]
         totals["asset"] = self.worth.of(self.people)
         totals["reach"] = sum(self._reach(people) for people in self.people.values())
@@ -733,6 +774,7 @@ class World:
         revenue = totals["revenue"] = totals["gmv"] - totals["refund_value"]
         products = self.goods.products.values()
         refunded = totals["refund_cost"] = sum(product.refund_cost for product in products)
+        totals["return_cost"] = sum(product.return_cost for product in products)
         totals["goods_cost"] = sum(product.cost for product in products)
         kept, lost = totals["goods_cost"] - refunded, refunded * commerce.depreciation
         return (
@@ -747,6 +789,7 @@ class World:
             - commerce.payment_fee * totals["gmv"]
             - commerce.fulfilment * totals["paid_orders"]
             - commerce.refund_handling * totals["refunds"]
+            - totals["return_cost"]
         )
 
     def _reach(self, people: Segment) -> float:

@@ -13,6 +13,8 @@ MONEY = (
     "refund_value",
     "goods_cost",
     "refund_cost",
+    "return_cost",
+    "message_spend",
     "gmv",
     "gmv_campaign",
     "forfeited",

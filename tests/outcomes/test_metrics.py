@@ -26,7 +26,9 @@ TOTALS = {  # with ads, without
     "gmv": (2000, 1000), "gmv_campaign": (1500, 800),
     "refunds": (2, 1), "refund_value": (200, 100), "goods_cost": (800, 400),
     "refund_cost": (80, 40), "new_customers": (12, 4), "refunded_new": (2, 1), "forfeited": (30, 0),
-    "money_back": (10, 0), "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
+    "money_back": (30, 0), "message_spend": (20, 0), "messages": (90, 80), "brand_new_customers": (6, 2),
+    "return_cost": (5, 0),
+    "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
     "deposits": (5, 1), "subsidy": (60, 20), "refund_subsidy": (10, 5), "hosted_fee": (7, 3),
     "write_down": (4, 9),
 }  # fmt: skip
@@ -34,21 +36,22 @@ SCENES = {  # [scene] with ads; without there are none
     "impressions": (1000, 480), "offered": (4000, 0), "clicks": (49, 25), "visits": (40, 20),
     "spend": (100, 60), "gmv_attributed": (300, 100), "orders_attributed": (3, 1),
 }  # fmt: skip
-# revenue 1800; goods kept 720; fees 90 + 20; handling 100 + 8; depreciation 8; others add 50;
+# revenue 1800; goods kept 720; fees 90 + 20; handling 100 + 8 and 5 more; depreciation 8; others add 50;
 # hosting 7; written down 4
-CONTRIBUTION = 1800 + 30 - 720 - 110 - 108 - 8 + 50 - 7 - 4
+CONTRIBUTION = 1800 + 30 - 720 - 110 - 113 - 8 + 50 - 7 - 4
 # without ads: revenue 900; goods kept 360; fees 45 + 10; handling 50 + 4; depreciation 4
 WITHOUT = 900 - 360 - 55 - 54 - 4 + 15 - 3 - 9
 REACH = 1000 * (1 - 1.6**-0.5)
 
 BY_HAND = {
     "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 200,
+    "brand_new_customers": 6, "messages": 90,
     "favourites": 40, "carts": 30, "deposits": 5, "orders": 25, "paid_orders": 20, "refunds": 2,
     "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
     "recalled_members": 3, "spend": 160, "net_spend": 150, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
     "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 150 - 20, "ctr": 0.05, "cvr": 0.1,
     "profit_incremental": CONTRIBUTION - 170 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
-    "money_back": 10, "subsidy": 50, "aov": 100, "win_rate": 0.25, "fill_rate": 0.9, "roas": 2.5,
+    "money_back": 30, "subsidy": 50, "aov": 100, "win_rate": 0.25, "fill_rate": 0.9, "roas": 2.5,
     "roas_break_even": 2000 / CONTRIBUTION, "iroas": 6, "mroi": None, "cac": 150 / 7,
     "roi": (CONTRIBUTION - 170 - WITHOUT) / 170, "asset_value": 800,
 }  # fmt: skip
