@@ -211,13 +211,20 @@ calendar:
     - {start: 2020-11-11 00:30, end: 2020-11-12, completion: 85%}
     - {start: 2020-11-12 06:00, end: 2020-11-13, completion: 60%}
 segments:
-  young: {people: 300k, activity: 1.3, ctr: 1.1, cvr: 0.8, order_value: 0.9, cpm: 1.1,
+  young: {people: 300k, activity: 1.3, breadth: 1.2, spend: 1.3, new_product_affinity: 1.2, refund: 1.3,
+          return_freight: 11, ctr: 1.1, cvr: 0.8, order_value: 0.9, cpm: 1.1,
           start: {discover: 4%, engage: 3%, enthuse: 2%, favourite: 1%, cart: 1%, initial: 3%,
                   numerous: 2%, keen: 0.5%, lapsed: 2%}}
-  others: {people: 500k, activity: 0.9, ctr: 0.9, cvr: 1.1, order_value: 1.1, cpm: 0.9,
+  others: {people: 500k, activity: 0.9, new_product_affinity: 0.9, order_delay_days: 1.5,
+           ctr: 0.9, cvr: 1.1, order_value: 1.1, cpm: 0.9,
            start: {discover: 2%, engage: 2%, enthuse: 1%, favourite: 0.5%, cart: 0.5%,
                    initial: 2%, numerous: 1%, keen: 0.2%, lapsed: 1%}}
-chain: {base_moves: {outside: {enthuse: 0.01%, favourite: 0.01%, cart: 0.01%},
+personalisation: 1.05
+pushes:
+  fans: {source: search, days: [2020-11-08, 2020-11-11], audience: {active: 80%, customers: 60%},
+         segments: [young], reach: 30%, ctr: 6%, cost: 0.05}
+chain: {repeat: {rate_365: 0.2, tau_months: 6, event_factor: 0.7},
+        base_moves: {outside: {enthuse: 0.01%, favourite: 0.01%, cart: 0.01%},
                      discover: {enthuse: 0.1%, favourite: 0.1%}}}
 products:
   hit: {price: 120, margin: 55%, product_stage: hit, organic: 3, presale: true, deposit: 10%,
@@ -249,13 +256,17 @@ slots:
         make_good_days: 4, packages: {all: {impressions: 100k, phases: [day], scene: sale, signed: true}}}
 scenes:
   new: {preset: new_customer, slots: [feed, out, focus], fixed_cost: 1500, budget: 120k,
-        bid: {mode: cost_control, cost_per: first_order, target: 40}, products: {hit: 2, start: 1}}
+        bid: {mode: cost_control, cost_per: first_order, target: 40}, products: {hit: 2, start: 1},
+        creative_by_band: {outside: 1.2, aware: 0.9}, personalisation: 1.1, daily_cap: 8k}
   sale: {preset: harvest, slots: [words, feed, focus, top], fixed_cost: 1000, budget: 90k,
          products: {hit: 3, old: 1, core: 1}, creative: 1.1}
   words: {preset: keyword, slots: [words, brand], fixed_cost: 800, budget: 30k,
           bid: {mode: custom_bid, cost_per: click, target: 2}, segments: [young]}
   gain: {preset: harvest, slots: [brand, out, feed], budget: 30k, fixed_cost: 100,
-         bid: {mode: roi_control, target: 1.2}}
+         bid: {mode: roi_control, target: 1.2}, budget_kind: cycle,
+         product_stages: {hit: 1, launch: 0.5, core: 0.8, potential: 1, sampling: 1, clearance: 1.2}}
+  move: {preset: crowd_ark, slots: [feed], budget: 2k, budget_kind: daily, fixed_cost: 10,
+         bid: {mode: cost_control, cost_per: perform, target: 6}}
   rush: {preset: harvest, slots: [out], budget: 10k, fixed_cost: 10, pacing: quick,
          bid: {mode: cost_control, cost_per: cart, target: 8}, phases: [day]}
 chance: {demand_sd: 0.1}

@@ -83,9 +83,13 @@ class Days:
         """Close a day: refunds that fall due, that day's refunds to come, products."""
         floor, state, day = self.floor, self.floor.state, self.floor.state.day
         self._refund()
-        price, cost = ratio(day.gmv, day.paid), ratio(day.cost, day.paid)
+        each = (
+            ratio(day.gmv, day.paid),
+            ratio(day.cost, day.paid),
+            ratio(day.return_cost, day.due_back),
+        )
         back = self._will_return(day)
-        self.returns.enter(state.refunds, back, price, cost)
+        self.returns.enter(state.refunds, back, each)
         if floor.till:
             floor.till.close_day(back.sum(axis=0), day.paid)
         second = int(floor.world.steps.start[floor.step])
@@ -124,6 +128,7 @@ class Days:
         floor, state = self.floor, self.floor.state
         due = self.returns.advance(state.refunds)
         floor.book.add(refunds=due.orders, refund_value=due.value, refund_cost=due.cost)
+        floor.book.add(return_cost=due.handling)
         floor.book.products["refunds"] += due.orders.sum(axis=0)
         if floor.till:
             floor.book.add(refund_subsidy=floor.till.refund(due.share))

@@ -25,7 +25,7 @@ from simulator.market.promotion import Till
 from simulator.market.shocks import Weather
 from simulator.market.today import Assortment, Today
 from simulator.market.tracers import Trail
-from simulator.market.world import World, prob
+from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger
 
 
@@ -85,12 +85,13 @@ class Floor:
         self.step, self.phase, self.day = step, int(steps.phase[step]), int(steps.day[step])
         self.draws.at(step)
 
-    def refund_chance(self) -> np.ndarray:
-        """Probability that an order of this step will be refunded: [product, lane]."""
+    def refund_odds(self) -> np.ndarray:
+        """Odds that an order of this step will be refunded: [product, segment (or 1), lane]."""
         odds = self.today.refund_odds * self.world.phases.refund[self.phase]
         if self.world.offers:
             odds = odds * self.world.offers.refund[self.phase]
-        return np.asarray(prob(odds))
+        by_segment = self.world.people.refund_odds
+        return np.asarray(odds[:, None] if by_segment is None else odds[:, None] * by_segment)
 
     def refresh(self) -> None:
         """Read anew what the products mean."""

@@ -8,15 +8,27 @@ import numpy as np
 
 from simulator.engine.days import charge_packages
 from simulator.engine.floor import Floor
-from simulator.market.audience import Contact, by_band, mean_level, ratio, wear
+from simulator.market.audience import (
+    Contact,
+    by_band,
+    mean_level,
+    people_moved,
+    put_off,
+    ratio,
+    wear,
+)
 from simulator.market.bidding import Bidder, Entered, Field
 from simulator.market.commission import Guests, Meeting
 from simulator.market.contract import Server, venues
 from simulator.market.groups import Groups, weigh
 from simulator.market.linkage import not_replaced
+from simulator.market.owned import Sent, send
+from simulator.market.purse import Hour, follow_traffic, money_left, room_now
 from simulator.market.today import Halo, Today
 from simulator.market.world import BUYABLE, World, prob
 
+MOVED = ("discover", "engage", "enthuse", "perform", "first_order", "numerous")
+TO_NUMEROUS = (7, 10)  # chain stages whose buyers become numerous
 NEW = slice(0, 3)  # bands whose buyers are new customers
 
 
@@ -71,6 +83,8 @@ class Appeal:
     """What a bounded scene counts per click: [bounded use, segment, lane]."""
     free_buys: np.ndarray
     """Free buying visits per person and normal day of browsing: [band, segment, lane]."""
+    free_chance: np.ndarray
+    """Probability that a free visit buys: [source, segment, lane]."""
     halo: HaloAppeal | None
 
 
@@ -89,9 +103,13 @@ class Media:
         self.full_lift = np.flatnonzero((action < BUYABLE.index("order")) & ~contract)
         """Uses whose clicks take the whole lift of value-aware bidding."""
         self.action = action[self.bidder.bounded, None, None]
-        self.bounds_first = bool((self.action == BUYABLE.index("first_order")).any())
         self.fresh = floor.schedule.fresh | (world.bidding.counts.any() & floor.schedule.new_day)
         """Steps in which the market is new; so it is on each day where free sales count for a target."""
+        self.goals = {goal for n, goal in enumerate(BUYABLE) if (self.action == n).any()} & set(
+            MOVED
+        )
+        """Moves of people for which a scene bounds its cost."""
+        self.order_rate = _order_rate(world)
         self.package_of = _package_of(world)
         self.venues = venues(world.packages, floor.state.bookings.booked)
         self.replaces = bool(media.replaces.any())
@@ -142,7 +160,9 @@ class Media:
         chance = prob(free_odds)
         free_buys = weigh("mbs,msl->bsl", free.by_phase[phase], chance)
         halo = self._halo(today.halo, today.eager, phase) if today.halo else None
-        return Appeal(today, phase, click, buy, self._per_click(today, buy, phase), free_buys, halo)
+        return Appeal(
+            today, phase, click, buy, self._per_click(today, buy, phase), free_buys, chance, halo
+        )
 
     def _halo(self, halo: Halo, eager: np.ndarray | None, phase: int) -> HaloAppeal:
         """How often visits go on to another product, and buy it."""
@@ -162,7 +182,9 @@ class Media:
         price = price[scene][:, None] * world.people.order_value
         order *= np.where(world.bidding.roi[scene, None, None], price, 1.0)
         cart = arrival * (world.people.visit_moves[3, 2] * world.phases.cart[phase])
-        other = np.where(self.action == BUYABLE.index("cart"), cart, 1.0)
+        touched = arrival * world.media.touch[uses]
+        other = np.where(self.action == BUYABLE.index("click"), 1.0, touched)
+        other = np.where(self.action == BUYABLE.index("cart"), cart, other)
         return np.where(self.action > BUYABLE.index("cart"), order, other)
 
     def _rivals(self) -> np.ndarray:
@@ -258,30 +280,64 @@ class Media:
     def _targets(self) -> tuple[np.ndarray, np.ndarray]:
         """Money that each scene may spend in this step, and with smooth pacing [CNY]: [scene, lane]."""
         floor, bidding, f = self.floor, self.floor.world.bidding, self.floor.phase
-        left = floor.money[:, f] - floor.state.spent[:, f]
-        left = np.where(left > 1e-9 * floor.money[:, f], left, 0.0)
+        purses, pace = bidding.purses, floor.schedule.pace[floor.step]
+        left = money_left(purses, floor.money, floor.state.spent, f)
         left *= bidding.active[f][:, None] * floor.controls.pace
-        smooth = left * floor.schedule.pace[floor.step]
-        return np.where(bidding.quick[:, None], left, smooth), smooth
+        if purses.plain:
+            self.room = left
+            return np.where(bidding.quick[:, None], left, left * pace), left * pace
+        hour = self._hour()
+        self.room = room_now(purses, left, floor.money[:, f] * hour.day_part, floor.state.purse)
+        smooth = follow_traffic(purses, left, self.room, hour)
+        return np.where(bidding.quick[:, None], self.room, smooth), smooth
+
+    def _hour(self) -> Hour:
+        """The clock as purses read it; what was spent on other days and phases is forgotten."""
+        floor, schedule, s = self.floor, self.floor.schedule, self.floor.step
+        if schedule.new_day[s]:
+            floor.state.purse.today[...] = 0.0
+        if schedule.new_day[s] or schedule.fresh[s]:
+            floor.state.purse.here[...] = 0.0
+        cycle = floor.world.bidding.purses.cycle
+        pace = np.where(cycle, schedule.cycle_pace[s][:, None], schedule.pace[s])
+        return Hour(pace, float(schedule.day_pace[s]), float(schedule.day_part[s]))
 
     def _actions(self, appeal: Appeal) -> np.ndarray:
         """Actions per impression of the bounded uses: [bounded use, segment, lane]."""
         uses = self.bidder.bounded
-        click = prob(
-            appeal.click[uses]
-            * wear(self.floor.state.crowd.fatigue, self.floor.world.people.fatigue)
-        )
+        worn = wear(self.floor.state.crowd.fatigue, self.floor.world.people.fatigue)
+        odds = appeal.click[uses] * worn
+        if self.floor.world.media.creative is not None:
+            odds *= self.bidder.entry.appeal[uses]
+        click = prob(odds)
         actions = click * appeal.per_click
-        if self.bounds_first:
-            new = self._newness()[uses]
-            actions *= np.where(self.action == BUYABLE.index("first_order"), new, 1.0)
+        for goal in sorted(self.goals):
+            here = self.action == BUYABLE.index(goal)
+            moved = self._moved(goal)[uses]
+            actions = np.where(here, moved if goal == "discover" else actions * moved, actions)
         return np.where(self.action == BUYABLE.index("impression"), 1 / 1000, actions)
 
-    def _newness(self) -> np.ndarray:
-        """Share of an auction use's buyers who are new customers: [use, segment, lane]."""
-        n = self.floor.state.crowd.n
-        eager = ratio(by_band(n * self.floor.world.people.propensity[:, None]), self.people)
-        return self.bidder.entry.share_of(eager, NEW)
+    def _moved(self, goal: str) -> np.ndarray:
+        """People moved into a stage, per visit or order of an auction use (discover: per impression):
+        [use, segment, lane].
+        """
+        crowd, world, entry = self.floor.state.crowd, self.floor.world, self.bidder.entry
+        people = world.people
+        if goal == "discover":
+            fresh = np.zeros(self.people.shape)
+            fresh[0] = people.frequency_shape / (people.frequency_shape + crowd.exposure)
+            viewed = world.media.viewability[: world.media.auctions]
+            return np.asarray(viewed * entry.mean_of(fresh, seen=True))
+        if goal in ("first_order", "numerous"):
+            ready = crowd.n * people.propensity[:, None]
+            eager = ratio(by_band(ready), self.people)
+            if goal == "first_order":
+                return entry.share_of(eager, NEW)
+            ready[[c for c in range(len(ready)) if c not in TO_NUMEROUS]] = 0.0
+            again = ratio(by_band(ready), self.people)
+            return ratio(entry.mean_of(again, seen=False), entry.mean_of(eager, seen=False))
+        each = entry.mean_of(people_moved(goal, crowd.n, people.visit_moves), seen=False)
+        return each * world.phases.cart[self.floor.phase] if goal == "perform" else each
 
     def _win(self, entered: Entered) -> None:
         """Impressions won and money paid."""
@@ -294,12 +350,21 @@ class Media:
         if floor.sampled:
             self._charge(spend, won)
         total, tried = self._by_scene([spend, offered], self.auction_of_scene)
-        floor.state.spent[:, floor.phase] += total
+        self._spend(total)
         book = floor.book
         book.scenes["offered"] += tried
         book.scenes["spend"] += total
         book.spend[:, floor.phase] += total
         book.on_day(floor.day, spend=total.sum(axis=0), scene_spend=total)
+
+    def _spend(self, total: np.ndarray) -> None:
+        """Take the step's spend [scene, lane] out of the purses."""
+        state, book = self.floor.state, self.floor.book
+        state.spent[:, self.floor.phase] += total
+        if not self.floor.world.bidding.purses.plain:
+            state.purse.today += total
+            state.purse.here += total
+            np.maximum(book.scenes["peak_spend"], state.purse.today, out=book.scenes["peak_spend"])
 
     def _by_scene(self, rows: Iterable[np.ndarray], of_scene: Groups) -> np.ndarray:
         """Rows [use and segment, lane] summed by scene: [row, scene, lane]."""
@@ -316,8 +381,7 @@ class Media:
         count, wanted, carried = self._by_scene(rows, self.auction_of_scene)
         noise = floor.draws.mean_noise("price", count, floor.world.scenario.chance.price_sd)
         wanted *= noise
-        left = floor.money[:, floor.phase] - state.spent[:, floor.phase] - carried
-        left = np.maximum(left, 0.0)
+        left = np.maximum(self.room - carried, 0.0)
         noise *= np.minimum(1.0, ratio(left, np.maximum(wanted, left)))
         spend.reshape(media.auctions, -1, floor.lanes)[...] *= noise[media.scene[: media.auctions]][
             :, None
@@ -345,6 +409,8 @@ class Media:
         click, buy = self.odds
         np.multiply(appeal.click, wear(level, world.people.fatigue), out=click)
         np.copyto(buy, appeal.buy)
+        if media.creative is not None:
+            click *= self.bidder.entry.appeal
         if entered is not None:
             self._lift(click, buy, entered)
         self._to_prob(self.odds)
@@ -404,7 +470,12 @@ class Media:
         free_buys = self._by_segment(buys)
         if appeal.halo:
             visits = self._go_on_free(appeal.halo, touches, buys, visits)
-        views = np.zeros_like(self.people)
+        if self.floor.schedule.pushes[self.floor.step].any():
+            sent = self._push(appeal)
+            visits = visits + np.einsum("bsl,bsl->l", sent.visits, self.people)
+            touches, buys = touches + sent.touches, buys + sent.buys
+            free_buys = free_buys + self._by_segment(sent.buys)
+        views, paid = np.zeros_like(self.people), None
         if brought is not None:
             viewed, touched, bought = brought[:3]
             self.floor.book.viewed += viewed.sum(axis=0)
@@ -421,6 +492,8 @@ class Media:
             paid = self._trace(contact)
             share = None if guests is None else ratio(guests.buys, contact.buys)
         contact.buys *= float(self.floor.world.steps.readiness[self.floor.step])
+        if self.order_rate is not None:
+            self._put_off(contact, self.order_rate)
         visits = visits + self.visits.sum(axis=(0, 1))
         halo_buys = self.halo_buys if appeal.halo else None
         buying = None if guests is None else self._by_partner(guests)
@@ -459,8 +532,10 @@ class Media:
         """Visits that commissioned media brings."""
         floor, world, today = self.floor, self.floor.world, self.floor.today
         assert floor.partners is not None
-        price = (world.offers or world.goods).price[floor.phase] * (1 - floor.refund_chance())
-        mix = today.partner_mix[:, :, None] * (today.kappa * price[:, None])
+        kept = (world.offers or world.goods).price[floor.phase][:, None] * (
+            1 - prob(floor.refund_odds())
+        )
+        mix = today.partner_mix[:, :, None] * (today.kappa * kept)
         eager = by_band(floor.state.crowd.n * world.people.propensity[:, None])
         floor.partners.pay_fees(floor.step)
         guests = floor.partners.bring(floor.phase, Meeting(
@@ -483,6 +558,24 @@ class Media:
             return None
         taken = np.zeros_like(self.people) if guests is None else guests.replaced
         return taken + brought[3] if self.replaces and brought is not None else taken
+
+    def _push(self, appeal: Appeal) -> Sent:
+        """Messages of the step, and the visits that come of them."""
+        floor = self.floor
+        share = floor.schedule.pushes[floor.step]
+        sent = send(floor.world.pushes, share, self.people, appeal.free_chance)
+        visits = np.einsum("bsl,bsl->l", sent.visits, self.people)
+        floor.book.add(
+            free_visits=visits[None], messages=sent.messages[None], message_spend=sent.cost[None]
+        )
+        return sent
+
+    def _put_off(self, contact: Contact, per_day: np.ndarray) -> None:
+        """Companies order days after the visit that decided it."""
+        floor, state = self.floor, self.floor.state
+        rate = np.asarray(per_day * floor.world.steps.days[floor.step])
+        now, state.decided = put_off(state.decided, contact.buys * self.people, rate)
+        contact.buys = np.where(self.people > 0, ratio(now, np.maximum(self.people, 1e-9)), 0.0)
 
     def _trace(self, contact: Contact) -> tuple[np.ndarray, np.ndarray]:
         """Mark new touches; return the paid parts of touches and of buying visits."""
@@ -527,6 +620,14 @@ def _package_of(world: World) -> np.ndarray:
     media, packs = world.media, world.packages
     slot, scene = (x[media.auctions :, None] for x in (media.slot, media.scene))
     return ((packs.slot == slot) & (packs.scene[packs.of] == scene)).astype(float)
+
+
+def _order_rate(world: World) -> np.ndarray | None:
+    """Orders a day and decision that waits for one: [segment, 1]; None where all order at once."""
+    delay = world.people.order_delay
+    if delay is None:
+        return None
+    return np.divide(1.0, delay, out=np.full_like(delay, np.inf), where=delay > 0)
 
 
 def _flat(rows: np.ndarray) -> np.ndarray:

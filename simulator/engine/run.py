@@ -37,6 +37,7 @@ from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger, check_caps, check_credit, check_laws, check_limits
 
 HOUR = 3600
+INITIAL = 7  # chain stage
 
 
 @dataclass
@@ -130,9 +131,11 @@ class Run:
         floor, book, state = self.floor, self.floor.book, self.floor.state
         self.days.close(floor.day)
         self.days.settlement.close()
-        person, cart = self.worth
+        person, cart, event = self.worth
         book.asset = (state.crowd.n * person).sum(axis=(0, 1))
         book.asset += (state.baskets.carts * cart).sum(axis=0)
+        won = state.crowd.n[INITIAL] - state.crowd.old[0]
+        book.asset += (won * event).sum(axis=0)
         bookings = state.bookings
         book.packages = {
             "booked": bookings.booked, "delivered": bookings.delivered,
@@ -154,9 +157,11 @@ class Run:
         for _, product, units in goods.restocks:
             stock[product] += units
         ever = np.repeat(stock[:, None], floor.lanes, axis=1)
+        purses = self.world.bidding.purses
         check_laws(
-            floor.book, size, floor.money, ever, exact=floor.sampled, pool=goods.pool[:, None]
-        )
+            floor.book, size, floor.money, ever, exact=floor.sampled, pool=goods.pool[:, None],
+            pot=purses.cycle, cap=purses.cap,
+        )  # fmt: skip
         check_limits(self.days.settlement.limits())
         if floor.tracers:
             check_credit(floor.book)

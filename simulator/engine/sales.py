@@ -74,9 +74,9 @@ class Sales:
         balance = np.minimum(pay * floor.schedule.balance[s], 1 - 1e-12)
         return Pulse(
             days=days, browse=float(steps.browse[s]) or days,
-            now=(int(steps.start[s]) + int(steps.end[s])) / 2 / 86400, pay=pay,
+            now=steps.middle(s), pay=pay,
             cart=phases.cart[f], release=phases.release[f] * buy * ready, deposit=phases.deposit[f] * opened,
-            deposit_release=phases.deposit_release[f] * buy * opened, balance=bar(balance),
+            deposit_release=phases.deposit_release[f] * buy * opened, balance=bar(balance), buy=buy,
         )  # fmt: skip
 
     def _load(self, met: Met, ready: np.ndarray | float) -> np.ndarray:
@@ -89,7 +89,7 @@ class Sales:
         tried = payment_attempts(
             floor.state.baskets, floor.state.crowd, met.contact, world.people,
             release=world.phases.release[f] * buy * ready,
-            balance=floor.schedule.balance[s],
+            balance=floor.schedule.balance[s], now=world.steps.middle(s), buy=buy,
         )  # fmt: skip
         return np.asarray(tried / (capacity * (24 * days)))
 
@@ -98,10 +98,10 @@ class Sales:
         readiness against usual prices [segment, lane].
         """
         today = self.floor.today
-        if today.response is None:
+        if today.prices is None:
             return None, 1.0
         standing = shares(self.floor.state.baskets.products, today.free_mix)
-        wanted = standing[:, None] * today.response
+        wanted = standing[:, None] * today.prices
         ready = wanted.sum(axis=0)
         return wanted / ready, ready
 
@@ -227,17 +227,14 @@ class Sales:
         floor, day = self.floor, self.floor.state.day
         paid = orders.paid.sum(axis=1)
         gmv, cost, worth = self._bill(orders, paid)
-        chance = floor.refund_chance()
         new = flows[ORDER, :INITIAL].sum(axis=0)
         floor.state.newcomers += new
         day.paid += paid
-        day.due_back += paid * chance
-        if floor.world.depot is not None:
-            day.due_back += self._ship(paid, floor.world.depot)
+        chance = self._expect_refunds(orders.paid, paid)
         day.gmv += gmv
         day.cost += cost
         day.first += new.sum(axis=0)
-        self._link(gmv, 1 - chance)
+        self._link(gmv, worth, chance)
         self._count(flows, baskets, orders, gmv=gmv, cost=cost)
         if floor.trials:
             floor.learn(met.scene_buys)
@@ -267,16 +264,36 @@ class Sales:
         cost = value * (world.goods.unit_cost * floor.till.offers.size[floor.phase])
         return bill.gmv, cost, (bill.worth, np.ones_like(noise))
 
-    def _link(self, gmv: np.ndarray, kept: np.ndarray) -> None:
-        """What scenes and commissioned media sold on their own visits."""
+    def _link(
+        self, gmv: np.ndarray, worth: tuple[np.ndarray, np.ndarray], chance: np.ndarray
+    ) -> None:
+        """What scenes and commissioned media sold on their own visits; `chance` of a refund of it."""
         floor, scenes = self.floor, len(self.floor.world.names.scenes)
         if floor.linkage:
             floor.linkage.sell(gmv, self.bought[:scenes])
         if floor.partners:
-            floor.partners.settle(gmv, self.bought[scenes:], kept)
+            back = (worth[0] * worth[1][:, None] * chance).sum(axis=1)
+            floor.partners.settle(gmv, self.bought[scenes:], 1 - ratio(back, gmv))
+
+    def _expect_refunds(self, by_segment: np.ndarray, paid: np.ndarray) -> np.ndarray:
+        """Note what of the step's orders will come back, and what that costs beyond the usual.
+
+        Returns the probability of a refund of an order that is sent in time, [product, segment (or 1), lane].
+        """
+        floor, people, day = self.floor, self.floor.world.people, self.floor.state.day
+        odds, depot = floor.refund_odds(), floor.world.depot
+        in_time = chance = prob(odds)
+        if depot is not None:
+            late = self._ship(paid, depot)[:, None]
+            chance = chance + late * (prob(odds * depot.late_refund) - chance)
+        back = by_segment * chance
+        day.due_back += back.sum(axis=1)
+        if people.return_cost is not None:
+            day.return_cost += (back * people.return_cost).sum(axis=1)
+        return in_time
 
     def _ship(self, paid: np.ndarray, depot: Depot) -> np.ndarray:
-        """Orders [product, lane] join the depot's queue; return what lateness adds to their refunds."""
+        """Orders [product, lane] join the depot's queue; return the share of them that is sent late."""
         floor, queue = self.floor, self.floor.state.queue
         assert queue is not None
         own = paid - self.pooled
@@ -287,8 +304,7 @@ class Sales:
         floor.state.day.late += late[0]
         floor.book.add(late_orders=late, days_waited=orders * wait)
         floor.book.peak(shipping_delay=queue.backlog / depot.per_day)
-        odds = floor.today.refund_odds * floor.world.phases.refund[floor.phase]
-        return np.asarray(own * share * (prob(odds * depot.late_refund) - prob(odds)))
+        return share * ratio(own, paid)
 
     def _count(
         self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders,
@@ -303,6 +319,7 @@ class Sales:
             deposits=_joined(flows[DEPOSIT], baskets.deposits), paid_orders=total,
             orders=total + failed, unmet=orders.unmet, gmv=gmv, goods_cost=cost,
             new_customers=flows[ORDER, :INITIAL], recalled_members=flows[ORDER, LAPSED],
+            brand_new_customers=flows[ORDER, :BASKET_STAGES.start],
             lapsed=flows[DECAY, INITIAL:LAPSED], returned=flows[DECAY, LAPSED],
         )  # fmt: skip
         book.products["paid"] += orders.paid.sum(axis=1)
@@ -319,6 +336,9 @@ class Sales:
         waiting = np.zeros_like(flows[ORDER])
         waiting[BASKET_STAGES] = self._released(flows)
         waiting[DEPOSITS] = flows[ORDER, DEPOSITS]
+        if self.chain.habit is not None:
+            part = ratio(self.chain.habit, self.chain.hazards[ORDER, INITIAL:LAPSED])
+            waiting[INITIAL:LAPSED] = flows[ORDER, INITIAL:LAPSED] * np.minimum(part, 1.0)
         customers = baskets.orders + baskets.balances
         direct = flows[ORDER] - waiting
         credit = tracers.credit(

@@ -16,6 +16,12 @@ class Schedule:
 
     pace: np.ndarray
     """Share of the phase's remaining traffic that falls into a step."""
+    cycle_pace: np.ndarray
+    """The same of all phases in which a scene spends, for one pot: [step, scene]."""
+    day_pace: np.ndarray
+    """Share of the remaining traffic of the day within the phase that falls into a step."""
+    day_part: np.ndarray
+    """Share of the phase's time that falls on the day of a step."""
     fresh: np.ndarray
     """First step of a phase."""
     new_day: np.ndarray
@@ -26,6 +32,8 @@ class Schedule:
     """A later, or the current, window can still settle a deposit."""
     balance: np.ndarray
     """Share of standing deposits whose balance is paid in a step."""
+    pushes: np.ndarray
+    """Share of a push's day that falls into a step: [step, push]."""
     market_day: np.ndarray
     """Purchases of a day in the calendar, a normal day being 1: [day]."""
     market_step: np.ndarray
@@ -38,10 +46,12 @@ def make_schedule(world: World) -> Schedule:
     windows = _windows(world)
     by_phase, readiness = _market_level(world)[steps.phase], _readiness(steps)
     return Schedule(
-        pace=_pace(steps), fresh=steps.first_of(steps.phase), new_day=steps.first_of(steps.day),
+        pace=_pace(steps), cycle_pace=_cycle_pace(world),
+        day_pace=_day_pace(steps), day_part=_day_part(steps),
+        fresh=steps.first_of(steps.phase), new_day=steps.first_of(steps.day),
         readiness=readiness,
         can_deposit=steps.start < max((end for _, end, _ in windows), default=-1),
-        balance=_balance(steps, windows),
+        balance=_balance(steps, windows), pushes=_pushes(world),
         market_day=np.maximum(np.bincount(steps.day, steps.buy * by_phase), QUIET),
         market_step=steps.browse * readiness * by_phase,
     )  # fmt: skip
@@ -59,10 +69,48 @@ def _pace(steps: Steps) -> np.ndarray:
     return steps.browse / np.maximum(left, 1e-300)
 
 
+def _cycle_pace(world: World) -> np.ndarray:
+    steps, traffic = world.steps, expected_traffic(world)
+    active = world.bidding.active[steps.phase]  # [step, scene]
+    left = [steps.left_in(inside, traffic) for inside in active.T]
+    return traffic[:, None] / np.maximum(np.array(left).T, 1e-300) * active
+
+
+def _day_parts(steps: Steps) -> np.ndarray:
+    """Number of the part of each step: a day within a phase."""
+    return np.cumsum(steps.first_of(steps.phase) | steps.first_of(steps.day)) - 1
+
+
+def _day_pace(steps: Steps) -> np.ndarray:
+    part, pace = _day_parts(steps), np.zeros(len(steps))
+    for number in range(int(part[-1]) + 1):
+        inside = part == number
+        left = np.cumsum(steps.browse[inside][::-1])[::-1]
+        pace[inside] = steps.browse[inside] / np.maximum(left, 1e-300)
+    return pace
+
+
+def _day_part(steps: Steps) -> np.ndarray:
+    part, length = _day_parts(steps), steps.days
+    return np.asarray(
+        np.bincount(part, length)[part] / np.bincount(steps.phase, length)[steps.phase]
+    )
+
+
 def _readiness(steps: Steps) -> np.ndarray:
     part = np.cumsum(steps.first_of(steps.phase) | steps.first_of(steps.day))
     buy, browse = (np.bincount(part, weight)[part] for weight in (steps.buy, steps.browse))
     return np.divide(buy, browse, out=np.ones(len(steps)), where=browse > 0)
+
+
+def _pushes(world: World) -> np.ndarray:
+    """Visits of a push follow those of its day: 0 on other days [step, push]."""
+    steps, share = world.steps, np.zeros((len(world.steps), len(world.pushes.days)))
+    for push, days in enumerate(world.pushes.days):
+        for day in days:
+            today = np.where(steps.day == day, steps.browse, 0.0)
+            share[:, push] += today / today.sum()
+    return share
 
 
 def _windows(world: World) -> list[tuple[int, int, float]]:

@@ -21,6 +21,7 @@ from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
 from simulator.scenario.amounts import Uncertain
 from simulator.scenario.plan import Plan, find_package, plans_of
+from simulator.scenario.plausible import late_order_days
 from simulator.scenario.schema import CHAIN_STAGES, ContractSlot, Scenario
 from simulator.scenario.uncertain import draw_all, uncertain_paths
 
@@ -113,7 +114,8 @@ def _terms_of(world: World) -> dict[str, np.ndarray]:
 
 def make_grid(scenario: Scenario) -> Steps:
     """The clock of a scenario, run-off included: the same for all plans."""
-    days = max(settle_days(scenario.commerce), _make_good_days(scenario), GUARANTEE_DAYS)
+    settled, late = settle_days(scenario.commerce), late_order_days(scenario)
+    days = max(settled, late, _make_good_days(scenario), GUARANTEE_DAYS)
     return make_steps(scenario.calendar, days)
 
 

@@ -10,8 +10,9 @@ from simulator.market.contract import Bookings
 from simulator.market.draws import Draws
 from simulator.market.fulfilment import Refunds, Stock
 from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.purse import Spent
 from simulator.market.shipping import Queue
-from simulator.market.world import World
+from simulator.market.world import BANDS_N, World
 
 
 @dataclass
@@ -21,6 +22,8 @@ class Day:
     paid: np.ndarray
     due_back: np.ndarray
     """Paid orders that will be refunded, mean."""
+    return_cost: np.ndarray
+    """What their returns will cost beyond the usual [CNY], mean."""
     gmv: np.ndarray
     cost: np.ndarray
     first: np.ndarray
@@ -31,8 +34,8 @@ class Day:
     @classmethod
     def empty(cls, products: int, lanes: int) -> "Day":
         """A new day."""
-        paid, due_back, gmv, cost = np.zeros((4, products, lanes))
-        return cls(paid, due_back, gmv, cost, *np.zeros((2, lanes)))
+        paid, due_back, return_cost, gmv, cost = np.zeros((5, products, lanes))
+        return cls(paid, due_back, return_cost, gmv, cost, *np.zeros((2, lanes)))
 
 
 @dataclass
@@ -53,10 +56,13 @@ class State:
     day: Day
     spent: np.ndarray
     """Auction spend [CNY]: [scene, phase, lane]."""
+    purse: Spent
     carry: np.ndarray
     """Fractions of a fen not yet charged [CNY]: [placement, lane]."""
     newcomers: np.ndarray
     """New customers not (yet) refunded: [segment, lane]."""
+    decided: np.ndarray
+    """Buying visits whose order waits for a signature: [band, segment, lane]."""
     supply_noise: np.ndarray
     """Today's opportunities against the forecast: [slot, lane]."""
 
@@ -78,8 +84,10 @@ def first_state(
         refunds=Refunds.of(products, lanes, _offsets(products, draws) if sampled else None),
         day=Day.empty(products, lanes),
         spent=np.zeros((len(names.scenes), len(names.phases), lanes)),
+        purse=Spent(*np.zeros((2, len(names.scenes), lanes))),
         carry=np.zeros((world.media.auctions * segments, lanes)),
-        newcomers=zeros.copy(), supply_noise=np.ones((len(names.slots), lanes)),
+        newcomers=zeros.copy(), decided=np.zeros((BANDS_N, segments, lanes)),
+        supply_noise=np.ones((len(names.slots), lanes)),
     )  # fmt: skip
 
 

@@ -12,23 +12,29 @@ V = beta (w P(order) + P V): a linear system, from the model's own hazards (docs
 import numpy as np
 
 from simulator.market.audience import ORDER, TO, Chain, Contact, Crowd, Pulse
+from simulator.market.lifecycle import NEW_STAGES
 from simulator.market.world import BANDS_N, STAGES, World, prob
 from simulator.scenario.schema import LifeCycle
 
 DAYS = 365
+INITIAL = 7
 NORMAL = -1  # the run-off is a stretch of normal days
 
 
 def order_contribution(world: World) -> np.ndarray:
     """Mean contribution of an order of each segment at list price: [segment, replication]."""
-    goods, costs = world.goods, world.costs
-    refund = prob(goods.refund_odds * _stage(world, "refund"))
-    kept = goods.list_price * (1 - refund) * (1 - costs.commission)
-    fees = goods.list_price * costs.payment_fee
-    cost = goods.unit_cost * (1 - refund + refund * costs.depreciation)
-    each = (goods.organic * (kept - fees - cost)).sum(axis=0)
-    per_order = (goods.organic * (costs.fulfilment + refund * costs.refund_handling)).sum(axis=0)
-    return np.asarray(each * world.people.order_value - per_order)
+    goods, costs, people = world.goods, world.costs, world.people
+    price, unit_cost, weight = (
+        x[:, None] for x in (goods.list_price, goods.unit_cost, goods.organic)
+    )
+    usual = (goods.refund_odds * _stage(world, "refund"))[:, None]
+    refund = prob(usual if people.refund_odds is None else usual * people.refund_odds)
+    kept = price * (1 - refund) * (1 - costs.commission)
+    cost = unit_cost * (1 - refund + refund * costs.depreciation)
+    each = (weight * (kept - price * costs.payment_fee - cost)).sum(axis=0)
+    extra = 0.0 if people.return_cost is None else people.return_cost
+    per_order = (weight * (costs.fulfilment + refund * (costs.refund_handling + extra))).sum(axis=0)
+    return np.asarray(each * people.order_value - per_order)
 
 
 def _stage(world: World, figure: str) -> np.ndarray:
@@ -38,8 +44,10 @@ def _stage(world: World, figure: str) -> np.ndarray:
     return np.asarray((world.goods.stage * table).sum(axis=1, keepdims=True))
 
 
-def people_value(world: World) -> tuple[np.ndarray, np.ndarray]:
-    """V [stage, segment, replication], and the value of a customer's cart [segment, replication]."""
+def people_value(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """V [stage, segment, replication]; of a customer's cart, and what those lack whom the event won:
+    [segment, replication] each.
+    """
     hazards, pulse = _normal_day(world)
     total = hazards.sum(axis=0)
     leave = -np.expm1(-total) * hazards / np.maximum(total, 1e-200)
@@ -51,7 +59,28 @@ def people_value(world: World) -> tuple[np.ndarray, np.ndarray]:
     value = np.linalg.solve(system, np.moveaxis(gain, 0, -1)[..., None])[..., 0]
     drop = pulse.days / world.people.forget[4]
     cart = worth * pulse.release / (pulse.release + drop)
-    return np.moveaxis(value, -1, 0), cart
+    value = np.moveaxis(value, -1, 0)
+    return value, cart, _event_gap(world, hazards, value, beta * worth)
+
+
+def _event_gap(
+    world: World, hazards: np.ndarray, value: np.ndarray, worth: np.ndarray
+) -> np.ndarray:
+    """V of a first-time buyer of the run less that of an older one: fewer orders of habit.
+
+    `worth`: contribution of an order, discounted by a day [segment, replication].
+    """
+    people = world.people
+    if people.habit is None:
+        return np.zeros_like(worth)
+    own = hazards[:, INITIAL].copy()
+    own[ORDER] -= people.habit.mean_rate(people.lapse_days) * (1 - people.habit.event)
+    total = own.sum(axis=0)
+    leave = -np.expm1(-total) * own / np.maximum(total, 1e-200)
+    beta = (1 - float(world.scenario.commerce.discount_rate)) ** (1 / DAYS)
+    later = sum(leave[kind] * value[to] for kind, to in enumerate(TO[:, INITIAL]) if to >= 0)
+    won = (leave[ORDER] * worth + beta * later) / (1 - beta * np.exp(-total))
+    return np.asarray(won - value[INITIAL])
 
 
 def _matrix(leave: np.ndarray, stay: np.ndarray) -> np.ndarray:
@@ -86,7 +115,11 @@ def _normal_day(world: World) -> tuple[np.ndarray, Pulse]:
 def _free_contact(world: World, segments: int) -> Contact:
     """Free visits of a normal day by band, at the products' first mix and stage."""
     free, goods = world.free, world.goods
-    kappa = (goods.organic * goods.power * _stage(world, "cvr")).sum(axis=0)
+    liked = (goods.organic * goods.power * _stage(world, "cvr"))[:, None]
+    if world.people.new_taste is not None:
+        young = goods.stage[:, NEW_STAGES].sum(axis=1)[:, None, None]
+        liked = liked * (1 + world.people.new_taste * young)
+    kappa = liked.sum(axis=0)
     touches = (free.rate * free.touch[:, None, None]).sum(axis=0)
     buys = (free.rate * prob(free.buy_odds * kappa)[:, None]).sum(axis=0)
     shape = (BANDS_N, segments, world.replications)

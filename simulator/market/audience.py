@@ -20,6 +20,7 @@ import numpy as np
 
 from simulator.market.draws import Draws
 from simulator.market.groups import runs
+from simulator.market.repeat import habit_rate
 from simulator.market.world import STAGES, People
 from simulator.scenario.schema import BAND_OF_STAGE
 
@@ -39,6 +40,7 @@ TO = np.array([
     [STAY, 0, 0, 2, 2, 2, STAY, 10, 10, 10, 0],
 ])  # fmt: skip
 BAND = np.array(BAND_OF_STAGE, dtype=np.intp)
+BEFORE_PERFORM = (np.arange(STAGES) < 4).astype(float)[:, None]
 
 
 def _ways() -> list[tuple[int, int, slice]]:
@@ -99,6 +101,8 @@ class Pulse:
     deposit_release: np.ndarray
     balance: np.ndarray
     """Hazard that a deposit's balance is paid in this step."""
+    buy: float = 1.0
+    """Purchases of the step against a normal day."""
 
 
 def wear(impressions_per_person: np.ndarray, fatigue: np.ndarray) -> np.ndarray:
@@ -117,6 +121,21 @@ def decayed(stock: np.ndarray, inflow: np.ndarray, rate: np.ndarray) -> np.ndarr
     """A stock that decays by `rate` over a step while `inflow` arrives evenly."""
     keep = np.exp(-rate)
     return np.asarray(stock * keep + inflow * (1 - keep) / rate)
+
+
+def put_off(
+    waiting: np.ndarray, fresh: np.ndarray, rate: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decisions that are acted on in a step, and those left waiting; each waits Exp with `rate` a step.
+
+    Fresh ones come evenly over the step; nobody waits where the rate is infinite.
+
+    >>> [float(x.round(6)) for x in put_off(np.array(3.0), np.array(0.0), np.array(np.log(3)))]
+    [2.0, 1.0]
+    """
+    keep = np.exp(-rate)
+    left = waiting * keep + fresh * (1 - keep) / rate
+    return waiting + fresh - left, left
 
 
 def mean_level(stock: np.ndarray, inflow: np.ndarray, rate: np.ndarray) -> np.ndarray:
@@ -154,6 +173,13 @@ def renewal(contacts_per_window: np.ndarray, shape: np.ndarray) -> np.ndarray:
     return np.asarray(u / (np.expm1(thinned) * (1 + u / shape)))
 
 
+def habitual(people: People, crowd: Crowd, now: float) -> np.ndarray:
+    """Orders of habit per customer and day: [initial, numerous, keen; segment, lane]."""
+    assert people.habit is not None
+    old = ratio(crowd.old[:3], crowd.n[7:10])
+    return habit_rate(people.habit, old, people.lapse_days, now)
+
+
 class Chain:
     """Moves of one chunk of lanes; work arrays are made once."""
 
@@ -168,6 +194,8 @@ class Chain:
         self._contact = np.zeros((3, STAGES, segments, lanes))
         self.baskets = np.zeros((2, segments, lanes))
         """Release part of the order hazard of favourite and cart."""
+        self.habit: np.ndarray | None = None
+        """Orders of habit in the order hazard of customers: [3, segment, lane]."""
 
     def fill(self, crowd: Crowd, contact: Contact, pulse: Pulse) -> None:
         """Hazards of the step from what people meet (docs/model.md section 7, the table)."""
@@ -176,6 +204,9 @@ class Chain:
         self._fill_orders(buys, pulse)
         self._fill_decay(crowd, views, touches, pulse)
         p = self.people
+        if p.habit is not None:
+            self.habit = habitual(p, crowd, pulse.now) * (pulse.pay * pulse.buy)
+            self.hazards[ORDER, 7:10] += self.habit
         reach = reach_hazard(crowd.exposure, contact.views[0], p.frequency_shape)
         self.hazards[PASS_ON, 0] = reach
         self.hazards[PASS_ON, 8] = p.keen_rate * pulse.days
@@ -310,6 +341,19 @@ class Chain:
         crowd.exposure = decayed(crowd.exposure, contact.views[0], pulse.days / p.reach_window)
         rate = pulse.days * math.log(2) / p.fatigue_half_life
         crowd.fatigue = decayed(crowd.fatigue, impressions, rate)
+
+
+def people_moved(goal: str, n: np.ndarray, visit_moves: np.ndarray) -> np.ndarray:
+    """People per visit that move into a stage by it, by band: [band, segment, lane].
+
+    `n` [stage, segment, lane]; visit_moves [move, stage, replication]. To perform is to take a
+    favourite or a cart where there was none.
+    """
+    if goal == "perform":
+        moves = (visit_moves[2] + visit_moves[3]) * BEFORE_PERFORM
+    else:
+        moves = visit_moves[("engage", "enthuse").index(goal)]
+    return np.asarray(ratio(by_band(n * moves[:, None]), by_band(n)))
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.market.audience import Contact, Crowd, Pulse, by_band, ratio, renewal
+from simulator.market.audience import Contact, Crowd, Pulse, by_band, habitual, ratio, renewal
 from simulator.market.draws import Draws
 from simulator.market.world import People
 
@@ -95,12 +95,14 @@ def payment_attempts(
     *,
     release: Array,
     balance: Array,
+    now: float,
+    buy: float,
 ) -> Array:
     """Orders that buyers will try to pay for in a step, as its start knows them  [lane].
 
     sum over segments and stages of n s Z, plus the baskets and deposits whose time comes: (n_favourite (1 -
     e^(-phi h)) + (n_cart + B) (1 - e^-h) + (n_deposit + T) q, h the hazard `release` of a cart, q the
-    share `balance` of deposits.
+    share `balance` of deposits; and orders of habit at time `now` [d] of the step's intensity `buy`.
     """
     eager = by_band(crowd.n * people.propensity[:, None])
     eager[2] -= crowd.n[6] * people.propensity[6]  # who paid a deposit waits for the balance
@@ -108,6 +110,8 @@ def payment_attempts(
     due = -np.expm1(-people.favourite_release * release) * crowd.n[4]
     due += -np.expm1(-release) * (crowd.n[5] + baskets.carts)
     due += balance * (crowd.n[6] + baskets.deposits)
+    if people.habit is not None:
+        due += (habitual(people, crowd, now) * (crowd.n[7:10] * buy)).sum(axis=0)
     return np.asarray(visits + np.add.reduce(due))
 
 

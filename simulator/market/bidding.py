@@ -19,7 +19,7 @@ from simulator.market.auction import Market, Rates, evaluate
 from simulator.market.audience import ratio
 from simulator.market.entry import PRIORITY, Entry
 from simulator.market.groups import Groups
-from simulator.market.world import World
+from simulator.market.world import BUYABLE, World
 
 FRESH_STEPS = 8  # Newton steps where the market is new: the first step of a phase
 LARGEST_STEP = 1.0
@@ -85,7 +85,8 @@ class Bidder:
         self.bounded = np.flatnonzero(self.limited[self.scene])
         """Uses of the scenes whose cost per action is bounded."""
         self.bounded_of = Groups(self.scene[self.bounded], scenes)
-        self.seen = bidding.action[self.scene[self.bounded], None, None] == 0
+        self.seen = bidding.action[self.scene[self.bounded], None, None] < BUYABLE.index("click")
+        """Bought by what is seen: clicks and their lift do not matter."""
 
     def follow(self, phase: int, before: int | None) -> None:
         """Move bids with the market's level; at the first step of the run take that level."""

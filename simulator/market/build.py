@@ -10,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from simulator.market.audience import people_moved, ratio
 from simulator.market.calendar import DAY, RUNOFF, Steps, phase_of_runoff, seconds_between
 from simulator.market.choice import Pictures, Trials
 from simulator.market.commission import make_partners
 from simulator.market.promotion import make_offers, seller_price
+from simulator.market.purse import Purses
+from simulator.market.repeat import Habit
 from simulator.market.rivals import ln_rivals
 from simulator.market.shipping import read_depot
 from simulator.market.shocks import read_shocks
@@ -30,6 +33,7 @@ from simulator.market.world import (
     Packages,
     People,
     PhaseTable,
+    Pushes,
     World,
     bar,
     column,
@@ -38,6 +42,7 @@ from simulator.market.world import (
     stack,
 )
 from simulator.scenario.goods import Product
+from simulator.scenario.people import Segment, activity_of, order_value_of, readiness_of
 from simulator.scenario.plan import price_factor
 from simulator.scenario.schema import (
     BAND_OF_STAGE,
@@ -51,7 +56,6 @@ from simulator.scenario.schema import (
     Phase,
     Scenario,
     Scene,
-    Segment,
 )
 
 WORTHLESS = 1e-300  # value of an impression that brings no action: never bid for
@@ -106,7 +110,7 @@ class _Builder:
         return World(
             scenario=self.original, names=self._names(), steps=self.steps, phases=self._phases(),
             media=self._media(), bidding=self._bidding(),
-            people=self._people(), free=self._free(), goods=self._goods(),
+            people=self._people(), free=self._free(), pushes=self._pushes(), goods=self._goods(),
             offers=make_offers(self.s, self.steps), packages=self._packages(),
             partners=make_partners(self.s, self.steps, self._free_rates), costs=self._costs(), depot=read_depot(self.s),
             shocks=read_shocks(self.s, self.steps),
@@ -198,7 +202,7 @@ class _Builder:
         return table.reshape(len(uses), len(self.segments), table.shape[-1])
 
     def _share(self) -> np.ndarray:
-        weight = column([g.people * g.activity for g in self.segments])
+        weight = column([g.people * activity_of(g) for g in self.segments])
         return np.asarray(weight / weight.sum(axis=0))
 
     def _click_odds(self) -> np.ndarray:
@@ -226,8 +230,54 @@ class _Builder:
         mean = sum(clicks) / len(clicks)
         return scene.creatives.test_impressions * mean * (1 - mean)
 
+    def _goals(self) -> set[str]:
+        """Moves by views and visits that scenes bid for."""
+        asked: set[str] = {i.bid.cost_per for i in self.scenes}
+        return asked & {"discover", "engage", "enthuse", "perform"}
+
+    def _first_moves(self, goal: str, clicks: np.ndarray) -> np.ndarray:
+        """People moved per impression at the start, [auction use, segment, replication]."""
+        n, bands = self.auctions, self._first_bands()
+        uses = self.uses[:n]
+        aimed = self._affinity()[0][:, :n, None] * bands[:, None]
+        if goal == "discover":
+            share = ratio(aimed[0], aimed.sum(axis=0))
+            return self._per_use(lambda i, k: k.viewability, uses) * share
+        creative = self._creative()
+        drawn = aimed if creative is None else aimed * creative[:, :n, None]
+        size = column([g.people for g in self.segments])
+        weight = people_moved(goal, self._start(size), self._move_table(self.s.chain.visit_moves))
+        each = ratio((drawn * weight[:, None]).sum(axis=0), drawn.sum(axis=0))
+        visits = clicks * self._per_use(
+            lambda i, k: k.arrival * self.s.sources[k.source].touch, uses
+        )
+        return np.asarray(visits * each)
+
+    def _first_click_odds(self) -> np.ndarray:
+        """Click odds among the people whom each scene would reach at the start, alone."""
+        creative = self._creative()
+        if creative is None:
+            return self._click_odds()
+        aimed = self._affinity()[0][:, :, None] * self._first_bands()[:, None]
+        total = aimed.sum(axis=0)
+        shown = (aimed * creative[:, :, None]).sum(axis=0) / np.maximum(total, WORTHLESS)
+        return np.asarray(self._click_odds() * np.where(total > 0, shown, 1.0))
+
+    def _first_bands(self) -> np.ndarray:
+        """Share of a segment's people in each band at the start: [band, segment, replication]."""
+        size = column([g.people for g in self.segments])
+        start, band = self._start(size) / size, np.array(BAND_OF_STAGE)
+        return stack([start[band == b].sum(axis=0) for b in range(BANDS_N)])
+
+    def _creative(self) -> np.ndarray | None:
+        rows = [[self.scenes[i].creative_by_band.get(b, 1.0) for i, _ in self.uses] for b in BANDS]
+        return _unless(stack([column(row) for row in rows]), 1.0)
+
     def _buy_odds(self) -> np.ndarray:
-        return self._per_place(lambda i, k, g: odds(k.cvr) * g.cvr * _readier(i, k), self.uses)
+        return self._per_place(
+            lambda i, k, g: odds(k.cvr) * readiness_of(g) * i.personalisation * _readier(i, k),
+            self.uses,
+        )
 
     def _mu(self) -> np.ndarray:
         chosen, scores = self.uses[: self.auctions], self.s.rival_scores
@@ -239,23 +289,24 @@ class _Builder:
         return self._per_place(ln_bid, chosen)
 
     def _order_price(self) -> np.ndarray:
-        mix, price = self._mix(), column([p.price for p in self.s.products.values()])
+        mix, price = self._first_mix(), column([p.price for p in self.s.products.values()])
         mean = (mix * price).sum(axis=1)  # [scene, replication]
-        value = column([g.order_value for g in self.segments])
+        value = column([order_value_of(g) for g in self.segments])
         return np.asarray(mean[[i for i, _ in self.uses[: self.auctions]]][:, None] * value)
 
     def _ln_value(self) -> np.ndarray:
         n = self.auctions
-        clicks, buys = prob(self._click_odds())[:n], prob(self._buy_odds())[:n]
+        clicks, buys = prob(self._first_click_odds()[:n]), prob(self._buy_odds())[:n]
         arrive = clicks * self._per_use(lambda i, k: k.arrival, self.uses[:n])
         prices, cart, rows = self._order_price(), self._moves("engage").cart, []
+        moved = {goal: self._first_moves(goal, clicks) for goal in self._goals()}
         for j, (i, _) in enumerate(self.uses[:n]):
             bid = self.scenes[i].bid
             steps = {
                 "impression": np.full_like(clicks[j], 0.001),
                 "click": clicks[j],
                 "cart": arrive[j] * cart,
-            }
+            } | {goal: people[j] for goal, people in moved.items()}
             order, roi = arrive[j] * buys[j], bid.mode == "roi_control"
             value = order * prices[j] if roi else steps.get(bid.cost_per, order)
             rows.append(np.log(np.maximum(1000.0 * value, WORTHLESS)))
@@ -271,7 +322,7 @@ class _Builder:
         return Media(
             scene=scene, slot=slot, auctions=n, meetings=self._meetings(), valid=self._valid(),
             opportunities=self._per_use(lambda i, k: k.opportunities, uses) * share,
-            affinity=self._affinity(),
+            affinity=self._affinity(), creative=self._creative(),
             precision=column([self.slots[k].precision for _, k in booked]),  # type: ignore[union-attr]
             mu=self._mu(), sigma=self._per_place(lambda i, k, g: k.sigma, chosen),
             tau=self._per_place(lambda i, k, g: _flat(k) * i.prediction, chosen), ln_value=self._ln_value(),
@@ -317,11 +368,17 @@ class _Builder:
             target=column([1.0 if bid.target is None else bid.target for bid in bids]),
             custom=mode == "custom_bid", cost=mode == "cost_control", roi=mode == "roi_control",
             quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
-            action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), active=np.array(active),
+            action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), purses=self._purses(),
+            active=np.array(active),
             fixed_cost=np.array([scene.running_cost for scene in self.scenes]),
             boost=column([scene.organic_boost for scene in self.scenes]),
             counts=np.array([bid.counts_organic for bid in bids]),
         )  # fmt: skip
+
+    def _purses(self) -> Purses:
+        kinds = np.array([[scene.budget_kind] for scene in self.scenes])
+        caps = [[np.inf if i.daily_cap is None else i.daily_cap] for i in self.scenes]
+        return Purses(daily=kinds == "daily", cycle=kinds == "cycle", cap=np.array(caps))
 
     # ------------------------------------------------------------------ people
     def _moves(self, stage: str) -> Moves:
@@ -342,18 +399,45 @@ class _Builder:
         forget = [chain.discover_days] * 2 + [chain.enthuse_days] + [chain.basket_days] * 2
         return People(
             size=size, start=self._start(size), propensity=propensity / (mix * propensity).sum(axis=0),
-            order_value=column([g.order_value for g in self.segments]),
-            buy_odds=column([g.cvr for g in self.segments]),
+            order_value=column([order_value_of(g) for g in self.segments]),
+            buy_odds=column([readiness_of(g) for g in self.segments]),
+            new_taste=_unless(column([g.new_product_affinity for g in self.segments]) - 1, 0.0),
+            refund_odds=_unless(column([g.refund for g in self.segments])[None], 1.0),
+            return_cost=_unless(self._return_cost(), 0.0),
+            order_delay=_unless(np.array([[g.order_delay_days] for g in self.segments]), 0.0),
             visit_moves=self._move_table(chain.visit_moves),
             base_moves=bar(self._move_table(chain.base_moves)) / 30,
             cart_again=column([self._moves("customers").cart]), forget=column(forget),
             favourite_release=column([chain.favourite_release]),
             keen_rate=bar(column([chain.keen_per_year])) / 365,
-            lapse_days=chain.lapse_days, window_days=chain.new_customer_window_days,
+            habit=self._habit(), lapse_days=chain.lapse_days, window_days=chain.new_customer_window_days,
             frequency_shape=column([chain.frequency_shape]),
             reach_window=column([chain.reach_window_days]), fatigue=column([chain.fatigue]),
             fatigue_half_life=column([chain.fatigue_half_life_days]),
         )  # fmt: skip
+
+    def _habit(self) -> Habit | None:
+        repeat = self.s.chain.repeat
+        if repeat is None:
+            return None
+        month = 365 / 12
+        return Habit(
+            repeats=column([repeat.rate_365]), fade=column([repeat.tau_months * month]),
+            event=column([repeat.event_factor]),
+        )  # fmt: skip
+
+    def _return_cost(self) -> np.ndarray:
+        """What a refund costs beyond the usual handling: [product, segment, replication]."""
+        c = self.s.commerce
+        rows = [
+            -c.refund_handling - c.depreciation * p.price * (1 - p.margin) * order_value_of(g)
+            if g.returns_borne_by == "platform"
+            else (c.refund_handling if g.return_freight is None else g.return_freight) - c.refund_handling
+            for p in self.s.products.values()
+            for g in self.segments
+        ]  # fmt: skip
+        table = column(rows)
+        return table.reshape(-1, len(self.segments), table.shape[-1])
 
     def _start(self, size: np.ndarray) -> np.ndarray:
         def share(segment: Any, stage: str) -> Any:
@@ -370,7 +454,7 @@ class _Builder:
         """Visits per person and normal day that bring so many from people as they stand at the start:
         [row, band, segment, replication].
         """
-        activity = column([g.activity for g in self.segments])
+        activity = column([activity_of(g) for g in self.segments])
         start = self._start(column([g.people for g in self.segments]))
         rates = []
         for wanted, weights in zip(visits, bands, strict=True):
@@ -385,7 +469,15 @@ class _Builder:
         return stack(rates)
 
     def _free(self) -> Free:
-        buys = [column([odds(m.organic_cvr) * g.cvr for g in self.segments]) for m in self.sources]
+        buys = [
+            column(
+                [
+                    odds(m.organic_cvr) * readiness_of(g) * self.s.personalisation
+                    for g in self.segments
+                ]
+            )
+            for m in self.sources
+        ]
         rate = self._free_rates(
             [m.organic_visits for m in self.sources], [m.organic_bands for m in self.sources]
         )
@@ -396,7 +488,26 @@ class _Builder:
             rate=rate, by_phase=by_phase, visits=by_phase.sum(axis=1),
             touches=(by_phase * touch[:, None, None]).sum(axis=1), buy_odds=stack(buys), touch=touch,
             halo=column([self.s.life_cycle.halo]),
-            halo_odds=column([odds(self.s.life_cycle.halo_cvr) * g.cvr for g in self.segments]),
+            halo_odds=column([odds(self.s.life_cycle.halo_cvr) * readiness_of(g) for g in self.segments]),
+        )  # fmt: skip
+
+    def _pushes(self) -> Pushes:
+        pushes, first = list(self.s.pushes.values()), self.steps.shape.origin.date()
+        chosen = [{self.segment_at[g] for g in p.segments or self.s.segments} for p in pushes]
+        address = column([
+            p.audience.get(band, 0.0) * (g in some)
+            for p, some in zip(pushes, chosen, strict=True)
+            for band in BANDS
+            for g in range(len(self.segments))
+        ])  # fmt: skip
+        messages = address.reshape(len(pushes), BANDS_N, len(self.segments), address.shape[-1])
+        answered = column([p.reach * p.ctr for p in pushes])[:, None, None]
+        return Pushes(
+            source=np.array([self.source_at[p.source] for p in pushes], dtype=np.intp),
+            messages=messages, visits=messages * answered,
+            touch=column([self.s.sources[p.source].touch for p in pushes]),
+            cost=column([p.cost for p in pushes]),
+            days=tuple(tuple((day.date() - first).days for day in p.days) for p in pushes),
         )  # fmt: skip
 
     # ------------------------------------------------------------------ goods
@@ -408,6 +519,23 @@ class _Builder:
         ]
         table = stack(rows)
         return np.asarray(table / table.sum(axis=1, keepdims=True))
+
+    def _stage_affinity(self) -> np.ndarray | None:
+        rows = [
+            column([i.product_stages.get(x, 0.0) if i.product_stages else 1.0 for x in PRODUCT_STAGES])
+            for i in self.scenes
+        ]  # fmt: skip
+        return _unless(stack(rows), 1.0)
+
+    def _first_mix(self) -> np.ndarray:
+        """Weights of products by their stage at the start."""
+        affinity, mix = self._stage_affinity(), self._mix()
+        if affinity is None:
+            return mix
+        stage = [PRODUCT_STAGES.index(p.product_stage) for p in self.s.products.values()]
+        suited = mix * affinity[:, stage]
+        total = suited.sum(axis=1, keepdims=True)
+        return np.asarray(np.where(total > 0, suited / np.maximum(total, WORTHLESS), mix))
 
     def _goods(self) -> Goods:
         goods, steps = list(self.s.products.values()), self.steps
@@ -436,7 +564,7 @@ class _Builder:
             restocks=tuple(restocks),
             presale=np.array([p.presale for p in goods]),
             deposit=column([p.price * p.deposit for p in goods]),
-            organic=organic / organic.sum(axis=0), mix=self._mix(),
+            organic=organic / organic.sum(axis=0), mix=self._mix(), stage_affinity=self._stage_affinity(),
             stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
             launch=np.array(launch), items=np.array([float(p.items) for p in goods]),
             score=column([self.s.service_score]),
@@ -529,6 +657,11 @@ class _Builder:
 _ALLOWED = np.array([[c <= last for c in range(STAGES)] for last in (1, 2, 3, 4)], dtype=float)
 
 
+def _unless(table: np.ndarray, idle: float) -> np.ndarray | None:
+    """The table, or None where it changes nothing."""
+    return None if (table == idle).all() else table
+
+
 def _deposit_ratio(phase: Phase) -> Any:
     cvr = np.asarray(phase.cvr, dtype=float)
     return np.divide(
@@ -564,7 +697,9 @@ def _table(rows: list[list[bool]], columns: int) -> np.ndarray:
 
 
 def _action(bid: Any) -> str:
-    return "order" if bid.mode == "roi_control" else bid.cost_per
+    if bid.mode == "roi_control":
+        return "order"
+    return "first_order" if bid.cost_per == "initial" else str(bid.cost_per)
 
 
 def _flat(slot: Any) -> float:

@@ -94,6 +94,10 @@ class Steps:
         """Length of each step [d]."""
         return (self.end - self.start) / DAY
 
+    def middle(self, step: int) -> float:
+        """Time in the middle of a step [d]."""
+        return (int(self.start[step]) + int(self.end[step])) / 2 / DAY
+
     @property
     def readiness(self) -> np.ndarray:
         """R = U / V: how ready to buy the visitors of a step are."""

@@ -19,6 +19,7 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.calendar import RUNOFF, Steps
 from simulator.market.world import Partners, column, odds, prob, stack
+from simulator.scenario.people import readiness_of
 from simulator.scenario.schema import Scenario
 
 FEN = 100  # fen in a CNY
@@ -127,7 +128,10 @@ def make_partners(scenario: Scenario, steps: Steps, rates: Rates) -> Partners:
     names, shape = list(scenario.products), (len(partners), len(scenario.products), 1)
     none = np.zeros((len(steps.phases), 0, 0, 0, 1))
     mix = [column([_weight(p, name) for name in names]) for p in partners]
-    buys = [column([odds(p.cvr) * g.cvr for g in scenario.segments.values()]) for p in partners]
+    buys = [
+        column([odds(p.cvr) * readiness_of(g) for g in scenario.segments.values()])
+        for p in partners
+    ]
     return Partners(
         visits=_visits(scenario, steps, rates) if partners else none,
         buy_odds=stack(buys) if partners else np.zeros((0, len(scenario.segments), 1)),

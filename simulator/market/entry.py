@@ -4,13 +4,15 @@ symbol   meaning                                                   unit     shap
 a        share of a band that a scene selects                      1        [band, use]
 omega    priority, money x (alpha v)^2                             -        [use, segment, lane]
 pi       share of a segment's people in a band                     1        [band, segment, lane]
+c        click odds of what a band is shown                       x        [band, use]
 S1, S2   sums of a omega and a^2 omega over the uses of a slot     -        [band, slot, segment, lane]
 share    part of a band's opportunities taken, a omega S2 / S1^2   1        [band, use, segment, lane]
 F        pi S2 / S1^2, so that share x pi = a omega F              -        [band, slot, segment, lane]
 
 One scene alone takes a; equal halves take half each and leave the others as they were; a scene
 without money takes nothing (docs/model.md section 5). Shares are never written out: what uses bring
-to bands is summed as a x F.
+to bands is summed as a x F. Who clicks stands in the bands as a x c x F, for each band sees its own
+creative.
 """
 
 import numpy as np
@@ -29,6 +31,8 @@ class Entry:
     def __init__(self, media: Media, segments: int, lanes: int) -> None:
         self.media, n = media, media.auctions
         self.affinity = media.affinity[0]
+        self.drawn = self.affinity if media.creative is None else self.affinity * media.creative
+        """Affinity of those who click."""
         touch = media.touch[:, 0]
         each = [media.viewability[:, 0], touch, np.ones_like(touch)]
         if media.replaces.any():
@@ -37,13 +41,18 @@ class Entry:
         self.worth = worth[:, :, None]
         """Views, touches and buying visits per impression, visit, buying visit, and free visits replaced
         per visit if any are: [row, use, 1, replication]."""
-        self.brings = self.affinity * worth[:, None]
+        rows = np.broadcast_arrays(self.affinity, *[self.drawn] * (len(worth) - 1))
+        self.brings = np.array(rows) * worth[:, None]
         slots = len(media.meetings)
         self.sums = np.zeros((slots, 2, BANDS_N, segments, lanes))
         self.ratio, self.pull = np.zeros((2, slots, BANDS_N, segments, lanes))
         self.banded = np.zeros((2, len(worth), BANDS_N, segments, lanes))
         self.omega, self.reach, self.cover = np.zeros((3, n, segments, lanes))
         """Cover: part of a segment's opportunities that each use enters, omega x reach."""
+        self.appeal = np.ones((len(media.scene), segments, lanes))
+        """Mean c of the people whom a use reaches."""
+        self.clicked = self.reach if media.creative is None else np.zeros(self.reach.shape)
+        """Reach that clicks count from, reach x appeal."""
         self.aimed = np.zeros((BANDS_N, len(media.scene) - n, segments, lanes))
         """Parts of a contract use's impressions that go to each band."""
 
@@ -60,13 +69,16 @@ class Entry:
     def meet(self, bands: np.ndarray) -> None:
         """Cover of every use when people stand as `bands` [band, segment, lane] say."""
         np.multiply(self.ratio, bands, out=self.pull)
-        self._add_over_bands(self.pull, self.reach)
+        self._add_over_bands(self.pull, self.affinity, self.reach)
+        if self.media.creative is not None:
+            self._add_over_bands(self.pull, self.drawn, self.clicked)
+            self.appeal[: len(self.reach)] = self.clicked / np.maximum(self.reach, TINY)
         np.multiply(self.omega, self.reach, out=self.cover)
 
-    def _add_over_bands(self, pull: np.ndarray, out: np.ndarray) -> None:
-        """Sum of a x pull over the bands: [use, segment, lane]."""
+    def _add_over_bands(self, pull: np.ndarray, affinity: np.ndarray, out: np.ndarray) -> None:
+        """Sum of affinity x pull over the bands: [use, segment, lane]."""
         for slot, uses in enumerate(self.media.meetings):
-            weigh("bu,bsl->usl", self.affinity[:, uses], pull[slot], out=out[uses])
+            weigh("bu,bsl->usl", affinity[:, uses], pull[slot], out=out[uses])
 
     def aim(self, bands: np.ndarray) -> None:
         """Contract impressions: precision x the audience + (1 - precision) x everybody."""
@@ -76,40 +88,61 @@ class Entry:
         selected *= precise / np.maximum(total, TINY)
         np.multiply(bands[:, None], 1 - precise, out=self.aimed)
         self.aimed += selected
+        self.noticed = self.aimed
+        if self.media.creative is not None:
+            self.noticed = self.aimed * self.media.creative[:, self.media.auctions :, None]
+            liked = self.noticed.sum(axis=0)
+            self.appeal[self.media.auctions :] = liked
+            self.noticed /= np.maximum(liked, TINY)
 
     def to_bands(self, rows: np.ndarray, *, contracts: bool) -> np.ndarray:
         """What `worth` tells of each band, [row, band, segment, lane], from what uses have of
         impressions, visits, buying visits (and visits again) [row, use, segment, lane].
         """
-        n, per_cover = self.media.auctions, 1 / np.maximum(self.reach, TINY)
+        n, per_cover = self.media.auctions, self._per_cover()
         total, brought = self.banded
         total.fill(0.0)
         for slot, uses in enumerate(self.media.meetings):
-            here = rows[:, uses] * per_cover[uses]
+            here = rows[:, uses] * per_cover[:, uses]
             weigh("kbu,kusl->kbsl", self.brings[:, :, uses], here, out=brought)
             brought *= self.pull[slot]
             total += brought
         if contracts:
-            total += np.einsum("busl,kusl->kbsl", self.aimed, rows[:, n:] * self.worth[:, n:])
+            worth = rows[:, n:] * self.worth[:, n:]
+            total[:1] += np.einsum("busl,kusl->kbsl", self.aimed, worth[:1])
+            total[1:] += np.einsum("busl,kusl->kbsl", self.noticed, worth[1:])
         return total
 
+    def _per_cover(self) -> np.ndarray:
+        """One over the reach of impressions, and of clicks: [row or 1, use, segment, lane]."""
+        if self.media.creative is None:
+            return 1 / np.maximum(self.reach[None], TINY)
+        return 1 / np.maximum(np.array([self.reach, self.clicked, self.clicked]), TINY)
+
     def by_scene(self, rows: np.ndarray, scenes: int, *, contracts: bool) -> np.ndarray:
-        """The same, kept apart by scene: [row, scene, band, segment, lane]."""
+        """The same of clicks, kept apart by scene: [row, scene, band, segment, lane]."""
         n, scene = self.media.auctions, self.media.scene
-        scaled = (rows[:, :n] / np.maximum(self.reach, TINY))[:, :, None]
-        affinity = self.affinity.swapaxes(0, 1)[:, :, None]
+        scaled = (rows[:, :n] / np.maximum(self.clicked, TINY))[:, :, None]
+        affinity = self.drawn.swapaxes(0, 1)[:, :, None]
         total = np.zeros((len(rows), scenes, *self.pull.shape[1:]))
         for slot, uses in enumerate(self.media.meetings):
             total[:, scene[uses]] += scaled[:, uses] * (affinity[uses] * self.pull[slot])
         for use in range(n, len(scene)) if contracts else ():
-            total[:, scene[use]] += self.aimed[:, use - n] * rows[:, use, None]
+            total[:, scene[use]] += self.noticed[:, use - n] * rows[:, use, None]
         return total
 
+    def mean_of(self, weight: np.ndarray, *, seen: bool) -> np.ndarray:
+        """Mean of weight [band, segment, lane] over whom a use reaches, those who click if not seen."""
+        affinity, whole = (self.affinity, self.reach) if seen else (self.drawn, self.clicked)
+        part = np.empty(self.reach.shape)
+        self._add_over_bands(self.pull * weight, affinity, part)
+        return np.asarray(part / np.maximum(whole, TINY))
+
     def share_of(self, weight: np.ndarray, chosen: slice) -> np.ndarray:
-        """Part of some bands in what a use brings, people counting by weight [band, segment, lane]."""
+        """Part of some bands in the clicks of a use, people counting by weight [band, segment, lane]."""
         some, every = np.empty((2, *self.reach.shape))
         pull = self.pull * weight
-        self._add_over_bands(pull, every)
+        self._add_over_bands(pull, self.drawn, every)
         pull[:, : chosen.start] = pull[:, chosen.stop :] = 0.0
-        self._add_over_bands(pull, some)
+        self._add_over_bands(pull, self.drawn, some)
         return np.asarray(some / np.maximum(every, TINY))

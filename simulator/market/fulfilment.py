@@ -12,6 +12,7 @@ phases (docs/model.md sections 9 and 11).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,6 +153,8 @@ class Refunds:
     """Price paid for the pending orders [CNY]: [product, lane]."""
     cost: np.ndarray
     """Their unit cost [CNY]: [product, lane]."""
+    handling: np.ndarray
+    """What their returns cost beyond the usual [CNY]: [product, lane]."""
     ripe: np.ndarray
     """Mean of the orders that have fallen due so far, and how many were refunded: [2, kind, product, lane]."""
     offset: np.ndarray | None
@@ -161,9 +164,9 @@ class Refunds:
     def of(cls, products: int, lanes: int, offset: np.ndarray | None = None) -> "Refunds":
         """Nothing pending; `offset` [kind * product, lane] uniform in (0, 1) when sampled."""
         waiting, ripe = np.zeros((PHASES, 2, products, lanes)), np.zeros((2, 2, products, lanes))
-        value, cost = np.zeros((2, products, lanes))
+        value, cost, handling = np.zeros((3, products, lanes))
         offset = None if offset is None else offset.reshape(2, products, lanes)
-        return cls(waiting, np.zeros((2, products, lanes)), value, cost, ripe, offset)
+        return cls(waiting, np.zeros((2, products, lanes)), value, cost, handling, ripe, offset)
 
 
 def delay_matrix(commerce: Commerce) -> np.ndarray:
@@ -202,6 +205,7 @@ class Due:
     value: np.ndarray
     """[product, lane]"""
     cost: np.ndarray
+    handling: np.ndarray
     share: np.ndarray
     """Of the pending orders: [product, lane]."""
 
@@ -235,18 +239,19 @@ class Returns:
         due = np.minimum(self._whole(refunds, ripe), refunds.pending)
         share = ratio(due.sum(axis=0), refunds.pending.sum(axis=0))
         refunds.pending = refunds.pending - due
-        out = Due(due, refunds.value * share, refunds.cost * share, share)
+        out = Due(due, refunds.value * share, refunds.cost * share, refunds.handling * share, share)
         refunds.value = refunds.value - out.value
         refunds.cost = refunds.cost - out.cost
+        refunds.handling = refunds.handling - out.handling
         return out
 
-    def enter(
-        self, refunds: Refunds, orders: np.ndarray, price: np.ndarray, cost: np.ndarray
-    ) -> None:
-        """Orders [kind, product, lane] that will be refunded, at a price and unit cost each."""
+    def enter(self, refunds: Refunds, orders: np.ndarray, each: Sequence[np.ndarray]) -> None:
+        """Orders [kind, product, lane] that will be refunded; price, unit cost and extra cost of each."""
         refunds.waiting[0] += self.fast * orders
         refunds.waiting[1] += (1 - self.fast) * orders
         refunds.pending = refunds.pending + orders
         count = orders.sum(axis=0)
+        price, cost, handling = each
         refunds.value = refunds.value + count * price
         refunds.cost = refunds.cost + count * cost
+        refunds.handling = refunds.handling + count * handling

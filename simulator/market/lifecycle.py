@@ -29,6 +29,7 @@ NEXT = ((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (2, 5), (3, 5), (4, 5))
 SOURCE, TARGET = np.array(NEXT).T
 LEAVES = membership(SOURCE, len(FIRST_LEVEL))
 CHANGES = membership(TARGET, len(FIRST_LEVEL)) - LEAVES
+NEW_STAGES = slice(0, 2)  # sampling, launch
 LAUNCH_RATE = 1 / 3  # per day once the launch date has passed
 
 

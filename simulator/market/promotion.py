@@ -25,6 +25,7 @@ from simulator.market.fulfilment import Stock
 from simulator.market.groups import membership
 from simulator.market.world import Offers, column, stack
 from simulator.scenario.incentives import Coupon, Subsidy
+from simulator.scenario.people import order_value_of
 from simulator.scenario.schema import Scenario
 
 LEAST_PRICE = 0.01  # of the usual price: below it nobody is readier to buy
@@ -117,7 +118,7 @@ def _responses(
     """Odds multipliers without and with the subsidy: [2, phase, product, segment, replication]."""
     segments, products = scenario.segments.values(), scenario.products.values()
     eps = column([g.price_elasticity for g in segments])
-    value = column([g.order_value for g in segments])
+    value = column([order_value_of(g) for g in segments])
     ends = scenario.calendar
     usual = [ends.phases[f] if f != RUNOFF else phase_of_runoff(ends.end) for f in phases]
     cut = column([1 - phase.usual_discount for phase in usual])[:, None]

@@ -1,7 +1,7 @@
 """What the products mean today: for scenes, for free visits, for refunds (docs/model.md section 10).
 
 symbol   meaning                                                  unit     shape
-kappa    odds multiplier of buying: power x luck x stage x price  x        [product, segment, lane]
+kappa    odds multiplier of buying: power x luck x stage x price x taste  x        [product, segment, lane]
 m        weights of a scene's products, availability included     1        [scene, product, lane]
 omix     weights of the products among free visits                1        [product, lane]
 Omega    free visits against the start                            x        [lane]
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.market.audience import ratio
-from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.groups import weigh
+from simulator.market.lifecycle import NEW_STAGES, LifeCycles, Shelf
 from simulator.market.rivals import ln_quality
 from simulator.market.shocks import Weather
 from simulator.market.world import World
@@ -70,7 +71,9 @@ class Today:
     crowd: np.ndarray | None
     """The same on visits and opportunities: [1, lane]."""
     response: np.ndarray | None
-    """Odds multiplier of the prices: [product, segment, lane]; None where they move nobody."""
+    """Odds multiplier of prices and tastes: [product, segment, lane]; None where they move nobody."""
+    prices: np.ndarray | None
+    """That of the prices alone: they move standing baskets, too."""
     partner_mix: np.ndarray
     """m of commissioned media: [partner, product, lane]."""
     partner_kappa: np.ndarray
@@ -104,12 +107,14 @@ class Assortment:
         wish = weather.of_products() if weather else None
         if wish is not None:
             kappa = kappa * wish
-        mix = _scaled(goods.mix * available, goods.mix, axis=1)
+        suited = self._suited(shelf)
+        mix = _scaled(suited * available, suited, axis=1)
         partner_mix = self._partner_mix(available)
         gain = goods.organic * self.cycles.organic_pull(shelf) / self.first_pull
         if boost is not None:
             gain *= boost
         free_mix = _scaled(gain * available, gain, axis=0)
+        prices, response = response, _both(response, self._taste(shelf))
         by_segment = kappa[:, None] if response is None else kappa[:, None] * response
         clicks = (mix * effects.ctr).sum(axis=1)
         if self.pictures is not None:
@@ -129,11 +134,34 @@ class Assortment:
             partner_mix=partner_mix, partner_kappa=_means(partner_mix, by_segment),
             wish=wish, eager=weather.of_segments() if weather else None,
             crowd=weather.of_traffic() if weather else None,
+            prices=prices,
         )  # fmt: skip
 
     def _partner_mix(self, available: np.ndarray) -> np.ndarray:
         mix = self.world.partners.mix
         return _scaled(mix * available, mix, axis=1) if len(mix) else mix
+
+    def _suited(self, shelf: Shelf) -> np.ndarray:
+        """Weights of a scene's products, by the stages that suit it; by the others if none does."""
+        goods = self.world.goods
+        if goods.stage_affinity is None:
+            return goods.mix
+        suits = weigh("is,spl->ipl", goods.stage_affinity, shelf.stage)
+        return _scaled(goods.mix * suits, goods.mix, axis=1)
+
+    def _taste(self, shelf: Shelf) -> np.ndarray | None:
+        """1 + (A - 1) x share of new stages: [product, segment, lane]; None where all are alike."""
+        extra = self.world.people.new_taste
+        if extra is None:
+            return None
+        return 1 + extra * shelf.stage[NEW_STAGES].sum(axis=0)[:, None]
+
+
+def _both(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:
+    """Product of two multipliers, of which None changes nothing."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one * other
 
 
 def _means(mix: np.ndarray, kappa: np.ndarray) -> np.ndarray:

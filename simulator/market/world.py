@@ -18,10 +18,16 @@ import numpy as np
 
 from simulator.market.calendar import Steps
 from simulator.market.choice import Pictures, Trials
+from simulator.market.purse import Purses
+from simulator.market.repeat import Habit
 from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
 
 STAGES, BANDS_N = len(CHAIN_STAGES), len(BANDS)
-BUYABLE = ("impression", "click", "cart", "order", "first_order")
+BUYABLE = (
+    "impression", "discover", "click", "engage", "enthuse", "perform", "cart",
+    "order", "first_order", "numerous",
+)  # fmt: skip
+"""What can be bid for: things seen, things done on a visit, and from order on things bought."""
 
 
 def odds(p: Any) -> Any:
@@ -116,6 +122,8 @@ class Media:
     opportunities: np.ndarray
     affinity: np.ndarray
     """a: share of a band that the use's scene selects, and its square: [2, band, use, replication]."""
+    creative: np.ndarray | None
+    """c: click odds of what a band is shown: [band, use, replication]; None where all are shown the same."""
     precision: np.ndarray
     """Targeting precision of contract uses: [contract use, replication]."""
     mu: np.ndarray
@@ -162,6 +170,7 @@ class Bidding:
     """True where the multiplier is not moved by the budget (quick custom and cost control)."""
     action: np.ndarray
     """Index of the action in BUYABLE."""
+    purses: Purses
     active: np.ndarray
     """Scene spends in this phase: [phase, scene] of bool."""
     fixed_cost: np.ndarray
@@ -181,6 +190,14 @@ class People:
     order_value: np.ndarray
     buy_odds: np.ndarray
     """Odds multiplier of buying: [segment, replication]."""
+    new_taste: np.ndarray | None
+    """Extra odds of buying new products, 0 for none: [segment, replication]; None where nobody has any."""
+    refund_odds: np.ndarray | None
+    """Odds multiplier of a refund: [1, segment, replication]; None where all are 1."""
+    return_cost: np.ndarray | None
+    """Cost of one of their refunds beyond the usual [CNY]: [product, segment, replication]; None if none is."""
+    order_delay: np.ndarray | None
+    """Mean days from the deciding visit to the order: [segment, 1]; None where all order at once."""
     visit_moves: np.ndarray
     """Probability per visit: [move, stage, replication]; moves are engage, enthuse, favourite, cart."""
     base_moves: np.ndarray
@@ -194,6 +211,8 @@ class People:
     favourite_release: np.ndarray
     keen_rate: np.ndarray
     """Hazard per day."""
+    habit: Habit | None
+    """Repeat orders without a visit; None where there are none."""
     lapse_days: float
     window_days: float
     frequency_shape: np.ndarray
@@ -225,6 +244,24 @@ class Free:
 
 
 @dataclass(frozen=True)
+class Pushes:
+    """Messages to followers and members: [push, ..]."""
+
+    source: np.ndarray
+    """[push]"""
+    messages: np.ndarray
+    """Messages per person on a day of the push: [push, band, segment, replication]."""
+    visits: np.ndarray
+    """Visits per person that they bring."""
+    touch: np.ndarray
+    """Power of touch of the source: [push, replication]."""
+    cost: np.ndarray
+    """Of a message [CNY]: [push, replication]."""
+    days: tuple[tuple[int, ...], ...]
+    """Calendar days of each push, 0 for the first."""
+
+
+@dataclass(frozen=True)
 class Goods:
     """Products and their costs: [product, replication] unless said otherwise."""
 
@@ -253,6 +290,8 @@ class Goods:
     """pi: share of free visits, sums to 1."""
     mix: np.ndarray
     """Weights of the products of a scene: [scene, product, replication]."""
+    stage_affinity: np.ndarray | None
+    """Weights of the product stages in a scene: [scene, stage, replication]; None where all are 1."""
     stage: np.ndarray
     """One-hot stage at the start: [product, stage]."""
     launch: np.ndarray
@@ -420,6 +459,7 @@ class World:
     bidding: Bidding
     people: People
     free: Free
+    pushes: Pushes
     goods: Goods
     offers: Offers | None
     """None where prices are the sellers' own and move nobody."""
@@ -450,7 +490,8 @@ class World:
 
 
 REPLICATED = (
-    PhaseTable, Media, Bidding, People, Free, Goods, Offers, Packages, Partners, Costs, Depot, Shocks, Pictures,
+    PhaseTable, Media, Bidding, People, Habit, Free, Pushes, Goods, Offers, Packages, Partners, Costs, Depot, Shocks,
+    Pictures,
 )  # fmt: skip
 
 
@@ -461,7 +502,11 @@ def _tile(part: Any, plans: int) -> Any:
         return _tile_array(part, plans)
     if not isinstance(part, REPLICATED):
         return part
-    return type(part)(**{f.name: _tile_array(getattr(part, f.name), plans) for f in fields(part)})
+    return type(part)(**{f.name: _tile_field(getattr(part, f.name), plans) for f in fields(part)})
+
+
+def _tile_field(value: Any, plans: int) -> Any:
+    return _tile(value, plans) if isinstance(value, REPLICATED) else _tile_array(value, plans)
 
 
 def _tile_array(value: Any, plans: int) -> Any:

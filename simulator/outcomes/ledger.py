@@ -8,14 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from simulator.errors import RunError
 
 COUNTS = (
     "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders", "unmet",
-    "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers", "refunded_new",
+    "refunds", "refund_value", "goods_cost", "refund_cost", "return_cost", "new_customers", "refunded_new",
     "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
     "pooled", "pooled_fulfilment", "late_orders", "days_waited",
+    "messages", "message_spend", "brand_new_customers",
     "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee", "write_down",
     "commission_visits", "commission_media", "orders_organic", "orders_commissioned",
 )  # fmt: skip
@@ -42,7 +44,9 @@ class Ledger:
 
     totals: dict[str, np.ndarray]
     scenes: dict[str, np.ndarray]
-    """What stands in SCENE: [scene, lane]"""
+    """What stands in SCENE: [scene, lane]; peak_spend is the most that was paid in auctions on one day, where
+    a scene keeps its money by the day.
+    """
     spend: np.ndarray
     """Auction spend [CNY]: [scene, phase, lane]."""
     viewed: np.ndarray
@@ -73,6 +77,7 @@ class Ledger:
         "orders_direct",
         "orders_indirect",
         "orders_presale",
+        "peak_spend",
     )
     PRODUCT = ("paid", "gmv", "refunds", "pooled")
     DAY = ("gmv", "spend", "new_customers", "visits")
@@ -163,21 +168,26 @@ def _joined(values: list[np.ndarray], chosen: np.ndarray | None) -> np.ndarray:
 
 def check_laws(
     book: Ledger, size: np.ndarray, money: np.ndarray, stock: np.ndarray,
-    *, exact: bool, pool: np.ndarray | None = None,
+    *, exact: bool, pool: np.ndarray | None = None, pot: ArrayLike = False, cap: ArrayLike = np.inf,
 ) -> None:  # fmt: skip
     """Raise LawBroken unless people, money, clicks, orders and contracts add up.
 
     size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] ever for sale,
-    pool [product, 1] of it in shops; exact: whole numbers (sampled mode), else 1e-9 relative.
+    pool [product, 1] of it in shops; pot [scene, 1]: the money of all phases is one; cap [scene, 1]: most on
+    one day [CNY]; exact: whole numbers (sampled mode), else 1e-9 relative.
     """
     slack = 0.0 if exact else 1e-9
     t, scenes, goods, packs = book.totals, book.scenes, book.products, book.packages
     _equal("people", book.people.sum(axis=0), size, slack)
     _most("negative people", -book.people, np.zeros(1), 1e-6)
-    _most("spend of a scene in a phase", book.spend, money, 1e-9)
+    cells = np.where(np.asarray(pot)[..., None], np.inf, money)
+    _most("spend of a scene in a phase", book.spend, cells, 1e-9)
+    _most("spend of a scene", book.spend.sum(axis=1), money.sum(axis=1), 1e-9)
+    _most("spend of a scene on one day", scenes["peak_spend"], np.asarray(cap), 1e-9)
     _most("clicks", scenes["clicks"], scenes["impressions"], slack)
     _most("paid orders", t["paid_orders"], t["orders"], 1e-9)
     _most("late orders", t["late_orders"], t["paid_orders"], slack)
+    _most("brand-new customers", t["brand_new_customers"], t["new_customers"], 1e-9)
     _most("refunds of a product", goods["refunds"], goods["paid"], slack)
     _most("units sold of a product", goods["paid"], stock, slack)
     _most("orders sent from shops", goods["pooled"], goods["paid"], 1e-9)

@@ -81,6 +81,7 @@ METRICS: tuple[Metric, ...] = (
     _total("new_customers", "New customers", "新客数", "people"),
     _total("new_customers_gross", "New customers, refunds included", "新客数(含退款)", "people"),
     _total("new_customers_incremental", "Incremental new customers", "增量新客数", "people"),
+    _total("brand_new_customers", "Brand-new customers, refunds included", "品牌新客数(含退款)", "people"),
     Metric(
         "cac", "Cost of an incremental new customer", "增量获客成本", "CNY per person",
         "net_spend", "new_customers_incremental", wish="less",
@@ -111,6 +112,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("frequency", "Frequency", "人均触达频次", "views per person", "views", "reach", wish=""),
     CLICKS,
     _total("visits", "Visits", "访问量", "visits"),
+    _total("messages", "Messages sent", "消息发送数", "messages"),
     _total("favourites", "Favourites", "收藏数", "people"),
     _total("carts", "Carts", "加购数", "people"),
     _total("deposits", "Deposits", "预售定金笔数", "orders"),
@@ -297,11 +299,14 @@ def _money(lanes: Quantities, terms: Terms) -> Quantities:
     fees = terms.commission * revenue + terms.payment_fee * lanes["gmv"]
     handling = terms.fulfilment * (lanes["paid_orders"] - lanes["pooled"])
     handling += lanes["pooled_fulfilment"] + terms.refund_handling * lanes["refunds"]
+    handling += lanes["return_cost"]
     loss = terms.depreciation * lanes["refund_cost"]
     aid = lanes["subsidy"] - lanes["refund_subsidy"]
     loss = loss + lanes["hosted_fee"] + lanes["write_down"]
     contribution = revenue + lanes["forfeited"] + aid - kept_goods - fees - handling - loss
-    net_spend = lanes["spend"] + lanes["commission_media"] - lanes["money_back"]
+    net_spend = (
+        lanes["spend"] + lanes["commission_media"] + lanes["message_spend"] - lanes["money_back"]
+    )
     outlay = net_spend + terms.fixed.sum(axis=0)[:, None]
     return {
         "revenue": revenue, "subsidy": aid, "contribution": contribution, "net_spend": net_spend,

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from simulator.scenario.people import activity_of
 from simulator.scenario.plan import Plan, all_packages, find_package, package_price
 from simulator.scenario.schema import Burst, ContractSlot, Phase, Scenario
 
@@ -118,11 +119,11 @@ class _Booked:
         slot, package = name.split(".", maxsplit=1)[0], find_package(scenario, name)
         facts, every = scenario.slots[slot], scenario.segments
         assert isinstance(facts, ContractSlot)
-        total = sum(g.people * g.activity for g in every.values())
+        total = sum(g.people * activity_of(g) for g in every.values())
         scene = scenario.scenes[package.scene]
         some, pool = scene.segments or list(every), float(scene.selection.pool)
         people = [
-            (every[g].people * every[g].activity / total * pool, every[g].people * pool)
+            (every[g].people * activity_of(every[g]) / total * pool, every[g].people * pool)
             for g in some
         ]
         number, end = float(package.impressions), _end(scenario, package.phases)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from simulator.scenario.amounts import shown
@@ -13,9 +13,12 @@ from simulator.scenario.plan import price_of
 from simulator.scenario.prices import last_booking
 from simulator.scenario.references import Fault
 from simulator.scenario.schema import (
+    BANDS,
+    CHAIN_STAGES,
     AuctionSlot,
     Calendar,
     ContractSlot,
+    Moves,
     Package,
     Scenario,
     Scene,
@@ -38,12 +41,13 @@ _FACTOR, _DAYS = (0.001, 1000.0), (0.01, 3650.0)
 _RANGES: _Ranges = {
     "segments": {
         "people": (1.0, 1e10), "activity": _FACTOR, "ctr": _FACTOR, "cvr": _FACTOR,
-        "order_value": _FACTOR, "cpm": _FACTOR,
+        "order_value": _FACTOR, "cpm": _FACTOR, "breadth": _FACTOR, "spend": _FACTOR,
+        "new_product_affinity": _FACTOR, "refund": _FACTOR, "return_freight": (0, 1e6),
     },
     "products": {"price": (0.01, 1e9), "product_power": _FACTOR, "stock": (0, 1e12)},
     "sources": {"organic_visits": (0, 1e11)},
     "slots": {"opportunities": (1.0, 1e12), "median_cpm": (0.01, 1e6), "cpm": (0.01, 1e6)},
-    "scenes": {"creative": _FACTOR},
+    "scenes": {"creative": _FACTOR, "personalisation": _FACTOR},
 }  # fmt: skip
 """What the entries of a section can be meant to hold; beyond it, somebody slipped by many zeros."""
 _RANGES_OF_PARTS: _Ranges = {
@@ -190,7 +194,14 @@ def runoff_days(scenario: Scenario) -> int:
         if isinstance(slot, ContractSlot) and slot.packages and slot.remedy == "make_good"
     ]
     settled = _settle_days(scenario.commerce)
-    return max(settled, LEAST_RUNOFF_DAYS, *(math.ceil(days) for days in owed))
+    late = late_order_days(scenario)
+    return max(settled, late, LEAST_RUNOFF_DAYS, *(math.ceil(days) for days in owed))
+
+
+def late_order_days(scenario: Scenario) -> int:
+    """Days in which 95% of the orders come that wait for a company's signature."""
+    delays = [segment.order_delay_days for segment in scenario.segments.values()]
+    return math.ceil(3 * max(delays, default=0.0))
 
 
 def _settle_days(commerce: Commerce) -> int:
@@ -229,6 +240,13 @@ def _check_people(scenario: Scenario) -> Iterator[Fault]:
             rest = 1 - total + segment.start["outside"]
             rule = "must be the rest of the people"
             yield Fault((*path, "outside"), f"{rule}, {percent(rest)}, or be left out")
+
+
+def _check_returns(scenario: Scenario) -> Iterator[Fault]:
+    for name, segment in scenario.segments.items():
+        if segment.returns_borne_by == "platform" and segment.return_freight is not None:
+            rule = "has no effect: returns_borne_by says that the platform pays; leave one out"
+            yield Fault(("segments", name, "return_freight"), rule)
 
 
 def _check_mix(scenario: Scenario) -> Iterator[Fault]:
@@ -283,6 +301,25 @@ def _check_sources(scenario: Scenario) -> Iterator[Fault]:
         if source.organic_visits > 0 and not any(source.organic_bands.values()):
             rule = "must give a band above 0, or organic_visits has no effect"
             yield Fault(("sources", name, "organic_bands"), rule)
+
+
+def _check_pushes(scenario: Scenario) -> Iterator[Fault]:
+    for name, push in scenario.pushes.items():
+        at = ("pushes", name)
+        yield from _in_range((*at, "cost"), push.cost, (0, 1000))
+        if not any(push.audience.values()):
+            yield Fault((*at, "audience"), "must give a band above 0: nobody is addressed")
+        for number, day in enumerate(push.days):
+            path = (*at, "days", number)
+            if not _first(scenario.calendar).date() <= day.date() <= _last_day(scenario.calendar):
+                rule = f"must lie inside the calendar, {_span(scenario.calendar)}"
+                yield Fault(path, f"{rule} (got {_moment(day)})")
+            elif day.date() in [other.date() for other in push.days[:number]]:
+                yield Fault(path, f"names {day.date()} twice: one message a day, or another push")
+
+
+def _last_day(calendar: Calendar) -> date:
+    return (calendar.end - timedelta(seconds=1)).date()
 
 
 def _check_density(scenario: Scenario) -> Iterator[Fault]:
@@ -364,6 +401,8 @@ def _check_scenes(scenario: Scenario) -> Iterator[Fault]:
     for name, scene in scenario.scenes.items():
         at = ("scenes", name)
         yield from _check_aim(at, scene)
+        yield from _check_creative(at, scene)
+        yield from _check_goal(scenario, at, scene)
         if scene.bid.mode != "max_amount" and scene.bid.target is None:
             action = scene.bid.cost_per.replace("_", " ")
             what = "gmv per CNY" if scene.bid.mode == "roi_control" else f"CNY per {action}"
@@ -394,9 +433,32 @@ def _check_aim(at: Parts, scene: Scene) -> Iterator[Fault]:
         yield Fault((*at, "audience"), rule)
     if not scene.slots:
         yield Fault((*at, "slots"), "must name at least one slot")
+    if scene.product_stages and not any(scene.product_stages.values()):
+        rule = "must give a stage a weight above 0, or be left out for any stage"
+        yield Fault((*at, "product_stages"), rule)
     if scene.products and not any(scene.products.values()):
         rule = "must give a product a weight above 0, or be left out for all alike"
         yield Fault((*at, "products"), rule)
+
+
+def _check_goal(scenario: Scenario, at: Parts, scene: Scene) -> Iterator[Fault]:
+    """A scene that bids for moves which no visit makes would never bid."""
+    moves = {"perform": ("favourite", "cart")}.get(scene.bid.cost_per, (scene.bid.cost_per,))
+    rows = [scenario.chain.visit_moves.get(stage, Moves()) for stage in CHAIN_STAGES]
+    if not {"engage", "enthuse", "cart"} & {*moves}:
+        return
+    if not any(getattr(row, move) for row in rows for move in moves):
+        rule = f"names a move that no visit makes: chain.visit_moves has no {' or '.join(moves)}"
+        yield Fault((*at, "bid", "cost_per"), f"{rule}; add it there, or bid for something else")
+
+
+def _check_creative(at: Parts, scene: Scene) -> Iterator[Fault]:
+    for band, factor in scene.creative_by_band.items():
+        path = (*at, "creative_by_band", band)
+        yield from _in_range(path, factor, _FACTOR)
+        if band in BANDS and not scene.audience.get(band):
+            rule = "must be for a band of the scene's audience"
+            yield Fault(path, f"{rule}; add {band} there, or leave it out here", at_name=True)
 
 
 def _check_tests(scenario: Scenario) -> Iterator[Fault]:
@@ -508,9 +570,11 @@ _CHECKS: tuple[_Check, ...] = (
     _check_curves,
     _check_length,
     _check_people,
+    _check_returns,
     _check_mix,
     _check_goods,
     _check_sources,
+    _check_pushes,
     _check_density,
     _check_slots,
     _check_scenes,

@@ -10,6 +10,7 @@ from simulator.scenario.nodes import Parts
 from simulator.scenario.schema import (
     BANDS,
     CHAIN_STAGES,
+    PRODUCT_STAGES,
     AuctionSlot,
     Chain,
     ContractSlot,
@@ -55,6 +56,7 @@ def check_references(scenario: Scenario) -> Iterator[Fault]:
         yield from _keys(("segments", name, "start"), segment.start, stages, "chain stage")
     for name, source in scenario.sources.items():
         yield from _keys(("sources", name, "organic_bands"), source.organic_bands, BANDS, "band")
+    yield from _check_pushes(scenario)
     for name, product in scenario.products.items():
         phases = scenario.calendar.phases
         yield from _keys(("products", name, "discount"), product.discount, phases, "phase")
@@ -88,6 +90,7 @@ def _check_names(scenario: Scenario) -> Iterator[Fault]:
     yield from _well_formed(("segments",), scenario.segments)
     yield from _well_formed(("products",), scenario.products)
     yield from _well_formed(("sources",), scenario.sources)
+    yield from _well_formed(("pushes",), scenario.pushes)
     yield from _well_formed(("slots",), scenario.slots)
     yield from _well_formed(("scenes",), scenario.scenes)
     yield from _well_formed(("commissions",), scenario.commissions)
@@ -136,10 +139,20 @@ def _possible(path: Parts, table: Mapping[str, Moves]) -> Iterator[Fault]:
 
 def _check_scene(scenario: Scenario, at: Parts, scene: Scene) -> Iterator[Fault]:
     yield from _keys((*at, "audience"), scene.audience, BANDS, "band")
+    yield from _keys((*at, "product_stages"), scene.product_stages, PRODUCT_STAGES, "product stage")
+    yield from _keys((*at, "creative_by_band"), scene.creative_by_band, BANDS, "band")
     yield from _keys((*at, "products"), scene.products, scenario.products, "product")
     yield from _list((*at, "slots"), scene.slots, scenario.slots, "slot")
     yield from _list((*at, "segments"), scene.segments, scenario.segments, "segment")
     yield from _list((*at, "phases"), scene.phases, scenario.calendar.phases, "phase")
+
+
+def _check_pushes(scenario: Scenario) -> Iterator[Fault]:
+    for name, push in scenario.pushes.items():
+        at = ("pushes", name)
+        yield from _one((*at, "source"), push.source, scenario.sources, "source")
+        yield from _keys((*at, "audience"), push.audience, BANDS, "band")
+        yield from _list((*at, "segments"), push.segments, scenario.segments, "segment")
 
 
 def _check_explore(scenario: Scenario, at: Parts, scene: Scene) -> Iterator[Fault]:

@@ -30,6 +30,7 @@ from simulator.scenario.chance import Chance, Shock
 from simulator.scenario.commissions import Commission
 from simulator.scenario.goods import Commerce, LifeCycle, Payment, Product, Shipping
 from simulator.scenario.incentives import Incentives
+from simulator.scenario.people import Push, Repeat, Segment
 from simulator.scenario.prices import PriceSteps
 
 __all__ = ["Commerce", "LifeCycle"]  # for rooms above, which find the parts of a scenario here
@@ -129,28 +130,7 @@ class Calendar(Part):
     """Purchases of Monday..Sunday against the mean day (scaled to mean 1)."""
 
 
-# --------------------------------------------------------------------------- people
-class Segment(Part):
-    """A group of people with their own size, activity and habits."""
-
-    people: Annotated[Level, Field(gt=0)]
-    """People in the segment."""
-    activity: Annotated[Level, Field(gt=0)] = 1.0
-    """Ad opportunities and visits per person against the other segments [x]."""
-    ctr: Annotated[Level, Field(gt=0)] = 1.0
-    """Odds of a click against the slot's figure [x]."""
-    cvr: Annotated[Level, Field(gt=0)] = 1.0
-    """Odds of buying against the slot's figure [x]."""
-    order_value: Annotated[Level, Field(gt=0)] = 1.0
-    """Value of an order against the list price [x]."""
-    price_elasticity: Annotated[Level, Field(ge=0, le=8)] = 0.0
-    """eps: log odds of buying per log price paid below the phase's usual price; 0: price moves nobody."""
-    cpm: Annotated[Level, Field(gt=0)] = 1.0
-    """Rival bids for these people against the slot's figure [x]."""
-    start: dict[str, Rate] = {}
-    """Share of the people in each chain stage at the start; the rest is outside."""
-
-
+# --------------------------------------------------------------------------- the chain
 class Moves(Part):
     """What one visit does to a person of a chain stage: probabilities per visit."""
 
@@ -185,6 +165,8 @@ class Chain(Part):
     """Readiness of a favourite to be bought on a sale day against a cart [x]."""
     keen_per_year: Annotated[Rate, Field(lt=1)] = 0.15
     """Share of repeat customers who become keen 挚爱 in a year."""
+    repeat: Repeat | None = None
+    """Repeat orders without a visit; none: customers buy again by visits and baskets alone."""
     lapse_days: Annotated[Amount, Field(gt=0)] = 180
     """Days since the last order after which a customer is lapsed 沉睡."""
     new_customer_window_days: Annotated[Amount, Field(gt=0)] = 365
@@ -346,12 +328,23 @@ class Bid(Part):
 
     mode: Literal["max_amount", "custom_bid", "cost_control", "roi_control"] = "max_amount"
     """Most volume for the money, a fixed bid, an average cost, or a return target."""
-    cost_per: Literal["impression", "click", "cart", "order", "first_order"] = "order"
-    """The action that is bid for."""
+    cost_per: Literal[
+        "impression", "click", "cart", "order", "first_order",
+        "discover", "engage", "enthuse", "perform", "initial", "numerous",
+    ] = "order"  # fmt: skip
+    """The action that is bid for; from discover on a person moved into that chain stage (initial: first_order)."""
     target: Annotated[Amount, Field(gt=0)] | None = None
     """Bid or average cost per action [CNY], or the gmv per yuan for roi_control."""
     counts_organic: bool = False
     """roi_control of whole-site promotion 全站推广: the target counts the products' free sales too, as of yesterday."""
+
+
+Objective = Literal[
+    "sales", "new_customers", "repeat", "recall", "members", "followers", "leads", "reach",
+    "chain_moves", "product_test", "new_launch", "growth", "clearance", "warm_up", "harvest",
+    "content", "service", "whole_shop",
+]  # fmt: skip
+"""What scenes are for."""
 
 
 class Creatives(Part):
@@ -401,6 +394,8 @@ class Scene(Part):
 
     title: str = ""
     """Name for readers."""
+    objective: Objective = "sales"
+    """What it is for, as catalogues of scenes sort them; it changes no figure, cost_per does."""
     audience: dict[str, Share]
     """Share of each audience band that the scene selects; missing bands are 0."""
     segments: list[str] = []
@@ -411,6 +406,8 @@ class Scene(Part):
     """Slots it may use."""
     products: dict[str, Level] = {}
     """Products it promotes and their weights; empty means all alike."""
+    product_stages: dict[str, Level] = {}
+    """Weights of the stages that it suits, times those of the products; empty: any stage, missing stages 0."""
     phases: list[str] = []
     """Phases in which it spends; empty means all."""
     bid: Bid = Bid()
@@ -421,6 +418,10 @@ class Scene(Part):
     """tau: spread of the predicted log value of an impression; 0 is flat bidding."""
     creative: Annotated[Level, Field(gt=0)] = 1.0
     """Click odds of the scene's creatives against the slots' figure [x]."""
+    creative_by_band: dict[str, Level] = {}
+    """Click odds of what each audience band is shown [x]: bundles for customers, one product for newcomers; else 1."""
+    personalisation: Annotated[Level, Field(gt=0)] = 1.0
+    """Odds of buying on its visits by how well pages match people [x]: 1 none, 1.3 by rules, 1.8 learned 千人千面."""
     creatives: Creatives | None = None
     """How many creatives are made, of which the best is shown; none: one, as `creative` says."""
     explore: Explore | None = None
@@ -429,6 +430,10 @@ class Scene(Part):
     """kappa 自然流量助推: lift of a product's free visits per share of its sales that the scene made in 7 days [x]."""
     fixed_cost: Annotated[Amount, Field(ge=0)] = 0.0
     """Cost of running the scene at all, paid when it has money [CNY]."""
+    budget_kind: Literal["total", "daily", "cycle"] = "total"
+    """Money by phase; in equal parts a day, unspent ones lost; or one pot for all its phases (event cycle)."""
+    daily_cap: Annotated[Amount, Field(gt=0)] | None = None
+    """Most that it may pay in auctions on one calendar day [CNY]."""
     budget: Annotated[Amount, Field(ge=0)] | None = None
     """Own money, its packages included [CNY]; without plans these are the plan, and what no scene has is not spent."""
 
@@ -511,6 +516,8 @@ class Scenario(Part):
     """Product stages and organic weight."""
     sources: dict[str, Source]
     """Where traffic comes from."""
+    pushes: dict[str, Push] = {}
+    """Messages to followers and members: owned reach, free of any auction."""
     slots: dict[str, Slot]
     """What can be bought."""
     slot_price_scarcity: Annotated[Level, Field(ge=0, le=3)] = 0.7
@@ -519,6 +526,8 @@ class Scenario(Part):
     """Purposes among which the budget is split."""
     commissions: dict[str, Commission] = {}
     """Commissioned media beside the scenes: affiliates 淘宝客 and creators, paid by what they sell."""
+    personalisation: Annotated[Level, Field(gt=0)] = 1.0
+    """Odds of buying on free visits by how well the shop's pages match people [x]: 1, 1.3 or 1.8."""
     commerce: Commerce = Commerce()
     """Costs of an order."""
     incentives: Incentives = Incentives()

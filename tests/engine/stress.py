@@ -153,6 +153,88 @@ def rush() -> Data:
     }
 
 
+def crowds() -> Data:
+    """The rush among members, companies and people overseas, who buy and return in their own ways."""
+    data = rush()
+    start = mix(0.8)
+    data["segments"] |= {
+        "members": {
+            "people": 1e5, "breadth": 5, "spend": 9, "new_product_affinity": 1.3,
+            "refund": 1.5, "return_freight": 12, "start": start,
+        },
+        "companies": {
+            "people": 5e4, "order_delay_days": 6, "order_value": 4, "refund": 0.3, "start": start,
+        },
+        "overseas": {
+            "people": 5e4, "returns_borne_by": "platform", "refund": 2, "new_product_affinity": 0.8,
+            "start": start,
+        },
+    }  # fmt: skip
+    data["personalisation"] = 1.15
+    fans = {
+        "source": "feed",
+        "days": ["2020-11-07", "2020-11-08"],
+        "audience": {"active": 0.9, "customers": 0.6},
+    }
+    data["pushes"] = {
+        "weekend": fans | {"reach": 0.9, "ctr": 0.5},
+        "opening": {
+            "source": "search", "days": ["2020-11-11"], "audience": {"customers": 0.8, "lapsed": 0.5},
+            "segments": ["a", "companies"], "reach": 0.7, "ctr": 0.4, "cost": 0.1,
+        },
+    }  # fmt: skip
+    data["scenes"]["new"] |= {
+        "personalisation": 1.3,
+        "creative_by_band": {"outside": 1.4, "active": 0.7},
+    }
+    data["scenes"]["keep"]["creative_by_band"] = {"customers": 1.6, "lapsed": 0.8}
+    data["scenes"]["sale"] |= {"personalisation": 1.8, "budget_kind": "cycle"}
+    data["scenes"]["clicks"] |= {"budget_kind": "daily", "daily_cap": 700}
+    data["scenes"]["swift"] |= {"budget_kind": "daily"}
+    data["scenes"]["rest"]["daily_cap"] = 900
+    data["scenes"]["sale"]["product_stages"] = {"sampling": 2, "launch": 1, "core": 0.5, "hit": 0.2}
+    data["scenes"]["clicks"]["product_stages"] = {"clearance": 1}
+    data["scenes"]["seen"] |= {"budget_kind": "cycle", "daily_cap": 1200, "phases": ["warm", "day"]}
+    return data
+
+
+def moved() -> Data:
+    """The rush bought by the person moved into a stage, at a cost or at any."""
+    data = rush()
+    targets = {
+        "discover": 0.08,
+        "engage": 2,
+        "enthuse": 9,
+        "perform": 8,
+        "initial": 90,
+        "numerous": 60,
+    }
+    everybody = {"outside": 0.6, "aware": 0.8, "active": 0.5, "customers": 0.7, "lapsed": 0.4}
+    data["scenes"] = {
+        goal: {
+            "audience": everybody, "slots": ["words", "stream", "hall"],
+            "bid": {"mode": "cost_control", "cost_per": goal, "target": target},
+        }
+        for goal, target in targets.items()
+    } | {
+        f"most_{goal}": {
+            "audience": everybody, "slots": ["stream", "out"], "bid": {"cost_per": goal},
+            "creative_by_band": {"outside": 1.3, "customers": 0.8},
+        }
+        for goal in ("discover", "perform", "numerous")
+    }  # fmt: skip
+    return data
+
+
+def shown() -> Data:
+    """Scarcity in which every band is shown its own pictures, in contracts too, and customers repeat by habit."""
+    data = scarcity()
+    data["chain"]["repeat"] = {"rate_365": 4, "tau_months": 5, "event_factor": 0.7}
+    data["scenes"]["brand"]["creative_by_band"] = {"outside": 0.8, "aware": 1.5}
+    data["scenes"]["few"]["creative_by_band"] = {"aware": 1.2, "active": 0.6}
+    return data
+
+
 def flat_bid() -> Data:
     """The same with one scene, which bids a fixed price per 1000 impressions."""
     data = rush()

@@ -216,6 +216,7 @@ CERTAIN_IDLE = {
     "scenes.words.prediction": "a slot of several places is bid for flat",
     "slots.focus.make_good*": "nothing falls short",
     "scenes.rush.fixed_cost": "as for the others",
+    "scenes.move.fixed_cost": "as for the others",
 }
 CERTAIN_USED = {"slots.feed.reserve_cpm"}
 
@@ -305,7 +306,7 @@ SIGNS = {
     "products.hit.product_power=1.3": "+paid_orders +new_customers",
     "products.hit.refund=10%": "+refunds -revenue",
     "products.hit.discount.day=30%": "-gmv -profit",
-    "products.old.stock=600": "+paid_orders",
+    "products.hit.stock=300": "-paid_orders",
     "products.hit.deposit=30%": "+contribution =gmv",
     "slots.feed.median_cpm=90": "-impressions +cpm",
     "slots.feed.ctr=8%": "+clicks +new_customers",

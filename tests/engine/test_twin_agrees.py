@@ -32,10 +32,11 @@ TOTALS = {  # engine: twin
     name: name
     for name in (
         "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders",
-        "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "new_customers",
+        "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "return_cost", "new_customers",
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
         "peak_payment_load", "pooled", "pooled_fulfilment", "late_orders", "days_waited",
         "peak_shipping_delay", "peak_score_fall",
+        "messages", "message_spend", "brand_new_customers",
         "subsidy", "refund_subsidy", "rebate", "credit", "guarantee", "settlement", "hosted_fee",
         "write_down",
         "commission_visits", "commission_media",
@@ -80,6 +81,9 @@ CASES = {
     "rush": lambda: of_stress(stress.rush()),
     "linked": lambda: of_stress(linked()),
     "scarcity": lambda: of_stress(stress.scarcity()),
+    "crowds": lambda: of_stress(stress.crowds()),
+    "moved": lambda: of_stress(stress.moved()),
+    "shown": lambda: of_stress(stress.shown()),
     "bookings": of_bookings,
     "contracts alone": lambda: of_stress(stress.contracts_alone()),
     "flat_bid": lambda: of_stress(stress.flat_bid()),

@@ -102,7 +102,7 @@ def test_refunds_fall_due_as_their_delay_says(offset: float | None):
     """In whole orders where they are drawn: all that is ripe, rounded by one number for the run."""
     returns, orders = Returns(COMMERCE), np.array([700.0, 40.0]).reshape(2, 1, 1)
     refunds = Refunds.of(1, 1, None if offset is None else np.full((2, 1), offset))
-    returns.enter(refunds, orders, np.array([[20.0]]), np.array([[8.0]]))
+    returns.enter(refunds, orders, [np.array([[each]]) for each in (20.0, 8.0, 3.0)])
     gone = np.zeros_like(orders)
     for day in range(1, 40):
         due = returns.advance(refunds)

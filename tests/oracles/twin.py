@@ -33,12 +33,16 @@ from tests.oracles.twin_chain import (
     NEWCOMERS,
     ORDERS,
     RELEASE,
+    STRANGERS,
     Chain,
     Contacts,
     Hazards,
     Segment,
     StepTerms,
+    activity_of,
     bar,
+    cvr_of,
+    order_value_of,
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
 from tests.oracles.twin_commission import Partner
@@ -78,6 +82,7 @@ TOTALS = (
     "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
     "fixed_costs", "peak_payment_load", "pooled", "pooled_fulfilment",
     "late_orders", "days_waited", "peak_shipping_delay", "peak_score_fall",
+    "messages", "message_spend", "brand_new_customers",
     "subsidy", "refund_subsidy", "rebate", "credit", "guarantee",
     "settlement", "hosted_fee", "write_down",
     "fixed_costs", "commission_visits", "commission_media",
@@ -200,6 +205,7 @@ class World:
             left = self.clock.remaining(partial(in_phase, phase))
             for scene in self.scenes.values():
                 scene.pace_left[phase] = left
+                scene.clock = self.clock
 
     def _set_free_visits(self) -> None:
         """Section 6: rate_mgb, so that the start brings organic_visits_m a day."""
@@ -207,7 +213,7 @@ class World:
         start = {g: people.band_people() for g, people in self.people.items()}
         for m, source in self.scenario.sources.items():
             weights = {
-                g: {b: facts.activity * source.organic_bands.get(b, 0.0) for b in BANDS}
+                g: {b: activity_of(facts) * source.organic_bands.get(b, 0.0) for b in BANDS}
                 for g, facts in self.scenario.segments.items()
             }
             total = sum(start[g][b] * weights[g][b] for g in start for b in BANDS)
@@ -240,7 +246,7 @@ class World:
         value = self.goods.deposit_value()
         for g, people in self.people.items():
             lost = people.forfeit()
-            self.totals["forfeited"] += lost * value * self.scenario.segments[g].order_value
+            self.totals["forfeited"] += lost * value * order_value_of(self.scenario.segments[g])
         self.goods.deposits = dict.fromkeys(self.goods.deposits, 0.0)
 
     def deliveries(self, environment: simpy.Environment, product: Product) -> Wait:
@@ -433,6 +439,7 @@ class World:
             click = j.click_odds * goods.scene_ctr[j.scene] * phase.ctr * wear[j.segment]
             buy = j.buy_odds * kappa * phase.cvr * self.demand * j.buy_lift
             buy *= self.sky.segment(j.segment)
+            click *= j.appeal
             j.clicks = j.impressions * prob(click * j.position_factor * j.click_lift)
             j.visits = j.clicks * j.arrival
             j.buying = j.visits * prob(buy)
@@ -445,7 +452,9 @@ class World:
     def _look_buys(self, step: Step, g: str, halo: Halo) -> float:
         """Probability that a further look buys."""
         ready = halo.kappa * step.phase.cvr * self.demand * self.sky.segment(g)
-        return prob(odds(self.scenario.life_cycle.halo_cvr) * self.scenario.segments[g].cvr * ready)
+        return prob(
+            odds(self.scenario.life_cycle.halo_cvr) * cvr_of(self.scenario.segments[g]) * ready
+        )
 
     def _looks(self) -> list[tuple[Halo, float]]:
         """Buying looks at other products by way and segment: the scenes, and the free visits."""
@@ -472,8 +481,10 @@ class World:
                 continue
             views, touches, buys = sums[j.segment]
             replaces = self.scenario.sources[j.source].cannibalisation
+            clickers = j.clickers()
             for b, share in j.reached.items():
                 views[b] += j.impressions * j.viewability * share
+            for b, share in clickers.items():
                 touches[b] += (j.visits + j.looks) * j.touch * share
                 buys[b] += (j.buying + j.look_buying) * share
                 taken[j.segment][b] += j.visits * share * replaces
@@ -486,7 +497,7 @@ class World:
                 {b: x / n[b] if n[b] > 0 else 0.0 for b, x in part.items()} for part in sums[g]
             )
             ready = {b: z * step.readiness for b, z in buys.items()}
-            contacts[g] = Contacts(views, touches, ready)
+            contacts[g] = Contacts(views, touches, people.put_off(ready, step.days))
         return contacts, free_buys
 
     def _guests(
@@ -530,9 +541,10 @@ class World:
             traffic = self.supply.traffic(m, step) * goods.organic_multiplier
             traffic *= self.contracts.venue(step)
             for g, rates in self.free_rates[m].items():
-                factor = goods.organic_kappa[g] * step.phase.cvr * self.demand
-                ready = factor * self.sky.segment(g)
-                buy = prob(odds(source.organic_cvr) * self.scenario.segments[g].cvr * ready)
+                factor = step.phase.cvr * self.demand * self.sky.segment(g)
+                ready = cvr_of(self.scenario.segments[g]) * goods.organic_kappa[g]
+                ready *= self.scenario.personalisation
+                buy = prob(odds(source.organic_cvr) * ready * factor)
                 _, touches, buys = sums[g]
                 for b, rate in rates.items():
                     visits = bands[g][b] * rate * traffic
@@ -546,7 +558,34 @@ class World:
                     buying[g] += visits * buy
                     self.free_look_buys[g] += look_buys
                     self.free_visits += visits + looks
+        self._send(step, sums, buying)
         return buying
+
+    def _send(self, step: Step, sums: dict, buying: dict[str, float]) -> None:
+        """Messages of the day."""
+        for push in self.scenario.pushes.values():
+            if step.date in {day.date().isoformat() for day in push.days}:
+                self._push(step, push, sums, buying)
+
+    def _push(self, step: Step, push: Any, sums: dict, buying: dict[str, float]) -> None:
+        """Section 6: messages of a day, and visits like free ones of the push's source."""
+        of_day = sum(s.browse for s in self.clock.steps if s.date == step.date)
+        part = step.browse / of_day
+        source, facts = self.scenario.sources[push.source], self.scenario.segments
+        for g in push.segments or self.people:
+            ready = cvr_of(facts[g]) * self.goods.organic_kappa[g] * self.scenario.personalisation
+            ready *= self.sky.segment(g)
+            buy = prob(odds(source.organic_cvr) * ready * step.phase.cvr * self.demand)
+            _, touches, buys = sums[g]
+            for b, n in self.people[g].band_people().items():
+                messages = n * push.audience.get(b, 0.0) * part
+                visits = messages * push.reach * push.ctr
+                touches[b] += visits * source.touch
+                buys[b] += visits * buy
+                buying[g] += visits * buy
+                self.free_visits += visits
+                self.totals["messages"] += messages
+                self.totals["message_spend"] += messages * push.cost
 
     # ----- sections 7 and 9: what the step's hazards share
     def _terms(self, step: Step, contacts: dict[str, Contacts]) -> StepTerms:
@@ -563,14 +602,18 @@ class World:
         return StepTerms(
             days=step.days,
             browsing=step.browse if step.browse > 0 else step.days,
-            middle=(step.start + step.end) / 2 / DAY,
+            middle=self._middle(step),
             cart=float(phase.cart),
             success=success,
             release=bar(phase.release) * step.buy,
             deposit=dep * phase.deposit / phase.cvr if phase.cvr > 0 else 0.0,
             deposit_release=dep * bar(phase.deposit_release) * step.buy,
             balance=bar(success * self.balances.get(step.index, 0.0)),
+            buying=step.buy,
         )
+
+    def _middle(self, step: Step) -> float:
+        return (step.start + step.end) / 2 / DAY
 
     def _empty_wallets(self, step: Step) -> float:
         """Buyers whose wallet is not filled: less in each phase after a top-up."""
@@ -598,6 +641,8 @@ class World:
             kept = -math.expm1(-chain.favourite_release * release)
             total += kept * n["favourite"] - math.expm1(-release) * (n["cart"] + people.carts)
             total += due * (n["deposit"] + people.deposits)
+            middle, customers = self._middle(step), ("initial", "numerous", "keen")
+            total += sum(n[c] * people.habit(c, middle) for c in customers) * step.buy
         return total
 
     # ----- section 9: orders and stock
@@ -626,12 +671,14 @@ class World:
             sent[p] = total * part - product.from_shops
             for g, x in wanted.items():
                 buyers[g].by_product[p] = x * part
+        self.late_part: dict[str, float] = {}
+        if self.scenario.shipping is not None:
+            sold = {p: sum(b.by_product[p] for b in buyers.values()) for p in sent}
+            self._queue(step, sent, sold, self.scenario.shipping)
         funded = self._grant(step, buyers)
         for p, product in goods.products.items():
             for g, segment in buyers.items():
                 self._book(step, product, g, segment, funded.get(p, 0.0))
-        if self.scenario.shipping is not None:
-            self._queue(step, sent, self.scenario.shipping)
 
     def _grant(self, step: Step, buyers: dict[str, Buyers]) -> dict[str, float]:
         """Section 17: the part of each product's subsidies of the step for which there is money."""
@@ -650,7 +697,7 @@ class World:
 
     def _price(self, p: str, g: str, step: Step) -> float:
         """P v."""
-        return self.prices.buyer(p, step.phase_name) * self.scenario.segments[g].order_value
+        return self.prices.buyer(p, step.phase_name) * order_value_of(self.scenario.segments[g])
 
     def _link(self, product: Product, direct: float) -> None:
         """Section 10: which part of the product's orders were made on scenes' visits, and x kappa_i."""
@@ -660,8 +707,10 @@ class World:
         product.boosted_part = direct * sum(kappa[s] * parts[s] for s in kappa)
         product.guest_parts = {p.name: direct * parts[p.key] for p in self.partners}
 
-    def _queue(self, step: Step, sent: dict[str, float], rules: Shipping) -> None:
-        """The depot's backlog, and the refunds that lateness adds."""
+    def _queue(
+        self, step: Step, sent: dict[str, float], sold: dict[str, float], rules: Shipping
+    ) -> None:
+        """The depot's backlog, and the part of each product's orders that is sent late."""
         orders, could = sum(sent.values()), rules.per_day * step.days
         before, after = self.backlog, max(0.0, self.backlog + orders - could)
         mean = (before + after) / 2
@@ -676,9 +725,8 @@ class World:
         totals["peak_shipping_delay"] = max(totals["peak_shipping_delay"], after / rules.per_day)
         self.late_today += orders * late
         for p, own in sent.items():
-            product = self.goods.products[p]
-            usual = product.refund_probability(step.phase)
-            product.expect_refunds(own * late * (prob(odds(usual) * rules.late_refund) - usual))
+            paid = sold[p]
+            self.late_part[p] = late * own / paid if paid > 0 else 0.0
 
     def _judge(self) -> None:
         """The service score after a day of which a part was late; known to scenes and products."""
@@ -720,7 +768,8 @@ class World:
     def _book(self, step: Step, product: Product, g: str, buyers: Buyers, funded: float) -> None:
         """Paid orders; `funded` is the part of their subsidies for which there is money."""
         p, phase, orders = product.name, step.phase_name, buyers.by_product[product.name]
-        order_value = self.scenario.segments[g].order_value
+        people, commerce = self.scenario.segments[g], self.scenario.commerce
+        order_value = order_value_of(people)
         price = self._price(p, g, step)
         subsidy = self.prices.subsidy(p, price, step) * funded
         gmv = orders * (price - subsidy)
@@ -733,11 +782,16 @@ class World:
         product.be_helped(orders * (subsidy + self.prices.aid(p, phase) * order_value))
         product.boosted_today += gmv * product.boosted_part
         product.bought_today += gmv * product.bought_part
-        refund = product.refund_probability(step.phase, self.prices.refund(p, phase))
+        refund = product.refund_probability(step.phase, people, self.prices.refund(p, phase))
         for partner in self.partners:
             sale = gmv * product.guest_parts[partner.name]
             self.guest_sales[partner.name].append((sale, 1 - refund))
-        product.expect_refunds(orders * refund)
+        if self.scenario.shipping is not None:
+            part = self.late_part[p]
+            slow = prob(odds(refund) * self.scenario.shipping.late_refund)
+            refund += part * (slow - refund)
+        extra = product.extra_handling(people, commerce.refund_handling, commerce.depreciation)
+        product.expect_refunds(orders * refund, extra)
         self.totals["paid_orders"] += orders
         self.totals["gmv"] += gmv
         self._day(step)["gmv"] += gmv
@@ -813,6 +867,9 @@ class World:
             people.new_unrefunded += new
             totals["new_customers"] += new
             day["new_customers"] += new
+            totals["brand_new_customers"] += sum(
+                moves[s].get(kind, 0.0) for s in STRANGERS for kind in ORDERS
+            )
             totals["recalled"] += moves["lapsed"][DIRECT]
             totals["returned"] += moves["lapsed"]["outside"]
             totals["lapsed"] += sum(moves[stage]["lapsed"] for stage in CUSTOMERS)
@@ -913,6 +970,7 @@ class World:
         totals["hosted_fee"], totals["write_down"] = self.deals.fees, self.deals.write_down()
         totals["contribution"] = self._contribution()
         totals["net_spend"] = totals["spend"] + totals["commission_media"] - totals["money_back"]
+        totals["net_spend"] += totals["message_spend"]
         totals["profit"] = totals["contribution"] - totals["net_spend"] - totals["fixed_costs"]
         totals["asset"] = self.worth.of(self.people)
         totals["reach"] = sum(self._reach(people) for people in self.people.values())
@@ -926,6 +984,7 @@ class World:
         refunded = totals["refund_cost"] = sum(product.refund_cost for product in products)
         totals["pooled"] = sum(product.pooled for product in products)
         totals["pooled_fulfilment"] = sum(p.pooled * p.pool_cost for p in products)
+        totals["return_cost"] = sum(product.return_cost for product in products)
         totals["goods_cost"] = sum(product.cost for product in products)
         kept, lost = totals["goods_cost"] - refunded, refunded * commerce.depreciation
         return (
@@ -941,6 +1000,7 @@ class World:
             - commerce.fulfilment * (totals["paid_orders"] - totals["pooled"])
             - totals["pooled_fulfilment"]
             - commerce.refund_handling * totals["refunds"]
+            - totals["return_cost"]
         )
 
     def _reach(self, people: Segment) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 
 from simulator.scenario.schema import BANDS, CHAIN_STAGES, Phase, Scenario
 from tests.oracles.twin_chain import (
+    DIRECT,
     ORDERS,
     WITH_OLD,
     Chain,
@@ -15,7 +16,9 @@ from tests.oracles.twin_chain import (
     Segment,
     StepTerms,
     bar,
+    cvr_of,
     leads_to,
+    order_value_of,
 )
 from tests.oracles.twin_goods import Goods, odds, prob
 
@@ -30,12 +33,10 @@ class Worth:
         self.chain = Chain(scenario)
         self.phase = Phase(start=scenario.calendar.end)
         self.mix = dict(goods.organic_start)  # pi_p
-        self.kappa = sum(
-            share * goods.products[p].own_power * goods.products[p].cvr
-            for p, share in self.mix.items()
-        )
         self.orders = {g: self._order(g) for g in scenario.segments}
         self.values = {g: self._values(g) for g in scenario.segments}
+        repeats = scenario.chain.repeat is not None
+        self.won = {g: self._won(g) for g in scenario.segments if repeats}
 
     def of(self, people: dict[str, Segment]) -> float:
         """All people and baskets of customers [CNY]."""
@@ -45,23 +46,40 @@ class Worth:
         for g, segment in people.items():
             total += sum(segment.people[c] * v for c, v in self.values[g].items())
             total += segment.carts * self.orders[g] * in_time
+            if self.won:
+                joined = segment.people["initial"] - segment.old["initial"]
+                total += joined * (self.won[g] - self.values[g]["initial"])
         return total
+
+    def _kappa(self, g: str) -> float:
+        """Of a free visit, without luck."""
+        products, affinity = self.goods.products, self.scenario.segments[g].new_product_affinity
+        return sum(
+            share
+            * products[p].own_power
+            * products[p].cvr
+            * (affinity if products[p].item.product_stage in ("sampling", "launch") else 1.0)
+            for p, share in self.mix.items()
+        )
 
     def _order(self, g: str) -> float:
         """Mean contribution of an order [CNY]."""
         commerce = self.scenario.commerce
-        order_value = self.scenario.segments[g].order_value
+        people = self.scenario.segments[g]
+        order_value = order_value_of(people)
         total = 0.0
         for p, share in self.mix.items():
             product = self.goods.products[p]
-            rho = product.refund_probability(self.phase)
+            rho = product.refund_probability(self.phase, people)
             paid = product.price * order_value
             kept = (
                 paid * (1 - rho) * (1 - commerce.commission - commerce.technology_fee)
                 - commerce.payment_fee * paid
             )
             cost = product.unit_cost * order_value * (1 - rho + rho * commerce.depreciation)
-            handled = commerce.fulfilment + rho * commerce.refund_handling
+            usual = commerce.refund_handling
+            extra = product.extra_handling(people, usual, commerce.depreciation)
+            handled = commerce.fulfilment + rho * (usual + extra)
             total += share * (kept - cost - handled)
         return total
 
@@ -82,6 +100,19 @@ class Worth:
         values = np.linalg.solve(np.eye(size) - beta * moves, beta * orders * self.orders[g])
         return dict(zip(CHAIN_STAGES, map(float, values), strict=True))
 
+    def _won(self, g: str) -> float:
+        """V of a first-time buyer of the run: its habit stays weaker until the next order."""
+        table = self._everybody(g).hazards(self._day(), self._contacts(g))["initial"]
+        rules = self.scenario.chain
+        table[DIRECT] -= (1 - rules.repeat.event_factor) * self.chain.habit(rules.lapse_days)
+        total, beta = sum(table.values()), (1 - self.scenario.commerce.discount_rate) ** (1 / 365)
+        gain = 0.0
+        for move, hazard in table.items():
+            part = -np.expm1(-total) * hazard / total
+            order = self.orders[g] if move in ORDERS else 0.0
+            gain += beta * part * (order + self.values[g][leads_to("initial", move)])
+        return gain / (1 - beta * np.exp(-total))
+
     def _everybody(self, g: str) -> Segment:
         """A segment in which every stage holds one person, customers all old."""
         segment = Segment(g, self.scenario, self.chain)
@@ -101,12 +132,14 @@ class Worth:
             deposit=0.0,
             deposit_release=0.0,
             balance=0.0,
+            buying=1.0,
         )
 
     def _contacts(self, g: str) -> Contacts:
         touches, buys = dict.fromkeys(BANDS, 0.0), dict.fromkeys(BANDS, 0.0)
         for m, source in self.scenario.sources.items():
-            factor = self.scenario.segments[g].cvr * self.kappa
+            factor = cvr_of(self.scenario.segments[g]) * self._kappa(g)
+            factor *= self.scenario.personalisation
             buy = prob(odds(source.organic_cvr) * factor)
             for b, rate in self.rates[m][g].items():
                 touches[b] += rate * source.touch

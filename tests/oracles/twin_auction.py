@@ -69,7 +69,6 @@ class Offer:
     cost: float  # C [CNY]
     cost_slope: float  # dC/dx
     value_slope: float  # dWV/dx
-    win_slope: float  # dW/dx
 
     @property
     def impressions(self) -> float:
@@ -88,12 +87,12 @@ class Offer:
 def offer_at(auction: Auction, log_score: float, mu: float, quality: float) -> Offer:
     """Win, payment and their slopes in x at a score."""
     if auction.reserve > 0:
-        win, value_win, value_slope, win_slope = _wins_above_reserve(auction, log_score, mu)
+        win, value_win, value_slope = _wins_above_reserve(auction, log_score, mu)
     else:
         d = auction.d
         z = (log_score - mu) / d
         tilted = z + auction.tau**2 / d
-        win, value_win, value_slope, win_slope = Phi(z), Phi(tilted), phi(tilted) / d, phi(z) / d
+        win, value_win, value_slope = Phi(z), Phi(tilted), phi(tilted) / d
     if auction.mechanism == "first_price":
         paid = math.exp(log_score + auction.tau**2 / 2)
         cost, slope = paid * value_win, paid * (value_win + value_slope)
@@ -109,7 +108,6 @@ def offer_at(auction: Auction, log_score: float, mu: float, quality: float) -> O
         cost=cost * pay * scale,
         cost_slope=slope * pay_slope * scale,
         value_slope=value_slope,
-        win_slope=win_slope,
     )
 
 
@@ -124,17 +122,16 @@ def _second_price(auction: Auction, log_score: float, mu: float) -> tuple[float,
 
 def _wins_above_reserve(
     auction: Auction, log_score: float, mu: float
-) -> tuple[float, float, float, float]:
-    """W, WV and their slopes: the score exp(ln s + tau xi) beats the best rival and reserve."""
+) -> tuple[float, float, float]:
+    """W, WV and the slope of WV: the score exp(ln s + tau xi) beats the best rival and reserve."""
     d, tau = auction.d, auction.tau
     z, over = (log_score - mu) / d, log_score - math.log(auction.reserve)
     if tau == 0:
-        won = Phi(z), Phi(z), phi(z) / d, phi(z) / d
-        return won if over >= 0 else (0.0, 0.0, 0.0, 0.0)
+        won = Phi(z), Phi(z), phi(z) / d
+        return won if over >= 0 else (0.0, 0.0, 0.0)
     rho, h, k = tau / d, z + tau**2 / d, over / tau + tau
     slope = Phi2_slope(h, k, rho, 1 / d, 1 / tau)
-    win_slope = Phi2_slope(z, over / tau, rho, 1 / d, 1 / tau)
-    return Phi2(z, over / tau, rho), Phi2(h, k, rho), slope, win_slope
+    return Phi2(z, over / tau, rho), Phi2(h, k, rho), slope
 
 
 def _second_price_above_reserve(

@@ -7,6 +7,7 @@ the kinds of order, which lead to `order_leads_to(stage)`.
 import math
 from dataclasses import dataclass
 
+from simulator.scenario.people import Segment as Facts
 from simulator.scenario.schema import BAND_OF_STAGE, BANDS, CHAIN_STAGES, Moves, Scenario
 
 BAND = {stage: BANDS[b] for stage, b in zip(CHAIN_STAGES, BAND_OF_STAGE, strict=True)}
@@ -68,6 +69,7 @@ class StepTerms:
     deposit: float  # dep d, 0 where no deposit can be settled
     deposit_release: float  # dep bar(deposit_release) U, likewise
     balance: float  # bar(Pi q)
+    buying: float  # U
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,29 @@ class Chain:
         """D / (days - t); never above 1."""
         return step.days / max(days - step.middle, step.days)
 
+    def habit(self, days: float) -> float:
+        """Mean of h over ages 0..days; 0 without orders of habit."""
+        if self.rules.repeat is None:
+            return 0.0
+        tau = self.rules.repeat.tau_months * 365 / 12
+        year, part = 1 - math.exp(-365 / tau), 1 - math.exp(-days / tau)
+        return self.rules.repeat.rate_365 * part / (year * days)
+
+
+def activity_of(facts: Facts) -> float:
+    """activity_g of section 1."""
+    return float(facts.activity) * math.sqrt(facts.breadth)
+
+
+def cvr_of(facts: Facts) -> float:
+    """cvr_g of section 1."""
+    return float(facts.cvr) * math.sqrt(facts.spend / facts.breadth)
+
+
+def order_value_of(facts: Facts) -> float:
+    """order_value_g of section 1."""
+    return float(facts.order_value) * math.sqrt(facts.spend / facts.breadth)
+
 
 class Segment:
     """The people of one segment."""
@@ -128,6 +153,20 @@ class Segment:
         self.fatigue = 0.0  # F
         self.viewed = 0.0
         self.new_unrefunded = 0.0
+        self.delay = float(facts.order_delay_days)
+        self.decided = dict.fromkeys(BANDS, 0.0)
+
+    def put_off(self, buys: dict[str, float], days: float) -> dict[str, float]:
+        """Z per person once decisions wait for their order (section 6)."""
+        if self.delay == 0:
+            return buys
+        people, now = self.band_people(), {}
+        for band, each in buys.items():
+            before, fresh = self.decided[band], each * people[band]
+            self.decided[band] = decayed(before, fresh, days / self.delay)
+            acted = before + fresh - self.decided[band]
+            now[band] = acted / people[band] if people[band] > 0 else 0.0
+        return now
 
     # ----- bands
     def band_people(self) -> dict[str, float]:
@@ -135,12 +174,27 @@ class Segment:
             band: sum(self.people[s] for s in stages) for band, stages in STAGES_OF_BAND.items()
         }
 
-    def band_propensity(self) -> dict[str, float]:
-        """s_gb of section 5."""
+    def moved_by_visit(self, goal: str) -> dict[str, float]:
+        """mu_gb of section 5: people per visit who move into the stage by it."""
+        wanted = ("favourite", "cart") if goal == "perform" else (goal,)
         means = {}
         for band, stages in STAGES_OF_BAND.items():
             people = sum(self.people[s] for s in stages)
-            buying = sum(self.people[s] * self.chain.propensity[s] for s in stages)
+            moved = sum(
+                self.people[s] * self.chain.visit.get(s, {}).get(to, 0.0)
+                for s in stages
+                for to in wanted
+                if s in STRANGERS
+            )
+            means[band] = moved / people if people > 0 else 0.0
+        return means
+
+    def band_propensity(self, of: tuple[str, ...] = CHAIN_STAGES) -> dict[str, float]:
+        """s_gb of section 5, of some stages alone."""
+        means = {}
+        for band, stages in STAGES_OF_BAND.items():
+            people = sum(self.people[s] for s in stages)
+            buying = sum(self.people[s] * self.chain.propensity[s] for s in stages if s in of)
             means[band] = buying / people if people > 0 else 0.0
         return means
 
@@ -154,7 +208,7 @@ class Segment:
             moves = self._contact_moves(stage, step, y)
             if stage in CUSTOMERS or stage == "lapsed":
                 moves |= self._old_moves(stage, step)
-                moves[DIRECT] = step.success * buys
+                moves[DIRECT] = step.success * (buys + self.habit(stage, step.middle) * step.buying)
             elif stage == "deposit":
                 moves[BALANCE] = step.balance
             else:
@@ -163,6 +217,16 @@ class Segment:
             table[stage] = moves
         table["outside"]["discover"] = self._reach(contacts.views["outside"])
         return table
+
+    def habit(self, stage: str, middle: float) -> float:
+        """Orders of habit per person and day."""
+        if stage == "lapsed" or self.chain.rules.repeat is None:
+            return 0.0
+        people, factor = self.people[stage], self.chain.rules.repeat.event_factor
+        old = self.old[stage] / people if people > 0 else 0.0
+        recent = self.chain.habit(max(middle, 1e-9))
+        recent *= factor if stage == "initial" else 1.0
+        return old * self.chain.habit(self.chain.rules.lapse_days) + (1 - old) * recent
 
     def _contact_moves(self, stage: str, step: StepTerms, touches: float) -> dict[str, float]:
         """visit_moves x Y + bar(base_moves) D / 30."""

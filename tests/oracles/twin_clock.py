@@ -67,7 +67,10 @@ def runoff_days(scenario: Scenario) -> int:
         if fast_share * fast + (1 - fast_share) * slow <= 0.001:
             break
         days += 1
-    return max([days + 1, 7, *make_good_days(scenario)])  # orders enter at their first midnight
+    late = max(math.ceil(3 * g.order_delay_days) for g in scenario.segments.values())
+    return max(
+        [days + 1, 7, late, *make_good_days(scenario)]
+    )  # orders enter at their first midnight
 
 
 def make_good_days(scenario: Scenario) -> list[int]:

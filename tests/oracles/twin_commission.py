@@ -3,7 +3,7 @@
 import math
 
 from simulator.scenario.schema import BANDS, Scenario
-from tests.oracles.twin_chain import Segment
+from tests.oracles.twin_chain import Segment, activity_of, cvr_of, order_value_of
 from tests.oracles.twin_clock import RUNOFF, Step
 from tests.oracles.twin_goods import Goods, odds, prob
 from tests.oracles.twin_prices import Prices
@@ -25,7 +25,7 @@ class Partner:
         self.phases = facts.phases or list(scenario.calendar.phases)
         start = {g: segment.band_people() for g, segment in people.items()}
         weights = {
-            g: {b: s.activity * facts.bands.get(b, 0.0) for b in BANDS}
+            g: {b: activity_of(s) * facts.bands.get(b, 0.0) for b in BANDS}
             for g, s in scenario.segments.items()
         }
         total = sum(start[g][b] * weights[g][b] for g in start for b in BANDS)
@@ -47,7 +47,7 @@ class Partner:
             self.pay(float(self.facts.fee))
         level = {g: k * step.phase.cvr * demand for g, k in goods.scene_kappa[self.key].items()}
         buy = {
-            g: prob(odds(self.facts.cvr) * facts.cvr * level[g])
+            g: prob(odds(self.facts.cvr) * cvr_of(facts) * level[g])
             for g, facts in self.segments.items()
         }
         foreseen = 0.0
@@ -59,7 +59,7 @@ class Partner:
             }
             eager = sum(self.came[g][b] * ready[b] for b in BANDS)
             worth = self._kept_order(step, goods, g)
-            foreseen += eager * buy[g] * step.readiness * worth * self.segments[g].order_value
+            foreseen += eager * buy[g] * step.readiness * worth * order_value_of(self.segments[g])
         due = foreseen * self.facts.rate
         theta = min(1.0, max(0.0, self.cap - self.cost) / due) if due > 0 else 1.0
         self.came = {g: {b: x * theta for b, x in row.items()} for g, row in self.came.items()}
@@ -73,7 +73,7 @@ class Partner:
         total = 0.0
         for p, weight in goods.mixes[self.key].items():
             refund = self.prices.refund(p, step.phase_name)
-            kept = 1 - goods.products[p].refund_probability(step.phase, refund)
+            kept = 1 - goods.products[p].refund_probability(step.phase, self.segments[g], refund)
             kept *= self.prices.buyer(p, step.phase_name)
             total += weight * goods.kappa(p, g) / goods.scene_kappa[self.key][g] * kept
         return total

@@ -7,7 +7,9 @@ from typing import Any
 
 from scipy.special import gammaincc
 
+from simulator.scenario.people import Segment as Facts
 from simulator.scenario.schema import PRODUCT_STAGES, Phase, Scenario
+from tests.oracles.twin_chain import order_value_of
 
 START_ORDERS = dict(zip(PRODUCT_STAGES, (0.05, 0.3, 1.0, 4.0, 2.0, 0.3), strict=True))
 SLOW_PHASES = 4
@@ -156,12 +158,13 @@ class Product:
         self.refunds = self.refund_value = self.refund_cost = 0.0
         self.week_gmv, self.week_boosted = self.week * self.price, 0.0
         self.free_gmv = 0.0  # of the last day, per market level
+        self.pending_handling = self.return_cost = 0.0
         self._open_day()
 
     def _open_day(self) -> None:
         self.boosted_today = self.bought_today = 0.0
         self.paid_today = self.first_today = self.refunds_today = 0.0
-        self.gmv_today = self.cost_today = self.aid_today = 0.0
+        self.gmv_today = self.cost_today = self.aid_today = self.handling_today = 0.0
 
     # ----- stages (section 10)
     def bring_effects(self) -> None:
@@ -275,17 +278,24 @@ class Product:
         self.cost += cost
         self.cost_today += cost
 
-    def refund_probability(self, phase: Phase, coupons: float = 1.0) -> float:
+    def refund_probability(self, phase: Phase, people: Facts, coupons: float = 1.0) -> float:
         """rho."""
-        return prob(self.refund_odds * phase.refund * self.refund_effect * coupons)
+        return prob(self.refund_odds * phase.refund * self.refund_effect * coupons * people.refund)
 
     def be_helped(self, aid: float) -> None:
         """What others add to the price of paid orders."""
         self.aid += aid
         self.aid_today += aid
 
-    def expect_refunds(self, refunds: float) -> None:
+    def extra_handling(self, people: Facts, usual: float, depreciation: float) -> float:
+        """x_pg: what a return costs beyond the usual [CNY]."""
+        if people.returns_borne_by == "platform":
+            return -usual - depreciation * self.unit_cost * order_value_of(people)
+        return 0.0 if people.return_freight is None else people.return_freight - usual
+
+    def expect_refunds(self, refunds: float, extra: float) -> None:
         self.refunds_today += refunds
+        self.handling_today += refunds * extra
 
     def move_refunds(self, first: float) -> float:
         """One midnight: refunds fall due, the finished day enters; refunded first orders.
@@ -302,6 +312,7 @@ class Product:
             part = self.refunds_today / self.paid_today
             self.pending_value += self.gmv_today * part
             self.pending_cost += self.cost_today * part
+            self.pending_handling += self.handling_today
             self.pending_aid += self.aid_today * part
         return first_due
 
@@ -310,6 +321,8 @@ class Product:
         self.refunds += due
         self.refund_value += self.pending_value * part
         self.refund_cost += self.pending_cost * part
+        self.return_cost += self.pending_handling * part
+        self.pending_handling *= 1 - part
         self.refund_aid += self.pending_aid * part
         self.pending_aid *= 1 - part
         self.pending_value *= 1 - part
@@ -343,6 +356,10 @@ class Goods:
             or dict.fromkeys(self.products, 1.0)
             for name, partner in scenario.commissions.items()
         }
+        self.scene_stages = {s: dict(scene.product_stages) for s, scene in scenario.scenes.items()}
+        self.taste_for_new = {
+            g: float(s.new_product_affinity) for g, s in scenario.segments.items()
+        }
         organic = {name: float(item.organic) for name, item in scenario.products.items()}
         self.organic_start = scaled_to_one(organic or {}) or scaled_to_one(
             dict.fromkeys(organic, 1.0)
@@ -358,7 +375,9 @@ class Goods:
         """m_ip, omix_p and their means, by the products' availability; responses to prices by segment."""
         products = self.products
         self.responses = responses
-        self.mixes = {scene: self._on_sale(w) for scene, w in self.scene_weights.items()}
+        self.mixes = {
+            scene: self._on_sale(self._suited(scene, w)) for scene, w in self.scene_weights.items()
+        }
         self.scene_kappa = {
             scene: {g: self.mean_kappa(mix, g) for g in self.segments}
             for scene, mix in self.mixes.items()
@@ -377,8 +396,11 @@ class Goods:
         self.organic_halo = {g: self.halo_of(self.organic_mix, g) for g in self.segments}
 
     def kappa(self, p: str, g: str) -> float:
-        """kappa_pg, prices included."""
-        return self.products[p].kappa * self.responses[p][g]
+        """kappa_pg, prices and the taste for new products included."""
+        product = self.products[p]
+        new = product.stages["sampling"] + product.stages["launch"]
+        taste = 1 + (self.taste_for_new[g] - 1) * new
+        return product.kappa * self.responses[p][g] * taste
 
     def mean_kappa(self, mix: dict[str, float], g: str) -> float:
         return sum(weight * self.kappa(p, g) for p, weight in mix.items())
@@ -396,6 +418,17 @@ class Goods:
         bought = {q: x * self.kappa(q, g) for q, x in looks.items()}
         kappa = sum(bought.values()) / seen if seen > 0 else 0.0
         return Halo(self.halo * seen, kappa, scaled_to_one(bought))
+
+    def _suited(self, scene: str, weights: dict[str, float]) -> dict[str, float]:
+        """Product weights times the affinity of the stages they are in; without it if none suits."""
+        affinity = self.scene_stages.get(scene, {})
+        if not affinity:
+            return weights
+        suited = {
+            p: w * sum(y * affinity.get(x, 0.0) for x, y in self.products[p].stages.items())
+            for p, w in weights.items()
+        }
+        return scaled_to_one(suited) or weights
 
     def _on_sale(self, weights: dict[str, float]) -> dict[str, float]:
         """Weights times availability, scaled to sum 1; without it if nothing is available."""

@@ -7,11 +7,12 @@ from typing import Any
 
 from simulator.scenario.schema import BANDS, AuctionSlot, ContractSlot, Moves, Scenario
 from tests.oracles.twin_auction import Auction, Offer, offer_at
-from tests.oracles.twin_chain import Segment
+from tests.oracles.twin_chain import Chain, Segment, activity_of, cvr_of, order_value_of
 from tests.oracles.twin_clock import DAY, Clock, Step
 from tests.oracles.twin_goods import Goods, best_of, odds, prob, told
 
 NEW_BANDS = ("outside", "aware", "active")
+GOALS = {"discover", "engage", "enthuse", "perform"}
 SPENT = 1e-9  # share of a cell below which the money left is rounding, not money
 
 
@@ -23,7 +24,7 @@ class Supply:
         self.sensitivity = {
             name: float(source.sale_sensitivity) for name, source in scenario.sources.items()
         }
-        activity = {g: s.people * s.activity for g, s in scenario.segments.items()}
+        activity = {g: s.people * activity_of(s) for g, s in scenario.segments.items()}
         self.share = {g: part / sum(activity.values()) for g, part in activity.items()}  # h
 
     def traffic(self, source: str, step: Step) -> float:
@@ -49,7 +50,8 @@ class Placement:
     source: str
     contract: bool
     click_odds: float  # odds(ctr_k) ctr_g creative_i
-    buy_odds: float  # odds(cvr_k) cvr_g
+    buy_odds: float  # odds(cvr_k) cvr_g personalisation_i
+    creative: dict[str, float]  # c_ib
     arrival: float
     viewability: float
     touch: float
@@ -73,6 +75,18 @@ class Placement:
     looks: float = 0.0  # visits of hits that go on to another product
     look_buying: float = 0.0
     spend: float = 0.0
+
+    @property
+    def appeal(self) -> float:
+        """f_j: the mean of c over the people reached."""
+        return sum(share * self.creative[b] for b, share in self.reached.items())
+
+    def clickers(self) -> dict[str, float]:
+        """Where those stand who click."""
+        appeal = self.appeal
+        return {
+            b: x * self.creative[b] / appeal if appeal > 0 else 0.0 for b, x in self.reached.items()
+        }
 
     @property
     def position_factor(self) -> float:
@@ -109,7 +123,11 @@ def _placement(scenario: Scenario, goods: Goods, scene: str, slot: str, segment:
         source=source,
         contract=contract,
         click_odds=odds(facts.ctr) * people.ctr * best_creative(scenario, scene),
-        buy_odds=odds(facts.cvr) * people.cvr * readier(scenario, scene, slot),
+        buy_odds=odds(facts.cvr)
+        * cvr_of(people)
+        * scenario.scenes[scene].personalisation
+        * readier(scenario, scene, slot),
+        creative={b: float(scenario.scenes[scene].creative_by_band.get(b, 1.0)) for b in BANDS},
         arrival=float(facts.arrival),
         viewability=float(facts.viewability),
         touch=float(scenario.sources[source].touch),
@@ -169,16 +187,46 @@ def _auction(facts: AuctionSlot, tau: float) -> Auction:
 def _value(scenario: Scenario, goods: Goods, placement: Placement) -> float:
     """v_j: expected actions per 1000 impressions at the start."""
     bid = scenario.scenes[placement.scene].bid
-    clicks = 1000 * prob(placement.click_odds)
+    clicks = 1000 * prob(placement.click_odds * _first_appeal(scenario, placement))
     orders = clicks * placement.arrival * prob(placement.buy_odds)
     if bid.mode == "roi_control":
-        order_value = scenario.segments[placement.segment].order_value
+        order_value = order_value_of(scenario.segments[placement.segment])
         return orders * goods.scene_price[placement.scene] * order_value
-    if bid.cost_per in {"order", "first_order"}:
+    if bid.cost_per in {"order", "first_order", "initial", "numerous"}:
         return orders
+    if bid.cost_per in GOALS:
+        return _first_moves(scenario, placement, bid.cost_per)
     if bid.cost_per == "cart":
         return clicks * placement.arrival * cart_move(scenario)
     return clicks if bid.cost_per == "click" else 1.0
+
+
+def _first_moves(scenario: Scenario, placement: Placement, goal: str) -> float:
+    """People moved per 1000 impressions at the start, as if the scene were alone."""
+    people = Segment(placement.segment, scenario, Chain(scenario))
+    audience = scenario.scenes[placement.scene].audience
+    aimed = {b: float(audience.get(b, 0.0)) * n for b, n in people.band_people().items()}
+    total = sum(aimed.values())
+    if total <= 0:
+        return 0.0
+    if goal == "discover":
+        return 1000 * placement.viewability * aimed["outside"] / total
+    drawn = {b: x * placement.creative[b] for b, x in aimed.items()}
+    each = people.moved_by_visit(goal)
+    mean = sum(drawn[b] * each[b] for b in BANDS) / sum(drawn.values())
+    clicks = 1000 * prob(placement.click_odds * _first_appeal(scenario, placement))
+    return clicks * placement.arrival * placement.touch * mean
+
+
+def _first_appeal(scenario: Scenario, placement: Placement) -> float:
+    """f_j at the start, as if the scene were alone."""
+    people = Segment(placement.segment, scenario, Chain(scenario))
+    audience = scenario.scenes[placement.scene].audience
+    aimed = {b: float(audience.get(b, 0.0)) * n for b, n in people.band_people().items()}
+    total = sum(aimed.values())
+    if total <= 0:
+        return 1.0
+    return sum(n * placement.creative[b] for b, n in aimed.items()) / total
 
 
 def readier(scenario: Scenario, scene: str, slot: str) -> float:
@@ -434,9 +482,12 @@ class Scene:
         phases = facts.phases or list(scenario.calendar.phases)
         self.money = {phase: float(money.get(phase, 0.0)) for phase in phases}
         self.spent = dict.fromkeys(self.money, 0.0)
+        self.spent_on: dict[str, float] = {}  # by date
+        self.spent_in: dict[tuple[str, str], float] = {}  # by phase and date
+        self.clock: Clock | None = None
         self.pace_left: dict[str, dict[int, float]] = {}
         self.service = math.exp(0.6 * (scenario.service_score - 4.6))
-        self.order_value = {g: float(s.order_value) for g, s in scenario.segments.items()}
+        self.order_value = {g: order_value_of(s) for g, s in scenario.segments.items()}
         self.cart_move = cart_move(scenario)
         self.held = facts.bid.mode == "custom_bid" or (
             facts.bid.mode == "cost_control" and facts.pacing == "quick"
@@ -446,6 +497,7 @@ class Scene:
             "impression",
             "click",
             "cart",
+            *GOALS,
         }
         self.limited = facts.bid.mode in {"cost_control", "roi_control"} and not self.held
         self.limit = self._limit()
@@ -467,8 +519,9 @@ class Scene:
 
     # ----- opening the step: target and (1) the move of the level
     def open_step(self, step: Step, goods: Goods) -> None:
-        self.smooth = self._left(step) * self._part(step)
-        self.target = self._left(step) if self.facts.pacing == "quick" else self.smooth
+        room = self._room(step)
+        self.smooth = self._smooth(step, room)
+        self.target = room if self.facts.pacing == "quick" else self.smooth
         level = self._level(step)
         self.x = level if step.index == 0 else self.x + level - self.level
         self.level = level
@@ -483,13 +536,50 @@ class Scene:
 
     def _left(self, step: Step) -> float:
         """Money left in the phase."""
-        money = self.money.get(step.phase_name, 0.0)
-        left = money - self.spent.get(step.phase_name, 0.0)
-        return left if left > SPENT * money else 0.0
+        if step.phase_name not in self.money:
+            return 0.0
+        money, spent = self.money[step.phase_name], self.spent[step.phase_name]
+        if self.facts.budget_kind == "cycle":
+            money, spent = sum(self.money.values()), sum(self.spent.values())
+        return kept(money, spent)
+
+    def _room(self, step: Step) -> float:
+        """The most that may be spent in the step."""
+        room = self._left(step)
+        if self.facts.daily_cap is not None:
+            room = min(room, kept(self.facts.daily_cap, self.spent_on.get(step.date, 0.0)))
+        if self.facts.budget_kind == "daily":
+            length = sum(s.days for s in self._steps(step, same_day=False))
+            part = sum(s.days for s in self._steps(step)) / length
+            money = self.money.get(step.phase_name, 0.0) * part
+            room = min(room, kept(money, self.spent_in.get((step.phase_name, step.date), 0.0)))
+        return room
+
+    def _steps(self, step: Step, *, same_day: bool = True) -> list[Step]:
+        """Steps of the same phase, and of the same day."""
+        assert self.clock is not None
+        return [
+            s
+            for s in self.clock.steps
+            if s.phase_name == step.phase_name and (s.date == step.date or not same_day)
+        ]
+
+    def _smooth(self, step: Step, room: float) -> float:
+        of_phase = self._left(step) * self._part(step)
+        if self.facts.budget_kind != "daily" and self.facts.daily_cap is None:
+            return of_phase
+        later = sum(s.browse for s in self._steps(step) if s.index >= step.index)
+        of_day = room * step.browse / later if later > 0 else 0.0
+        return of_day if self.facts.budget_kind == "daily" else min(of_phase, of_day)
 
     def _part(self, step: Step) -> float:
         """The step's part of the pace left in the phase."""
-        pace_left = self.pace_left.get(step.phase_name, {}).get(step.index, 0.0)
+        if self.facts.budget_kind == "cycle":
+            assert self.clock is not None
+            later = self.clock.steps[step.index :]
+            pace_left = sum(s.pace for s in later if s.phase_name in self.money)
+        else:
+            pace_left = self.pace_left.get(step.phase_name, {}).get(step.index, 0.0)
         return step.pace / pace_left if pace_left > 0 else 0.0
 
     def _level(self, step: Step) -> float:
@@ -541,7 +631,11 @@ class Scene:
                 lift = j.offer.lift
                 lifts = (lift, 1.0) if self.lift_on_clicks else (math.sqrt(lift), math.sqrt(lift))
                 j.click_lift, j.buy_lift = lifts
-        self.spent[step.phase_name] += sum(j.spend for j in self.placements)
+        paid = sum(j.spend for j in self.placements)
+        self.spent[step.phase_name] += paid
+        self.spent_on[step.date] = self.spent_on.get(step.date, 0.0) + paid
+        part = step.phase_name, step.date
+        self.spent_in[part] = self.spent_in.get(part, 0.0) + paid
 
     def _bring_offers(self) -> None:
         """What one opportunity of each placement brings at x."""
@@ -563,7 +657,7 @@ class Scene:
                 per_win = j.opportunities * offer.shown * self.rates[i](offer.position_factor)
                 flat = self.counts_impressions  # other actions weigh WV / W
                 found.actions += per_win * (offer.win if flat else offer.value_win)
-                found.action_slope += per_win * (offer.win_slope if flat else offer.value_slope)
+                found.action_slope += per_win * offer.value_slope
         return found
 
     def _newton(self) -> float:
@@ -584,14 +678,18 @@ class Scene:
     # ----- actions per impression, for the limit
     @property
     def counts_impressions(self) -> bool:
-        return self.facts.bid.mode == "cost_control" and self.facts.bid.cost_per == "impression"
+        seen = {"impression", "discover"}
+        return self.facts.bid.mode == "cost_control" and self.facts.bid.cost_per in seen
 
     def _rate(self, j: Placement, step: Step, market: "Market") -> Callable[[float], float]:
         """act_j as a function of the position factor E / A."""
         if self.counts_impressions:
-            return lambda _: 1 / 1000
+            one = self.facts.bid.cost_per == "impression"
+            rate = 1 / 1000 if one else j.viewability * market.not_seen(j)
+            return lambda _: rate
         goods, phase = market.goods, step.phase
         clicks = j.click_odds * goods.scene_ctr[self.name] * phase.ctr * market.wear[j.segment]
+        clicks *= j.appeal
         rate = prob(clicks) * self._after_click(j, step, market)
         return lambda factor: rate * factor
 
@@ -602,12 +700,24 @@ class Scene:
             return j.arrival * self.cart_move * phase.cart
         if bid.mode == "cost_control" and bid.cost_per == "click":
             return 1.0
+        if bid.mode == "cost_control" and bid.cost_per in GOALS:
+            each = market.people[j.segment].moved_by_visit(bid.cost_per)
+            mean = sum(x * each[b] for b, x in j.clickers().items())
+            return j.arrival * j.touch * mean * (phase.cart if bid.cost_per == "perform" else 1.0)
         kappa = goods.scene_kappa[self.name][j.segment]
         buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock * market.eager[j.segment])
         orders = j.arrival * buys * market.readiness[step.phase_name, step.date]
         if bid.mode == "roi_control":
             return orders * goods.scene_price[self.name] * self.order_value[j.segment]
-        return orders * (market.new_share(j) if bid.cost_per == "first_order" else 1.0)
+        if bid.cost_per == "numerous":
+            return orders * market.again_share(j)
+        new = bid.cost_per in {"first_order", "initial"}
+        return orders * (market.new_share(j) if new else 1.0)
+
+
+def kept(money: float, spent: float) -> float:
+    """What is left, if it is more than rounding."""
+    return money - spent if money - spent > SPENT * money else 0.0
 
 
 @dataclass
@@ -699,8 +809,21 @@ class Market:
                 a = scene.audience[band]
                 j.shares[band] = a * weight * s2 / s1**2 if s1 > 0 else 0.0
 
+    def not_seen(self, j: Placement) -> float:
+        """Share of the people reached who are outside and were never reached, at the margin."""
+        people = self.people[j.segment]
+        shape = people.chain.rules.frequency_shape
+        return j.reached["outside"] * shape / (shape + people.exposure)
+
+    def again_share(self, j: Placement) -> float:
+        """The share of buyers who would become numerous."""
+        people, reached = self.people[j.segment], j.clickers()
+        s, again = self.propensity[j.segment], people.band_propensity(("initial", "lapsed"))
+        everyone = sum(reached[b] * s[b] for b in BANDS)
+        return sum(reached[b] * again[b] for b in BANDS) / everyone if everyone > 0 else 0.0
+
     def new_share(self, j: Placement) -> float:
         """nu_j: the share of buyers who would be new customers."""
-        s, reached = self.propensity[j.segment], j.reached
+        s, reached = self.propensity[j.segment], j.clickers()
         everyone = sum(reached[b] * s[b] for b in BANDS)
         return sum(reached[b] * s[b] for b in NEW_BANDS) / everyone if everyone > 0 else 0.0

@@ -4,6 +4,7 @@ import math
 
 from simulator.scenario.incentives import Coupon, Subsidy
 from simulator.scenario.schema import Scenario
+from tests.oracles.twin_chain import order_value_of
 from tests.oracles.twin_clock import RUNOFF, Clock, Step
 from tests.oracles.twin_goods import find_goods, mean_sold, plenty
 
@@ -102,8 +103,8 @@ class Prices:
     def _response(self, p: str, g: str, step: Step) -> float:
         facts, phase = self.scenario.segments[g], step.phase_name
         usual = self.scenario.products[p].price * (1 - step.phase.usual_discount)
-        usual *= self.size(p, phase) * facts.order_value
-        price = self.buyer(p, phase) * facts.order_value
+        usual *= self.size(p, phase) * order_value_of(facts)
+        price = self.buyer(p, phase) * order_value_of(facts)
         fund = self.fund_of[p]
         chance = fund.chance(step) if fund else 0.0
         helped = price - fund.of_order(price) if fund else price

@@ -14,6 +14,8 @@ MONEY = (
     "goods_cost",
     "pooled_fulfilment",
     "refund_cost",
+    "return_cost",
+    "message_spend",
     "gmv",
     "gmv_campaign",
     "forfeited",

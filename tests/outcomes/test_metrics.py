@@ -26,7 +26,8 @@ TOTALS = {  # with ads, without
     "gmv": (2000, 1000), "gmv_campaign": (1500, 800),
     "refunds": (2, 1), "refund_value": (200, 100), "goods_cost": (800, 400),
     "refund_cost": (80, 40), "new_customers": (12, 4), "refunded_new": (2, 1), "forfeited": (30, 0),
-    "money_back": (10, 0), "commission_media": (30, 0), "commission_visits": (20, 0),
+    "money_back": (40, 0), "commission_media": (30, 0), "commission_visits": (20, 0),
+    "message_spend": (20, 0), "messages": (90, 80), "brand_new_customers": (6, 2), "return_cost": (5, 0),
     "recalled_members": (3, 1), "favourites": (40, 20), "carts": (30, 10),
     "deposits": (5, 1), "peak_payment_load": (1.5, 0.5), "unmet": (3, 0), "pooled": (4, 0),
     "pooled_fulfilment": (28, 0), "late_orders": (5, 0), "days_waited": (30, 1),
@@ -39,25 +40,26 @@ SCENES = {  # [scene] with ads; without there are none
     "spend": (100, 60), "gmv_attributed": (300, 100), "orders_attributed": (3, 1),
     "orders_direct": (1.5, 1), "orders_indirect": (1, 0), "orders_presale": (0.5, 0),
 }  # fmt: skip
-# revenue 1800; goods kept 720; fees 90 + 20; handling 80 + 28 + 8; depreciation 8; others add 50;
+# revenue 1800; goods kept 720; fees 90 + 20; handling 80 + 28 + 8 and 5 more; depreciation 8; others add 50;
 # hosting 7; written down 4
-CONTRIBUTION = 1800 + 30 - 720 - 110 - 116 - 8 + 50 - 7 - 4
+CONTRIBUTION = 1800 + 30 - 720 - 110 - 121 - 8 + 50 - 7 - 4
 # without ads: revenue 900; goods kept 360; fees 45 + 10; handling 50 + 4; depreciation 4
 WITHOUT = 900 - 360 - 55 - 54 - 4 + 15 - 3 - 9
 REACH = 1000 * (1 - 1.6**-0.5)
 
 BY_HAND = {
     "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 220, "commission_media": 30,
+    "brand_new_customers": 6, "messages": 90,
     "favourites": 40, "carts": 30, "deposits": 5, "orders": 25, "paid_orders": 20, "refunds": 2,
     "failed_payments": 5, "peak_payment_load": 1.5, "unmet": 3, "pooled": 4,
     "shipping_delay": 1.5, "peak_shipping_delay": 4, "late_share": 0.25, "peak_score_fall": 0.05,
     "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
-    "recalled_members": 3, "spend": 160, "net_spend": 180, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
-    "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 200, "ctr": 0.05, "cvr": 1 / 11,
-    "profit_incremental": CONTRIBUTION - 200 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
-    "money_back": 10, "subsidy": 50, "aov": 100, "win_rate": 0.25, "fill_rate": 0.9, "roas": 2.5,
-    "roas_break_even": 2000 / CONTRIBUTION, "iroas": 5, "mroi": None, "cac": 180 / 7,
-    "roi": (CONTRIBUTION - 200 - WITHOUT) / 200, "asset_value": 800,
+    "recalled_members": 3, "spend": 160, "net_spend": 170, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
+    "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 190, "ctr": 0.05, "cvr": 1 / 11,
+    "profit_incremental": CONTRIBUTION - 190 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
+    "money_back": 40, "subsidy": 50, "aov": 100, "win_rate": 0.25, "fill_rate": 0.9, "roas": 2.5,
+    "roas_break_even": 2000 / CONTRIBUTION, "iroas": 900 / 170, "mroi": None, "cac": 170 / 7,
+    "roi": (CONTRIBUTION - 190 - WITHOUT) / 190, "asset_value": 800,
     "orders_direct": 2.5, "orders_indirect": 1, "orders_presale": 0.5, "orders_commissioned": 3,
     "orders_organic": 13,
 }  # fmt: skip

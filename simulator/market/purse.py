@@ -1,0 +1,92 @@
+"""How a scene's money is kept: by phase, by day, or in one pot for all its phases; and the cap of a day.
+
+symbol   meaning                                                      unit     shape
+M, m     money of the plan, and what of it is spent                   CNY      [scene, phase, lane]
+left     money that is left: of the phase, or of the pot (cycle)      CNY      [scene, lane]
+room     most that may be spent now: left, the day's part, the cap    CNY      [scene, lane]
+smooth   what a step spends when the money follows the traffic        CNY      [scene, lane]
+
+Docs/model.md section 5, "Budgets".
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+NOTHING = 1e-9  # share of the money below which what is left is rounding
+
+
+@dataclass(frozen=True)
+class Purses:
+    """How the money of each scene is kept."""
+
+    daily: np.ndarray
+    """Equal parts a day of each phase; what is left of a day is lost: [scene, 1] of bool."""
+    cycle: np.ndarray
+    """One pot for all phases: [scene, 1] of bool."""
+    cap: np.ndarray
+    """Most on one calendar day [CNY], infinite where there is none: [scene, 1]."""
+
+    @property
+    def plain(self) -> bool:
+        """Every scene keeps its money by phase, without a cap."""
+        return not (self.daily.any() or self.cycle.any() or np.isfinite(self.cap).any())
+
+
+@dataclass
+class Hour:
+    """What the clock says of a step."""
+
+    pace: np.ndarray
+    """Share of the remaining traffic of the phase, or of the pot's phases: [scene, 1]."""
+    day_pace: float
+    """Share of the remaining traffic of the phase's day."""
+    day_part: float
+    """Share of the phase's time that falls on this day."""
+
+
+@dataclass
+class Spent:
+    """Auction spend since the last midnight [CNY]: [scene, lane]."""
+
+    today: np.ndarray
+    here: np.ndarray
+    """The same since the phase began, if that was later."""
+
+
+def money_left(purses: Purses, money: np.ndarray, spent: np.ndarray, phase: int) -> np.ndarray:
+    """Money left in the phase, or in the pot  [CNY].
+
+    >>> keep = [np.array([[flag]]) for flag in (False, True)]
+    >>> pot = Purses(keep[0], keep[1], np.array([[np.inf]]))
+    >>> float(money_left(pot, np.array([[[60.0], [40.0]]]), np.array([[[25.0], [0.0]]]), 1)[0, 0])
+    75.0
+    """
+    whole, gone = money[:, phase], spent[:, phase]
+    if purses.cycle.any():
+        whole = np.where(purses.cycle, money.sum(axis=1), whole)
+        gone = np.where(purses.cycle, spent.sum(axis=1), gone)
+    return _what_is_left(whole, gone)
+
+
+def _what_is_left(whole: np.ndarray, gone: np.ndarray) -> np.ndarray:
+    """Money, not the rounding of money: a billionth of it is nothing."""
+    left = whole - gone
+    return np.where(left > NOTHING * whole, left, 0.0)
+
+
+def room_now(purses: Purses, left: np.ndarray, day_money: np.ndarray, spent: Spent) -> np.ndarray:
+    """Most that may be spent in this step; `day_money`: the day's part of the phase's money."""
+    capped = np.isfinite(purses.cap)
+    under_cap = _what_is_left(np.where(capped, purses.cap, 0.0), spent.today)
+    room = np.where(capped, np.minimum(left, under_cap), left)
+    of_day = _what_is_left(day_money, spent.here)
+    return np.where(purses.daily, np.minimum(room, of_day), room)
+
+
+def follow_traffic(purses: Purses, left: np.ndarray, room: np.ndarray, hour: Hour) -> np.ndarray:
+    """Spend of the step that follows the traffic of the phase, and of the day where that binds."""
+    of_day = room * hour.day_pace
+    of_phase = left * hour.pace
+    capped = np.where(np.isfinite(purses.cap), np.minimum(of_phase, of_day), of_phase)
+    return np.where(purses.daily, of_day, capped)

@@ -1,0 +1,48 @@
+"""Repeat orders of habit: customers who buy again without any visit that could be told.
+
+symbol   meaning                                                       unit      shape
+R        repeats of a customer within 365 days of an order             orders    [1, replication]
+tau      time over which the habit fades                               d         [1, replication]
+h(a)     rate of a repeat at age a, R e^(-a/tau) / tau (1 - e^-365/tau) per day  [1, replication]
+L        days after which a customer is lapsed                         d
+phi      habit of those whom the event won, against others             x         [1, replication]
+
+The state keeps no ages. Customers from before the run are spread evenly over ages 0..L, those who ordered
+within it over 0..t, the time since its start; each has the mean rate of its ages (docs/model.md section 7).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+WINDOW = 365.0
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How customers repeat: [1, replication]."""
+
+    repeats: np.ndarray
+    fade: np.ndarray
+    event: np.ndarray
+
+    def mean_rate(self, days: float) -> np.ndarray:
+        """Mean of h over ages 0..days.
+
+        >>> one = np.ones((1, 1))
+        >>> float((365 * Habit(one, 100 * one, one).mean_rate(365.0)).round(9)[0, 0])
+        1.0
+        """
+        year, part = -np.expm1(-WINDOW / self.fade), -np.expm1(-days / self.fade)
+        return np.asarray(self.repeats * part / (year * days))
+
+
+def habit_rate(habit: Habit, old: np.ndarray, lapse: float, now: float) -> np.ndarray:
+    """Orders of habit per customer and day: [initial, numerous, keen; segment, lane].
+
+    `old` [3, segment, lane]: share of a stage that last bought before the start.
+    """
+    settled, recent = habit.mean_rate(lapse), habit.mean_rate(max(now, 1e-9))
+    rate = settled * old + recent * (1 - old)
+    rate[0] -= recent * (1 - habit.event) * (1 - old[0])
+    return rate
