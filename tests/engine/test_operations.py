@@ -324,6 +324,9 @@ payment = st.builds(
 )
 
 
+NOT_FOLLOWED = {"orders_organic", "orders_commissioned"}  # credit is not kept here
+
+
 @settings(max_examples=8, deadline=None)
 @given(
     shocks=st.lists(weather, max_size=3), pool=pooled, stock=st.integers(0, 4000), pay=payment,
@@ -347,7 +350,8 @@ def test_any_shop_in_any_weather_keeps_the_laws(shocks, pool, pay, drawn: bool, 
     assert (
         totals["orders"] - totals["paid_orders"] <= totals["paid_orders"] * (1 - pay.retry) + 9
     ).all()
-    assert all(np.isfinite(values).all() for values in totals.values())
+    followed = [values for name, values in totals.items() if name not in NOT_FOLLOWED]
+    assert all(np.isfinite(values).all() for values in followed)
     if (totals["pooled"] > slack).any():
         assert (totals["paid_orders"] > stock - 1).any()
 
