@@ -117,7 +117,8 @@ class Entry:
         """One over the reach of impressions, and of clicks: [row or 1, use, segment, lane]."""
         if self.media.creative is None:
             return 1 / np.maximum(self.reach[None], TINY)
-        return 1 / np.maximum(np.array([self.reach, self.clicked, self.clicked]), TINY)
+        clicks = [self.clicked] * (len(self.worth) - 1)
+        return 1 / np.maximum(np.array([self.reach, *clicks]), TINY)
 
     def by_scene(self, rows: np.ndarray, scenes: int, *, contracts: bool) -> np.ndarray:
         """The same of clicks, kept apart by scene: [row, scene, band, segment, lane]."""

@@ -222,7 +222,7 @@ def in_units(part: Any, unit: float, inside: str = "") -> Any:
     changed = {}
     for name in type(part).model_fields:
         value = getattr(part, name)
-        ratio = bool(inside) or getattr(part, "mode", "") == "roi_control"
+        ratio = (bool(inside) and name == "cpm") or getattr(part, "mode", "") == "roi_control"
         if name in MONEY and value is not None and not ratio:
             changed[name] = value * unit
         else:

@@ -111,6 +111,7 @@ def engine_people(habits):
         lapse_days=habits.lapse_days, window_days=habits.lapse_days + habits.return_days,
         frequency_shape=np.minimum(habits.shape, 1e9) * column, reach_window=15 * column,
         fatigue=0.1 * column, fatigue_half_life=7 * column,
+        new_taste=None, refund_odds=None, return_cost=None, order_delay=None, habit=None,
     )  # fmt: skip
 
 
