@@ -147,7 +147,7 @@ class LifeCycles:
     def _flow(self, shelf: Shelf, hazard: np.ndarray) -> None:
         """Shares that leave in the course of the coming day, and the mean of the day: y (1 - e^-H)/H stays."""
         total = np.einsum("st,tpl->spl", LEAVES, hazard)
-        stays = np.where(total > 0, ratio(-np.expm1(-total), total), 1.0)
+        stays = ratio(-np.expm1(-total), total)  # where nothing leaves it is not used
         away = (1 - stays) * ratio(shelf.at, total)
         shelf.stage = shelf.at + self._carried(away[SOURCE] * hazard)
         shelf.at += self._carried((shelf.at * stays)[SOURCE] * hazard)
@@ -157,7 +157,7 @@ class LifeCycles:
         the day has the stages before and after in the proportion of its parts.
         """
         clock, here = shelf.clock.reshape(hazard.shape), shelf.at[SOURCE]
-        moment = np.where(here * hazard > 0, ratio(clock, hazard), np.inf)
+        moment = np.where((here > 0) & (hazard > 0), ratio(clock, hazard), np.inf)
         first = np.minimum(moment.min(axis=0), 1.0)
         rings = here * (moment <= first) * (first < 1)
         clock -= here * hazard * first
