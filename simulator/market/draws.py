@@ -149,7 +149,7 @@ class Sampled:
         plans: int,
         cells: Mapping[str, Sequence[str]],
         *,
-        window: int = 24,
+        window: int = 20,
     ) -> None:
         """`cells` names the cells of every purpose; `window` is part of a stream's address."""
         self.plans = plans
