@@ -183,10 +183,12 @@ def raised(leaf: Leaf) -> float:
     return leaf.value * 1.1 if leaf.value else 0.05
 
 
-def changed_replications(drawn: Scenario, scenario: Scenario, count: int) -> np.ndarray:
+def changed_replications(
+    drawn: Scenario, scenario: Scenario, count: int, plan: Plan | None = None
+) -> np.ndarray:
     """Replications in which anything differs from the first: [replication] of bool."""
     world = build_world(drawn, make_grid(scenario), original=scenario)
-    chunk = Chunk((Plan.even(scenario), Plan.none(scenario)), tuple(range(count)))
+    chunk = Chunk((plan or Plan.even(scenario), Plan.none(scenario)), tuple(range(count)))
     book = Run(world, chunk, 1, sampled=False, daily=False).go()
     moved = np.zeros(count, dtype=bool)
     for array in arrays(book).values():

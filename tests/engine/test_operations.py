@@ -6,18 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.engine import lanes
-from simulator.engine.lanes import Chunk
-from simulator.engine.run import Run
 from simulator.engine.simulate import make_grid
 from simulator.errors import ScenarioError
 from simulator.market.build import build_world
 from simulator.scenario.chance import Shock
 from simulator.scenario.goods import Payment, Pooled, Shipping
-from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 from tests.engine import stress
-from tests.engine.test_mechanics import Leaf, leaves, put
-from tests.worlds import arrays, brief, differing, expected, lanes_of, one, sampled
+from tests.engine.test_mechanics import Leaf, changed_replications, leaves, put
+from tests.worlds import brief, differing, expected, lanes_of, one, sampled
 
 MODES = {"expected": expected, "sampled": lambda *args: sampled(*args, replications=24)}
 
@@ -405,25 +402,9 @@ def test_every_number_of_the_operations_that_may_be_uncertain_matters():
         values = np.full(len(found) + 1, float(leaf.value))
         values[row] = leaf.value * 1.1 if leaf.value else 0.05
         drawn = put(drawn, leaf.path, values)
-    still = {
-        leaf.name
-        for leaf, moved in zip(found, book_moved(drawn, scenario, len(found) + 1)[1:], strict=True)
-        if not moved
-    }
+    moved = changed_replications(drawn, scenario, len(found) + 1, stress.plan(scenario))
+    still = {leaf.name for leaf, change in zip(found, moved[1:], strict=True) if not change}
     assert still == set()
-
-
-def book_moved(drawn: Scenario, scenario: Scenario, count: int) -> np.ndarray:
-    """Replications in which anything differs from the first: [replication] of bool."""
-    world = build_world(drawn, make_grid(scenario), original=scenario)
-    chunk = Chunk((stress.plan(scenario), Plan.none(scenario)), tuple(range(count)))
-    book = Run(world, chunk, 1, sampled=False, daily=False).go()
-    moved = np.zeros(count, dtype=bool)
-    for array in arrays(book).values():
-        rows = array[..., :count].reshape(-1, count)
-        change = np.abs(rows - rows[:, :1])
-        moved |= (change > 1e-9 * np.maximum(np.abs(rows[:, :1]), 1e-3)).any(axis=0)
-    return moved
 
 
 ONE_OF_EACH = [

@@ -201,11 +201,16 @@ def _value(scenario: Scenario, goods: Goods, placement: Placement) -> float:
     return clicks if bid.cost_per == "click" else 1.0
 
 
-def _first_moves(scenario: Scenario, placement: Placement, goal: str) -> float:
-    """People moved per 1000 impressions at the start, as if the scene were alone."""
+def _aimed(scenario: Scenario, placement: Placement) -> tuple[Segment, dict[str, float]]:
+    """The segment, and the people of each band whom the scene addresses at the start."""
     people = Segment(placement.segment, scenario, Chain(scenario))
     audience = scenario.scenes[placement.scene].audience
-    aimed = {b: float(audience.get(b, 0.0)) * n for b, n in people.band_people().items()}
+    return people, {b: float(audience.get(b, 0.0)) * n for b, n in people.band_people().items()}
+
+
+def _first_moves(scenario: Scenario, placement: Placement, goal: str) -> float:
+    """People moved per 1000 impressions at the start, as if the scene were alone."""
+    people, aimed = _aimed(scenario, placement)
     total = sum(aimed.values())
     if total <= 0:
         return 0.0
@@ -220,9 +225,7 @@ def _first_moves(scenario: Scenario, placement: Placement, goal: str) -> float:
 
 def _first_appeal(scenario: Scenario, placement: Placement) -> float:
     """f_j at the start, as if the scene were alone."""
-    people = Segment(placement.segment, scenario, Chain(scenario))
-    audience = scenario.scenes[placement.scene].audience
-    aimed = {b: float(audience.get(b, 0.0)) * n for b, n in people.band_people().items()}
+    _, aimed = _aimed(scenario, placement)
     total = sum(aimed.values())
     if total <= 0:
         return 1.0
