@@ -1,0 +1,94 @@
+"""What is sought: a weighting of the objectives, or a place between two plans of the frontier.
+
+symbol   meaning                                                       unit    shape
+f        objectives of a plan; the first is always the return          any     [row, objective]
+s        scale: range of each objective over the frontier              any     [objective]
+w        weight of each objective                                      1       [row, objective]
+z        reference of a Chebyshev score                                any     [row, objective]
+beta     sharpness of the smooth minimum                               1
+
+Linear score  sum_k w_k f_k / s_k;  smooth Chebyshev score
+-1/beta ln sum_k exp(-beta w_k (f_k - z_k) / s_k), which finds plans that no weighting finds (Steuer
+and Choo 1983; smoothed as Nesterov 2005). Money that a plan does not spend counts as lost in the return
+unless the aim may keep it; otherwise it could be hidden where it is not spent.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from simulator.allocation.market import Answers
+from simulator.allocation.problem import Array, Flags, Problem, Split
+
+BETA = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Aims:
+    """One aim a row."""
+
+    weights: Array
+    """[row, objective]"""
+    scale: Array
+    """[objective]"""
+    budget: Array
+    """[row]"""
+    keeps: Flags
+    """Whether unspent money is kept rather than lost: [row]."""
+    chebyshev: Flags
+    """[row]"""
+    reference: Array
+    """[row, objective]"""
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def take(self, rows: "Array | list[int]") -> "Aims":
+        """Some of the rows, or rows repeated."""
+        return replace(
+            self, weights=self.weights[rows], budget=self.budget[rows], keeps=self.keeps[rows],
+            chebyshev=self.chebyshev[rows], reference=self.reference[rows],
+        )  # fmt: skip
+
+    def score(self, values: Array) -> Array:
+        """[row]"""
+        parts = self.weights * (values - self.reference) / self.scale
+        linear = parts.sum(axis=1)
+        least = parts.min(axis=1, initial=np.inf, where=self.weights > 0)
+        powers = np.where(self.weights > 0, np.exp(-BETA * (parts - least[:, None])), 0.0)
+        smooth = least - np.log(powers.sum(axis=1)) / BETA
+        return np.where(self.chebyshev, smooth, linear)
+
+    def pull(self, values: Array) -> Array:
+        """d score / d f: [row, objective]."""
+        parts = self.weights * (values - self.reference) / self.scale
+        least = parts.min(axis=1, initial=np.inf, where=self.weights > 0)
+        powers = np.where(self.weights > 0, np.exp(-BETA * (parts - least[:, None])), 0.0)
+        share = powers / powers.sum(axis=1, keepdims=True)
+        return np.where(self.chebyshev[:, None], share, 1.0) * self.weights / self.scale
+
+    def values(self, problem: Problem, split: Split, answers: Answers) -> Array:
+        """Objectives of rows, fixed costs and lost money taken off the return: [row, objective]."""
+        values = answers.values.copy()
+        paid = answers.spent.sum(axis=1) + problem.contract_money(split.booked)
+        lost = np.where(self.keeps, 0.0, self.budget - paid)
+        values[:, 0] -= problem.fixed_costs(split) + lost
+        return values
+
+
+def linear(weights: Array, scale: Array, budget: Array, *, keeps: bool = False) -> Aims:
+    """Aims that weight the objectives: weights [row, objective], budget [row]."""
+    rows = len(weights)
+    return Aims(
+        weights, scale, np.broadcast_to(budget, rows).astype(float), np.full(rows, keeps),
+        np.zeros(rows, dtype=bool), np.zeros_like(weights),
+    )  # fmt: skip
+
+
+def join(a: Aims, b: Aims) -> Aims:
+    """Rows of both, at the scale of the first."""
+    return Aims(
+        np.concatenate([a.weights, b.weights]), a.scale, np.concatenate([a.budget, b.budget]),
+        np.concatenate([a.keeps, b.keeps]), np.concatenate([a.chebyshev, b.chebyshev]),
+        np.concatenate([a.reference, b.reference]),
+    )  # fmt: skip

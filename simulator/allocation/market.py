@@ -1,0 +1,228 @@
+"""Answers of the simulator to rows of decisions, and how a scenario becomes a problem.
+
+Everything here runs in expected mode: no chance, smooth, and the same for any order of rows.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from simulator.allocation.problem import Array, Limits, Problem, Split, check_known
+from simulator.engine.simulate import simulate
+from simulator.outcomes.metrics import quantities
+from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.plan import (
+    Plan,
+    all_packages,
+    can_cancel,
+    cancelling_price,
+    find_package,
+    package_price,
+    phase_weights,
+)
+from simulator.scenario.schema import AuctionSlot, Scenario
+
+PROFIT = "profit_incremental"
+OBJECTIVES = {
+    "roi": PROFIT, "profit": PROFIT, "new_customers": "new_customers", "gmv": "gmv",
+    "recalled_members": "recalled_members", "asset_value": "asset_value",
+}  # fmt: skip
+"""What can be asked for, and the quantity of a run that says it; at a fixed budget the best roi is
+the best incremental profit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What rows of decisions bring."""
+
+    values: Array
+    """Quantities that were asked for; profits before the fixed costs of scenes: [row, objective]."""
+    spent: Array
+    """Auction spend [CNY]: [row, cell]."""
+
+
+class Market(Protocol):
+    """Whatever answers rows of decisions; `calls` and `evaluations` say how often it was asked."""
+
+    calls: int
+    evaluations: int
+
+    def __call__(self, split: Split) -> Answers:
+        """What the rows bring."""
+
+
+class SimulatedMarket:
+    """The world of one scenario."""
+
+    def __init__(
+        self, scenario: Scenario, problem: Problem, wanted: Sequence[str], *,
+        executor: Executor | None = None, tick: Callable[[int], None] | None = None,
+    ):  # fmt: skip
+        self.scenario, self.problem, self.wanted = scenario, problem, list(wanted)
+        self.executor, self.tick = executor, tick
+        self.calls = self.evaluations = 0
+
+    def __call__(self, split: Split) -> Answers:
+        """Play all rows in one call of the simulator."""
+        plans = make_plans(self.scenario, self.problem, split)
+        outcomes = simulate(
+            self.scenario, plans, mode="expected", daily=False, attribution=False,
+            executor=self.executor,
+        )  # fmt: skip
+        self.calls += 1
+        self.evaluations += len(plans)
+        if self.tick:
+            self.tick(len(plans))
+        return read_answers(outcomes, self.problem, self.wanted)
+
+
+def read_answers(outcomes: Outcomes, problem: Problem, wanted: Sequence[str]) -> Answers:
+    """Means over the lanes of every plan."""
+    lanes = quantities(outcomes.book, outcomes.terms)
+    rows = len(outcomes.plans)
+    values = np.stack([_mean(lanes[name])[:rows] for name in wanted], axis=1)
+    fixed = outcomes.terms.fixed.sum(axis=0)[:rows]
+    profits = [name in ("profit", PROFIT) for name in wanted]
+    values[:, profits] += fixed[:, None]
+    return Answers(values, _spent(outcomes, problem, rows))
+
+
+def _mean(lanes: Array) -> Array:
+    """[plan, replication] to [plan]."""
+    return np.asarray(lanes.mean(axis=1))
+
+
+def _spent(outcomes: Outcomes, problem: Problem, rows: int) -> Array:
+    """Auction spend of every cell: [row, cell]."""
+    spend = outcomes.book.spend  # [scene, phase, lane]
+    scenes, phases = list(outcomes.axes.scenes), list(outcomes.axes.phases)
+    mean = spend.reshape(*spend.shape[:2], -1, outcomes.replications).mean(axis=3)[..., :rows]
+    parts = [cell.partition(".") for cell in problem.cells]
+    return np.stack([
+        mean[scenes.index(s), phases.index(f)] if f else mean[scenes.index(s)].sum(axis=0)
+        for s, _, f in parts
+    ], axis=1)  # fmt: skip
+
+
+def make_plans(scenario: Scenario, problem: Problem, split: Split, names: Sequence[str] = ()) -> list[Plan]:
+    """Rows of decisions as plans of the scenario."""
+    called = names or [f"row {n}" for n in range(len(split))]
+    weights = {s: phase_weights(scenario, s) for s in problem.scenes}
+    parts = [cell.partition(".") for cell in problem.cells]
+
+    def money(row: Array) -> dict[str, dict[str, float]]:
+        table: dict[str, dict[str, float]] = {name: {} for name in scenario.scenes}
+        for (scene, _, phase), value in zip(parts, row.tolist(), strict=True):
+            pot = {f: value * w for f, w in weights[scene].items()}
+            table[scene] |= {phase: value} if phase else pot
+        return table
+
+    signed = frozenset(p for p in all_packages(scenario) if find_package(scenario, p).signed)
+    always = signed - set(problem.packages)
+    return [
+        Plan(name, money(row), always | {p for p, b in zip(problem.packages, flags, strict=True) if b})
+        for name, row, flags in zip(called, split.money, split.booked, strict=True)
+    ]
+
+
+def read_plans(problem: Problem, plans: Sequence[Plan]) -> Split:
+    """Plans as rows of decisions; money outside the cells is not counted."""
+    parts = [cell.partition(".") for cell in problem.cells]
+
+    def value(plan: Plan, scene: str, phase: str) -> float:
+        own = plan.money.get(scene, {})
+        return own.get(phase, 0.0) if phase else sum(own.values())
+
+    return Split(
+        np.array([[value(plan, s, f) for s, _, f in parts] for plan in plans]).reshape(len(plans), -1),
+        np.array([[p in plan.packages for p in problem.packages] for plan in plans], dtype=bool)
+        .reshape(len(plans), -1),
+    )  # fmt: skip
+
+
+# --------------------------------------------------------------------------- the problem of a scenario
+def make_problem(scenario: Scenario, budget: float, limits: Limits | None = None) -> Problem:
+    """Cells and packages of a scenario, under the limits of a user."""
+    limits = limits or Limits()
+    scenes = tuple(s for s in scenario.scenes if _cells_of(scenario, s) or _own_packages(scenario, s))
+    cells = [(s, cell) for s in scenes for cell in _cells_of(scenario, s)]
+    names = tuple(cell for _, cell in cells)
+    packages = tuple(p for p in all_packages(scenario) if _is_free(scenario, p))
+    _check_names(limits, scenes, names, packages, budget)
+    low, high = _bounds(limits, names, budget)
+    floor, cap = _bounds(limits, scenes, np.inf)
+    groups = tuple(limits.groups)
+    group_floor, group_cap = _bounds(limits, groups, np.inf)
+    return Problem(
+        budget=budget, cells=names, scenes=scenes,
+        scene_of=np.array([scenes.index(s) for s, _ in cells], dtype=np.intp),
+        low=low, high=high, floor=floor, cap=cap,
+        minimum=np.array([limits.minimums.get(s, 0.0) for s in scenes]),
+        fixed=np.array([scenario.scenes[s].running_cost for s in scenes]),
+        groups=groups, group_floor=group_floor, group_cap=group_cap,
+        group_of=np.array([_group_of(limits, s) for s in scenes], dtype=np.intp),
+        packages=packages, price=np.array([_added_price(scenario, p) for p in packages]),
+        payer=np.array([scenes.index(find_package(scenario, p).scene) for p in packages], dtype=np.intp),
+        must=np.array([limits.packages.get(p, False) for p in packages], dtype=bool),
+        may=np.array([limits.packages.get(p, True) for p in packages], dtype=bool),
+        fees=_sunk(scenario, packages),
+    )  # fmt: skip
+
+
+def _cells_of(scenario: Scenario, scene: str) -> list[str]:
+    """Where a scene's auction money goes: its phases, or one pot."""
+    own = scenario.scenes[scene]
+    if not any(isinstance(scenario.slots[k], AuctionSlot) for k in own.slots):
+        return []
+    if own.budget_kind == "cycle":
+        return [scene]
+    return [f"{scene}.{phase}" for phase in phase_weights(scenario, scene)]
+
+
+def _own_packages(scenario: Scenario, scene: str) -> list[str]:
+    return [p for p in all_packages(scenario) if find_package(scenario, p).scene == scene]
+
+
+def _is_free(scenario: Scenario, package: str) -> bool:
+    """Whether a plan may take it or leave it."""
+    return not find_package(scenario, package).signed or can_cancel(scenario, package)
+
+
+def _added_price(scenario: Scenario, package: str) -> float:
+    """Price, less the fee that is saved by keeping what is signed."""
+    price = package_price(scenario, package)
+    signed = find_package(scenario, package).signed
+    return price - cancelling_price(scenario, package) if signed else price
+
+
+def _sunk(scenario: Scenario, free: Sequence[str]) -> float:
+    """What every plan pays: signed bookings that cannot be cancelled, and fees for those that can."""
+    signed = [p for p in all_packages(scenario) if find_package(scenario, p).signed]
+    return sum(
+        cancelling_price(scenario, p) if p in free else package_price(scenario, p) for p in signed
+    )
+
+
+def _bounds(limits: Limits, names: Sequence[str], most: float) -> tuple[Array, Array]:
+    """Least and most of every name; a lock is both."""
+    low = [limits.locks.get(n, limits.floors.get(n, 0.0)) for n in names]
+    high = [limits.locks.get(n, limits.caps.get(n, most)) for n in names]
+    return np.array(low, dtype=float), np.array(high, dtype=float)
+
+
+def _group_of(limits: Limits, scene: str) -> int:
+    return next((n for n, of in enumerate(limits.groups.values()) if scene in of), -1)
+
+
+def _check_names(
+    limits: Limits, scenes: Sequence[str], cells: Sequence[str], packages: Sequence[str], budget: float
+) -> None:  # fmt: skip
+    known = [*scenes, *cells, *limits.groups]
+    for table in (limits.floors, limits.caps, limits.locks):
+        check_known("scene, scene.phase or group", list(table), known)
+    check_known("scene", list(limits.minimums), scenes)
+    check_known("scene", [s for of in limits.groups.values() for s in of], scenes)
+    check_known("package that a plan may choose", list(limits.packages), packages)

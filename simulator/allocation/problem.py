@@ -1,0 +1,274 @@
+"""What may be decided: money by cell, whole packages, and the limits of both.
+
+symbol   meaning                                                       unit   shape
+x        auction money of a cell: a scene in a phase, or the whole     CNY    [row, cell]
+         of a scene that keeps its money in one pot
+b        whether a contract package is booked                          bool   [row, package]
+B        budget: sum(x) + prices of what is booked                     CNY    [row]
+y        money before it is made to fit                                CNY    [row, cell]
+k        size of a cell: y + a millionth of the budget                  CNY    [row, cell]
+tau      share that is taken off every cell until the sum fits         1      [row, ..]
+
+Limits are laid on three levels, cells in scenes in groups; a scene's money counts its packages, as a
+plan in a scenario file does. The nearest plan that keeps all of them, x = y - tau k, takes the same
+share off every cell, save where a limit binds (projection on a box with one sum, here with nested
+sums and weights 1 / k: Brucker 1984). Cells without money stay without, unless nothing else has room.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.errors import UserError
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+HALVINGS = 70
+"""Bisections of tau: the sum is then met to about 1e-13 of the budget."""
+SPAN = 4e6
+"""Largest tau that can be needed: all of the budget to a cell that had nothing."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a user fixes: amounts [CNY] by "scene", "scene.phase" or the name of a group.
+
+    Floors, caps and locks of a scene count its packages. A scene with a `minimum` gets nothing or at
+    least that. `packages` says which bookings must (True) or must not (False) be made.
+    """
+
+    floors: Mapping[str, float] = field(default_factory=dict)
+    caps: Mapping[str, float] = field(default_factory=dict)
+    locks: Mapping[str, float] = field(default_factory=dict)
+    minimums: Mapping[str, float] = field(default_factory=dict)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    packages: Mapping[str, bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of decisions."""
+
+    money: Array
+    """[row, cell]"""
+    booked: Flags
+    """[row, package]"""
+
+    def __len__(self) -> int:
+        return len(self.money)
+
+    def take(self, rows: "NDArray[np.intp] | Sequence[int] | slice | Flags") -> "Split":
+        """Some of the rows."""
+        return Split(self.money[rows], self.booked[rows])
+
+
+def stack(splits: Sequence[Split]) -> Split:
+    """All rows, one after another."""
+    return Split(
+        np.concatenate([s.money for s in splits]), np.concatenate([s.booked for s in splits])
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Cells, packages and limits, as arrays."""
+
+    budget: float
+    cells: tuple[str, ...]
+    """"scene.phase", or "scene" for one pot."""
+    scenes: tuple[str, ...]
+    scene_of: NDArray[np.intp]
+    """[cell]"""
+    low: Array
+    high: Array
+    """Least and most money: [cell]."""
+    floor: Array
+    cap: Array
+    """Least and most of a scene, packages included: [scene]."""
+    minimum: Array
+    """Nothing, or at least this: [scene]."""
+    fixed: Array
+    """Cost of running a scene at all: [scene]."""
+    groups: tuple[str, ...] = ()
+    group_of: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    """[scene]; -1 where it is in none."""
+    group_floor: Array = field(default_factory=lambda: np.zeros(0))
+    group_cap: Array = field(default_factory=lambda: np.zeros(0))
+    packages: tuple[str, ...] = ()
+    price: Array = field(default_factory=lambda: np.zeros(0))
+    """What booking adds to the cost of the plan, fees for cancelling taken off: [package]."""
+    payer: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    """Scene that owns it: [package]."""
+    must: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    may: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
+    """Whether it has to be, and can be booked: [package]."""
+    fees: float = 0.0
+    """Fees of all cancellations: what a plan pays that books nothing [CNY]."""
+
+    # ------------------------------------------------------------------ sums
+    @cached_property
+    def of_scene(self) -> Flags:
+        """[scene, cell]"""
+        return self.scene_of == np.arange(len(self.scenes))[:, None]
+
+    @cached_property
+    def of_group(self) -> Flags:
+        """[group, scene]"""
+        return self.group_of == np.arange(len(self.groups))[:, None]
+
+    def booked_money(self, booked: Flags) -> Array:
+        """What the packages cost each scene: [row, scene]."""
+        own = self.payer == np.arange(len(self.scenes))[:, None]
+        return sums(booked * self.price, own)
+
+    def contract_money(self, booked: Flags) -> Array:
+        """What packages and cancellations cost: [row]."""
+        return np.asarray((booked * self.price).sum(axis=1) + self.fees)
+
+    def fixed_costs(self, split: Split) -> Array:
+        """Cost of the scenes that run: [row]."""
+        runs = sums(split.money, self.of_scene) + self.booked_money(split.booked) > 0
+        return np.asarray((runs * self.fixed).sum(axis=1))
+
+    def total(self, split: Split) -> Array:
+        """Money of the plan: [row]."""
+        return np.asarray(split.money.sum(axis=1) + self.contract_money(split.booked))
+
+    # ------------------------------------------------------------------ fitting
+    def repair(self, split: Split, budget: Array | float | None = None, *, most: Array | None = None) -> Split:
+        """The nearest rows that keep every limit and cost the whole budget, if limits let them.
+
+        `most` [row, cell] are further caps. Where the caps leave no room for the budget, all of them
+        bind and the rest is not planned; packages are kept as far as `must` and `may` say so.
+        """
+        booked = (split.booked & self.may) | self.must
+        total = np.broadcast_to(self.budget if budget is None else budget, len(split))
+        room = np.maximum(total - self.contract_money(booked), 0.0)
+        high = self.high if most is None else np.minimum(self.high, most)
+        fit = _Fit(self, np.maximum(high, self.low), self.booked_money(booked))
+        money = fit.money(split.money, room)
+        if fit.below_minimum(money).any():
+            money = fit.with_minimums(money).money(split.money, room)
+        return Split(money, booked)
+
+
+class _Fit:
+    """Limits of rows whose packages are given, as auction money: [row, scene], [row, group]."""
+
+    def __init__(self, problem: Problem, high: Array, booked: Array):
+        self.problem, self.high = problem, high
+        self.booked = booked
+        self.low = np.broadcast_to(problem.low, (len(booked), len(problem.cells)))
+        self.floor = np.maximum(problem.floor - booked, 0.0)
+        self.cap = np.maximum(problem.cap - booked, 0.0)
+
+    def money(self, wish: Array, room: Array) -> Array:
+        """Project the wishes [row, cell] on the limits and the sum `room` [row]."""
+        scene = self._limits_of_scenes(wish)
+        group = self._limits_of_groups(wish, scene)
+
+        def given(tau: Array) -> Array:
+            return self._after(wish, self._by_scene(tau, scene, group))
+
+        tau = bisect(lambda tau: given(tau).sum(axis=1, keepdims=True), room[:, None])
+        return given(tau)
+
+    def _after(self, wish: Array, tau: Array) -> Array:
+        """Money when tau [row, scene] is taken off."""
+        size = np.maximum(wish, 0.0) + 1e-6 * self.problem.budget
+        return np.clip(wish - tau[:, self.problem.scene_of] * size, self.low, self.high)
+
+    def _limits_of_scenes(self, wish: Array) -> tuple[Array, Array]:
+        """tau at which a scene meets its cap, and its floor: [row, scene]."""
+        own, shape = self.problem.of_scene, (len(wish), len(self.problem.scenes))
+        if not self.floor.any() and not np.isfinite(self.cap).any():
+            return np.full(shape, -SPAN), np.full(shape, SPAN)
+
+        def given(tau: Array) -> Array:
+            return sums(self._after(wish, tau), own)
+
+        return (
+            bisect(given, np.broadcast_to(self.cap, shape), above=True),
+            bisect(given, np.broadcast_to(self.floor, shape)),
+        )
+
+    def _limits_of_groups(
+        self, wish: Array, scene: tuple[Array, Array]
+    ) -> tuple[Array, Array] | None:
+        problem = self.problem
+        if not problem.groups:
+            return None
+        booked = sums(self.booked, problem.of_group)
+
+        def given(tau: Array) -> Array:
+            wide = np.clip(np.append(tau, np.zeros((len(tau), 1)), axis=1)[:, problem.group_of], *scene)
+            return sums(sums(self._after(wish, wide), problem.of_scene), problem.of_group)
+
+        cap = np.maximum(problem.group_cap - booked, 0.0)
+        floor = np.maximum(problem.group_floor - booked, 0.0)
+        return (
+            bisect(given, cap, above=True),
+            bisect(given, floor),
+        )
+
+    def _by_scene(
+        self, tau: Array, scene: tuple[Array, Array], group: tuple[Array, Array] | None
+    ) -> Array:
+        """tau of every scene [row, scene] for a common one [row, 1]."""
+        wide = np.repeat(tau, len(self.problem.scenes), axis=1)
+        if group is not None:
+            inside = self.problem.group_of >= 0
+            at = self.problem.group_of[inside]
+            wide[:, inside] = np.clip(wide[:, inside], group[0][:, at], group[1][:, at])
+        return np.clip(wide, *scene)
+
+    def below_minimum(self, money: Array) -> Flags:
+        """Scenes that have something, but less than their minimum: [row, scene]."""
+        total = sums(money, self.problem.of_scene) + self.booked
+        return (total > 0) & (total < self.problem.minimum * (1 - 1e-9))
+
+    def with_minimums(self, money: Array) -> "_Fit":
+        """Scenes with a minimum that are near it must reach it, the others close."""
+        total = sums(money, self.problem.of_scene) + self.booked
+        bound = self.problem.minimum > 0
+        stays = (total >= self.problem.minimum / 2) | (self.booked > 0)
+        least = np.maximum(self.problem.minimum - self.booked, self.floor)
+        other = _Fit(self.problem, self.high, self.booked)
+        other.floor = np.where(bound & stays, least, self.floor)
+        other.cap = np.where(bound & ~stays, 0.0, self.cap)
+        return other
+
+
+def sums(values: Array, member: Flags) -> Array:
+    """Sums [row, group] of values [row, item] by membership [group, item], in one order.
+
+    >>> sums(np.array([[1.0, 2.0, 4.0]]), np.array([[True, True, False]])).tolist()
+    [[3.0]]
+    """
+    return np.asarray(np.einsum("rc,sc->rs", values, member.astype(float)))
+
+
+def bisect(given, target: Array, *, above: bool = False) -> Array:  # type: ignore[no-untyped-def]
+    """tau at which given(tau), which falls with tau, meets the target; else the end of the span.
+
+    Where the target is met on a stretch, its upper end; with `above`, the lower one.
+    """
+    low, high = np.full(target.shape, -SPAN), np.full(target.shape, SPAN)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        more = given(middle) > target if above else given(middle) >= target
+        low, high = np.where(more, middle, low), np.where(more, high, middle)
+    return high if above else low
+
+
+def check_known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse names that the scenario does not have."""
+    from simulator.scenario.amounts import suggestion
+
+    for name in names:
+        if name not in known:
+            near = suggestion(name, list(known)) or f"; known are {', '.join(known)}"
+            raise UserError(f"no {what} is called {name!r}{near}")

@@ -1,0 +1,174 @@
+"""From a good split to the best near it: slopes of every cell, and steps along them that keep the sum.
+
+symbol   meaning                                                       unit        shape
+g, h     first and second derivative of the score in a cell's money    1/CNY, ..   [row, cell]
+d        step                                                          CNY         [row, cell]
+rho      most that a step may change a cell, share of it               1           [row]
+lambda   shadow price: what the next yuan of the budget brings         1/CNY       [row]
+
+d maximises sum_c g_c d_c + h_c d_c^2 / 2 subject to sum_c d_c = 0 and the limits: d_c = (g_c - lambda)
+/ -h_c where no limit binds (a Newton step on the diagonal, projected; Bertsekas 1982). Slopes are
+central differences; several lengths of the step are tried in one call, and a row never gets worse.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.allocation.aims import Aims
+from simulator.allocation.market import Market
+from simulator.allocation.problem import Array, Problem, Split, stack
+
+NUDGE = 0.02
+"""Difference of a slope, as a share of the cell's money."""
+LEAST_NUDGE = 0.0004
+"""The same as a share of the budget: what a cell without money is tried with."""
+LENGTHS = np.array([0.25, 0.5, 1.0, 1.7, 3.0])
+"""Lengths of a step that are tried."""
+NOTHING = 1e-5
+"""A cell with less of the budget counts as one without money."""
+FULL = 0.9955
+"""A cell that spends less of its money is full: there is no more for it to buy."""
+TURNS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Derivatives of the objectives at rows of decisions."""
+
+    values: Array
+    """[row, objective]"""
+    spent: Array
+    """[row, cell]"""
+    up: Array
+    """To the right: [row, cell, objective]."""
+    down: Array
+    """To the left: [row, cell, objective]."""
+    bend: Array
+    """Second derivative: [row, cell, objective]."""
+
+    @property
+    def middle(self) -> Array:
+        """[row, cell, objective]"""
+        return (self.up + self.down) / 2
+
+
+def nudges(problem: Problem, money: Array) -> Array:
+    """Differences [row, cell]."""
+    return np.maximum(NUDGE * money, LEAST_NUDGE * problem.budget)
+
+
+def slopes(market: Market, problem: Problem, aims: Aims, split: Split) -> Slopes:
+    """Differences of every cell to both sides, in one call; at zero to the right only."""
+    rows, cells = split.money.shape
+    step = nudges(problem, split.money)
+    back = np.where(split.money > NOTHING * problem.budget, np.minimum(step, split.money), 0.0)
+    moved = [split]
+    for sign, size in ((1, step), (-1, back)):
+        money = np.repeat(split.money[:, None], cells, axis=1)
+        money[:, range(cells), range(cells)] += sign * size
+        booked = np.repeat(split.booked[:, None], cells, axis=1)
+        moved.append(Split(money.reshape(-1, cells), booked.reshape(rows * cells, -1)))
+    tried = stack(moved)
+    owner = np.concatenate([np.arange(rows), *[np.repeat(np.arange(rows), cells)] * 2])
+    answers = market(tried)
+    values = aims.take(owner).values(problem, tried, answers)
+    base, more, less = values[:rows], *np.split(values[rows:], 2)
+    shape = (rows, cells, -1)
+    up = (more.reshape(shape) - base[:, None]) / step[..., None]
+    down = (base[:, None] - less.reshape(shape)) / np.maximum(back, 1e-9)[..., None]
+    down = np.where(back[..., None] > 0, down, up)
+    bend = 2 * (up - down) / (step + back)[..., None]
+    return Slopes(base, answers.spent[:rows], up, down, bend)
+
+
+def climb(
+    market: Market, problem: Problem, aims: Aims, split: Split, reach: Array
+) -> tuple[Split, Slopes, Array]:
+    """One step of every row: the new rows, the slopes at the old ones, and the gain of the score."""
+    found = slopes(market, problem, aims, split)
+    step = newton_step(problem, aims, split, found, reach)
+    tries = [Split(split.money + t * step, split.booked) for t in LENGTHS]
+    budget = aims.budget
+    full = np.where(found.spent < FULL * split.money, found.spent, np.inf)
+    fitted = [problem.repair(x, budget, most=np.minimum(full, _room(aims, x))) for x in tries]
+    every = stack(fitted)
+    owner = np.tile(np.arange(len(split)), len(LENGTHS))
+    values = aims.take(owner).values(problem, every, market(every))
+    scores = aims.take(owner).score(values).reshape(len(LENGTHS), -1)
+    now = aims.score(found.values)
+    best = scores.argmax(axis=0)
+    gain = scores[best, np.arange(len(split))] - now
+    chosen = every.take(best * len(split) + np.arange(len(split)))
+    better = gain > 0
+    money = np.where(better[:, None], chosen.money, split.money)
+    return Split(money, split.booked), found, np.where(better, gain, 0.0)
+
+
+def _room(aims: Aims, split: Split) -> Array:
+    """An aim that may keep money is not filled up to its budget."""
+    return np.where(aims.keeps[:, None], np.maximum(split.money, 0.0), np.inf)
+
+
+def newton_step(problem: Problem, aims: Aims, split: Split, found: Slopes, reach: Array) -> Array:
+    """d [row, cell]: the diagonal Newton step that keeps the sum and the cells' own limits."""
+    pull = aims.pull(found.values)
+    slope = np.einsum("rco,ro->rc", found.middle, pull)
+    bend = np.einsum("rco,ro->rc", found.bend, pull)
+    slope = _at_zero(split, found, pull, slope)
+    stiff = np.maximum(-bend, _least_bend(slope, split, problem))
+    span = reach[:, None] * (split.money + problem.budget / 100)
+    low = np.maximum(-span, problem.low - split.money)
+    high = np.minimum(span, problem.high - split.money)
+    low, high = np.minimum(low, high), np.maximum(low, high)
+
+    def step(price: Array) -> Array:
+        return np.clip((slope - price) / stiff, low, high)
+
+    price = _balance(step, slope, stiff * span, aims)
+    return step(price)
+
+
+def _at_zero(split: Split, found: Slopes, pull: Array, slope: Array) -> Array:
+    """A cell without money has a slope to the right only."""
+    right = np.einsum("rco,ro->rc", found.up, pull)
+    return np.where(split.money > 0, slope, right)
+
+
+def _least_bend(slope: Array, split: Split, problem: Problem) -> Array:
+    """A straight cell counts as bent so that its slope is used up over all its money."""
+    size = split.money + problem.budget / 100
+    return 0.2 * np.maximum(np.abs(slope), np.abs(slope).max(axis=1, keepdims=True) * 0.05) / size
+
+
+def _balance(step, slope: Array, spread: Array, aims: Aims) -> Array:  # type: ignore[no-untyped-def]
+    """lambda at which the steps sum to nothing, or 0 where money may be kept: [row, 1]."""
+    width = spread.max(axis=1, keepdims=True)
+    low = (slope - width).min(axis=1, keepdims=True)
+    high = (slope + width).max(axis=1, keepdims=True)
+    for _ in range(TURNS):
+        middle = (low + high) / 2
+        more = step(middle).sum(axis=1, keepdims=True) > 0
+        low, high = np.where(more, middle, low), np.where(more, high, middle)
+    return np.where(aims.keeps[:, None], np.maximum((low + high) / 2, 0.0), (low + high) / 2)
+
+
+def line_search(
+    market: Market, problem: Problem, aims: Aims, start: Split, goal: Split
+) -> tuple[Split, Array]:
+    """The best row on the way from every start to its goal, and what it gains over the start."""
+    lengths = (0.2, 0.4, 0.6, 0.8, 1.0)
+    between = [
+        problem.repair(
+            Split(start.money + t * (goal.money - start.money), goal.booked), aims.budget,
+            most=_room(aims, goal) if t == 1.0 else _room(aims, Split(np.maximum(start.money, goal.money), goal.booked)),
+        )
+        for t in lengths
+    ]  # fmt: skip
+    every = stack([start, *between])
+    owner = np.tile(np.arange(len(start)), len(lengths) + 1)
+    values = aims.take(owner).values(problem, every, market(every))
+    scores = aims.take(owner).score(values).reshape(len(lengths) + 1, -1)
+    best = scores.argmax(axis=0)
+    rows = np.arange(len(start))
+    return every.take(best * len(start) + rows), scores[best, rows] - scores[0]
