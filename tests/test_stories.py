@@ -173,10 +173,11 @@ def test_there_are_stories():
         ("a gmv - b gmv = 100 within 0%", True),
         ("a harvest cpm > 0.5k", True),
         ("50% x a gmv = b gmv within 1%", True),
+        ("a gmv in sale - b gmv > 0", True),
     ],
 )
 def test_lines_are_read_as_they_are_meant(line: str, true: bool):
-    found = {"a": {"gmv": 200.0, "harvest cpm": 501.0}, "b": {"gmv": 100.0}}
+    found = {"a": {"gmv": 200.0, "harvest cpm": 501.0, "gmv in sale": 150.0}, "b": {"gmv": 100.0}}
     assert holds(line, found)[0] is true
 
 
@@ -193,3 +194,15 @@ def test_lines_are_read_as_they_are_meant(line: str, true: bool):
 def test_a_line_that_cannot_be_read_is_told(line: str, message: str):
     with pytest.raises(AssertionError, match=message):
         holds(line, {"a": {"gmv": 2.0}, "b": {"gmv": 1.0}})
+
+
+def test_what_phases_bring_adds_up_to_the_whole():
+    scenario = read_scenario(SCENARIOS / "factory_white_label.yaml")
+    plan = plans_of(scenario)[0]
+    outcomes = simulate(scenario, [plan], mode="expected", attribution=False)
+    found = told_of(outcomes, scenario, plan.name)
+    phases = [*scenario.calendar.phases, "runoff"]
+    parts = [found[f"gmv in {phase}"] for phase in phases]
+    assert min(parts) > 0
+    assert sum(parts) == pytest.approx(found["gmv"])
+    assert sum(parts[:-1]) == pytest.approx(found["gmv_campaign"])
