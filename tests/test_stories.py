@@ -1,8 +1,10 @@
 """Runs what marketers expect: every YAML file of tests/stories (see its README.md)."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,13 +13,15 @@ import pytest
 import yaml
 
 from simulator.engine.simulate import simulate
+from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import NO_ADS
+from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import read_amount
 from simulator.scenario.availability import available
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import PlanEntry, Scenario
-from tests.worlds import SCENARIOS, Figures, figures
+from tests.worlds import SCENARIOS, Figures, figures, lanes_of
 
 STORIES = Path(__file__).parent / "stories"
 NAMES = sorted(path.stem for path in STORIES.glob("*.yaml"))
@@ -59,10 +63,37 @@ class Story:
             plan = plans_of(scenario)[0]
             if "plan" in variant:
                 plan = Plan.from_entry(scenario, name, PlanEntry.model_validate(variant["plan"]))
-            outcomes = simulate(scenario, [plan], mode="expected", daily=False)
-            found[name] = figures(outcomes) | promised(scenario, plan)
-            found.setdefault(NO_ADS, figures(outcomes, NO_ADS))
+            outcomes = simulate(scenario, [plan], mode="expected", daily=self.by_phase)
+            found[name] = told_of(outcomes, scenario, plan.name) | promised(scenario, plan)
+            found.setdefault(NO_ADS, told_of(outcomes, scenario, NO_ADS))
         return found
+
+    @property
+    def by_phase(self) -> bool:
+        """Whether a line asks for what single phases bring."""
+        return any(" in " in line for line in self.expect)
+
+
+def told_of(outcomes: Outcomes, scenario: Scenario, plan: str) -> Figures:
+    """Figures of the whole run and, where days were written down, of every phase."""
+    return figures(outcomes, plan) | phase_figures(outcomes, scenario, plan)
+
+
+def phase_figures(outcomes: Outcomes, scenario: Scenario, plan: str) -> Figures:
+    """Sums over the days of a phase: "gmv in preheat"."""
+    book, found = lanes_of(outcomes, plan).days, Counter[str]()
+    for number, day in enumerate(outcomes.axes.days):
+        for metric in Ledger.DAY:
+            found[f"{metric} in {phase_at_end(scenario, day)}"] += book[metric][number].mean()
+    return dict(found)
+
+
+def phase_at_end(scenario: Scenario, day: str) -> str:
+    """The phase in which a day ends, so that an opening at 20:00 is in its own phase."""
+    night = datetime.combine(date.fromisoformat(day), time()) + timedelta(days=1)
+    if night > scenario.calendar.end:
+        return "runoff"
+    return [name for name, phase in scenario.calendar.phases.items() if phase.start < night][-1]
 
 
 def promised(scenario: Scenario, plan: Plan) -> Figures:
@@ -142,10 +173,11 @@ def test_there_are_stories():
         ("a gmv - b gmv = 100 within 0%", True),
         ("a harvest cpm > 0.5k", True),
         ("50% x a gmv = b gmv within 1%", True),
+        ("a gmv in sale - b gmv > 0", True),
     ],
 )
 def test_lines_are_read_as_they_are_meant(line: str, true: bool):
-    found = {"a": {"gmv": 200.0, "harvest cpm": 501.0}, "b": {"gmv": 100.0}}
+    found = {"a": {"gmv": 200.0, "harvest cpm": 501.0, "gmv in sale": 150.0}, "b": {"gmv": 100.0}}
     assert holds(line, found)[0] is true
 
 
@@ -162,3 +194,15 @@ def test_lines_are_read_as_they_are_meant(line: str, true: bool):
 def test_a_line_that_cannot_be_read_is_told(line: str, message: str):
     with pytest.raises(AssertionError, match=message):
         holds(line, {"a": {"gmv": 2.0}, "b": {"gmv": 1.0}})
+
+
+def test_what_phases_bring_adds_up_to_the_whole():
+    scenario = read_scenario(SCENARIOS / "factory_white_label.yaml")
+    plan = plans_of(scenario)[0]
+    outcomes = simulate(scenario, [plan], mode="expected", attribution=False)
+    found = told_of(outcomes, scenario, plan.name)
+    phases = [*scenario.calendar.phases, "runoff"]
+    parts = [found[f"gmv in {phase}"] for phase in phases]
+    assert min(parts) > 0
+    assert sum(parts) == pytest.approx(found["gmv"])
+    assert sum(parts[:-1]) == pytest.approx(found["gmv_campaign"])
