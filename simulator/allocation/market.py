@@ -151,8 +151,8 @@ def make_problem(scenario: Scenario, budget: float, limits: Limits | None = None
     cells = [(s, cell) for s in scenes for cell in _cells_of(scenario, s)]
     names = tuple(cell for _, cell in cells)
     packages = tuple(p for p in all_packages(scenario) if _is_free(scenario, p))
-    _check_names(limits, scenes, names, packages, budget)
-    low, high = _bounds(limits, names, budget)
+    _check_names(limits, scenes, names, packages)
+    low, high = _bounds(limits, names, np.inf)
     floor, cap = _bounds(limits, scenes, np.inf)
     groups = tuple(limits.groups)
     group_floor, group_cap = _bounds(limits, groups, np.inf)
@@ -218,8 +218,8 @@ def _group_of(limits: Limits, scene: str) -> int:
 
 
 def _check_names(
-    limits: Limits, scenes: Sequence[str], cells: Sequence[str], packages: Sequence[str], budget: float
-) -> None:  # fmt: skip
+    limits: Limits, scenes: Sequence[str], cells: Sequence[str], packages: Sequence[str]
+) -> None:
     known = [*scenes, *cells, *limits.groups]
     for table in (limits.floors, limits.caps, limits.locks):
         check_known("scene, scene.phase or group", list(table), known)

@@ -21,7 +21,7 @@ from simulator.allocation.problem import Array, Problem, Split, stack
 
 NUDGE = 0.02
 """Difference of a slope, as a share of the cell's money."""
-LEAST_NUDGE = 0.0004
+LEAST_NUDGE = 0.0001
 """The same as a share of the budget: what a cell without money is tried with."""
 LENGTHS = np.array([0.25, 0.5, 1.0, 1.7, 3.0])
 """Lengths of a step that are tried."""
@@ -84,25 +84,28 @@ def slopes(market: Market, problem: Problem, aims: Aims, split: Split) -> Slopes
 
 def climb(
     market: Market, problem: Problem, aims: Aims, split: Split, reach: Array
-) -> tuple[Split, Slopes, Array]:
-    """One step of every row: the new rows, the slopes at the old ones, and the gain of the score."""
+) -> tuple[Split, Array]:
+    """One step of every row: the new rows, and what their scores gain."""
     found = slopes(market, problem, aims, split)
     step = newton_step(problem, aims, split, found, reach)
-    tries = [Split(split.money + t * step, split.booked) for t in LENGTHS]
-    budget = aims.budget
     full = np.where(found.spent < FULL * split.money, found.spent, np.inf)
-    fitted = [problem.repair(x, budget, most=np.minimum(full, _room(aims, x))) for x in tries]
-    every = stack(fitted)
-    owner = np.tile(np.arange(len(split)), len(LENGTHS))
-    values = aims.take(owner).values(problem, every, market(every))
-    scores = aims.take(owner).score(values).reshape(len(LENGTHS), -1)
-    now = aims.score(found.values)
+    tries = [
+        problem.repair(goal, aims.budget, most=np.minimum(full, _room(aims, goal)))
+        for goal in (Split(split.money + t * step, split.booked) for t in LENGTHS)
+    ]
+    return _best_of(market, problem, aims, [split, *tries])
+
+
+def _best_of(
+    market: Market, problem: Problem, aims: Aims, tries: list[Split]
+) -> tuple[Split, Array]:
+    """The best of each row's tries, and what it gains over the first."""
+    rows = np.arange(len(aims))
+    every, owner = stack(tries), np.tile(rows, len(tries))
+    own = aims.take(owner)
+    scores = own.score(own.values(problem, every, market(every))).reshape(len(tries), -1)
     best = scores.argmax(axis=0)
-    gain = scores[best, np.arange(len(split))] - now
-    chosen = every.take(best * len(split) + np.arange(len(split)))
-    better = gain > 0
-    money = np.where(better[:, None], chosen.money, split.money)
-    return Split(money, split.booked), found, np.where(better, gain, 0.0)
+    return every.take(best * len(aims) + rows), scores[best, rows] - scores[0]
 
 
 def _room(aims: Aims, split: Split) -> Array:
@@ -157,18 +160,9 @@ def line_search(
     market: Market, problem: Problem, aims: Aims, start: Split, goal: Split
 ) -> tuple[Split, Array]:
     """The best row on the way from every start to its goal, and what it gains over the start."""
-    lengths = (0.2, 0.4, 0.6, 0.8, 1.0)
     between = [
-        problem.repair(
-            Split(start.money + t * (goal.money - start.money), goal.booked), aims.budget,
-            most=_room(aims, goal) if t == 1.0 else _room(aims, Split(np.maximum(start.money, goal.money), goal.booked)),
-        )
-        for t in lengths
-    ]  # fmt: skip
-    every = stack([start, *between])
-    owner = np.tile(np.arange(len(start)), len(lengths) + 1)
-    values = aims.take(owner).values(problem, every, market(every))
-    scores = aims.take(owner).score(values).reshape(len(lengths) + 1, -1)
-    best = scores.argmax(axis=0)
-    rows = np.arange(len(start))
-    return every.take(best * len(start) + rows), scores[best, rows] - scores[0]
+        Split(start.money + t * (goal.money - start.money), goal.booked)
+        for t in (0.2, 0.4, 0.6, 0.8, 1.0)
+    ]
+    fitted = [problem.repair(way, aims.budget, most=_room(aims, way)) for way in between]
+    return _best_of(market, problem, aims, [start, *fitted])

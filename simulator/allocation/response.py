@@ -19,7 +19,7 @@ from simulator.allocation.knapsack import IMPOSSIBLE, Curve, merge_all
 from simulator.allocation.market import Answers, Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
 
-WIDE = (0.0, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0)
+WIDE = (0.0, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.045, 0.065, 0.09, 0.13, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0)
 """Levels of a cell in the first sweep, as shares of the budget."""
 NEAR = (0.0, 0.5, 0.75, 0.9, 1.1, 1.3, 1.7, 2.5)
 """Levels around an incumbent, as factors of its money."""

@@ -7,7 +7,9 @@ Curves of single cells alone would lose much where scenes share people and place
 that is why every knapsack is followed by a search along the way to it.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,10 @@ from simulator.allocation.response import Sweep, best_split, near_levels, sweep,
 
 TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
+FREE = 3.0
+"""Most that may be planned where the budget itself is sought, as a multiple of the budget."""
+SETTLE = 3
+"""Rounds of moving what is not spent elsewhere."""
 PARKED = 0.005
 """A cell is not planned above what it spends by more than this."""
 
@@ -74,9 +80,13 @@ class Archive:
         )
 
 
+def _silent(_: str, __: float) -> None:
+    """Say nothing."""
+
+
 @dataclass
 class Search:
-    """State of one search at one budget; `rows` are the best so far, one for each aim."""
+    """One search; `rows` are the best so far, one for each aim."""
 
     market: Archive
     problem: Problem
@@ -85,41 +95,60 @@ class Search:
     aims: Aims | None = None
     rows: Split | None = None
     wide: Sweep | None = None
+    say: Callable[[str, float], None] = _silent
+    """Told what is being done, and the share of the work that is behind."""
 
-    def go(self, starts: Split) -> None:
+    def go(self, starts: Split, budgets: Sequence[float] = ()) -> None:
         """Search; what is found stays in the archive, also when it is stopped half-way."""
+        self.say("looking everywhere", 0.0)
         self.begin(starts)
-        for _ in range(self.effort.sweeps):
+        for n in range(self.effort.sweeps):
+            self.say("looking around the best", 0.1 + 0.1 * n)
             self.sweep_near()
+            self.rescale()
+        self.say("climbing", 0.3)
         self.climb(self.effort.steps)
         if self.objectives == 2 and self.effort.fill:
+            self.say("filling gaps", 0.5)
             self.fill_gaps()
             self.climb(self.effort.fill_steps)
+        if budgets:
+            self.say("trying other budgets", 0.7)
+            first = len(self.known.aims)
+            self.other_budgets(budgets)
+            self.climb(self.effort.fill_steps, first)
+
+    @property
+    def known(self) -> "Known":
+        """Aims and rows, once the search has begun."""
+        assert self.aims is not None and self.rows is not None
+        return Known(self.aims, self.rows)
 
     # ------------------------------------------------------------------ from afar
     def begin(self, starts: Split) -> None:
         """The wide sweep, and the ends of the frontier on the way to its knapsacks."""
         problem, budget = self.problem, self.problem.budget
         fitted = problem.repair(starts)
-        self.market(fitted)
-        ends = linear(_ends(self.objectives), self._scale_of_start(fitted), budget)
-        origin = fitted.take([self._best_start(ends, fitted)])
+        answers = self.market(fitted)
+        ends = linear(_ends(self.objectives), self._first_scale(answers), np.array([budget]))
+        origin = fitted.take([self._best_start(ends, fitted, answers)])
         self.wide = sweep(self.market, problem, origin, [wide_levels(problem)])[0]
         self.aims, self.rows = ends, origin.take([0] * len(ends))
         self._knapsacks([self.wide] * len(ends))
-        self.aims = linear(self._weightings(), self._range(), budget)
+        self._keep_best(stack([fitted, self.rows]))
+        self.aims = linear(self._weightings(), ends.scale, np.array([budget]))
+        self.rescale()
         self._keep_best(stack([fitted, self.rows]))
 
-    def _scale_of_start(self, fitted: Split) -> Array:
+    def _first_scale(self, answers: Answers) -> Array:
         """Before the ends are known: the budget for the return, its own size for the other."""
-        values = self.market.answers[-1].values
-        own = np.abs(values[:, 1 : self.objectives]).max(axis=0, initial=0.0)
+        own = np.abs(answers.values[:, 1 : self.objectives]).max(axis=0, initial=0.0)
         return np.concatenate([[self.problem.budget], np.where(own > 0, own, 1.0)])
 
-    def _best_start(self, ends: Aims, fitted: Split) -> int:
-        one = linear(np.ones((len(fitted), self.objectives)), ends.scale, self.problem.budget)
-        values = one.values(self.problem, fitted, self.market.answers[-1])
-        return int(one.score(values).argmax())
+    def _best_start(self, ends: Aims, fitted: Split, answers: Answers) -> int:
+        every = np.ones((len(fitted), self.objectives))
+        one = linear(every, ends.scale, np.array([self.problem.budget]))
+        return int(one.score(one.values(self.problem, fitted, answers)).argmax())
 
     def _weightings(self) -> Array:
         if self.objectives == 1:
@@ -127,92 +156,116 @@ class Search:
         share = np.linspace(0, 1, self.effort.weightings)
         return np.clip(np.stack([1 - share, share], axis=1), TILT, 1.0)
 
-    def _range(self) -> Array:
-        """Range of every objective over the rows; of the return, where it is alone, the budget."""
-        assert self.aims is not None and self.rows is not None
-        values = self.aims.values(self.problem, self.rows, self.market(self.rows))
-        span = np.ptp(values, axis=0)
-        floor = 1e-3 * np.abs(values).max(axis=0)
-        floor[0] = max(floor[0], 1e-3 * self.problem.budget)
+    def rescale(self) -> None:
+        """Weight objectives by their range over the rows, now that more of it is known."""
         if self.objectives == 1:
-            return np.array([self.problem.budget])
-        return np.maximum(span, np.where(floor > 0, floor, 1.0))
+            return
+        aims, rows = self.known
+        alike = aims.take([0] * len(rows))
+        values = alike.values(self.problem, rows, self.market(rows))
+        least = 1e-3 * np.abs(values).max(axis=0) + 1e-9
+        self.aims = replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
 
     def sweep_near(self) -> None:
         """Knapsacks of sweeps around every row."""
-        assert self.rows is not None
-        levels = [near_levels(self.problem, money) for money in self.rows.money]
-        self._knapsacks(sweep(self.market, self.problem, self.rows, levels))
+        levels = [near_levels(self.problem, money) for money in self.known.rows.money]
+        self._knapsacks(sweep(self.market, self.problem, self.known.rows, levels))
 
     def _knapsacks(self, tables: list[Sweep]) -> None:
-        assert self.rows is not None and self.aims is not None
-        goals = []
-        for n, table in enumerate(tables):
-            weight = self.aims.weights[n] / self.aims.scale
-            weight = np.concatenate([weight, np.zeros(table.base.size - weight.size)])
-            goals.append(best_split(
-                self.problem, table, self.wide if table is not self.wide else None, weight,
-                float(self.aims.budget[n]), exact=not self.aims.keeps[n],
-            ))  # fmt: skip
-        goal = self.problem.repair(stack(goals), self.aims.budget)
-        found, _ = line_search(self.market, self.problem, self.aims, self.rows, goal)
-        self._keep_best(stack([self.rows, found]))
+        aims, rows = self.known
+        goals = [
+            best_split(
+                self.problem, table, self.wide if table is not self.wide else None,
+                aims.weights[n] / aims.scale, float(aims.budget[n]), exact=not aims.keeps[n],
+            )
+            for n, table in enumerate(tables)
+        ]  # fmt: skip
+        goal = self.problem.repair(stack(goals), aims.budget)
+        found, _ = line_search(self.market, self.problem, aims, rows, goal)
+        self._keep_best(stack([rows, found]))
 
     def _keep_best(self, candidates: Split) -> None:
-        """For every aim the best of the candidates; what one aim found may serve another."""
-        assert self.aims is not None
-        answers = self.market(candidates)
-        count, n = len(self.aims), len(candidates)
-        owner = np.repeat(np.arange(count), n)
+        """For every aim the best of the candidates at its budget; one may serve another."""
+        aims = self.known.aims
+        answers, costs = self.market(candidates), self.problem.total(candidates)
+        count, n = len(aims), len(candidates)
         again = np.tile(np.arange(n), count)
+        own = aims.take(np.repeat(np.arange(count), n))
         wide = Answers(answers.values[again], answers.spent[again])
-        own = self.aims.take(owner)
         scores = own.score(own.values(self.problem, candidates.take(again), wide)).reshape(count, n)
-        self.rows = candidates.take(scores.argmax(axis=1))
+        fits = costs <= aims.budget[:, None] * (1 + 1e-6)
+        self.rows = candidates.take(np.where(fits, scores, -np.inf).argmax(axis=1))
 
     # ------------------------------------------------------------------ near by
-    def climb(self, steps: int) -> None:
-        """Newton steps until they gain nothing."""
-        assert self.aims is not None and self.rows is not None
-        reach = np.full(len(self.aims), 0.3)
-        active = np.arange(len(self.aims))
+    def climb(self, steps: int, first: int = 0) -> None:
+        """Newton steps of the rows from `first` on, until they gain nothing."""
+        aims, rows = self.known
+        reach = np.full(len(aims), 0.3)
+        active = np.arange(first, len(aims))
         for _ in range(steps):
-            aims = self.aims.take(active)
-            moved, _, gain = climb(self.market, self.problem, aims, self.rows.take(active), reach[active])
-            money = self.rows.money.copy()
+            if not active.size:
+                break
+            some = aims.take(active)
+            moved, gain = climb(self.market, self.problem, some, rows.take(active), reach[active])
+            money = rows.money.copy()
             money[active] = moved.money
-            self.rows = Split(money, self.rows.booked)
+            self.rows = rows = Split(money, rows.booked)
             stuck = gain <= self.effort.enough
             reach[active] = np.where(stuck, reach[active] / 4, np.minimum(reach[active] * 1.5, 1.0))
             active = active[~stuck | (reach[active] > 0.02)]
-            if not active.size:
-                break
 
     def fill_gaps(self) -> None:
         """A new row in each of the widest gaps between neighbours, with an aim of its own."""
-        assert self.aims is not None and self.rows is not None
-        values = self.aims.values(self.problem, self.rows, self.market(self.rows))
-        scaled = values / self.aims.scale
+        aims, rows = self.known
+        values = aims.values(self.problem, rows, self.market(rows))
+        scaled = values / aims.scale
         order = np.argsort(scaled[:, 0])
         pairs = list(zip(order[:-1], order[1:], strict=True))
         gap = np.array([np.abs(scaled[a] - scaled[b]).sum() for a, b in pairs])
         chosen = [pairs[n] for n in np.argsort(-gap)[: self.effort.fill] if gap[n] > 1e-3]
-        if not chosen:
-            return
-        new = [self._between(a, b, values) for a, b in chosen]
-        middle = Split(
-            np.stack([(self.rows.money[a] + self.rows.money[b]) / 2 for a, b in chosen]),
-            self.rows.booked[[a for a, _ in chosen]],
-        )
-        for aim in new:
-            self.aims = join(self.aims, aim)
-        self.rows = stack([self.rows, self.problem.repair(middle)])
+        for a, b in chosen:
+            middle = Split((rows.money[[a]] + rows.money[[b]]) / 2, rows.booked[[a]])
+            self._add(self._between(a, b, values), self.problem.repair(middle))
 
     def _between(self, a: int, b: int, values: Array) -> Aims:
         """The weighting to which two neighbours are equal: what lies beyond their line beats both."""
-        assert self.aims is not None
-        span = np.maximum(np.abs(values[a] - values[b]), 1e-9 * self.aims.scale)
-        return linear((self.aims.scale / span)[None], self.aims.scale, self.problem.budget)
+        scale = self.known.aims.scale
+        span = np.maximum(np.abs(values[a] - values[b]), 1e-9 * scale)
+        weights = scale / span
+        return linear((weights / weights.max())[None], scale, np.array([self.problem.budget]))
+
+    def other_budgets(self, budgets: Sequence[float]) -> None:
+        """The ends and the middle at other budgets, and the return at whatever budget is best."""
+        aims, rows = self.known
+        wanted = [0] if self.objectives == 1 else [0, self.effort.weightings // 2, self.effort.weightings - 1]
+        for budget in budgets:
+            some = replace(aims.take(wanted), budget=np.full(len(wanted), budget))
+            self._add(some, self.problem.repair(rows.take(wanted), some.budget))
+        free = replace(aims.take([0]), budget=np.array([FREE * self.problem.budget]), keeps=np.ones(1, bool))
+        self._add(free, rows.take([0]))
+
+    def _add(self, aims: Aims, rows: Split) -> None:
+        self.aims, self.rows = join(self.known.aims, aims), stack([self.known.rows, rows])
+
+
+class Known(NamedTuple):
+    """What a search that has begun has."""
+
+    aims: Aims
+    rows: Split
+
+
+def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
+    """Rows whose cells are planned at what they spend; what that frees goes to others, if it fits."""
+    for turn in range(SETTLE + 1):
+        spent = market(rows).spent
+        full = rows.money - spent > PARKED * rows.money
+        least = np.where(full, spent, rows.money)
+        if turn == SETTLE or not full.any():
+            break
+        most = np.where(full | aims.keeps[:, None], least, np.inf)
+        rows = problem.repair(Split(least, rows.booked), aims.budget, most=most)
+    return Split(least, rows.booked)
 
 
 def _ends(objectives: int) -> Array:

@@ -1,0 +1,123 @@
+"""What to make of a plan: the value of the next yuan in every cell, what binds, and which moves lead there."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from simulator.allocation.aims import Aims
+from simulator.allocation.market import Market
+from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
+from simulator.allocation.refine import FULL, NOTHING, Slopes, slopes
+from simulator.outcomes.frontier import Margin, Move, Point
+
+MOVES = 5
+"""Moves that are named; the rest is one step."""
+SAME = 0.002
+"""A share of the budget that is not worth a move."""
+
+
+def margins_of(market: Market, problem: Problem, rows: Split, aims: Aims) -> list[dict[str, Margin]]:
+    """Values at the margin of every cell: one table a row."""
+    found = slopes(market, problem, aims, rows)
+    pull = aims.pull(found.values)
+    worth = np.einsum("rco,ro->rc", found.middle, pull / pull[:, :1])
+    return [_margins(problem, rows.money[n], found, worth[n], n) for n in range(len(rows))]
+
+
+def _margins(
+    problem: Problem, money: Array, found: Slopes, worth: Array, row: int
+) -> dict[str, Margin]:
+    slope = found.middle[row]
+    second = slope[:, 1] if slope.shape[1] > 1 else np.full(len(slope), np.nan)
+    return {
+        cell: Margin(
+            money=float(money[c]), value=float(slope[c, 0]), new_customers=float(1e4 * second[c]),
+            worth=float(worth[c]), state=_state(problem, money, found, row, c),
+        )
+        for c, cell in enumerate(problem.cells)
+    }  # fmt: skip
+
+
+def _state(problem: Problem, money: Array, found: Slopes, row: int, cell: int) -> str:  # type: ignore[return]
+    x = money[cell]
+    if x <= NOTHING * problem.budget:
+        return "empty"
+    if found.spent[row, cell] < FULL * x:
+        return "full"
+    held = x <= problem.low[cell] * (1 + 1e-6) or x >= problem.high[cell] * (1 - 1e-6)
+    return "at_limit" if held or _scene_held(problem, money, cell) else "inside"
+
+
+def _scene_held(problem: Problem, money: Array, cell: int) -> bool:
+    scene = problem.scene_of[cell]
+    total = money[problem.scene_of == scene].sum()
+    return bool(total >= problem.cap[scene] * (1 - 1e-6) or 0 < total <= problem.floor[scene] * (1 + 1e-6))
+
+
+# --------------------------------------------------------------------------- what binds
+def binding_of(problem: Problem, row: Split, point: Point) -> Iterator[str]:
+    """In words: what would let the plan bring more."""
+    price = point.shadow_price
+    if point.unspent > SAME * problem.budget:
+        yield f"{point.unspent:,.0f} CNY stay unspent: every cell has what it can spend or may have"
+    elif price is not None:
+        verb = f"brings {price:+.2f} CNY net"
+        yield f"budget: one more yuan {verb}" + ("; spend less" if price < 0 else "")
+    full = [cell for cell, m in point.margins.items() if m.state == "full"]
+    if full:
+        yield f"no more to buy: {', '.join(full)}"
+    totals = sums(row.money, problem.of_scene)[0] + problem.booked_money(row.booked)[0]
+    for name, low, high, total in zip(problem.scenes, problem.floor, problem.cap, totals, strict=True):
+        if low > 0 and total <= low * (1 + 1e-6):
+            yield f"floor of {name}: {low:,.0f} CNY"
+        elif total >= high * (1 - 1e-6):
+            yield f"cap of {name}: {high:,.0f} CNY"
+
+
+# --------------------------------------------------------------------------- moves
+def moves_between(market: Market, problem: Problem, start: Split, goal: Split) -> list[Move]:
+    """Steps from one plan to another, the largest first, each with its effect in this order.
+
+    The effects add up to the whole difference, because each is measured after those before it.
+    """
+    path, words = _path(problem, start, goal)
+    answers = market(path)
+    profit = answers.values[:, 0] - problem.fixed_costs(path)
+    second = answers.values[:, 1] if answers.values.shape[1] > 1 else np.zeros(len(path))
+    return [
+        Move(amount, source, target, float((profit[n + 1] - profit[n]) / problem.budget), float(second[n + 1] - second[n]))
+        for n, (amount, source, target) in enumerate(words)
+    ]  # fmt: skip
+
+
+def _path(problem: Problem, start: Split, goal: Split) -> tuple[Split, list[tuple[float, str, str]]]:
+    """Plans from start to goal, and what each step moves."""
+    rows, words = [start], []
+    money = start.money.copy()
+    change = goal.money - start.money
+    booked = start.booked
+    if (booked != goal.booked).any():
+        booked, given = goal.booked, _package_money(problem, start.booked, goal.booked)
+        words.append(given)
+        rows.append(Split(money.copy(), booked))
+    for _ in range(MOVES):
+        source, target = int(change.argmin()), int(change.argmax())
+        amount = float(min(-change[0, source], change[0, target]))
+        if amount < SAME * problem.budget:
+            break
+        money[0, [source, target]] += -amount, amount
+        change[0, [source, target]] -= -amount, amount
+        words.append((amount, problem.cells[source], problem.cells[target]))
+        rows.append(Split(money.copy(), booked))
+    rest = float(np.abs(goal.money - money).sum() / 2)
+    if rest > 0:
+        words.append((rest, "the rest", "the rest"))
+        rows.append(goal)
+    return stack(rows), words
+
+
+def _package_money(problem: Problem, before: Flags, after: Flags) -> tuple[float, str, str]:
+    out = [p for p, a, b in zip(problem.packages, before[0], after[0], strict=True) if a and not b]
+    new = [p for p, a, b in zip(problem.packages, before[0], after[0], strict=True) if b and not a]
+    change = float(problem.contract_money(after)[0] - problem.contract_money(before)[0])
+    return abs(change), ", ".join(out) or "auctions", ", ".join(new) or "auctions"

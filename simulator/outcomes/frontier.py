@@ -1,0 +1,243 @@
+"""The answer of an optimisation: the plans that nothing beats on both objectives, and what they promise.
+
+symbol   meaning                                                       unit
+point    one plan, its figures on fresh draws, its values at the margin
+v        value of a cell: what its next yuan brings in the return,     CNY per CNY
+         before that yuan is paid; 1 means it just comes back
+lambda   shadow price: what one more yuan of budget brings, net        CNY per CNY
+
+Figures are those of `outcomes`, a run of all plans on draws that the search has not seen.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from simulator.errors import UserError
+from simulator.outcomes.compare import paired_difference, ratio_of_means
+from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Statistic = Literal["mean", "p10", "cvar"]
+TAIL = 0.1
+"""CVaR and P10 look at the worst tenth of replications."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What the next and the last yuan of a cell bring, as derivatives at the plan."""
+
+    money: float
+    """Planned [CNY]."""
+    value: float
+    """v: contribution of one more yuan, mean of the next and the last one [CNY per CNY]; mroi is v - 1."""
+    new_customers: float
+    """Of the second objective, what 10,000 CNY more bring."""
+    worth: float
+    """v and the second objective at its price of this plan: equal in all cells inside their limits."""
+    state: Literal["inside", "empty", "full", "at_limit"]
+    """Between its limits, without money, unable to spend more, or held by a limit."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """One step from the current plan to a better one; effects of all steps add up."""
+
+    amount: float
+    source: str
+    target: str
+    roi: float
+    new_customers: float
+
+
+@dataclass(frozen=True)
+class Point:
+    """One plan of the frontier."""
+
+    plan: Plan
+    budget: float
+    """What was to be split [CNY]."""
+    unspent: float
+    """What no cell can take, or what does not pay [CNY]."""
+    expected: Mapping[str, float]
+    """Metrics of expected mode."""
+    price_of_new: float | None
+    """Profit given up for one more new customer here [CNY]; None at an end."""
+    margins: Mapping[str, Margin] = field(default_factory=dict)
+
+    @property
+    def shadow_price(self) -> float | None:
+        """lambda: what one more yuan of budget brings net, median over cells inside their limits."""
+        inside = [m.worth for m in self.margins.values() if m.state == "inside"]
+        return float(np.median(inside)) - 1 if inside else None
+
+
+@dataclass(frozen=True, eq=False)
+class Frontier:
+    """The one thing that `optimize` returns."""
+
+    scenario: str
+    budget: float
+    objectives: tuple[str, ...]
+    points: tuple[Point, ...]
+    """At the budget, falling in the first objective."""
+    others: tuple[Point, ...]
+    """At other budgets, the budget of highest profit last."""
+    outcomes: Outcomes = field(repr=False)
+    """All plans on fresh draws: points, others, current and even."""
+    current_plan: Plan = field(repr=False)
+    """The user's plan."""
+    moves: tuple[Move, ...] = ()
+    """From the current plan to the best of the first objective."""
+    binding: tuple[str, ...] = ()
+    """What holds the best plan of the first objective back, in words."""
+    calls: int = 0
+    evaluations: int = 0
+    finished: bool = True
+
+    # ------------------------------------------------------------------ figures
+    @property
+    def current(self) -> str:
+        """Name of the user's plan."""
+        return self.current_plan.name
+
+    @property
+    def best(self) -> Point:
+        """The point that is best in the first objective."""
+        return self.points[0]
+
+    def point(self, name: str) -> Point:
+        """The point whose plan has this name."""
+        for point in (*self.points, *self.others):
+            if point.plan.name == name:
+                return point
+        raise UserError(f"no plan of the frontier is called {name!r}")
+
+    def figure(self, plan: str, metric: str) -> float:
+        """Mean of a metric on the fresh draws; NaN where it is undefined."""
+        return ratio_of_means(self.outcomes.sample(plan, metric))
+
+    def statistic(self, plan: str, metric: str, how: Statistic = "mean") -> float:
+        """Mean, 10% quantile, or mean of the worst tenth of replications."""
+        if how == "mean":
+            return self.figure(plan, metric)
+        values = np.sort(self.outcomes.values(plan, metric))
+        if how == "p10":
+            return float(np.quantile(values, TAIL, method="median_unbiased"))
+        return float(values[: max(1, round(TAIL * values.size))].mean())
+
+    def chance(self, plan: str, metric: str, least: float) -> float:
+        """P(metric >= least): share of replications."""
+        return float(np.mean(self.outcomes.values(plan, metric) >= least))
+
+    # ------------------------------------------------------------------ choice
+    def pick(
+        self, *, objective: str | None = None, statistic: Statistic = "mean", min_roi: float | None = None,
+        sure: float | None = None, at_least: Mapping[str, float] | None = None,
+    ) -> Plan:  # fmt: skip
+        """The best plan at the budget, the user's own included, under minimal figures.
+
+        `sure` asks that min_roi be reached in this share of replications. Raises UserError, with the
+        nearest value that can be reached, if no plan fits.
+        """
+        aim = objective or self.objectives[-1 if min_roi is not None else 0]
+        least = dict(at_least or {}) | ({"roi": min_roi} if min_roi is not None and not sure else {})
+        names = [p.plan.name for p in self.points] + [self.current]
+        fits = [n for n in names if all(self.figure(n, m) >= v for m, v in least.items())]
+        if sure is not None and min_roi is not None:
+            fits = [n for n in fits if self.chance(n, "roi", min_roi) >= sure]
+        if not fits:
+            raise UserError(self._out_of_reach(names, least, min_roi, sure))
+        name = max(fits, key=lambda n: self.statistic(n, aim, statistic))
+        return self.plans[name]
+
+    def _out_of_reach(
+        self, names: list[str], least: Mapping[str, float], min_roi: float | None, sure: float | None
+    ) -> str:  # fmt: skip
+        parts = [
+            f"{metric} >= {value:g} (the most is {max(self.figure(n, metric) for n in names):.4g})"
+            for metric, value in least.items()
+        ]
+        if sure is not None and min_roi is not None:
+            most = max(self.chance(n, "roi", min_roi) for n in names)
+            parts.append(f"P(roi >= {min_roi:g}) >= {sure:g} (the most is {most:.3g})")
+        return f"no plan for {self.budget:,.0f} CNY reaches {' and '.join(parts)}"
+
+    @property
+    def plans(self) -> dict[str, Plan]:
+        """Every plan by name, the current one included."""
+        known = {p.plan.name: p.plan for p in (*self.points, *self.others)}
+        return known | {self.current: self.current_plan}
+
+    def gain(self, plan: str, metric: str, over: str | None = None) -> tuple[float, float, float]:
+        """A plan less another (the current one by default): mean and interval on paired draws."""
+        a, b = self.outcomes.sample(plan, metric), self.outcomes.sample(over or self.current, metric)
+        found = paired_difference(a, b)
+        if self.outcomes.mode == "expected":
+            return found.mean, found.mean, found.mean
+        return found.mean, *found.interval
+
+    def ties(self, plan: str, metric: str) -> list[str]:
+        """Points that chance alone does not tell from this plan in a metric."""
+        found = []
+        for name in (p.plan.name for p in self.points):
+            mean, lo, hi = self.gain(name, metric, plan)
+            if name != plan and (lo <= 0 <= hi or mean == 0):
+                found.append(name)
+        return found
+
+    # ------------------------------------------------------------------ tables
+    def table(self) -> "pd.DataFrame":
+        """A row per plan of the frontier and the current one: objectives with intervals, budgets."""
+        import pandas as pd
+
+        rows = {p.plan.name: p for p in (*self.points, *self.others)}
+        names = [*rows, self.current]
+        table: dict[str, list[float]] = {}
+        for metric in dict.fromkeys((*self.objectives, "profit_incremental")):
+            found = [self.outcomes.metrics(n)[metric] for n in names]
+            for key in ("mean", "ci_lo", "ci_hi", "p10", "p90"):
+                table[f"{metric}_{key}"] = [_number(f.get(key)) for f in found]
+        table["budget"] = [rows[n].budget if n in rows else self.budget for n in names]
+        table["unspent"] = [rows[n].unspent if n in rows else math.nan for n in names]
+        table["price_of_new"] = [
+            _number(rows[n].price_of_new) if n in rows else math.nan for n in names
+        ]
+        return pd.DataFrame(table, index=pd.Index(names, name="plan"))
+
+    def as_json(self) -> dict[str, Any]:
+        """What `adsim optimize --format json` prints."""
+        return {
+            "scenario": self.scenario, "budget": self.budget, "objectives": list(self.objectives),
+            "replications": self.outcomes.replications, "seed": self.outcomes.seed,
+            "finished": self.finished,
+            "frontier": [self._point_json(p) for p in self.points],
+            "other_budgets": [self._point_json(p) for p in self.others],
+            "current": self._figures(self.current) | {"plan": self.current_plan.money},
+            "shadow_price": self.best.shadow_price,
+            "marginal": {cell: vars(m) for cell, m in self.best.margins.items()},
+            "moves": [vars(m) for m in self.moves], "binding": list(self.binding),
+            "calls": self.calls, "evaluations": self.evaluations,
+        }  # fmt: skip
+
+    def _figures(self, name: str) -> dict[str, Any]:
+        found = self.outcomes.metrics(name)
+        return {m: found[m] for m in dict.fromkeys((*self.objectives, "roi", "profit", "spend"))}
+
+    def _point_json(self, point: Point) -> dict[str, Any]:
+        return {
+            "name": point.plan.name, "budget": point.budget, "plan": point.plan.money,
+            "packages": sorted(point.plan.packages), **self._figures(point.plan.name),
+            "unspent": point.unspent, "price_of_new": point.price_of_new,
+            "shadow_price": point.shadow_price,
+        }  # fmt: skip
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
