@@ -108,6 +108,18 @@ def test_a_guaranteed_return_is_paid_only_while_it_is_missed(mode: str):
         assert (t["guarantee"] > 0).any() == owed
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("promised", "missed"), [("9m", True), ("1k", False)])
+def test_a_host_makes_up_what_is_missing_to_the_fen(mode: str, promised: str, missed: bool):
+    hosting = incentive(hosted__sky=f"{{guaranteed_gmv: {promised}, fee: 10%}}")
+    t = run(world(*hosting), mode).book.totals
+    floor = 9e6 if missed else 1e3
+    assert (t["gmv"] + t["settlement"] >= floor - 1e-6).all()
+    assert ((t["settlement"] > 0) == missed).all()
+    if missed:
+        assert t["gmv"] + t["settlement"] == pytest.approx(floor, abs=0.0101)
+
+
 def returns_of_weeks(book) -> np.ndarray:
     """Gmv of each settled week per yuan that the first scene spent in it: [week and lane that spent]."""
     spend, gmv = book.days["scene_spend"][:, 0], book.days["gmv"]
