@@ -84,6 +84,50 @@ def _check_windows(book, target: float, *, organic: bool, least: int) -> None:
         assert book.totals["guarantee"] == pytest.approx(short, abs=0.03, rel=1e-9)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("rate", [0.05, 0.5])
+def test_a_red_packet_ends_at_two_hundred_thousand_where_the_file_says_nothing_else(
+    mode: str, rate: float
+):
+    dear = ["budget=1m", "slots.feed.median_cpm=2k", "slots.search_words.median_cpm=2k"]
+    book = run(world(*dear, *incentive(rebates__red=f"{{rate: {rate}}}")), mode).book
+    owed, paid = rate * book.spend.sum(axis=(0, 1)), book.totals["rebate"]
+    assert (owed > 200_000).any() == (rate == 0.5)
+    assert paid == pytest.approx(np.minimum(owed, 200_000), abs=0.01, rel=1e-9)
+    assert (paid <= 200_000).all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_guaranteed_return_is_paid_only_while_it_is_missed(mode: str):
+    """Just below the worst week's return nothing is owed, just above it something is."""
+    ads = "scenes.new_customer.phases=[normal, sale]"
+    weeks = returns_of_weeks(run(world(ads), mode, daily=True).book)
+    for target, owed in ((weeks.min() * 0.999, False), (weeks.min() * 1.001, True)):
+        seven = f"{{scenes: [new_customer], target: {target}, organic: true, least_orders: 0}}"
+        t = run(world(ads, *incentive(roi_guarantees__seven=seven)), mode).book.totals
+        assert (t["guarantee"] > 0).any() == owed
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("promised", "missed"), [("9m", True), ("1k", False)])
+def test_a_host_makes_up_what_is_missing_to_the_fen(mode: str, promised: str, missed: bool):
+    hosting = incentive(hosted__sky=f"{{guaranteed_gmv: {promised}, fee: 10%}}")
+    t = run(world(*hosting), mode).book.totals
+    floor = 9e6 if missed else 1e3
+    assert (t["gmv"] + t["settlement"] >= floor - 1e-6).all()
+    assert ((t["settlement"] > 0) == missed).all()
+    if missed:
+        assert t["gmv"] + t["settlement"] == pytest.approx(floor, abs=0.0101)
+
+
+def returns_of_weeks(book) -> np.ndarray:
+    """Gmv of each settled week per yuan that the first scene spent in it: [week and lane that spent]."""
+    spend, gmv = book.days["scene_spend"][:, 0], book.days["gmv"]
+    starts = range(0, len(spend) - 7, 7)
+    spent, sold = (np.array([x[d : d + 7].sum(axis=0) for d in starts]) for x in (spend, gmv))
+    return sold[spent > 0] / spent[spent > 0]
+
+
 def test_a_broken_limit_is_told():
     with pytest.raises(LawBroken, match="rebate red: above its limit by 1"):
         check_limits([("rebate red", np.array([2.0]), np.array([1.0]))])

@@ -14,9 +14,11 @@ from simulator.engine.run import Run, View
 from simulator.engine.simulate import make_grid, simulate
 from simulator.market.build import build_world
 from simulator.outcomes.metrics import METRICS
-from simulator.scenario.plan import Plan
+from simulator.scenario import read_scenario
+from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario
 from tests.worlds import (
+    SCENARIOS,
     alone,
     arrays,
     booked,
@@ -617,6 +619,53 @@ def test_what_is_sold_out_is_not_sold_and_the_demand_is_recorded(mode):
     assert (more.totals["paid_orders"] > 699).all()
     assert (more.totals["paid_orders"] <= 700).all()
     assert (more.totals["unmet"] < short.totals["unmet"]).all()
+
+
+@pytest.mark.parametrize("mode", [expected, sampled])
+def test_two_hundred_thousand_boxes_are_gone_in_thirty_seconds_if_enough_people_wait(mode):
+    """The shipped opening in steps of five seconds; with a hundredth of the people boxes are left over."""
+    sold, unmet = opening(mode)
+    assert (sold[6] > 199_999).all() and (sold <= 200_000).all()
+    assert (np.diff(unmet, axis=0) > 0).all()
+    few = ("segments.fans.people=30k", "segments.general.people=170k")
+    fewer = (
+        *few,
+        *(f"sources.{name}.organic_visits=300" for name in ("live", "search", "followers")),
+    )
+    sold, unmet = opening(mode, *fewer)
+    assert (sold[6] > 100).all() and (sold[-1] < 150_000).all()
+    assert unmet[-1] == pytest.approx(unmet[0])  # who came before the opening found nothing
+
+
+def opening(mode, *sets: str) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes sold and orders turned away, from the opening on every five seconds: [moment, lane]."""
+    scenario = read_scenario(SCENARIOS / "flash_presale.yaml", sets)
+    doors = day(scenario, "2020-10-20 20:00")
+    seen = []
+
+    def look(view: View):
+        yield doors
+        for _ in range(13):
+            seen.append((view.book.products["paid"][0].copy(), view.book.totals["unmet"].copy()))
+            yield 5
+
+    options = {"replications": 2} if mode is sampled else {}
+    mode(scenario, plans_of(scenario)[:1], processes=[look], **options)
+    sold, unmet = (np.array(x)[:, : len(seen[0][0]) // 2] for x in zip(*seen, strict=True))
+    return sold, unmet
+
+
+def test_an_early_opening_takes_orders_from_the_sale():
+    """Baskets that are bought before the sale are not there on its days."""
+    usual, early = (
+        expected(brief(*sets), daily=True) for sets in ([], ["calendar.phases.normal.release=4%"])
+    )
+    gmv = [lanes_of(run, "half_half").days["gmv"].sum(axis=1) for run in (usual, early)]
+    first = 6  # days before the sale
+    gained = gmv[1][:first].sum() - gmv[0][:first].sum()
+    lost = gmv[0][first : first + 3].sum() - gmv[1][first : first + 3].sum()
+    assert gained > 0
+    assert 0.05 * gained < lost < gained
 
 
 def test_the_hour_of_selling_out_is_no_cliff():

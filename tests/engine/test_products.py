@@ -67,6 +67,19 @@ def test_items_above_counts_ranks(items: int, tail: float):
 # --- generations --------------------------------------------------------------------------------
 
 
+def test_fortune_makes_few_winners_among_many():
+    """The same launch again and again: half of the runs stay below the mean, and a tenth sell far more than theirs."""
+    tried = {}
+    for spread in (0, 1):
+        scenario = brief(f"products.coffee.luck_sd={spread}", "life_cycle.organic_orders=0")
+        gmv = np.sort(
+            sampled(scenario, [Plan.even(scenario)], replications=160).values("even", "gmv")
+        )
+        tried[spread] = gmv[-16:].sum() / gmv.sum(), np.median(gmv) / gmv.mean()
+    assert tried[0][0] < 0.12 and tried[1][0] > 0.18
+    assert tried[1][1] < 0.93 < tried[0][1]
+
+
 def test_a_generation_has_the_power_that_the_one_before_it_left():
     third = minimal("products.coffee.generation=3", "life_cycle.generation_decay=20%")
     weaker = minimal("products.coffee.product_power=0.64")

@@ -22,7 +22,7 @@ GROUPS = {
     "events": "warm_up harvest whole_period",
     "content": "live short_video video_to_live focus_scene full_screen_detail consult",
     "whole shop": "care_free shop_operation multi_aim whole_site",
-    "base": "keyword crowd enterprise_purchase",
+    "base": "keyword crowd enterprise_purchase many_creatives personal_pages",
 }
 """The scenes of the console, by what they are for (two of them stand in a row of their own)."""
 

@@ -21,6 +21,7 @@ CONTRACTS = {  # cpm [CNY], ctr, arrival, most a day per person, least booking [
     "youku_splash": ((40, 90), (0.01, 0.03), (0.5, 0.65), 2, 200_000),
     "gaode_splash": ((20, 60), (0.01, 0.025), (0.5, 0.65), 3, 10_000),
     "uc_splash": ((20, 60), (0.01, 0.025), (0.5, 0.65), 3, 10_000),
+    "price_channel": ((30, 70), (0.04, 0.08), (0.9, 0.9), None, 10_000),
     "cainiao_page": ((20, 60), (0.01, 0.025), (0.5, 0.65), 3, 10_000),
 }
 AUCTIONS = {  # what is paid for, its price [CNY], ctr, cvr, arrival
