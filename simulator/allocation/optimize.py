@@ -60,7 +60,7 @@ class _Work:
 
 def optimize(
     scenario: Scenario, objectives: Sequence[str] = ("roi", "new_customers"), *, budget: float | None = None,
-    limits: Limits | None = None, current: Plan | None = None, replications: int = 200, seed: int = 11,
+    limits: Limits | None = None, current: Plan | None = None, replications: int = 100, seed: int = 11,
     budgets: Sequence[float] = BUDGETS, effort: Effort | None = None, executor: Executor | None = None,
     progress: Progress | None = None, label: str | None = None,
 ) -> Frontier:  # fmt: skip
@@ -200,8 +200,9 @@ def _played(
     if not finished:
         return simulate(work.scenario, plans, mode="expected", daily=False, executor=work.executor)
     return simulate(
-        work.scenario, plans, replications=replications, seed=seed, daily=False, executor=work.executor
-    )
+        work.scenario, plans, replications=replications, seed=seed, daily=False,
+        executor=work.executor, chance_alone=False,
+    )  # fmt: skip
 
 
 def _price(aims: Aims, row: int) -> float | None:
@@ -219,7 +220,7 @@ def run_race(work_scenario: Scenario, plans: Sequence[Plan], metric: str, seed: 
     def play(chosen: Sequence[int], turn: int) -> Array:
         outcomes = simulate(
             work_scenario, [plans[n] for n in chosen], replications=BLOCK, seed=seed + 1 + turn, daily=False,
-            attribution=False,
+            attribution=False, chance_alone=False,
         )  # fmt: skip
         return np.stack([outcomes.values(plans[n].name, metric) for n in chosen])
 

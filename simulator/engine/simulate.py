@@ -48,13 +48,13 @@ def simulate(
     scenario: Scenario, plans: Sequence[Plan] | None = None, *, replications: int = 200, seed: int = 11,
     mode: Mode = "sampled", spreads: bool = True, daily: bool = True, attribution: bool = True,
     executor: Executor | None = None, progress: Progress | None = None,
-    processes: Iterable[Rule] = (), label: str | None = None,
+    processes: Iterable[Rule] = (), label: str | None = None, chance_alone: bool = True,
 ) -> Outcomes:  # fmt: skip
     """Run plans (those of the file by default) and the zero-spend plan in the same replications.
 
     mode "sampled" draws every decision, `replications` times; "expected" is the mean field. With
     `spreads`, uncertain numbers are drawn once per replication, and a second run without them is
-    kept as `chance_only`. `executor` spreads chunks over processes; `processes` are the user's own
+    kept as `chance_only`, unless `chance_alone` is off. `executor` spreads chunks over processes; `processes` are the user's own
     generator functions (in this process only); `label` names the run (a file's stem).
     """
     chosen = list(plans) if plans is not None else plans_of(scenario)
@@ -71,7 +71,7 @@ def simulate(
     book = join([result.book for result in results], order)
     terms = _join_terms(results, jobs, scenario, lanes)
     alone = None
-    if unsure:
+    if unsure and chance_alone:
         alone = simulate(
             scenario, chosen, replications=replications, seed=seed, spreads=False, daily=False,
             attribution=attribution, executor=executor, progress=progress, processes=processes, label=label,
