@@ -187,9 +187,15 @@ def _preset(node: Node, path: Parts, prefix: str = "") -> _Place:
     place = _Place.of_preset(prefix + name)
     if place is None or not isinstance(node.value, str):
         known = [word.removeprefix(prefix) for word in preset_names() if word.startswith(prefix)]
-        near = suggestion(name, known)
+        near = suggestion(name, known) or (_elsewhere(name) if prefix else "")
         stop(node, f"names no preset: {shown(node.plain())}{near}", *path)
     return place
+
+
+def _elsewhere(name: str) -> str:
+    """Where a preset of that name lives: an affiliate is no slot."""
+    homes = [word for word in preset_names() if word.rpartition("/")[2] == name]
+    return f", there is one for {homes[0].partition('/')[0]}" if homes else ""
 
 
 def _take_header(root: Node, preset: bool) -> dict[str, Node]:

@@ -246,6 +246,10 @@ money of a plan is one value; anything else replaces, and `null` takes an entry 
 `--set 'scenes.mine={preset: live, slots: [feed]}'` a whole entry. A number of a preset has a
 spread of its own, or that of its origin: 10% when it was published, 30% when it is our estimate.
 
+Media that is paid by what it sells is no slot and takes no money of a plan: affiliates 淘宝客 and
+creators are `commissions`. Full hosting with a guaranteed sum of sales 百亿聚星 is no slot either: it
+is `incentives.hosted`, as in `scenarios/hosted_guarantee.yaml`.
+
 | section | presets |
 | --- | --- |
 """

@@ -18,9 +18,9 @@ from simulator.engine.simulate import make_grid
 from simulator.market.build import build_world
 from simulator.outcomes.ledger import LawBroken, Ledger, check_laws
 from simulator.outcomes.metrics import METRICS, SCENE_METRICS
-from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
+from tests.laws import check_outcomes, check_whole, ever_in_stock
 from tests.worlds import apart, booked, everything, expected, figures, one, sampled
 
 MANY = settings.default.max_examples // 6 if settings.default else 15
@@ -100,7 +100,7 @@ def plans(draw) -> Plan:
 def test_the_laws_hold_in_the_mean_field(world: tuple[Scenario, Plan]):
     scenario, plan = world
     outcomes = expected(scenario, [plan], attribution=True, daily=True)
-    check(scenario, plan, outcomes, slack=1e-9)
+    check_outcomes(scenario, [plan], outcomes, slack=1e-9)
 
 
 @settings(max_examples=MANY)
@@ -108,85 +108,8 @@ def test_the_laws_hold_in_the_mean_field(world: tuple[Scenario, Plan]):
 def test_the_laws_hold_when_drawn(world: tuple[Scenario, Plan], seed: int):
     scenario, plan = world
     outcomes = sampled(scenario, [plan], replications=2, seed=seed, attribution=True, daily=True)
-    check(scenario, plan, outcomes, slack=0.0)
+    check_outcomes(scenario, [plan], outcomes, slack=0.0)
     check_whole(outcomes.book)
-
-
-def check(scenario: Scenario, plan: Plan, outcomes: Outcomes, slack: float) -> None:
-    book, n = outcomes.book, outcomes.replications
-    t, scenes, goods, packs = book.totals, book.scenes, book.products, book.packages
-    people = np.array([float(g.people) for g in scenario.segments.values()])
-    people = people if slack else np.rint(people)
-    assert_close(book.people.sum(axis=0), people[:, None] * np.ones(2 * n), slack)
-    assert book.people.min() >= (-1e-6 if slack else 0)
-    money = np.zeros_like(book.spend)
-    for i, scene in enumerate(outcomes.axes.scenes):
-        for f, phase in enumerate(outcomes.axes.phases):
-            money[i, f, :n] = plan.money[scene].get(phase, 0.0)
-    assert_most(book.spend.sum(axis=1), money.sum(axis=1), 1e-9)
-    pots = [name == "gain" for name in outcomes.axes.scenes]
-    assert_most(np.where(np.array(pots)[:, None, None], 0.0, book.spend), money, 1e-9)
-    for less, more in (
-        (scenes["clicks"], scenes["impressions"]),
-        (scenes["visits"], scenes["clicks"]),
-        (t["paid_orders"], t["orders"]),
-        (goods["refunds"], goods["paid"]),
-        (goods["paid"], ever_in_stock(scenario)[:, None]),
-        (t["refunds"] + book.pending, t["paid_orders"]),
-        (t["new_customers"] + t["recalled_members"], t["paid_orders"]),
-        (t["refunded_new"], t["new_customers"]),
-        (scenes["orders_attributed"].sum(axis=0), t["paid_orders"]),
-        (scenes["gmv_attributed"].sum(axis=0), t["gmv"]),
-        (packs["delivered"], packs["booked"]),
-    ):
-        assert_most(less, more, max(slack, 1e-9))
-    assert_close(packs["delivered"] + packs["shortfall"], packs["booked"], 1e-9)
-    assert_close(goods["paid"].sum(axis=0), t["paid_orders"], 1e-9)
-    assert_close(goods["gmv"].sum(axis=0), t["gmv"], 1e-9)
-    assert_close(goods["refunds"].sum(axis=0), t["refunds"], 1e-9)
-    assert_close(
-        scenes["spend"].sum(axis=0), book.spend.sum(axis=(0, 1)) + t["contract_spend"], 1e-9
-    )
-    for name, total in (("gmv", t["gmv"]), ("spend", scenes["spend"].sum(axis=0)),
-                        ("new_customers", t["new_customers"]),
-                        ("visits", t["paid_visits"] + t["free_visits"])):  # fmt: skip
-        assert_close(book.days[name].sum(axis=0), total, 1e-9)
-    assert_close(book.days["scene_gmv"].sum(axis=0), scenes["gmv_attributed"], 1e-9)
-    for array in (*t.values(), *scenes.values(), *goods.values(), *packs.values(), book.viewed):
-        assert np.isfinite(array).all() and array.min(initial=0.0) >= -1e-6
-
-
-def check_whole(book: Ledger) -> None:
-    """People, clicks and orders are whole; advertising money is whole fen.
-
-    A package's impressions are whole, too (its segments share them in fractions); what is made
-    good has its own test.
-    """
-    counts = ("favourites", "carts", "deposits", "orders", "paid_orders", "unmet", "new_customers",
-              "refunded_new", "recalled_members", "returned", "lapsed")  # fmt: skip
-    whole = [book.totals[name] for name in counts]
-    whole += [book.scenes["clicks"], book.products["paid"], book.packages["delivered"]]
-    for array in (*whole, book.people):
-        np.testing.assert_array_equal(array, np.rint(array))
-    seen = book.scenes["impressions"].sum(axis=0) - book.packages["made_good"].sum(axis=0)
-    np.testing.assert_allclose(seen, np.rint(seen), rtol=1e-12, atol=1e-6)
-    fen = book.spend * 100
-    np.testing.assert_allclose(fen, np.rint(fen), atol=1e-3)
-
-
-def ever_in_stock(scenario: Scenario) -> np.ndarray:
-    """Units of each product at the start and in all deliveries."""
-    return np.array([
-        float(p.stock) + sum(r.units for r in p.restocks) for p in scenario.products.values()
-    ])  # fmt: skip
-
-
-def assert_close(left: np.ndarray, right: np.ndarray, slack: float) -> None:
-    assert (np.abs(left - right) <= slack * np.maximum(np.abs(right), 1.0)).all()
-
-
-def assert_most(less: np.ndarray, more: np.ndarray, slack: float) -> None:
-    assert (less - more <= slack * np.maximum(np.abs(more), 1.0)).all()
 
 
 def test_contracts_are_paid_in_whole_fen_when_drawn():

@@ -461,6 +461,8 @@ def test_a_preset_that_is_set_lies_below_the_entry_of_the_file(write, shelf):
         ("scenes.a={preset: pusch}", "1:19: scenes.a.preset names no preset: 'pusch', did you "
          "mean 'push'?"),
         ("scenes={a: {preset: pusch}}", "1:21: scenes.a.preset names no preset: 'pusch'"),
+        ("scenes.a={preset: words}", "1:19: scenes.a.preset names no preset: 'words', there is one "
+         "for slots"),
         ("scenes.a={preset: push, bid: x}", "1:30: scenes.a.bid must be a mapping of fields"),
         ("scenes.a={preset: push, budgt: 3}", "1:25: scenes.a.budgt is not a known field"),
         ("scenes.a={preset: push, preset: rest}", "1:25: preset is given twice"),
