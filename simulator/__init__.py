@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a type checker follows these; Python never runs them
+    from simulator.allocation.optimize import optimize as optimize
+    from simulator.allocation.problem import Limits as Limits
     from simulator.calibration.anchors import anchor as anchor
     from simulator.engine.simulate import simulate as simulate
     from simulator.outcomes import read_outcomes as read_outcomes
@@ -20,9 +22,11 @@ if TYPE_CHECKING:  # a type checker follows these; Python never runs them
 __version__ = "0.1.0"
 
 _ROOM_OF = {
+    "Limits": "simulator.allocation.problem",
     "Outcomes": "simulator.outcomes.outcomes",
     "Plan": "simulator.scenario.plan",
     "anchor": "simulator.calibration.anchors",
+    "optimize": "simulator.allocation.optimize",
     "plot_days": "simulator.reports.figures",
     "plot_plans": "simulator.reports.figures",
     "read_outcomes": "simulator.outcomes",

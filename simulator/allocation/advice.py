@@ -8,15 +8,19 @@ from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
 from simulator.allocation.refine import FULL, NOTHING, Slopes, slopes
-from simulator.outcomes.frontier import Margin, Move, Point
+from simulator.outcomes.frontier import Margin, Move, Point, State
 
 MOVES = 5
 """Moves that are named; the rest is one step."""
+EDGE = 0.8
+"""The next yuan against the last one where a cell has just run out of things to buy."""
 SAME = 0.002
 """A share of the budget that is not worth a move."""
 
 
-def margins_of(market: Market, problem: Problem, rows: Split, aims: Aims) -> list[dict[str, Margin]]:
+def margins_of(
+    market: Market, problem: Problem, rows: Split, aims: Aims
+) -> list[dict[str, Margin]]:
     """Values at the margin of every cell: one table a row."""
     found = slopes(market, problem, aims, rows)
     pull = aims.pull(found.values)
@@ -31,27 +35,34 @@ def _margins(
     second = slope[:, 1] if slope.shape[1] > 1 else np.full(len(slope), np.nan)
     return {
         cell: Margin(
-            money=float(money[c]), value=float(slope[c, 0]), new_customers=float(1e4 * second[c]),
+            money=float(money[c]), value=float(slope[c, 0]), second=float(1e4 * second[c]),
             worth=float(worth[c]), state=_state(problem, money, found, row, c),
         )
         for c, cell in enumerate(problem.cells)
     }  # fmt: skip
 
 
-def _state(problem: Problem, money: Array, found: Slopes, row: int, cell: int) -> str:  # type: ignore[return]
+def _state(problem: Problem, money: Array, found: Slopes, row: int, cell: int) -> State:
     x = money[cell]
     if x <= NOTHING * problem.budget:
         return "empty"
-    if found.spent[row, cell] < FULL * x:
+    if found.spent[row, cell] < FULL * x or _at_edge(found, row, cell):
         return "full"
     held = x <= problem.low[cell] * (1 + 1e-6) or x >= problem.high[cell] * (1 - 1e-6)
     return "at_limit" if held or _scene_held(problem, money, cell) else "inside"
 
 
+def _at_edge(found: Slopes, row: int, cell: int) -> bool:
+    """Whether the next yuan brings so much less than the last that supply ends between them."""
+    return bool(found.up[row, cell, 0] < EDGE * found.down[row, cell, 0])
+
+
 def _scene_held(problem: Problem, money: Array, cell: int) -> bool:
     scene = problem.scene_of[cell]
     total = money[problem.scene_of == scene].sum()
-    return bool(total >= problem.cap[scene] * (1 - 1e-6) or 0 < total <= problem.floor[scene] * (1 + 1e-6))
+    return bool(
+        total >= problem.cap[scene] * (1 - 1e-6) or 0 < total <= problem.floor[scene] * (1 + 1e-6)
+    )
 
 
 # --------------------------------------------------------------------------- what binds
@@ -67,7 +78,9 @@ def binding_of(problem: Problem, row: Split, point: Point) -> Iterator[str]:
     if full:
         yield f"no more to buy: {', '.join(full)}"
     totals = sums(row.money, problem.of_scene)[0] + problem.booked_money(row.booked)[0]
-    for name, low, high, total in zip(problem.scenes, problem.floor, problem.cap, totals, strict=True):
+    for name, low, high, total in zip(
+        problem.scenes, problem.floor, problem.cap, totals, strict=True
+    ):
         if low > 0 and total <= low * (1 + 1e-6):
             yield f"floor of {name}: {low:,.0f} CNY"
         elif total >= high * (1 - 1e-6):
@@ -84,13 +97,16 @@ def moves_between(market: Market, problem: Problem, start: Split, goal: Split) -
     answers = market(path)
     profit = answers.values[:, 0] - problem.fixed_costs(path)
     second = answers.values[:, 1] if answers.values.shape[1] > 1 else np.zeros(len(path))
+    gains = np.diff(profit) / problem.budget, np.diff(second)
     return [
-        Move(amount, source, target, float((profit[n + 1] - profit[n]) / problem.budget), float(second[n + 1] - second[n]))
-        for n, (amount, source, target) in enumerate(words)
-    ]  # fmt: skip
+        Move(amount, source, target, roi=float(roi), second=float(more))
+        for (amount, source, target), roi, more in zip(words, *gains, strict=True)
+    ]
 
 
-def _path(problem: Problem, start: Split, goal: Split) -> tuple[Split, list[tuple[float, str, str]]]:
+def _path(
+    problem: Problem, start: Split, goal: Split
+) -> tuple[Split, list[tuple[float, str, str]]]:
     """Plans from start to goal, and what each step moves."""
     rows, words = [start], []
     money = start.money.copy()

@@ -13,9 +13,11 @@ and Choo 1983; smoothed as Nesterov 2005). Money that a plan does not spend coun
 unless the aim may keep it; otherwise it could be hidden where it is not spent.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.allocation.market import Answers
 from simulator.allocation.problem import Array, Flags, Problem, Split
@@ -43,7 +45,7 @@ class Aims:
     def __len__(self) -> int:
         return len(self.weights)
 
-    def take(self, rows: "Array | list[int]") -> "Aims":
+    def take(self, rows: "NDArray[np.intp] | Sequence[int]") -> "Aims":
         """Some of the rows, or rows repeated."""
         return replace(
             self, weights=self.weights[rows], budget=self.budget[rows], keeps=self.keeps[rows],
@@ -51,7 +53,7 @@ class Aims:
         )  # fmt: skip
 
     def score(self, values: Array) -> Array:
-        """[row]"""
+        """Score of every row: [row]."""
         parts = self.weights * (values - self.reference) / self.scale
         linear = parts.sum(axis=1)
         least = parts.min(axis=1, initial=np.inf, where=self.weights > 0)
@@ -60,7 +62,7 @@ class Aims:
         return np.where(self.chebyshev, smooth, linear)
 
     def pull(self, values: Array) -> Array:
-        """d score / d f: [row, objective]."""
+        """Derivatives of the score, d score / d f: [row, objective]."""
         parts = self.weights * (values - self.reference) / self.scale
         least = parts.min(axis=1, initial=np.inf, where=self.weights > 0)
         powers = np.where(self.weights > 0, np.exp(-BETA * (parts - least[:, None])), 0.0)

@@ -44,7 +44,9 @@ class Curve:
         """The same, impossible below `least` and above `most`, and between nothing and `minimum`."""
         n = np.arange(self.best.size)
         fits = (n >= least) & (n <= most) & ((n == 0) | (n >= minimum))
-        return Curve(np.where(fits, self.best, IMPOSSIBLE), self.left, self.right, self.given, self.part)
+        return Curve(
+            np.where(fits, self.best, IMPOSSIBLE), self.left, self.right, self.given, self.part
+        )
 
     def costing(self, price: float) -> "Curve":
         """The same, less a price of having anything at all."""

@@ -47,8 +47,13 @@ class Answers:
 class Market(Protocol):
     """Whatever answers rows of decisions; `calls` and `evaluations` say how often it was asked."""
 
-    calls: int
-    evaluations: int
+    @property
+    def calls(self) -> int:
+        """Calls so far."""
+
+    @property
+    def evaluations(self) -> int:
+        """Rows so far."""
 
     def __call__(self, split: Split) -> Answers:
         """What the rows bring."""
@@ -107,7 +112,9 @@ def _spent(outcomes: Outcomes, problem: Problem, rows: int) -> Array:
     ], axis=1)  # fmt: skip
 
 
-def make_plans(scenario: Scenario, problem: Problem, split: Split, names: Sequence[str] = ()) -> list[Plan]:
+def make_plans(
+    scenario: Scenario, problem: Problem, split: Split, names: Sequence[str] = ()
+) -> list[Plan]:
     """Rows of decisions as plans of the scenario."""
     called = names or [f"row {n}" for n in range(len(split))]
     weights = {s: phase_weights(scenario, s) for s in problem.scenes}
@@ -123,7 +130,11 @@ def make_plans(scenario: Scenario, problem: Problem, split: Split, names: Sequen
     signed = frozenset(p for p in all_packages(scenario) if find_package(scenario, p).signed)
     always = signed - set(problem.packages)
     return [
-        Plan(name, money(row), always | {p for p, b in zip(problem.packages, flags, strict=True) if b})
+        Plan(
+            name,
+            money(row),
+            always | {p for p, b in zip(problem.packages, flags, strict=True) if b},
+        )
         for name, row, flags in zip(called, split.money, split.booked, strict=True)
     ]
 
@@ -147,7 +158,9 @@ def read_plans(problem: Problem, plans: Sequence[Plan]) -> Split:
 def make_problem(scenario: Scenario, budget: float, limits: Limits | None = None) -> Problem:
     """Cells and packages of a scenario, under the limits of a user."""
     limits = limits or Limits()
-    scenes = tuple(s for s in scenario.scenes if _cells_of(scenario, s) or _own_packages(scenario, s))
+    scenes = tuple(
+        s for s in scenario.scenes if _cells_of(scenario, s) or _own_packages(scenario, s)
+    )
     cells = [(s, cell) for s in scenes for cell in _cells_of(scenario, s)]
     names = tuple(cell for _, cell in cells)
     packages = tuple(p for p in all_packages(scenario) if _is_free(scenario, p))

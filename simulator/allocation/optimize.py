@@ -11,7 +11,6 @@ from simulator.allocation.aims import Aims
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
-    Answers,
     SimulatedMarket,
     make_plans,
     make_problem,
@@ -30,7 +29,9 @@ from simulator.scenario.schema import Scenario
 Progress = Callable[[str, float], None]
 """What is being done, and the share of the work that is behind: (words, 0 to 1)."""
 BUDGETS = (0.7, 1.3)
-BLOCK = 16  # replications of one round of the race
+BLOCK, ROUNDS = 16, 4
+"""Replications of a round of the race, and rounds."""
+EVEN = "even split"
 SHORT = Effort(weightings=3, sweeps=1, steps=4, fill=2, fill_steps=2)
 """An effort for quick answers."""
 
@@ -76,9 +77,8 @@ def optimize(
     check_feasible(problem)
     wanted = tuple(dict.fromkeys([PROFIT, *(OBJECTIVES[name] for name in names)]))
     work = _Work(scenario, problem, wanted, own, executor, progress)
-    search, finished = _search(work, effort or Effort(), budgets)
-    rows, aims = _finalists(work, search)
-    return _answer(work, search, _Final(rows, aims, names, label), replications, seed, finished)
+    found = _finalists(work, *_search(work, effort or Effort(), budgets))
+    return _answer(work, found, names, _Chance(replications, seed, label))
 
 
 def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
@@ -120,72 +120,90 @@ def _search(work: _Work, effort: Effort, budgets: Sequence[float]) -> tuple[Sear
     return search, True
 
 
-def _finalists(work: _Work, search: Search) -> tuple[Split, Aims]:
-    """Rows that are planned as they spend, and the aims that they serve."""
-    aims, rows = search.known
-    return settle(work.archive, work.problem, rows, aims), aims
-
-
 @dataclass(frozen=True)
 class _Final:
-    """Rows for the last run."""
+    """What the search found, planned as it is spent."""
 
     rows: Split
     aims: Aims
-    names: tuple[str, ...]
-    """Objectives as the user calls them."""
-    label: str | None
+    values: Array
+    """Objectives in expected mode: [row, objective]."""
+    finished: bool
+
+    def take(self, rows: Sequence[int]) -> "_Final":
+        """Some of the rows."""
+        return _Final(self.rows.take(rows), self.aims.take(rows), self.values[rows], self.finished)
 
 
-def _answer(
-    work: _Work, search: Search, final: _Final, replications: int, seed: int, finished: bool
-) -> Frontier:  # fmt: skip
+def _finalists(work: _Work, search: Search, finished: bool) -> _Final:
+    """The rows of every aim, settled."""
+    aims, rows = search.known
+    settled = settle(work.archive, work.problem, rows, aims)
+    values = aims.values(work.problem, settled, work.archive(settled))
+    return _Final(settled, aims, values, finished)
+
+
+def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_Chance") -> Frontier:
     """Play the finalists, the current plan and an even split on fresh draws, and say what follows."""
-    values = final.aims.values(work.problem, final.rows, work.archive(final.rows))
-    order, others = _sorted(work, final, values)
-    rows = final.rows.take([*order, *others])
-    names = [f"best {n + 1}" for n in range(len(order))] + _other_names(work, final, others)
-    plans = make_plans(work.scenario, work.problem, rows, names)
+    here, others = _sorted(work, found, objectives)
+    some = found.take([*here, *others])
+    names = [f"best {n + 1}" for n in range(len(here))] + _other_names(work, found, others)
+    plans = make_plans(work.scenario, work.problem, some.rows, names)
     own = _renamed(work.current, names)
-    every = [*plans, own, replace(Plan.even(work.scenario), name="even split")]
+    rivals = [own, replace(Plan.even(work.scenario), name=EVEN)]
+    work.say("racing under chance", 0.85)
+    leader = (
+        _leader(work, [*plans[: len(here)], *rivals], objectives[0], chance)
+        if found.finished
+        else ""
+    )
     work.say("checking on fresh draws", 0.9)
-    outcomes = _played(work, every, replications, seed, finished)
-    slopes = margins_of(work.archive, work.problem, rows.take(list(range(len(order)))), final.aims.take(order))
-    points = [
-        Point(
-            plan=plan, budget=float(final.aims.budget[n]),
-            unspent=float(final.aims.budget[n] - plan.total(work.scenario)),
-            expected=dict(zip(work.wanted, values[n].tolist(), strict=True)),
-            price_of_new=_price(final.aims, n), margins=slopes[i] if i < len(order) else {},
-        )
-        for i, (plan, n) in enumerate(zip(plans, [*order, *others], strict=True))
-    ]  # fmt: skip
+    outcomes = _played(work, [*plans, *rivals], chance, found.finished)
+    points = _points(work, some, plans, len(here))
+    best = some.rows.take([0])
     return Frontier(
-        scenario=final.label or work.scenario.name, budget=work.problem.budget, objectives=final.names,
-        points=tuple(points[: len(order)]), others=tuple(points[len(order) :]), outcomes=outcomes,
-        current_plan=own,
-        moves=tuple(moves_between(work.archive, work.problem, read_plans(work.problem, [own]), rows.take([0]))),
-        binding=tuple(binding_of(work.problem, rows.take([0]), points[0])),
-        calls=work.archive.calls, evaluations=work.archive.evaluations, finished=finished,
+        scenario=chance.label or work.scenario.name, budget=work.problem.budget, objectives=objectives,
+        points=tuple(points[: len(here)]), others=tuple(points[len(here) :]), outcomes=outcomes,
+        current_plan=own, leader=leader,
+        moves=tuple(moves_between(work.archive, work.problem, read_plans(work.problem, [own]), best)),
+        binding=tuple(binding_of(work.problem, best, points[0])),
+        calls=work.archive.calls, evaluations=work.archive.evaluations, finished=found.finished,
     )  # fmt: skip
 
 
-def _sorted(work: _Work, final: _Final, values: Array) -> tuple[list[int], list[int]]:
+def _points(work: _Work, some: _Final, plans: Sequence[Plan], here: int) -> list[Point]:
+    """Every finalist with its figures; margins for those at the budget."""
+    first = list(range(here))
+    tables = margins_of(work.archive, work.problem, some.rows.take(first), some.aims.take(first))
+    return [
+        Point(
+            plan=plan, budget=float(some.aims.budget[n]),
+            unspent=max(0.0, float(some.aims.budget[n] - plan.total(work.scenario))),
+            expected=dict(zip(work.wanted, some.values[n].tolist(), strict=True)),
+            price_of_new=_price(some.aims, n), margins=tables[n] if n < here else {},
+        )
+        for n, plan in enumerate(plans)
+    ]  # fmt: skip
+
+
+def _sorted(work: _Work, found: _Final, objectives: Sequence[str]) -> tuple[list[int], list[int]]:
     """Rows at the budget that nothing beats, best return first; and the rows at other budgets."""
-    aims = final.aims
-    here = np.flatnonzero((aims.budget == work.problem.budget) & ~aims.keeps)
-    columns = [work.wanted.index(OBJECTIVES[name]) for name in final.names]
-    kept = here[nothing_beats(values[np.ix_(here, columns)])][::-1]
-    others = np.flatnonzero((aims.budget != work.problem.budget) | aims.keeps)
-    return kept.tolist(), others.tolist()
+    aims = found.aims
+    at_budget = (aims.budget == work.problem.budget) & ~aims.keeps
+    here, columns = (
+        np.flatnonzero(at_budget),
+        [work.wanted.index(OBJECTIVES[n]) for n in objectives],
+    )
+    kept = here[nothing_beats(found.values[here][:, columns])][::-1]
+    return [int(n) for n in kept], [int(n) for n in np.flatnonzero(~at_budget)]
 
 
-def _other_names(work: _Work, final: _Final, others: Sequence[int]) -> list[str]:
+def _other_names(work: _Work, found: _Final, others: Sequence[int]) -> list[str]:
     names, seen = [], dict[int, int]()
     for n in others:
-        share = round(100 * final.aims.budget[n] / work.problem.budget)
+        share = round(100 * found.aims.budget[n] / work.problem.budget)
         seen[share] = seen.get(share, 0) + 1
-        names.append("most profit" if final.aims.keeps[n] else f"{share}% best {seen[share]}")
+        names.append("most profit" if found.aims.keeps[n] else f"{share}% best {seen[share]}")
     return names
 
 
@@ -193,15 +211,34 @@ def _renamed(plan: Plan, taken: Sequence[str]) -> Plan:
     return replace(plan, name=f"own {plan.name}") if plan.name in taken else plan
 
 
-def _played(
-    work: _Work, plans: Sequence[Plan], replications: int, seed: int, finished: bool
-) -> Outcomes:  # fmt: skip
-    """The promise: all plans under chance, on a seed that the race did not see."""
-    if not finished:
-        return simulate(work.scenario, plans, mode="expected", daily=False, executor=work.executor)
+@dataclass(frozen=True)
+class _Chance:
+    """How the answer is checked."""
+
+    replications: int
+    seed: int
+    label: str | None
+
+
+def _leader(work: _Work, plans: Sequence[Plan], objective: str, chance: _Chance) -> str:
+    """The plan that is best under chance, found by paired elimination on draws of its own."""
+
+    def play(chosen: Sequence[int], turn: int) -> Array:
+        outcomes = simulate(
+            work.scenario, [plans[n] for n in chosen], replications=BLOCK, seed=chance.seed + 1 + turn,
+            daily=False, attribution=False, chance_alone=False, executor=work.executor,
+        )  # fmt: skip
+        return np.stack([outcomes.values(plans[n].name, objective) for n in chosen])
+
+    return plans[race(play, len(plans), rounds=ROUNDS).best].name
+
+
+def _played(work: _Work, plans: Sequence[Plan], chance: _Chance, finished: bool) -> Outcomes:
+    """The promise: all plans under chance, on a seed that the race did not see; expected if stopped."""
     return simulate(
-        work.scenario, plans, replications=replications, seed=seed, daily=False,
-        executor=work.executor, chance_alone=False,
+        work.scenario, plans, replications=chance.replications, seed=chance.seed, daily=False,
+        mode="sampled" if finished else "expected", executor=work.executor, chance_alone=False,
+        label=chance.label,
     )  # fmt: skip
 
 
@@ -212,19 +249,3 @@ def _price(aims: Aims, row: int) -> float | None:
     if len(weights) < 2 or aims.keeps[row] or share.min() <= TILT:
         return None
     return float(weights[1] / weights[0])
-
-
-def run_race(work_scenario: Scenario, plans: Sequence[Plan], metric: str, seed: int, rounds: int = 8) -> int:
-    """The plan that is best under chance in a metric, by paired elimination."""
-
-    def play(chosen: Sequence[int], turn: int) -> Array:
-        outcomes = simulate(
-            work_scenario, [plans[n] for n in chosen], replications=BLOCK, seed=seed + 1 + turn, daily=False,
-            attribution=False, chance_alone=False,
-        )  # fmt: skip
-        return np.stack([outcomes.values(plans[n].name, metric) for n in chosen])
-
-    return race(play, len(plans), rounds=rounds).best
-
-
-__all__ = ["Answers", "Effort", "Limits", "optimize", "run_race"]

@@ -15,7 +15,7 @@ share off every cell, save where a limit binds (projection on a box with one sum
 sums and weights 1 / k: Brucker 1984). Cells without money stay without, unless nothing else has room.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -111,12 +111,12 @@ class Problem:
     # ------------------------------------------------------------------ sums
     @cached_property
     def of_scene(self) -> Flags:
-        """[scene, cell]"""
+        """Which cells are a scene's: [scene, cell]."""
         return self.scene_of == np.arange(len(self.scenes))[:, None]
 
     @cached_property
     def of_group(self) -> Flags:
-        """[group, scene]"""
+        """Which scenes are in a group: [group, scene]."""
         return self.group_of == np.arange(len(self.groups))[:, None]
 
     def booked_money(self, booked: Flags) -> Array:
@@ -138,7 +138,9 @@ class Problem:
         return np.asarray(split.money.sum(axis=1) + self.contract_money(split.booked))
 
     # ------------------------------------------------------------------ fitting
-    def repair(self, split: Split, budget: Array | float | None = None, *, most: Array | None = None) -> Split:
+    def repair(
+        self, split: Split, budget: Array | float | None = None, *, most: Array | None = None
+    ) -> Split:
         """The nearest rows that keep every limit and cost the whole budget, if limits let them.
 
         `most` [row, cell] are further caps. Where the caps leave no room for the budget, all of them
@@ -182,7 +184,7 @@ class _Fit:
         return np.clip(wish - tau[:, self.problem.scene_of] * size, self.low, self.high)
 
     def _limits_of_scenes(self, wish: Array) -> tuple[Array, Array]:
-        """tau at which a scene meets its cap, and its floor: [row, scene]."""
+        """The tau at which a scene meets its cap, and its floor: [row, scene]."""
         own, shape = self.problem.of_scene, (len(wish), len(self.problem.scenes))
         if not self.floor.any() and not np.isfinite(self.cap).any():
             return np.full(shape, -SPAN), np.full(shape, SPAN)
@@ -204,7 +206,9 @@ class _Fit:
         booked = sums(self.booked, problem.of_group)
 
         def given(tau: Array) -> Array:
-            wide = np.clip(np.append(tau, np.zeros((len(tau), 1)), axis=1)[:, problem.group_of], *scene)
+            wide = np.clip(
+                np.append(tau, np.zeros((len(tau), 1)), axis=1)[:, problem.group_of], *scene
+            )
             return sums(sums(self._after(wish, wide), problem.of_scene), problem.of_group)
 
         cap = np.maximum(problem.group_cap - booked, 0.0)
@@ -217,7 +221,7 @@ class _Fit:
     def _by_scene(
         self, tau: Array, scene: tuple[Array, Array], group: tuple[Array, Array] | None
     ) -> Array:
-        """tau of every scene [row, scene] for a common one [row, 1]."""
+        """The tau of every scene [row, scene] for a common one [row, 1]."""
         wide = np.repeat(tau, len(self.problem.scenes), axis=1)
         if group is not None:
             inside = self.problem.group_of >= 0
@@ -251,8 +255,8 @@ def sums(values: Array, member: Flags) -> Array:
     return np.asarray(np.einsum("rc,sc->rs", values, member.astype(float)))
 
 
-def bisect(given, target: Array, *, above: bool = False) -> Array:  # type: ignore[no-untyped-def]
-    """tau at which given(tau), which falls with tau, meets the target; else the end of the span.
+def bisect(given: Callable[[Array], Array], target: Array, *, above: bool = False) -> Array:
+    """The tau at which given(tau), which falls with tau, meets the target; else the end of the span.
 
     Where the target is met on a stretch, its upper end; with `above`, the lower one.
     """

@@ -11,6 +11,7 @@ d maximises sum_c g_c d_c + h_c d_c^2 / 2 subject to sum_c d_c = 0 and the limit
 central differences; several lengths of the step are tried in one call, and a row never gets worse.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,7 +50,7 @@ class Slopes:
 
     @property
     def middle(self) -> Array:
-        """[row, cell, objective]"""
+        """Central differences: [row, cell, objective]."""
         return (self.up + self.down) / 2
 
 
@@ -114,7 +115,7 @@ def _room(aims: Aims, split: Split) -> Array:
 
 
 def newton_step(problem: Problem, aims: Aims, split: Split, found: Slopes, reach: Array) -> Array:
-    """d [row, cell]: the diagonal Newton step that keeps the sum and the cells' own limits."""
+    """The step d [row, cell]: the diagonal Newton step that keeps the sum and the cells' own limits."""
     pull = aims.pull(found.values)
     slope = np.einsum("rco,ro->rc", found.middle, pull)
     bend = np.einsum("rco,ro->rc", found.bend, pull)
@@ -144,8 +145,8 @@ def _least_bend(slope: Array, split: Split, problem: Problem) -> Array:
     return 0.2 * np.maximum(np.abs(slope), np.abs(slope).max(axis=1, keepdims=True) * 0.05) / size
 
 
-def _balance(step, slope: Array, spread: Array, aims: Aims) -> Array:  # type: ignore[no-untyped-def]
-    """lambda at which the steps sum to nothing, or 0 where money may be kept: [row, 1]."""
+def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, aims: Aims) -> Array:
+    """The lambda at which the steps sum to nothing, or 0 where money may be kept: [row, 1]."""
     width = spread.max(axis=1, keepdims=True)
     low = (slope - width).min(axis=1, keepdims=True)
     high = (slope + width).max(axis=1, keepdims=True)

@@ -11,6 +11,7 @@ cubic (Fritsch and Carlson 1980), which keeps an S where there is one and adds n
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator
@@ -19,7 +20,24 @@ from simulator.allocation.knapsack import IMPOSSIBLE, Curve, merge_all
 from simulator.allocation.market import Answers, Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
 
-WIDE = (0.0, 0.0025, 0.005, 0.01, 0.02, 0.03, 0.045, 0.065, 0.09, 0.13, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0)
+WIDE = (
+    0.0,
+    0.0025,
+    0.005,
+    0.01,
+    0.02,
+    0.03,
+    0.045,
+    0.065,
+    0.09,
+    0.13,
+    0.18,
+    0.25,
+    0.35,
+    0.5,
+    0.7,
+    1.0,
+)
 """Levels of a cell in the first sweep, as shares of the budget."""
 NEAR = (0.0, 0.5, 0.75, 0.9, 1.1, 1.3, 1.7, 2.5)
 """Levels around an incumbent, as factors of its money."""
@@ -49,7 +67,9 @@ class Sweep:
     """[package]"""
 
 
-def sweep(market: Market, problem: Problem, incumbents: Split, levels: Sequence[Sequence[Array]]) -> list[Sweep]:
+def sweep(
+    market: Market, problem: Problem, incumbents: Split, levels: Sequence[Sequence[Array]]
+) -> list[Sweep]:
     """Play every cell of every incumbent at its levels [row][cell][level], and every package switched."""
     rows, plan = [], []
     for r in range(len(incumbents)):
@@ -79,9 +99,11 @@ def _switched(incumbent: Split) -> Split:
     return Split(np.repeat(incumbent.money, count, axis=0), flags)
 
 
-def _read(answers: Answers, first: int, ends: Array, booked: Flags, levels: Sequence[Array]) -> Sweep:
+def _read(
+    answers: Answers, first: int, ends: Array, booked: Flags, levels: Sequence[Array]
+) -> Sweep:
     base = answers.values[first]
-    parts = [slice(first + int(a), first + int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    parts = [slice(first + int(a), first + int(b)) for a, b in pairwise(ends)]
     gains = tuple(answers.values[part] - base for part in parts[:-1])
     spent = tuple(answers.spent[part, c] for c, part in enumerate(parts[:-1]))
     return Sweep(base, tuple(levels), gains, spent, answers.values[parts[-1]] - base, booked)
@@ -119,7 +141,9 @@ def best_split(
     """
     unit = budget / UNITS
     size = UNITS + 1
-    scenes = [_scene_curve(problem, table, wide, weight, (s, unit)) for s in range(len(problem.scenes))]
+    scenes = [
+        _scene_curve(problem, table, wide, weight, (s, unit)) for s in range(len(problem.scenes))
+    ]
     whole = merge_all(_grouped(problem, scenes, unit), size)
     room = int(np.floor((budget - problem.fees) / unit + 1e-9))
     possible = np.flatnonzero(np.isfinite(whole.best[: room + 1]))
@@ -129,7 +153,9 @@ def best_split(
     units = whole.units(total)
     cells = len(problem.cells)
     money = np.array([[units.get(c, 0) * unit for c in range(cells)]])
-    flags = np.array([[units.get(cells + q, 0) > 0 for q in range(len(problem.packages))]], dtype=bool)
+    flags = np.array(
+        [[units.get(cells + q, 0) > 0 for q in range(len(problem.packages))]], dtype=bool
+    )
     return Split(money, flags.reshape(1, -1))
 
 
@@ -139,7 +165,7 @@ def _scene_curve(
     """Cells and packages of a scene together, under its limits."""
     scene, unit = at
     parts = [
-        _cell_curve(table, wide, weight, c, unit) for c in np.flatnonzero(problem.scene_of == scene)
+        _cell_curve(table, wide, weight, int(c), unit) for c in np.flatnonzero(problem.scene_of == scene)
     ]
     for q in np.flatnonzero(problem.payer == scene):
         parts.append(_package_curve(problem, table, weight, int(q), unit))
@@ -160,7 +186,7 @@ def _grouped(problem: Problem, scenes: list[Curve], unit: float) -> list[Curve]:
 
 def _cell_curve(table: Sweep, wide: Sweep | None, weight: Array, cell: int, unit: float) -> Curve:
     """A cell's gain at every number of units; what the near levels do not reach, the wide ones say."""
-    money = unit * np.arange(UNITS + 1)
+    money: Array = unit * np.arange(UNITS + 1, dtype=float)
     near = _values(table, weight, cell, money)
     if wide is not None:
         far = _values(wide, weight, cell, money)
@@ -188,10 +214,14 @@ def _values(table: Sweep, weight: Array, cell: int, money: Array) -> Array:
     takes = np.interp(money, levels, table.spent[cell])
     step = money[1] / 2
     fits = (money >= levels[0] - step) & (money <= levels[-1] + step)
-    return np.where(fits & (takes >= SPENT * np.minimum(money, levels[-1]) - step * 1e-3), found, IMPOSSIBLE)
+    return np.where(
+        fits & (takes >= SPENT * np.minimum(money, levels[-1]) - step * 1e-3), found, IMPOSSIBLE
+    )
 
 
-def _package_curve(problem: Problem, table: Sweep, weight: Array, package: int, unit: float) -> Curve:
+def _package_curve(
+    problem: Problem, table: Sweep, weight: Array, package: int, unit: float
+) -> Curve:
     """A package as it is now and switched, at no units or at its price."""
     change = float(table.packages[package] @ weight)
     now = bool(table.booked[package])

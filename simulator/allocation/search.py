@@ -9,6 +9,7 @@ that is why every knapsack is followed by a search along the way to it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -38,12 +39,12 @@ class Effort:
     """Weightings of two objectives, the ends included."""
     sweeps: int = 2
     """Near sweeps of each weighting."""
-    steps: int = 8
+    steps: int = 14
     """Newton steps at most."""
     fill: int = 4
     """Plans between neighbours."""
-    fill_steps: int = 4
-    enough: float = 1e-6
+    fill_steps: int = 8
+    enough: float = 2e-5
     """A step that gains less of the score's scale is the last."""
 
 
@@ -220,7 +221,7 @@ class Search:
         values = aims.values(self.problem, rows, self.market(rows))
         scaled = values / aims.scale
         order = np.argsort(scaled[:, 0])
-        pairs = list(zip(order[:-1], order[1:], strict=True))
+        pairs = list(pairwise(order.tolist()))
         gap = np.array([np.abs(scaled[a] - scaled[b]).sum() for a, b in pairs])
         chosen = [pairs[n] for n in np.argsort(-gap)[: self.effort.fill] if gap[n] > 1e-3]
         for a, b in chosen:
@@ -237,11 +238,17 @@ class Search:
     def other_budgets(self, budgets: Sequence[float]) -> None:
         """The ends and the middle at other budgets, and the return at whatever budget is best."""
         aims, rows = self.known
-        wanted = [0] if self.objectives == 1 else [0, self.effort.weightings // 2, self.effort.weightings - 1]
+        wanted = (
+            [0]
+            if self.objectives == 1
+            else [0, self.effort.weightings // 2, self.effort.weightings - 1]
+        )
         for budget in budgets:
             some = replace(aims.take(wanted), budget=np.full(len(wanted), budget))
             self._add(some, self.problem.repair(rows.take(wanted), some.budget))
-        free = replace(aims.take([0]), budget=np.array([FREE * self.problem.budget]), keeps=np.ones(1, bool))
+        free = replace(
+            aims.take([0]), budget=np.array([FREE * self.problem.budget]), keeps=np.ones(1, bool)
+        )
         self._add(free, rows.take([0]))
 
     def _add(self, aims: Aims, rows: Split) -> None:

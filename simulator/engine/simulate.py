@@ -54,8 +54,9 @@ def simulate(
 
     mode "sampled" draws every decision, `replications` times; "expected" is the mean field. With
     `spreads`, uncertain numbers are drawn once per replication, and a second run without them is
-    kept as `chance_only`, unless `chance_alone` is off. `executor` spreads chunks over processes; `processes` are the user's own
-    generator functions (in this process only); `label` names the run (a file's stem).
+    kept as `chance_only`, unless `chance_alone` is off. `executor` spreads chunks over processes;
+    `processes` are the user's own generator functions (in this process only); `label` names the run
+    (a file's stem).
     """
     chosen = list(plans) if plans is not None else plans_of(scenario)
     sampled = mode == "sampled"

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Statistic = Literal["mean", "p10", "cvar"]
+State = Literal["inside", "empty", "full", "at_limit"]
+"""Of a cell: between its limits, without money, with no more to buy, or held by a limit."""
 TAIL = 0.1
 """CVaR and P10 look at the worst tenth of replications."""
 
@@ -37,12 +39,11 @@ class Margin:
     """Planned [CNY]."""
     value: float
     """v: contribution of one more yuan, mean of the next and the last one [CNY per CNY]; mroi is v - 1."""
-    new_customers: float
+    second: float
     """Of the second objective, what 10,000 CNY more bring."""
     worth: float
     """v and the second objective at its price of this plan: equal in all cells inside their limits."""
-    state: Literal["inside", "empty", "full", "at_limit"]
-    """Between its limits, without money, unable to spend more, or held by a limit."""
+    state: State
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Move:
     source: str
     target: str
     roi: float
-    new_customers: float
+    second: float
+    """Of the second objective."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ class Frontier:
     """All plans on fresh draws: points, others, current and even."""
     current_plan: Plan = field(repr=False)
     """The user's plan."""
+    leader: str = ""
+    """Plan that won the race under chance in the first objective, the current one and an even split included."""
     moves: tuple[Move, ...] = ()
     """From the current plan to the best of the first objective."""
     binding: tuple[str, ...] = ()
@@ -147,7 +151,9 @@ class Frontier:
         nearest value that can be reached, if no plan fits.
         """
         aim = objective or self.objectives[-1 if min_roi is not None else 0]
-        least = dict(at_least or {}) | ({"roi": min_roi} if min_roi is not None and not sure else {})
+        least = dict(at_least or {}) | (
+            {"roi": min_roi} if min_roi is not None and not sure else {}
+        )
         names = [p.plan.name for p in self.points] + [self.current]
         fits = [n for n in names if all(self.figure(n, m) >= v for m, v in least.items())]
         if sure is not None and min_roi is not None:
@@ -177,7 +183,10 @@ class Frontier:
 
     def gain(self, plan: str, metric: str, over: str | None = None) -> tuple[float, float, float]:
         """A plan less another (the current one by default): mean and interval on paired draws."""
-        a, b = self.outcomes.sample(plan, metric), self.outcomes.sample(over or self.current, metric)
+        a, b = (
+            self.outcomes.sample(plan, metric),
+            self.outcomes.sample(over or self.current, metric),
+        )
         found = paired_difference(a, b)
         if self.outcomes.mode == "expected":
             return found.mean, found.mean, found.mean
