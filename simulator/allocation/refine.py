@@ -24,7 +24,7 @@ NUDGE = 0.02
 """Difference of a slope, as a share of the cell's money."""
 LEAST_NUDGE = 0.0001
 """The same as a share of the budget: what a cell without money is tried with."""
-LENGTHS = np.array([0.25, 0.5, 1.0, 1.7, 3.0])
+LENGTHS = np.array([0.1, 0.3, 0.6, 1.0, 1.7, 3.0])
 """Lengths of a step that are tried."""
 NOTHING = 1e-5
 """A cell with less of the budget counts as one without money."""

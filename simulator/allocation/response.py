@@ -165,7 +165,8 @@ def _scene_curve(
     """Cells and packages of a scene together, under its limits."""
     scene, unit = at
     parts = [
-        _cell_curve(table, wide, weight, int(c), unit) for c in np.flatnonzero(problem.scene_of == scene)
+        _cell_curve(table, wide, weight, int(c), unit)
+        for c in np.flatnonzero(problem.scene_of == scene)
     ]
     for q in np.flatnonzero(problem.payer == scene):
         parts.append(_package_curve(problem, table, weight, int(q), unit))

@@ -113,6 +113,8 @@ class Search:
             self.say("filling gaps", 0.5)
             self.fill_gaps()
             self.climb(self.effort.fill_steps)
+            self._keep_best(self.known.rows)
+            self.climb(self.effort.fill_steps)
         if budgets:
             self.say("trying other budgets", 0.7)
             first = len(self.known.aims)
@@ -213,7 +215,7 @@ class Search:
             self.rows = rows = Split(money, rows.booked)
             stuck = gain <= self.effort.enough
             reach[active] = np.where(stuck, reach[active] / 4, np.minimum(reach[active] * 1.5, 1.0))
-            active = active[~stuck | (reach[active] > 0.02)]
+            active = active[~stuck | (reach[active] > 0.01)]
 
     def fill_gaps(self) -> None:
         """A new row in each of the widest gaps between neighbours, with an aim of its own."""
