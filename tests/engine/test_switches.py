@@ -327,13 +327,13 @@ AFTER = [
         "load of the payment gate", ("calendar.phases.sale.payment_load=%(load)s",), {"load": share(0.2, 20)},
         "failed_payments+ paid_orders- gmv-",
         lambda off, on, x: [(on["failed_payments"], on["orders"] / 2)],
-        ("payment.wallet_share=20%",), nil=("calendar.phases.sale.payment_load=0",),
+        ("payment.wallet_share=0", "payment.retry=0"), nil=("calendar.phases.sale.payment_load=0",),
     ),
     Switch(
         "capacity of the payment gate", ("payment.capacity=%(room)s",), {"room": share(1, 40)},
         "failed_payments+ paid_orders- gmv-",
         lambda off, on, x: [(on["failed_payments"], on["orders"] / 2)],
-        ("payment.wallet_share=20%", "payment.capacity=1e9"), nil=("payment.capacity=1e9",),
+        ("payment.wallet_share=0", "payment.retry=0", "payment.capacity=1e9"), nil=("payment.capacity=1e9",),
     ),
     Switch(
         "filled wallets", ("calendar.phases.normal.wallet_topup=%(part)s",), {"part": share(0.05, 1)},
