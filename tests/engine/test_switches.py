@@ -221,7 +221,7 @@ PRICES = [
     ),
     Switch(
         "threshold coupon", ("incentives.coupons.full={order_value: %(goods)s, refund: %(back)s}",),
-        {"goods": share(1.02, 3), "back": share(1.1, 5)}, "aov+ gmv+ refunds+",
+        {"goods": share(1.02, 3), "back": share(1.3, 5)}, "aov+ gmv+ refunds+",
         lambda off, on, x: [
             (on["aov"], x["goods"] * off["aov"] * 1.001),
             (on["total goods_cost"], x["goods"] * off["total goods_cost"] * 1.05),

@@ -307,7 +307,7 @@ PEOPLE = [
         "members who spend", ("segments.members.spend=%(spend)s", "segments.members.breadth=%(breadth)s"),
         {"spend": share(5.5, 20), "breadth": share(1.1, 5)}, "aov+ gmv+",
         lambda off, on, x: [(on["aov"], (x["spend"] / x["breadth"]) ** 0.5 * off["aov"])],
-        MEMBERS, nil=("segments.members.spend=1", "segments.members.breadth=1"),
+        MEMBERS, nil=("segments.members.spend=1", "segments.members.breadth=1"), noisy="gmv",
     ),
     Switch(
         "taste for new products", ("segments.shoppers.new_product_affinity=%(times)s",), {"times": share(1.05, 3)},
@@ -337,7 +337,7 @@ PEOPLE = [
     Switch(
         "people who send back", ("segments.shoppers.refund=%(odds)s",), {"odds": share(1.2, 8)},
         "refunds+ revenue- contribution-",
-        lambda off, on, x: [(on["refunds"], x["odds"] * off["refunds"] * 1.02)],
+        lambda off, on, x: [(on["refunds"], x["odds"] * off["refunds"] * 1.02 + 10)],
         nil=("segments.shoppers.refund=1",),
     ),
     Switch(
