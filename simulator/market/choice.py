@@ -49,7 +49,8 @@ def mean_of_best(a: np.ndarray, count: np.ndarray) -> np.ndarray:
     shape = np.broadcast_shapes(np.shape(a), np.shape(count))
     nodes, weights = (x.reshape(-1, *(1,) * len(shape)) for x in (NODES, WEIGHTS))
     each = np.power(ndtr(nodes + a), np.subtract(count, 1.0))
-    return np.asarray(count * np.add.reduce(weights * each, axis=0))
+    best = count * np.add.reduce(weights * each, axis=0)
+    return np.where(np.greater(count, 1) & np.greater(a, 0), best, 1.0)  # no choice is one exactly
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,7 @@ class Server:
     def close(self, bookings: Bookings, second: int, draws: Draws) -> np.ndarray:
         """Windows that end now: note the shortfall; return what must be paid for it [package, lane].
 
-        Without make-good the deposit on it is paid back.
+        Where the remedy is a refund the deposit on it is paid back; a make-good leaves it owed, however small.
         """
         ends = (self.packages.close == second)[:, None]
         short = np.where(ends, bookings.left, 0.0)
@@ -145,8 +145,8 @@ class Server:
         bookings.shortfall += short
         bookings.owed += draws.round_off("owed", short * self.packages.make_good)
         price = short * self.packages.cpm / 1000
-        owes = self.packages.make_good > 0
-        return np.where(owes, price, 0.0) - self.deposit * price
+        owes = self.packages.make_good_close > self.packages.close
+        return np.where(owes[:, None], price, 0.0) - self.deposit * price
 
 
 class Caps:
