@@ -151,14 +151,10 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     plans = make_plans(work.scenario, work.problem, some.rows, names)
     own = _renamed(work.current, names)
     rivals = [own, replace(Plan.even(work.scenario), name=EVEN)]
-    work.say("racing under chance", 0.85)
-    leader = (
-        _leader(work, [*plans[: len(here)], *rivals], objectives[0], chance)
-        if found.finished
-        else ""
+    racers = [*plans[: len(here)], *rivals]
+    leader, outcomes, finished = _under_chance(
+        work, [*plans, *rivals], racers if found.finished else [], objectives[0], chance
     )
-    work.say("checking on fresh draws", 0.9)
-    outcomes = _played(work, [*plans, *rivals], chance, found.finished)
     points = _points(work, some, plans, len(here))
     best = some.rows.take([0])
     return Frontier(
@@ -167,7 +163,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
         current_plan=own, leader=leader,
         moves=tuple(moves_between(work.archive, work.problem, read_plans(work.problem, [own]), best)),
         binding=tuple(binding_of(work.problem, best, points[0])),
-        calls=work.archive.calls, evaluations=work.archive.evaluations, finished=found.finished,
+        calls=work.archive.calls, evaluations=work.archive.evaluations, finished=finished,
     )  # fmt: skip
 
 
@@ -218,6 +214,25 @@ class _Chance:
     replications: int
     seed: int
     label: str | None
+
+
+def _under_chance(
+    work: _Work, plans: Sequence[Plan], racers: Sequence[Plan], objective: str, chance: _Chance
+) -> tuple[str, Outcomes, bool]:
+    """The best of the racers, all plans on fresh draws, and whether that came to its end.
+
+    Without racers, or once stopped, the plans are played in expected mode alone.
+    """
+    if racers:
+        try:
+            work.say("racing under chance", 0.85)
+            leader = _leader(work, racers, objective, chance)
+            work.say("checking on fresh draws", 0.9)
+            return leader, _played(work, plans, chance, True), True
+        except KeyboardInterrupt:
+            pass
+    work.say("the best so far", 0.95)
+    return "", _played(work, plans, chance, False), False
 
 
 def _leader(work: _Work, plans: Sequence[Plan], objective: str, chance: _Chance) -> str:

@@ -4,6 +4,7 @@ Differences are paired over the same replications. Where an interval holds zero,
 explain the difference, and the text says so: a tie is called a tie.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 
 from simulator.outcomes.frontier import Frontier, Margin, Move, Point
@@ -19,6 +20,7 @@ STEP = 10_000
 EVEN = 0.02
 """A net return of the next yuan this near to zero says: neither more nor less."""
 RETURNS = ("roi", "profit")
+WORTH, DEAR = "worth its price", "dearer than it brings"
 STATES = {
     "inside": "",
     "empty": "no money",
@@ -181,19 +183,33 @@ def prices_table(frontier: Frontier) -> str:
             [cut(point.plan.name, 22), compact(price), compact(repeat), _verdict(price, repeat)]
         )
     note = "  repeat: value of the people won at the end, per incremental new customer"
-    return f"{columns(rows, left=1)}\n{note}"
+    return "\n".join([columns(rows, left=1), note, *_crossing(frontier)])
+
+
+def _crossing(frontier: Frontier) -> Iterator[str]:
+    """The last plan whose next new customer is worth its price, where there is one after it."""
+    points = [
+        (p.plan.name, p.price_of_new, repeat_value(frontier, p.plan.name)) for p in frontier.points
+    ]
+    worth = [name for name, price, repeat in points if _verdict(price, repeat) == WORTH]
+    dear = [name for name, price, repeat in points if _verdict(price, repeat) == DEAR]
+    if worth and dear:
+        yield f"  Go towards new customers as far as {worth[-1]}: from {dear[0]} on they cost more."
 
 
 def repeat_value(frontier: Frontier, plan: str) -> float | None:
     """Expected later contribution per incremental new customer [CNY]; None without any."""
     people = frontier.figure(plan, "new_customers_incremental")
-    return frontier.figure(plan, "asset_value") / people if people > 0 else None
+    worth = frontier.figure(plan, "asset_value") / people if people > 0 else math.nan
+    return worth if math.isfinite(worth) else None
 
 
 def _verdict(price: float | None, repeat: float | None) -> str:
-    if price is None or repeat is None:
+    if price is None:
         return "an end of the frontier"
-    return "worth its price" if price < repeat else "dearer than it brings"
+    if repeat is None:
+        return ""
+    return WORTH if price < repeat else DEAR
 
 
 # --------------------------------------------------------------------------- moves and money
