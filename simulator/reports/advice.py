@@ -216,7 +216,8 @@ def _verdict(price: float | None, repeat: float | None) -> str:
 def moves_text(frontier: Frontier) -> str:
     """Each recommended move in words, the largest first."""
     second = next((name for name in frontier.objectives if name not in RETURNS), None)
-    lines = [wrap(f"  {_move(move, second)}", indent=4) for move in frontier.moves]
+    moves = [move for move in frontier.moves if move.amount >= 1]  # a yuan
+    lines = [wrap(f"  {_move(move, second)}", indent=4) for move in moves]
     return "\n".join(lines) or "  none: the current plan is the best one"
 
 
