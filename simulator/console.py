@@ -6,9 +6,9 @@ Imports that take time wait inside the functions, as in the commands.
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -16,6 +16,7 @@ from simulator.errors import UserError
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing.process import BaseProcess
 
     from simulator.scenario.plan import Plan
     from simulator.scenario.schema import Scenario
@@ -151,11 +152,18 @@ def workers(jobs: int) -> Iterator[Any]:
     try:
         yield pool
     except KeyboardInterrupt:
-        for child in set(active_children()) - before:
-            child.terminate()
-        raise
+        _leave(set(active_children()) - before)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave(children: "Iterable[BaseProcess]") -> NoReturn:
+    """End the program with its workers; a pool that has lost workers can keep Python from ending."""
+    for child in children:
+        child.terminate()
+    click.echo("\nstopped", err=True)
+    sys.stdout.flush()
+    os._exit(INTERRUPTED)
 
 
 def _leave_interrupts() -> None:

@@ -264,36 +264,54 @@ def test_a_real_search_is_the_same_with_any_number_of_processes():
     assert spent + best["unspent"] == pytest.approx(60_000)
 
 
+def test_a_lock_is_kept_to_the_yuan():
+    limits = ("--lock", "harvest=20001", "--cap", "new_customer.sale=1234")
+    found = answer(*limits, "--objective", "profit", "--quick", "-n", "4", "--format", "json")
+    assert (found.exit_code, found.stderr) == (0, "")
+    document = json.loads(found.stdout)
+    for point in document["frontier"]:
+        assert sum(point["plan"]["harvest"].values()) == pytest.approx(20_001)
+        assert point["plan"]["new_customer"]["sale"] <= 1_234 * (1 + 1e-9)
+
+
 REPORTING = """
 import sys
 from contextlib import contextmanager
+import simulator.cli as cli
 import simulator.cli_optimize as room
 
 @contextmanager
 def bar(quiet):
     yield lambda words, share: print(words, flush=True, file=sys.stderr)
 
-room.share_bar = bar
-from simulator.cli import main
-sys.exit(main())
+cli.bar = room.share_bar = bar
+sys.exit(cli.main())
 """
+
+
+def interrupted(moment, *arguments):
+    """Exit code, stdout and the rest of stderr after Ctrl-C at the moment that is told."""
+    command = [sys.executable, "-c", REPORTING, *arguments, "--jobs", "2"]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes) as process:
+        assert process.stderr
+        assert any(line.strip() == moment for line in process.stderr)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+        try:
+            printed, said = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert "Traceback" not in said and "KeyboardInterrupt" not in said
+    return process.returncode, printed, said
 
 
 @pytest.mark.parametrize("moment", ["looking around the best", "racing under chance"])
 def test_ctrl_c_gives_the_best_so_far_and_no_traceback(moment):
-    arguments = ("optimize", MINIMAL, "--jobs", "2", "--format", "json", "-n", "64")
-    arguments += ("--quick",) * (moment == "racing under chance")
-    command = [sys.executable, "-c", REPORTING, *arguments]
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes) as process:
-        assert process.stderr
-        for line in process.stderr:
-            if line.strip() == moment:
-                break
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
-        printed, said = process.communicate(timeout=120)
-    assert process.returncode == 130
-    assert "Traceback" not in said and "KeyboardInterrupt" not in said
+    quick = ("--quick",) * (moment == "racing under chance")
+    arguments = ("optimize", MINIMAL, "--format", "json", "-n", "64", *quick)
+    code, printed, said = interrupted(moment, *arguments)
+    assert code == 130
     assert said.splitlines()[-1] == "stopped before the search ended: this is the best so far"
     document = json.loads(printed)
     assert document["finished"] is False
@@ -301,10 +319,10 @@ def test_ctrl_c_gives_the_best_so_far_and_no_traceback(moment):
 
 
 def test_ctrl_c_before_anything_is_found_is_one_line():
-    command = [sys.executable, "-c", REPORTING, "optimize", MINIMAL, "--jobs", "2"]
-    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes) as process:
-        assert process.stderr and process.stderr.readline() == "looking everywhere\n"
-        os.killpg(process.pid, signal.SIGINT)
-        printed, said = process.communicate(timeout=60)
-    assert (process.returncode, printed, said) == (130, "", "\nstopped\n")
+    found = interrupted("looking everywhere", "optimize", MINIMAL)
+    assert found == (130, "", "\nstopped\n")
+
+
+def test_ctrl_c_ends_the_workers_of_a_run_too():
+    code, printed, said = interrupted("1", "run", MINIMAL, "-n", "3000")
+    assert (code, printed, said.splitlines()[-1]) == (130, "", "stopped")
