@@ -223,12 +223,14 @@ class _Chance:
 def _leader(work: _Work, plans: Sequence[Plan], objective: str, chance: _Chance) -> str:
     """The plan that is best under chance, found by paired elimination on draws of its own."""
 
+    metric = OBJECTIVES[objective]
+
     def play(chosen: Sequence[int], turn: int) -> Array:
         outcomes = simulate(
             work.scenario, [plans[n] for n in chosen], replications=BLOCK, seed=chance.seed + 1 + turn,
             daily=False, attribution=False, chance_alone=False, executor=work.executor,
         )  # fmt: skip
-        return np.stack([outcomes.values(plans[n].name, objective) for n in chosen])
+        return np.stack([outcomes.values(plans[n].name, metric) for n in chosen])
 
     return plans[race(play, len(plans), rounds=ROUNDS).best].name
 

@@ -146,7 +146,7 @@ def _least_bend(slope: Array, split: Split, problem: Problem) -> Array:
 
 
 def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, aims: Aims) -> Array:
-    """The lambda at which the steps sum to nothing, or 0 where money may be kept: [row, 1]."""
+    """The lambda at which the steps sum to nothing; 0 where money may be kept: [row, 1]."""
     width = spread.max(axis=1, keepdims=True)
     low = (slope - width).min(axis=1, keepdims=True)
     high = (slope + width).max(axis=1, keepdims=True)
@@ -154,7 +154,7 @@ def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, aims: 
         middle = (low + high) / 2
         more = step(middle).sum(axis=1, keepdims=True) > 0
         low, high = np.where(more, middle, low), np.where(more, high, middle)
-    return np.where(aims.keeps[:, None], np.maximum((low + high) / 2, 0.0), (low + high) / 2)
+    return np.where(aims.keeps[:, None], 0.0, (low + high) / 2)
 
 
 def line_search(

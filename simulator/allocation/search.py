@@ -117,9 +117,7 @@ class Search:
             self.climb(self.effort.fill_steps)
         if budgets:
             self.say("trying other budgets", 0.7)
-            first = len(self.known.aims)
             self.other_budgets(budgets)
-            self.climb(self.effort.fill_steps, first)
 
     @property
     def known(self) -> "Known":
@@ -240,18 +238,24 @@ class Search:
     def other_budgets(self, budgets: Sequence[float]) -> None:
         """The ends and the middle at other budgets, and the return at whatever budget is best."""
         aims, rows = self.known
-        wanted = (
-            [0]
-            if self.objectives == 1
-            else [0, self.effort.weightings // 2, self.effort.weightings - 1]
-        )
+        last = self.effort.weightings - 1
+        wanted = [0] if self.objectives == 1 else [0, last // 2, last]
         for budget in budgets:
             some = replace(aims.take(wanted), budget=np.full(len(wanted), budget))
             self._add(some, self.problem.repair(rows.take(wanted), some.budget))
-        free = replace(
-            aims.take([0]), budget=np.array([FREE * self.problem.budget]), keeps=np.ones(1, bool)
-        )
-        self._add(free, rows.take([0]))
+        self.climb(self.effort.fill_steps, len(aims))
+        most = np.array([FREE * self.problem.budget])
+        free = replace(aims.take([0]), budget=most, keeps=np.ones(1, bool))
+        self._add(free, self._best_ever(free))
+        self.climb(self.effort.steps, len(self.known.aims) - 1)
+
+    def _best_ever(self, aim: Aims) -> Split:
+        """The best row in the archive for one aim."""
+        rows, answers = self.market.every()
+        values = aim.take([0] * len(rows)).values(self.problem, rows, answers)
+        fits = self.problem.total(rows) <= aim.budget[0]
+        score = aim.take([0] * len(rows)).score(values)
+        return rows.take([int(np.where(fits, score, -np.inf).argmax())])
 
     def _add(self, aims: Aims, rows: Split) -> None:
         self.aims, self.rows = join(self.known.aims, aims), stack([self.known.rows, rows])
