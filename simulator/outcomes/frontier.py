@@ -66,7 +66,7 @@ class Point:
     budget: float
     """What was to be split [CNY]."""
     unspent: float
-    """What no cell can take, or what does not pay [CNY]."""
+    """What is expected to be left over [CNY]: cells that run out of people or of bids that pay, in part by chance."""
     expected: Mapping[str, float]
     """Metrics of expected mode."""
     price_of_new: float | None
