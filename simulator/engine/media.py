@@ -18,6 +18,7 @@ from simulator.market.audience import (
     wear,
 )
 from simulator.market.bidding import Bidder, Entered, Field
+from simulator.market.bounds import at_least, at_most
 from simulator.market.commission import Guests, Meeting
 from simulator.market.contract import Server, venues
 from simulator.market.groups import Groups, weigh
@@ -381,8 +382,8 @@ class Media:
         count, wanted, carried = self._by_scene(rows, self.auction_of_scene)
         noise = floor.draws.mean_noise("price", count, floor.world.scenario.chance.price_sd)
         wanted *= noise
-        left = np.maximum(self.room - carried, 0.0)
-        noise *= np.minimum(1.0, ratio(left, np.maximum(wanted, left)))
+        left = at_least(self.room - carried, 0.0)
+        noise *= at_most(ratio(left, np.maximum(wanted, left)), 1.0)
         spend.reshape(media.auctions, -1, floor.lanes)[...] *= noise[media.scene[: media.auctions]][
             :, None
         ]
@@ -392,7 +393,7 @@ class Media:
         np.floor(spend, out=spend)
         spend /= 100
         state.carry -= spend
-        np.maximum(state.carry, 0.0, out=state.carry)
+        at_least(state.carry, 0.0, out=state.carry)
 
     # ------------------------------------------------------------------ 5 clicks and visits
     def _clicks(self, entered: Entered | None, appeal: Appeal) -> tuple[np.ndarray, np.ndarray]:

@@ -29,6 +29,7 @@ from simulator.market.basket import (
     shares,
     wishes,
 )
+from simulator.market.bounds import at_least, at_most
 from simulator.market.fulfilment import payment_success
 from simulator.market.shipping import late_share
 from simulator.market.world import Depot, bar, prob
@@ -142,7 +143,7 @@ class Sales:
         release = self._released(flows).sum(axis=0) + baskets.orders
         balance = orders[DEPOSITS] + baskets.balances
         total = orders.sum(axis=0) + baskets.orders + baskets.balances
-        direct = np.maximum(total - release - balance, 0.0)
+        direct = at_least(total - release - balance, 0.0)
         kinds, stock = [direct, release, balance], floor.state.stock
         self.direct_mix = self._direct_mix(met)
         presale = self.direct_mix * floor.world.goods.presale[:, None]
@@ -182,7 +183,7 @@ class Sales:
     def _released(self, flows: np.ndarray) -> np.ndarray:
         """Orders out of favourites and carts that the sale released: [2, segment, lane]."""
         part = ratio(self.chain.baskets, self.chain.hazards[ORDER, BASKET_STAGES])
-        return np.asarray(flows[ORDER, BASKET_STAGES] * np.minimum(part, 1.0))
+        return np.asarray(flows[ORDER, BASKET_STAGES] * at_most(part, 1.0))
 
     def _direct_mix(self, met: Met) -> np.ndarray:
         """u: product weights of orders from visits, paid ones by scene and free ones."""
@@ -338,7 +339,7 @@ class Sales:
         waiting[DEPOSITS] = flows[ORDER, DEPOSITS]
         if self.chain.habit is not None:
             part = ratio(self.chain.habit, self.chain.hazards[ORDER, INITIAL:LAPSED])
-            waiting[INITIAL:LAPSED] = flows[ORDER, INITIAL:LAPSED] * np.minimum(part, 1.0)
+            waiting[INITIAL:LAPSED] = flows[ORDER, INITIAL:LAPSED] * at_most(part, 1.0)
         customers = baskets.orders + baskets.balances
         direct = flows[ORDER] - waiting
         credit = tracers.credit(
@@ -395,12 +396,12 @@ class Sales:
         into = flows[CART : FAVOURITE + 1, :4].sum(axis=(0, 1, 2)) + baskets.added.sum(axis=0)
         if self.release_mix is not None:
             out = self._left_by_product(flows, baskets, out)
-        held.products *= 1 - np.minimum(ratio(out, stock), 1.0)
+        held.products *= 1 - at_most(ratio(out, stock), 1.0)
         held.products += into * self._basket_mix()
         waiting = n[DEPOSITS].sum(axis=0) + held.deposits.sum(axis=0)
         gone = flows[ORDER, DEPOSITS].sum(axis=0) + baskets.balances.sum(axis=0)
         fresh = flows[DEPOSIT].sum(axis=(0, 1)) + baskets.deposits.sum(axis=0)
-        held.presold *= 1 - np.minimum(ratio(gone, waiting), 1.0)
+        held.presold *= 1 - at_most(ratio(gone, waiting), 1.0)
         held.presold += fresh * self.presold_mix
 
     def _basket_mix(self) -> np.ndarray:

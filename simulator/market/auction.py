@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr, ndtri_exp, roots_legendre
 
+from simulator.market.bounds import at_least, at_most
 from simulator.market.groups import runs
 
 Array = NDArray[np.float64]
@@ -259,7 +260,7 @@ def _second_price(ln_score: Array, market: Market, rates: Rates, rows: slice) ->
     x, density, *_ = work = market.work[:5, : len(z)]
     np.subtract(ln_score[rows], market.mu[rows], out=z)
     z *= market.per_d[rows]
-    np.maximum(z, LOWEST, out=z)
+    at_least(z, LOWEST, out=z)
     normal(z, win, density, work[2:])
     np.add(z, market.up[rows], out=x)
     normal(x, value, value_slope, work[2:])
@@ -340,7 +341,7 @@ def _place_mix(market: Market, rates: Rates, rows: slice) -> tuple[Array, Array,
         np.copyto(rivals, rates.win[rows])
     np.log(rivals, out=rivals)
     np.negative(rivals, out=rivals)
-    np.minimum(rivals, MOST_RIVALS, out=rivals)
+    at_most(rivals, MOST_RIVALS, out=rivals)
     rival_sum(market.shown[:, rows], rivals, shown)
     rival_sum(market.clicked[:, rows], rivals, clicked)
     for array in (rates.win, rates.value, rates.value_slope):

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
 from simulator.market.groups import runs
 from simulator.market.repeat import habit_rate
@@ -113,7 +114,7 @@ def wear(impressions_per_person: np.ndarray, fatigue: np.ndarray) -> np.ndarray:
     >>> float(wear(np.array(1e-12), np.array(0.1)).round(9))
     1.0
     """
-    y = np.maximum(impressions_per_person, 1e-12)
+    y = at_least(impressions_per_person, 1e-12)
     return np.asarray(np.exp(-fatigue * (y / -np.expm1(-y) - 1)))
 
 
@@ -168,8 +169,8 @@ def renewal(contacts_per_window: np.ndarray, shape: np.ndarray) -> np.ndarray:
     >>> renewal(np.array([0.0, 1.0]), np.array([1e9])).round(6).tolist()
     [1.0, 0.581977]
     """
-    u = np.maximum(contacts_per_window, 1e-12)
-    thinned = np.minimum(shape * np.log1p(u / shape), 700.0)
+    u = at_least(contacts_per_window, 1e-12)
+    thinned = at_most(shape * np.log1p(u / shape), 700.0)
     return np.asarray(u / (np.expm1(thinned) * (1 + u / shape)))
 
 
@@ -270,7 +271,7 @@ class Chain:
         buying = ratio(self.hazards[ORDER] + self.hazards[DEPOSIT], total)
         buying *= leaving
         leaving -= buying
-        leaving /= np.maximum(1 - buying, 1e-12)
+        leaving /= at_least(1 - buying, 1e-12)
         return buying, np.clip(leaving, 0.0, 1.0, out=leaving)
 
     def part(
@@ -301,7 +302,7 @@ class Chain:
         out = -np.expm1(-total)
         inflow = self._arrivals(self.hazards, ratio(n * out, total))
         out += -np.expm1(-0.5 * total) * ratio(inflow, n)
-        return np.minimum(out, 1.0, out=out)
+        return at_most(out, 1.0, out=out)
 
     def _arrivals(self, moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
         """Moves [kind, stage, segment, lane], times scale [stage, segment, lane], by destination."""
@@ -327,11 +328,11 @@ class Chain:
 
     def _age(self, crowd: Crowd, rebought: np.ndarray, draws: Draws) -> None:
         decay = self.flows[DECAY, 7:11]
-        kept = crowd.old * np.maximum(1 - ratio(rebought, crowd.n[7:11]), 0.0) - decay
+        kept = crowd.old * at_least(1 - ratio(rebought, crowd.n[7:11]), 0.0) - decay
         flat = kept.reshape(-1, kept.shape[-1])
-        rounded = draws.round_off("old", np.maximum(flat, 0.0)).reshape(kept.shape)
+        rounded = draws.round_off("old", at_least(flat, 0.0)).reshape(kept.shape)
         left = crowd.n[7:11] - decay
-        crowd.old[...] = np.minimum(rounded, np.maximum(left, 0.0))
+        crowd.old[...] = np.minimum(rounded, at_least(left, 0.0))
 
     def remember(
         self, crowd: Crowd, contact: Contact, pulse: Pulse, impressions: np.ndarray
@@ -362,7 +363,7 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     >>> ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0])).tolist()
     [0.25, 0.0]
     """
-    return np.asarray(part / np.maximum(whole, 1e-200))
+    return np.asarray(part / at_least(whole, 1e-200))
 
 
 def by_band(n: np.ndarray) -> np.ndarray:

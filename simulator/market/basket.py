@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.market.audience import Contact, Crowd, Pulse, by_band, habitual, ratio, renewal
+from simulator.market.bounds import at_most
 from simulator.market.draws import Draws
 from simulator.market.world import People
 
@@ -69,7 +70,7 @@ class BasketHazards:
         total = np.add.reduce(self.out, axis=0)
         late = -np.expm1(-total / 2) * ratio(self.free * self.fill, carts + added)
         out = -np.expm1(-total) * ratio(carts, carts + added) + late
-        return np.minimum(out, 1.0)
+        return at_most(out, 1.0)
 
 
 def basket_hazards(

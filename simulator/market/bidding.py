@@ -17,6 +17,7 @@ import numpy as np
 
 from simulator.market.auction import Market, Rates, evaluate
 from simulator.market.audience import ratio
+from simulator.market.bounds import at_least, at_most
 from simulator.market.entry import PRIORITY, Entry
 from simulator.market.groups import Groups
 from simulator.market.world import BUYABLE, World
@@ -141,10 +142,10 @@ class Bidder:
         evaluate(self.score.reshape(self.flat.win.shape), self.market, self.flat)
 
     def _newton(self, field: Field) -> None:
-        spend = np.maximum(self._by_scene(self.rates.cost), TINY)
+        spend = at_least(self._by_scene(self.rates.cost), TINY)
         alone = self._by_scene(self.rates.cost_slope)
         slope = alone + SHARE_RESPONSE * spend
-        step = np.log(np.maximum(field.money, TINY) / spend) * (spend / slope)
+        step = np.log(at_least(field.money, TINY) / spend) * (spend / slope)
         step = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
         if field.actions is not None:
             limit = self._limit_step(field, spend, alone)
@@ -169,17 +170,17 @@ class Bidder:
         done = _sum(self.bounded_of, weight, shown)
         if field.free is not None:
             done += field.free
-        done = np.maximum(done, TINY)
+        done = at_least(done, TINY)
         gain = _sum(self.bounded_of, weight, rates.value_slope[uses])
         limit = np.where(bidding.roi[:, None], 1 / bidding.target, bidding.target)
-        steepness = np.maximum(slope / spend - gain / done, 0.05)
+        steepness = at_least(slope / spend - gain / done, 0.05)
         step = np.clip(np.log(limit * done / spend) / steepness, -LARGEST_STEP, LARGEST_STEP)
         step = np.where(done <= TINY, -LARGEST_STEP, step)
         return np.where(spend <= TINY, LARGEST_STEP, step)
 
     def _throttle(self, field: Field) -> Entered:
         spend = self._by_scene(self.rates.cost)
-        theta = np.minimum(1.0, ratio(field.money, spend))
+        theta = at_most(ratio(field.money, spend), 1.0)
         theta[(spend <= 0) & (field.money > 0)] = 1.0
         self.opportunities *= theta[self.scene][:, None]
         return Entered(self.opportunities, self.rates)

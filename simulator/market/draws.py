@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from simulator.market.bounds import at_least
 from simulator.market.quantiles import (
     Array,
     Terms,
@@ -360,7 +361,7 @@ class _Stream:
         if window != self._window:
             for cell, key in enumerate(self._keys):
                 self._source.read(key, window, self._u[:, cell, 0])
-            np.maximum(self._u, LEAST_UNIFORM, out=self._u)
+            at_least(self._u, LEAST_UNIFORM, out=self._u)
             self._window = window
         return self._u[row]
 

@@ -17,6 +17,7 @@ creative.
 
 import numpy as np
 
+from simulator.market.bounds import at_least
 from simulator.market.groups import weigh
 from simulator.market.world import BANDS_N, Media
 
@@ -62,7 +63,7 @@ class Entry:
         for uses, sums in zip(self.media.meetings, self.sums, strict=True):
             weigh("kbu,usl->kbsl", self.media.affinity[:, :, uses], omega[uses], out=sums)
         first, second = self.sums[:, 0], self.sums[:, 1]
-        np.maximum(first, SMALL, out=first)
+        at_least(first, SMALL, out=first)
         first *= first
         np.divide(second, first, out=self.ratio)
 
@@ -72,7 +73,7 @@ class Entry:
         self._add_over_bands(self.pull, self.affinity, self.reach)
         if self.media.creative is not None:
             self._add_over_bands(self.pull, self.drawn, self.clicked)
-            self.appeal[: len(self.reach)] = self.clicked / np.maximum(self.reach, TINY)
+            self.appeal[: len(self.reach)] = self.clicked / at_least(self.reach, TINY)
         np.multiply(self.omega, self.reach, out=self.cover)
 
     def _add_over_bands(self, pull: np.ndarray, affinity: np.ndarray, out: np.ndarray) -> None:
@@ -85,7 +86,7 @@ class Entry:
         selected = self.affinity[:, self.media.auctions :, None] * bands[:, None]
         total = selected.sum(axis=0)
         precise = np.where(total > 0, self.media.precision[:, None], 0.0)
-        selected *= precise / np.maximum(total, TINY)
+        selected *= precise / at_least(total, TINY)
         np.multiply(bands[:, None], 1 - precise, out=self.aimed)
         self.aimed += selected
         self.noticed = self.aimed
@@ -93,7 +94,7 @@ class Entry:
             self.noticed = self.aimed * self.media.creative[:, self.media.auctions :, None]
             liked = self.noticed.sum(axis=0)
             self.appeal[self.media.auctions :] = liked
-            self.noticed /= np.maximum(liked, TINY)
+            self.noticed /= at_least(liked, TINY)
 
     def to_bands(self, rows: np.ndarray, *, contracts: bool) -> np.ndarray:
         """What `worth` tells of each band, [row, band, segment, lane], from what uses have of
@@ -116,14 +117,14 @@ class Entry:
     def _per_cover(self) -> np.ndarray:
         """One over the reach of impressions, and of clicks: [row or 1, use, segment, lane]."""
         if self.media.creative is None:
-            return 1 / np.maximum(self.reach[None], TINY)
+            return 1 / at_least(self.reach[None], TINY)
         clicks = [self.clicked] * (len(self.worth) - 1)
-        return 1 / np.maximum(np.array([self.reach, *clicks]), TINY)
+        return 1 / at_least(np.array([self.reach, *clicks]), TINY)
 
     def by_scene(self, rows: np.ndarray, scenes: int, *, contracts: bool) -> np.ndarray:
         """The same of clicks, kept apart by scene: [row, scene, band, segment, lane]."""
         n, scene = self.media.auctions, self.media.scene
-        scaled = (rows[:, :n] / np.maximum(self.clicked, TINY))[:, :, None]
+        scaled = (rows[:, :n] / at_least(self.clicked, TINY))[:, :, None]
         affinity = self.drawn.swapaxes(0, 1)[:, :, None]
         total = np.zeros((len(rows), scenes, *self.pull.shape[1:]))
         for slot, uses in enumerate(self.media.meetings):
@@ -137,7 +138,7 @@ class Entry:
         affinity, whole = (self.affinity, self.reach) if seen else (self.drawn, self.clicked)
         part = np.empty(self.reach.shape)
         self._add_over_bands(self.pull * weight, affinity, part)
-        return np.asarray(part / np.maximum(whole, TINY))
+        return np.asarray(part / at_least(whole, TINY))
 
     def share_of(self, weight: np.ndarray, chosen: slice) -> np.ndarray:
         """Part of some bands in the clicks of a use, people counting by weight [band, segment, lane]."""
@@ -146,4 +147,4 @@ class Entry:
         self._add_over_bands(pull, self.drawn, every)
         pull[:, : chosen.start] = pull[:, chosen.stop :] = 0.0
         self._add_over_bands(pull, self.drawn, some)
-        return np.asarray(some / np.maximum(every, TINY))
+        return np.asarray(some / at_least(every, TINY))

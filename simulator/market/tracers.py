@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from simulator.market.audience import BAND, STAY, TO, WAYS, ratio
+from simulator.market.bounds import at_least
 
 WIDTHS = (
     1,
@@ -159,7 +160,7 @@ class Tracers:
     def _room(self, on_visit: np.ndarray, share: np.ndarray, n: np.ndarray) -> np.ndarray:
         """Part of the visited movers for whom there are new touches: [scene, stage, segment, lane]."""
         asked = on_visit.sum(axis=1) * n
-        room = self.touched[0] * np.maximum(1 - share.sum(axis=0), 0.0)
+        room = self.touched[0] * at_least(1 - share.sum(axis=0), 0.0)
         return ratio(room, np.maximum(asked, room))
 
     def shift(self, stage: int, target: int, share: np.ndarray) -> None:
