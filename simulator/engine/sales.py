@@ -133,7 +133,8 @@ class Sales:
             for whole, *rows in zip(people, *baskets, strict=True)
         )
         count = self.floor.draws.binomial(purpose, n, p)
-        moved, rest = np.split(count, [shape[0] * shape[1]])
+        people_rows = shape[0] * shape[1]
+        moved, rest = count[:people_rows], count[people_rows:]
         return moved.reshape(shape), rest.reshape(-1, shape[1], lanes)
 
     # ------------------------------------------------------------------ 8 orders

@@ -193,6 +193,8 @@ class Chain:
         self.visited = np.zeros(shape if traced else 0)
         """Part of the hazards that visits cause."""
         self._contact = np.zeros((3, STAGES, segments, lanes))
+        self._arrived = np.zeros(shape[1:])
+        self._by_hazard, self._by_flow = self._ways(self.hazards), self._ways(self.flows)
         self.baskets = np.zeros((2, segments, lanes))
         """Release part of the order hazard of favourite and cart."""
         self.habit: np.ndarray | None = None
@@ -300,20 +302,25 @@ class Chain:
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Share of a stage that leaves; newcomers of the step get half of its hazard."""
         out = -np.expm1(-total)
-        inflow = self._arrivals(self.hazards, ratio(n * out, total))
+        inflow = self._arrivals(self._by_hazard, ratio(n * out, total))
         out += -np.expm1(-0.5 * total) * ratio(inflow, n)
         return at_most(out, 1.0, out=out)
 
-    def _arrivals(self, moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
-        """Moves [kind, stage, segment, lane], times scale [stage, segment, lane], by destination."""
-        arrived = np.zeros(moves.shape[1:])
-        for target, kind, stages in WAYS:
-            part = moves[kind, stages]
+    def _ways(self, moves: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, slice]]:
+        """Where people arrive [segment, lane], the moves that bring them [stage, segment, lane], and whence."""
+        return [(self._arrived[target], moves[kind, stages], stages) for target, kind, stages in WAYS]
+
+    def _arrivals(
+        self, ways: list[tuple[np.ndarray, np.ndarray, slice]], scale: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Moves, times scale [stage, segment, lane], by destination."""
+        self._arrived.fill(0.0)
+        for into, moves, stages in ways:
             if scale is None:
-                arrived[target] += np.add.reduce(part, axis=0)
+                into += np.add.reduce(moves, axis=0)
             else:
-                arrived[target] += np.einsum("csl,csl->sl", part, scale[stages])
-        return arrived
+                into += np.einsum("csl,csl->sl", moves, scale[stages])
+        return self._arrived
 
     def settle(self, crowd: Crowd, again: np.ndarray, draws: Draws) -> None:
         """Carry the flows out: people are conserved; `again` [segment, lane]: customers' basket orders."""
@@ -324,7 +331,7 @@ class Chain:
         regulars = crowd.n[7:10]
         rebought[:3] += regulars * ratio(again, regulars.sum(axis=0))
         self._age(crowd, rebought, draws)
-        crowd.n += self._arrivals(self.flows) - gone
+        crowd.n += self._arrivals(self._by_flow) - gone
 
     def _age(self, crowd: Crowd, rebought: np.ndarray, draws: Draws) -> None:
         decay = self.flows[DECAY, 7:11]

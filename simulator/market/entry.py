@@ -18,7 +18,7 @@ creative.
 import numpy as np
 
 from simulator.market.bounds import at_least
-from simulator.market.groups import weigh
+from simulator.market.groups import batches, weigh
 from simulator.market.world import BANDS_N, Media
 
 PRIORITY = 2  # exponent of own priority: large means the highest score takes all
@@ -34,6 +34,13 @@ class Entry:
         self.affinity = media.affinity[0]
         self.drawn = self.affinity if media.creative is None else self.affinity * media.creative
         """Affinity of those who click."""
+        self.meetings = batches(media.meetings, segments * lanes)
+        """Uses of the auction slots."""
+        self.powers, self.selected, self.clicking = (
+            [batch.table(table) for batch in self.meetings]
+            for table in (media.affinity, self.affinity, self.drawn)
+        )
+        """a and a^2, a, and that of those who click, by slot."""
         touch = media.touch[:, 0]
         each = [media.viewability[:, 0], touch, np.ones_like(touch)]
         if media.replaces.any():
@@ -43,11 +50,14 @@ class Entry:
         """Views, touches and buying visits per impression, visit, buying visit, and free visits replaced
         per visit if any are: [row, use, 1, replication]."""
         rows = np.broadcast_arrays(self.affinity, *[self.drawn] * (len(worth) - 1))
-        self.brings = np.array(rows) * worth[:, None]
+        brings = np.array(rows) * worth[:, None]
+        self.brings = [batch.table(brings) for batch in self.meetings]
         slots = len(media.meetings)
         self.sums = np.zeros((slots, 2, BANDS_N, segments, lanes))
         self.ratio, self.pull = np.zeros((2, slots, BANDS_N, segments, lanes))
-        self.banded = np.zeros((2, len(worth), BANDS_N, segments, lanes))
+        at_once = len(self.ratio[self.meetings[0].at]) if self.meetings else 1
+        self.banded = np.zeros((len(worth), BANDS_N, segments, lanes))
+        self.brought = np.zeros((at_once, *self.banded.shape))
         self.omega, self.reach, self.cover = np.zeros((3, n, segments, lanes))
         """Cover: part of a segment's opportunities that each use enters, omega x reach."""
         self.appeal = np.ones((len(media.scene), segments, lanes))
@@ -60,8 +70,8 @@ class Entry:
     def divide(self, omega: np.ndarray) -> None:
         """New shares from priorities [use, segment, lane]."""
         self.omega = omega
-        for uses, sums in zip(self.media.meetings, self.sums, strict=True):
-            weigh("kbu,usl->kbsl", self.media.affinity[:, :, uses], omega[uses], out=sums)
+        for slots, powers in zip(self.meetings, self.powers, strict=True):
+            weigh("kbju,jusl->jkbsl", powers, slots.gather(omega), out=self.sums[slots.at])
         first, second = self.sums[:, 0], self.sums[:, 1]
         at_least(first, SMALL, out=first)
         first *= first
@@ -70,16 +80,18 @@ class Entry:
     def meet(self, bands: np.ndarray) -> None:
         """Cover of every use when people stand as `bands` [band, segment, lane] say."""
         np.multiply(self.ratio, bands, out=self.pull)
-        self._add_over_bands(self.pull, self.affinity, self.reach)
+        self._add_over_bands(self.pull, self.selected, self.reach)
         if self.media.creative is not None:
-            self._add_over_bands(self.pull, self.drawn, self.clicked)
+            self._add_over_bands(self.pull, self.clicking, self.clicked)
             self.appeal[: len(self.reach)] = self.clicked / at_least(self.reach, TINY)
         np.multiply(self.omega, self.reach, out=self.cover)
 
-    def _add_over_bands(self, pull: np.ndarray, affinity: np.ndarray, out: np.ndarray) -> None:
+    def _add_over_bands(
+        self, pull: np.ndarray, affinity: list[np.ndarray], out: np.ndarray
+    ) -> None:
         """Sum of affinity x pull over the bands: [use, segment, lane]."""
-        for slot, uses in enumerate(self.media.meetings):
-            weigh("bu,bsl->usl", affinity[:, uses], pull[slot], out=out[uses])
+        for slots, each in zip(self.meetings, affinity, strict=True):
+            slots.spread("bju,jbsl->jusl", each, pull[slots.at], out)
 
     def aim(self, bands: np.ndarray) -> None:
         """Contract impressions: precision x the audience + (1 - precision) x everybody."""
@@ -101,13 +113,14 @@ class Entry:
         impressions, visits, buying visits (and visits again) [row, use, segment, lane].
         """
         n, per_cover = self.media.auctions, self._per_cover()
-        total, brought = self.banded
+        total, brought = self.banded, self.brought
         total.fill(0.0)
-        for slot, uses in enumerate(self.media.meetings):
-            here = rows[:, uses] * per_cover[:, uses]
-            weigh("kbu,kusl->kbsl", self.brings[:, :, uses], here, out=brought)
-            brought *= self.pull[slot]
-            total += brought
+        for slots, brings in zip(self.meetings, self.brings, strict=True):
+            here = slots.gather(rows) * slots.gather(per_cover)
+            weigh("kbju,kjusl->jkbsl", brings, here, out=brought)
+            brought *= self.pull[slots.at, None]
+            for of_slot in brought:
+                total += of_slot
         if contracts:
             worth = rows[:, n:] * self.worth[:, n:]
             total[:1] += np.einsum("busl,kusl->kbsl", self.aimed, worth[:1])
@@ -135,7 +148,7 @@ class Entry:
 
     def mean_of(self, weight: np.ndarray, *, seen: bool) -> np.ndarray:
         """Mean of weight [band, segment, lane] over whom a use reaches, those who click if not seen."""
-        affinity, whole = (self.affinity, self.reach) if seen else (self.drawn, self.clicked)
+        affinity, whole = (self.selected, self.reach) if seen else (self.clicking, self.clicked)
         part = np.empty(self.reach.shape)
         self._add_over_bands(self.pull * weight, affinity, part)
         return np.asarray(part / at_least(whole, TINY))
@@ -144,7 +157,7 @@ class Entry:
         """Part of some bands in the clicks of a use, people counting by weight [band, segment, lane]."""
         some, every = np.empty((2, *self.reach.shape))
         pull = self.pull * weight
-        self._add_over_bands(pull, self.drawn, every)
+        self._add_over_bands(pull, self.clicking, every)
         pull[:, : chosen.start] = pull[:, chosen.stop :] = 0.0
-        self._add_over_bands(pull, self.drawn, some)
+        self._add_over_bands(pull, self.clicking, some)
         return np.asarray(some / at_least(every, TINY))
