@@ -420,7 +420,7 @@ class Media:
         )
         np.multiply(self.clicks, media.arrival, out=self.visits)
         np.multiply(self.visits, buy, out=self.buys)
-        totals = self._by_scene(self.tally[:4], self.of_scene)
+        totals = self.of_scene.sum(np.add.reduce(self.tally[:4], axis=2))
         scene_buys = self._of_scenes(self.buys, totals[3])
         if appeal.halo:
             self._go_on(appeal.halo)

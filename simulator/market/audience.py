@@ -27,6 +27,7 @@ from simulator.scenario.schema import BAND_OF_STAGE
 
 KINDS = ("order", "deposit", "cart", "favourite", "enthuse", "engage", "pass_on", "decay")
 ORDER, DEPOSIT, CART, FAVOURITE, ENTHUSE, ENGAGE, PASS_ON, DECAY = range(8)
+VISIT_MOVES, UP = slice(CART, PASS_ON), 5  # cart to engage, from the first five stages
 STAY = -1
 
 # Destination of each kind of move from each stage; STAY marks no move (or an order that returns).
@@ -181,6 +182,13 @@ def habitual(people: People, crowd: Crowd, now: float) -> np.ndarray:
     return habit_rate(people.habit, old, people.lapse_days, now)
 
 
+def _upward(moves: np.ndarray) -> np.ndarray:
+    """Moves [engage, enthuse, favourite, cart; stage, replication] as hazards stand, cart first, and 0 where
+    there is no such move: [kind, stage, 1, replication].
+    """
+    return np.where(TO[VISIT_MOVES, :UP, None] == STAY, 0.0, moves[::-1, :UP])[:, :, None]
+
+
 class Chain:
     """Moves of one chunk of lanes; work arrays are made once."""
 
@@ -192,6 +200,7 @@ class Chain:
         self.flows = np.zeros(shape)
         self.visited = np.zeros(shape if traced else 0)
         """Part of the hazards that visits cause."""
+        self._visit_moves, self._base_moves = map(_upward, (people.visit_moves, people.base_moves))
         self._contact = np.zeros((3, STAGES, segments, lanes))
         self._arrived = np.zeros(shape[1:])
         self._by_hazard, self._by_flow = self._ways(self.hazards), self._ways(self.flows)
@@ -217,18 +226,16 @@ class Chain:
     def _by_stage(self, contact: Contact) -> np.ndarray:
         parts = (contact.views, contact.touches, contact.buys)
         for part, out in zip(parts, self._contact, strict=True):
-            np.take(part, BAND, axis=0, out=out, mode="clip")
+            part.take(BAND, axis=0, out=out, mode="clip")
         return self._contact
 
     def _fill_moves(self, touches: np.ndarray, pulse: Pulse) -> None:
-        p, h = self.people, self.hazards
-        for kind, move, last in ((ENGAGE, 0, 2), (ENTHUSE, 1, 3), (FAVOURITE, 2, 4), (CART, 3, 5)):
-            np.multiply(touches[:last], p.visit_moves[move, :last, None], out=h[kind, :last])
-            if kind in (FAVOURITE, CART):
-                h[kind, :last] *= pulse.cart
-            if self.traced:
-                self.visited[kind, :last] = h[kind, :last]
-            h[kind, :last] += p.base_moves[move, :last, None] * pulse.days
+        moves = self.hazards[VISIT_MOVES, :UP]
+        np.multiply(touches[:UP], self._visit_moves, out=moves)
+        moves[:2] *= pulse.cart
+        if self.traced:
+            self.visited[VISIT_MOVES, :UP] = moves
+        moves += self._base_moves * pulse.days
 
     def _fill_orders(self, buys: np.ndarray, pulse: Pulse) -> None:
         p, h = self.people, self.hazards
@@ -281,7 +288,7 @@ class Chain:
     ) -> np.ndarray:
         """Flows of the step [kind, stage, segment, lane] from who moves; the crowd is not changed yet."""
         self.flows[ORDER], self.flows[DEPOSIT] = buyers, 0.0
-        if np.any(pulse.deposit) or np.any(pulse.deposit_release):
+        if np.count_nonzero(pulse.deposit) or np.count_nonzero(pulse.deposit_release):
             self._split("purchase", buyers, range(6), slice(ORDER, CART), draws)
         self.flows[DECAY] = others
         self.flows[DECAY, 6] = 0.0

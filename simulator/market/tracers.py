@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from simulator.market.audience import BAND, STAY, TO, WAYS, ratio
+from simulator.market.audience import BAND, PASS_ON, STAY, TO, WAYS, ratio
 from simulator.market.bounds import at_least
 
 WIDTHS = (
@@ -29,7 +29,8 @@ WIDTHS = (
     5,
     5,
 )  # days of each age class; classes within the window are kept
-MOVES = TO != STAY
+MOVES = (TO != STAY)[..., None, None]
+ON_VISITS = range(PASS_ON)  # kinds of moves that a visit may cause
 DEPOSIT = 6  # chain stage
 
 
@@ -144,7 +145,7 @@ class Tracers:
         flows [kind, stage, segment, lane]; on_visit [scene, kind, stage, segment, lane]: part of a flow
         that happened on a scene's paid visit and carries that visit; the rest carries the average.
         """
-        share = np.where(MOVES[..., None, None], ratio(flows, n), 0.0)
+        share = np.where(MOVES, ratio(flows, n), 0.0)
         on_visit = self._owners(on_visit, self.level(n)[:, None]) * share
         on_visit *= self._room(on_visit, share, n)[:, None]
         average = share - on_visit.sum(axis=0)
@@ -152,9 +153,10 @@ class Tracers:
         visited = on_visit * n
         change[0] -= visited.sum(axis=1)
         for target, kind, stages in WAYS:
-            here = self.touched[:, :, stages]
-            change[:, :, target] += np.einsum("ascgl,cgl->asgl", here, average[kind, stages])
-            change[0, :, target] += visited[:, kind, stages].sum(axis=1)
+            here, into = self.touched[:, :, stages], change[:, :, target]
+            into += np.einsum("ascgl,cgl->asgl", here, average[kind, stages])
+            if kind in ON_VISITS:
+                into[0] += np.add.reduce(visited[:, kind, stages], axis=1)
         self.touched += change
 
     def _room(self, on_visit: np.ndarray, share: np.ndarray, n: np.ndarray) -> np.ndarray:
