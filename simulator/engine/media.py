@@ -1,8 +1,8 @@
 """Where money meets people: supply, contracts, auction, clicks, visits, contact (steps 2 to 6)."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -10,12 +10,14 @@ from simulator.engine.days import charge_packages
 from simulator.engine.floor import Floor
 from simulator.market.audience import (
     Contact,
+    blend,
     by_band,
-    mean_level,
+    mean_fading,
     people_moved,
     put_off,
     ratio,
     wear,
+    wear_rate,
 )
 from simulator.market.bidding import Bidder, Entered, Field
 from simulator.market.bounds import at_least, at_most
@@ -106,6 +108,10 @@ class Media:
         self.action = action[self.bidder.bounded, None, None]
         self.fresh = floor.schedule.fresh | (world.bidding.counts.any() & floor.schedule.new_day)
         """Steps in which the market is new; so it is on each day where free sales count for a target."""
+        self.fading = cache(lambda days: mean_fading(wear_rate(world.people, days)))
+        """Of wear-out, by the length of a step."""
+        self.pushed = floor.schedule.pushes.any(axis=1).tolist()
+        """Messages are sent in a step."""
         self.goals = {goal for n, goal in enumerate(BUYABLE) if (self.action == n).any()} & set(
             MOVED
         )
@@ -195,7 +201,7 @@ class Media:
         )
 
     # ------------------------------------------------------------------ 2, 3 supply and contracts
-    def _traffic(self, slots: np.ndarray) -> np.ndarray:
+    def _traffic(self, slots: np.ndarray | slice) -> np.ndarray:
         """Traffic of slots in this step [normal days]: [row, lane]."""
         floor = self.floor
         browse = floor.world.steps.browse[floor.step]
@@ -222,8 +228,10 @@ class Media:
     def _supply(self, served: np.ndarray | None) -> np.ndarray:
         """Opportunities of the auction uses; where contracts share a slot, its price rises."""
         media = self.floor.world.media
-        n, slots = media.auctions, np.arange(len(self.floor.world.names.slots))
-        supply = media.opportunities[:n] * self._traffic(slots)[media.slot[:n]][:, None]
+        n, slots = media.auctions, slice(None)
+        supply = (
+            media.opportunities[:n] * self._traffic(slots).take(media.slot[:n], axis=0)[:, None]
+        )
         if len(media.shared_slots):
             mu = np.array(np.broadcast_to(self._rivals(), supply.shape))
             if served is not None:
@@ -405,8 +413,8 @@ class Media:
             self.clicks[...] = self.visits[...] = self.buys[...] = 0.0
             self.looks[...] = self.halo_buys[...] = 0.0
             return per_person, np.zeros_like(floor.controls.pace)[:, None]
-        rate = float(world.steps.days[floor.step]) * math.log(2) / world.people.fatigue_half_life
-        level = mean_level(floor.state.crowd.fatigue, per_person, rate)
+        fades = self.fading(float(world.steps.days[floor.step]))
+        level = blend(fades, floor.state.crowd.fatigue, per_person)
         click, buy = self.odds
         np.multiply(appeal.click, wear(level, world.people.fatigue), out=click)
         np.copyto(buy, appeal.buy)
@@ -471,7 +479,7 @@ class Media:
         free_buys = self._by_segment(buys)
         if appeal.halo:
             visits = self._go_on_free(appeal.halo, touches, buys, visits)
-        if self.floor.schedule.pushes[self.floor.step].any():
+        if self.pushed[self.floor.step]:
             sent = self._push(appeal)
             visits = visits + np.einsum("bsl,bsl->l", sent.visits, self.people)
             touches, buys = touches + sent.touches, buys + sent.buys
@@ -495,7 +503,7 @@ class Media:
         contact.buys *= float(self.floor.world.steps.readiness[self.floor.step])
         if self.order_rate is not None:
             self._put_off(contact, self.order_rate)
-        visits = visits + self.visits.sum(axis=(0, 1))
+        visits = visits + np.add.reduce(self.visits.reshape(-1, self.floor.lanes))
         halo_buys = self.halo_buys if appeal.halo else None
         buying = None if guests is None else self._by_partner(guests)
         return Met(

@@ -15,6 +15,7 @@ Stages follow DEEPLINK; reach is the negative binomial model of exposure (Danahe
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -119,10 +120,36 @@ def wear(impressions_per_person: np.ndarray, fatigue: np.ndarray) -> np.ndarray:
     return np.asarray(np.exp(-fatigue * (y / -np.expm1(-y) - 1)))
 
 
-def decayed(stock: np.ndarray, inflow: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """A stock that decays by `rate` over a step while `inflow` arrives evenly."""
+Weights = tuple[np.ndarray, np.ndarray]
+"""Of a stock, and of what arrives evenly over a step."""
+
+
+def fading(rate: np.ndarray) -> Weights:
+    """What a step leaves of a stock that decays by `rate`, and of its inflow: e^-r, (1 - e^-r)/r."""
     keep = np.exp(-rate)
-    return np.asarray(stock * keep + inflow * (1 - keep) / rate)
+    return keep, (1 - keep) / rate
+
+
+def mean_fading(rate: np.ndarray) -> Weights:
+    """The same in the mean of the step: (1 - e^-r)/r, (r - 1 + e^-r)/r^2."""
+    lost = -np.expm1(-rate)
+    late = np.where(rate > 1e-4, (rate - lost) / np.maximum(rate, 1e-4) ** 2, 0.5 - rate / 6)
+    return lost / rate, late
+
+
+def blend(weights: Weights, stock: np.ndarray, inflow: np.ndarray) -> np.ndarray:
+    """A stock after a step, or in its mean, while `inflow` arrives evenly.
+
+    >>> mean = blend(mean_fading(np.array(1e-6)), np.array(2.0), np.array(1.0))
+    >>> float(mean.round(4)), float(blend(fading(np.log(2)), np.array(2.0), np.array(0.0)).round(4))
+    (2.5, 1.0)
+    """
+    return np.asarray(stock * weights[0] + inflow * weights[1])
+
+
+def wear_rate(people: People, days: float) -> np.ndarray:
+    """Decay of wear-out in so many days."""
+    return np.asarray(days * math.log(2) / people.fatigue_half_life)
 
 
 def put_off(
@@ -138,17 +165,6 @@ def put_off(
     keep = np.exp(-rate)
     left = waiting * keep + fresh * (1 - keep) / rate
     return waiting + fresh - left, left
-
-
-def mean_level(stock: np.ndarray, inflow: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Mean of such a stock over the step: S (1 - e^-r)/r + I (r - 1 + e^-r)/r^2.
-
-    >>> float(mean_level(np.array(2.0), np.array(1.0), np.array(1e-6)).round(4))
-    2.5
-    """
-    lost = -np.expm1(-rate)
-    late = np.where(rate > 1e-4, (rate - lost) / np.maximum(rate, 1e-4) ** 2, 0.5 - rate / 6)
-    return np.asarray(stock * lost / rate + inflow * late)
 
 
 def reach_hazard(exposure: np.ndarray, views: np.ndarray, shape: np.ndarray) -> np.ndarray:
@@ -200,6 +216,9 @@ class Chain:
         self.flows = np.zeros(shape)
         self.visited = np.zeros(shape if traced else 0)
         """Part of the hazards that visits cause."""
+        self._reach = cache(lambda days: fading(days / people.reach_window))
+        self._wear = cache(lambda days: fading(wear_rate(people, days)))
+        """By the length of a step."""
         self._visit_moves, self._base_moves = map(_upward, (people.visit_moves, people.base_moves))
         self._contact = np.zeros((3, STAGES, segments, lanes))
         self._arrived = np.zeros(shape[1:])
@@ -315,7 +334,9 @@ class Chain:
 
     def _ways(self, moves: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, slice]]:
         """Where people arrive [segment, lane], the moves that bring them [stage, segment, lane], and whence."""
-        return [(self._arrived[target], moves[kind, stages], stages) for target, kind, stages in WAYS]
+        return [
+            (self._arrived[target], moves[kind, stages], stages) for target, kind, stages in WAYS
+        ]
 
     def _arrivals(
         self, ways: list[tuple[np.ndarray, np.ndarray, slice]], scale: np.ndarray | None = None
@@ -323,10 +344,11 @@ class Chain:
         """Moves, times scale [stage, segment, lane], by destination."""
         self._arrived.fill(0.0)
         for into, moves, stages in ways:
-            if scale is None:
-                into += np.add.reduce(moves, axis=0)
-            else:
-                into += np.einsum("csl,csl->sl", moves, scale[stages])
+            part = None if scale is None else scale[stages]
+            arrived = (
+                np.add.reduce(moves) if part is None else np.einsum("csl,csl->sl", moves, part)
+            )
+            np.add(into, arrived, out=into)
         return self._arrived
 
     def settle(self, crowd: Crowd, again: np.ndarray, draws: Draws) -> None:
@@ -352,10 +374,8 @@ class Chain:
         self, crowd: Crowd, contact: Contact, pulse: Pulse, impressions: np.ndarray
     ) -> None:
         """Carry exposure and wear-out to the next step; `impressions` [segment, lane] per person."""
-        p = self.people
-        crowd.exposure = decayed(crowd.exposure, contact.views[0], pulse.days / p.reach_window)
-        rate = pulse.days * math.log(2) / p.fatigue_half_life
-        crowd.fatigue = decayed(crowd.fatigue, impressions, rate)
+        crowd.exposure = blend(self._reach(pulse.days), crowd.exposure, contact.views[0])
+        crowd.fatigue = blend(self._wear(pulse.days), crowd.fatigue, impressions)
 
 
 def people_moved(goal: str, n: np.ndarray, visit_moves: np.ndarray) -> np.ndarray:

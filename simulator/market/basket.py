@@ -10,11 +10,12 @@ Customers stay in their stage while a basket waits; prospects with a basket are 
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from simulator.market.audience import Contact, Crowd, Pulse, by_band, habitual, ratio, renewal
-from simulator.market.bounds import at_most
+from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
 from simulator.market.world import People
 
@@ -82,9 +83,10 @@ def basket_hazards(
     out = np.empty((3, *touches.shape))
     out[0], out[1] = pulse.pay * pulse.release, pulse.deposit_release
     out[2] = renewal(contacts, people.frequency_shape) * pulse.days / people.forget[4]
-    free = np.maximum(np.add.reduce(crowd.n[CUSTOMERS]) - baskets.carts - baskets.deposits, 0.0)
+    free = at_least(np.add.reduce(crowd.n[CUSTOMERS]) - baskets.carts - baskets.deposits, 0.0)
     fill = -np.expm1(-touches * people.cart_again * pulse.cart)
-    balance = np.broadcast_to(-np.expm1(-pulse.balance), free.shape)
+    balance = np.zeros(free.shape)
+    balance -= np.expm1(-pulse.balance)
     return BasketHazards(balance, free, fill, out)
 
 
@@ -150,7 +152,7 @@ def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
     [product, segment, lane], or [product, 1, lane] where all segments are alike.
     """
     parts = zip(orders, mixes, strict=True)
-    return np.asarray(sum(mix * amount for amount, mix in parts))
+    return reduce(np.add, (mix * amount for amount, mix in parts))
 
 
 def choose_instead(mix: np.ndarray, found: np.ndarray) -> np.ndarray:

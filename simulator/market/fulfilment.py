@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import gammaincc, gammaln
 
 from simulator.market.audience import ratio
+from simulator.market.bounds import at_least, at_most
 from simulator.scenario.schema import Commerce
 
 PHASES = 5  # fast, then four slow ones
@@ -78,6 +79,8 @@ class Stock:
     """Units since the last restock: what was there then (expected) or is there now (sampled)."""
     demand: np.ndarray
     """Cumulated demand since the last restock (expected)."""
+    gone: np.ndarray | None = None
+    """Mean sold of it, once it has been asked for (expected)."""
 
     @classmethod
     def of(cls, units: np.ndarray, lanes: int) -> "Stock":
@@ -87,7 +90,13 @@ class Stock:
 
     def left(self, sampled: bool) -> np.ndarray:
         """Units left [product, lane]."""
-        return self.units if sampled else self.units - mean_sold(self.units, self.demand)
+        return self.units if sampled else self.units - self._sold()
+
+    def _sold(self) -> np.ndarray:
+        """M(S, L)  [units]."""
+        if self.gone is None:
+            self.gone = mean_sold(self.units, self.demand)
+        return self.gone
 
     def available(self, sampled: bool) -> np.ndarray:
         """Probability that the next order finds goods, Q(S, L) [product, lane]."""
@@ -113,14 +122,15 @@ class Stock:
         plenty = plentiful(self.units, after)
         if plenty.all():
             return np.ones_like(wanted)
-        sold = mean_sold(self.units, after) - mean_sold(self.units, self.demand)
-        share = np.clip(ratio(sold, wanted), 0.0, 1.0)
+        sold = mean_sold(self.units, after) - self._sold()
+        share = at_least(at_most(ratio(sold, wanted), 1.0), 0.0)
         return np.where(plenty | (wanted <= 0), 1.0, share)
 
     def restock(self, product: int, units: int, sampled: bool) -> None:
         """Goods arrive; demand that went away before does not come back."""
         self.units[product] = self.left(sampled)[product] + units
         self.demand[product] = 0.0
+        self.gone = None
 
     def sell(self, wanted: np.ndarray, sampled: bool) -> np.ndarray:
         """Units sold of what is wanted: [product, lane]."""
@@ -133,12 +143,14 @@ class Stock:
 
     def _mean_sold(self, wanted: np.ndarray) -> np.ndarray:
         """Rise of the mean sales when the demand rises by what is wanted."""
-        before = self.demand.copy()
-        self.demand += wanted
-        if plentiful(self.units, self.demand).all():
+        after = self.demand + wanted
+        plenty = plentiful(self.units, after)
+        before = None if plenty.all() else self._sold()
+        self.demand, self.gone = after, None
+        if before is None:
             return wanted
-        rise = mean_sold(self.units, self.demand) - mean_sold(self.units, before)
-        return np.where(plentiful(self.units, self.demand), wanted, np.clip(rise, 0.0, wanted))
+        rise = self._sold() - before
+        return np.where(plenty, wanted, np.minimum(at_least(rise, 0.0), wanted))
 
 
 @dataclass

@@ -25,7 +25,17 @@ class Groups:
     """Which rows belong to which group: sums of few rows a group, without the zeros of `membership`."""
 
     def __init__(self, group: np.ndarray, count: int) -> None:
-        members = [np.flatnonzero(group == g) for g in range(count)]
+        self._lay_out([np.flatnonzero(group == g) for g in range(count)], len(group))
+
+    @classmethod
+    def choose(cls, members: Sequence[Sequence[int]], rows: int) -> "Groups":
+        """Groups by their members, of so many rows; a row may stand in several, or in none."""
+        groups = cls.__new__(cls)
+        groups._lay_out([np.array(m, dtype=np.intp) for m in members], rows)
+        return groups
+
+    def _lay_out(self, members: list[np.ndarray], rows: int) -> None:
+        count = len(members)
         order = sorted(range(count), key=lambda g: -len(members[g]))
         most = max((len(m) for m in members), default=0)
         self.rounds = [
@@ -33,10 +43,10 @@ class Groups:
         ]
         """The first row of every group that has one, the second ...; large groups stand first."""
         self.place = np.argsort(order, kind="stable")
-        self.filled = np.full((most, count), len(group))
+        self.filled = np.full((most, count), rows)
         """The same by [round, group], for few lanes; groups that are short take a row of zeros."""
-        for g, rows in enumerate(members):
-            self.filled[: len(rows), g] = rows
+        for g, own in enumerate(members):
+            self.filled[: len(own), g] = own
 
     def sum(self, rows: np.ndarray) -> np.ndarray:
         """Sum rows [.., row, lane] to [.., group, lane]; a group without rows has 0.

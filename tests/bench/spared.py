@@ -120,7 +120,7 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "audience",
-        "mean_level",
+        "mean_fading",
         "the series gives there what the formula gives",
         "rate > 1e-4 -> rate > (1e-4 * 1.01)",
     ),
@@ -128,8 +128,8 @@ SPARED: tuple[Spared, ...] = (
         "audience",
         "renewal",
         "keeps an exponential finite: a rate of e^-700 is none",
-        "np.minimum(shape * np.log1p(u / shape), 700.0)"
-        " -> np.minimum(shape * np.log1p(u / shape), (700.0 * 1.01))",
+        "at_most(shape * np.log1p(u / shape), 700.0)"
+        " -> at_most(shape * np.log1p(u / shape), (700.0 * 1.01))",
     ),
     *_spare(
         "audience",
