@@ -110,7 +110,7 @@ class Media:
         """Steps in which the market is new; so it is on each day where free sales count for a target."""
         self.fading = cache(lambda days: mean_fading(wear_rate(world.people, days)))
         """Of wear-out, by the length of a step."""
-        self.pushed = floor.schedule.pushes.any(axis=1).tolist()
+        self.pushed = np.logical_or.reduce(floor.schedule.pushes, axis=1)
         """Messages are sent in a step."""
         self.goals = {goal for n, goal in enumerate(BUYABLE) if (self.action == n).any()} & set(
             MOVED
@@ -118,6 +118,10 @@ class Media:
         """Moves of people for which a scene bounds its cost."""
         self.order_rate = _order_rate(world)
         self.package_of = _package_of(world)
+        packs = world.packages
+        offered = media.slot_opportunities[packs.inventory]
+        self.on_offer = offered * (packs.reach * packs.pool)[packs.of]
+        """Opportunities of a normal day that packages may take: [part, lane]."""
         self.venues = venues(world.packages, floor.state.bookings.booked)
         self.replaces = bool(media.replaces.any())
         """Bought visits replace free ones."""
@@ -216,9 +220,8 @@ class Media:
         if not self.server.busy[floor.step]:
             shown[...] = 0.0
             return None
-        slots = packs.inventory
-        supply = floor.world.media.slot_opportunities[slots] * (packs.reach * packs.pool)[packs.of]
-        supply = supply * self._traffic(slots) * floor.world.phases.available[floor.phase]
+        supply = self.on_offer * self._traffic(packs.inventory)
+        supply *= floor.world.phases.available[floor.phase]
         paid, served = self.server.serve(floor.state.bookings, supply, floor.step, floor.draws)
         charge_packages(floor, self.server.price(paid))
         by_use = np.einsum("uq,ql->ul", self.package_of, served)
@@ -262,14 +265,14 @@ class Media:
         floor, world, phase = self.floor, self.floor.world, self.floor.phase
         self.people = by_band(floor.state.crowd.n)
         bands = self.people / world.people.size
-        self.booked = served is not None and bool(served.any())
+        self.booked = served is not None and bool(np.count_nonzero(served))
         """Contract impressions are shown in this step."""
         if self.booked:
             self.bidder.entry.aim(bands)
         before = int(world.steps.phase[floor.step - 1]) if floor.step else None
         self.bidder.follow(phase, before)
         money, smooth = self._targets()
-        if not world.media.auctions or not money.any():
+        if not world.media.auctions or not np.count_nonzero(money):
             self.impressions[: world.media.auctions] = 0.0
             return None
         supply, fresh = self._supply(served), bool(self.fresh[floor.step])
@@ -364,7 +367,8 @@ class Media:
         book.scenes["offered"] += tried
         book.scenes["spend"] += total
         book.spend[:, floor.phase] += total
-        book.on_day(floor.day, spend=total.sum(axis=0), scene_spend=total)
+        if book.days:
+            book.on_day(floor.day, spend=total.sum(axis=0), scene_spend=total)
 
     def _spend(self, total: np.ndarray) -> None:
         """Take the step's spend [scene, lane] out of the purses."""
@@ -408,7 +412,7 @@ class Media:
         """Clicks, visits and buying visits; returns impressions per person and buying visits by scene."""
         floor, world, media = self.floor, self.floor.world, self.floor.world.media
         per_person = np.add.reduce(self.impressions, axis=0) / world.people.size
-        self.advertised = bool(per_person.any())
+        self.advertised = bool(np.count_nonzero(per_person))
         if not self.advertised:
             self.clicks[...] = self.visits[...] = self.buys[...] = 0.0
             self.looks[...] = self.halo_buys[...] = 0.0

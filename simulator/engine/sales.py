@@ -175,7 +175,7 @@ class Sales:
         self.presold_mix = shares(presale, self.direct_mix)
         weights = wishes(kinds, self._mixes())
         found = stock.found(weights.sum(axis=1), floor.sampled)
-        if (found < 1).any():
+        if np.count_nonzero(found < 1):
             self.direct_mix = choose_instead(self.direct_mix, found)
             weights = wishes(kinds, self._mixes())
         if self.asked:
@@ -262,20 +262,19 @@ class Sales:
         self._sum_up(flows, baskets)
         paid = orders.paid.sum(axis=1)
         gmv, cost, worth = self._bill(orders, paid)
-        new = flows[ORDER, :INITIAL].sum(axis=0)
-        floor.state.newcomers += new
+        floor.state.newcomers += np.add.reduce(flows[ORDER, :INITIAL])
         day.paid += paid
         chance = self._expect_refunds(orders.paid, paid)
         day.gmv += gmv
         day.cost += cost
         day.first += self.moved["new_customers"]
         self._link(gmv, worth, chance)
-        self._count(orders, gmv=gmv, cost=cost)
+        self._count(orders, paid, gmv=gmv, cost=cost)
         if floor.trials:
             floor.learn(met.scene_buys)
-        floor.book.on_day(
-            floor.day, gmv=gmv.sum(axis=0), new_customers=self.moved["new_customers"], visits=met.visits,
-        )  # fmt: skip
+        if floor.book.days:
+            new = self.moved["new_customers"]
+            floor.book.on_day(floor.day, gmv=gmv.sum(axis=0), new_customers=new, visits=met.visits)
         if floor.tracers:
             gmv_by_segment = (worth[0] * worth[1][:, None]).sum(axis=0)
             self._credit(flows, baskets, ratio(gmv_by_segment, orders.paid.sum(axis=0)), met)
@@ -341,9 +340,12 @@ class Sales:
         floor.book.peak(shipping_delay=queue.backlog / depot.per_day)
         return share * ratio(own, paid)
 
-    def _count(self, orders: Orders, *, gmv: np.ndarray, cost: np.ndarray) -> None:
+    def _count(
+        self, orders: Orders, paid: np.ndarray, *, gmv: np.ndarray, cost: np.ndarray
+    ) -> None:
+        """Write the step's orders [product, lane] and moves into the totals."""
         floor, book, moved = self.floor, self.floor.book, self.moved
-        total = orders.paid.sum(axis=(0, 1))
+        total = np.add.reduce(paid)
         pay = self.pay
         failed = floor.draws.round_off("unpaid", total[None] * (1 - pay) / pay)[0]
         book.add(
@@ -354,7 +356,7 @@ class Sales:
         book.add(**{name: moved[name] for name in CUSTOMERS})
         if orders.paid is not orders.wanted:
             book.add(unmet=orders.unmet)
-        book.products["paid"] += orders.paid.sum(axis=1)
+        book.products["paid"] += paid
         book.products["gmv"] += gmv
         if floor.step < floor.world.steps.advertising:
             book.add(gmv_campaign=gmv)

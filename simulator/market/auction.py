@@ -182,6 +182,7 @@ class Market:
         self.mu, self.level = np.empty((2, count, lanes))  # level: M / (1000 q) [CNY]
         self.quality = np.ones((count, 1))
         self.reserve = np.zeros((count, 1)) if reserve is None else reserve
+        self.reserved = bool((self.reserve > 0.0).any())
         self.ln_reserve = np.log(np.maximum(self.reserve, 1e-300))
         self.work = np.empty((6, max(1, BLOCK // lanes), lanes))
         clicks = np.ones((1, count)) if clicks is None else clicks
@@ -335,7 +336,7 @@ def _place_mix(market: Market, rates: Rates, rows: slice) -> tuple[Array, Array,
     z = rates.z[rows]
     work = market.work[:, : len(z)]
     rivals, shown, clicked = work[:3]
-    if (market.reserve[rows] > 0.0).any():
+    if market.reserved and (market.reserve[rows] > 0.0).any():
         normal(z, rivals, shown, work[3:])
     else:
         np.copyto(rivals, rates.win[rows])

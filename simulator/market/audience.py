@@ -284,9 +284,9 @@ class Chain:
         lapse = renewal(contacts, p.frequency_shape)
         np.multiply(lapse, pulse.days / window, out=h[DECAY, 1:6])
         ageing = (p.lapse_days, p.lapse_days, p.lapse_days, p.window_days - p.lapse_days)
-        for row, limit in enumerate(ageing):
-            rate = pulse.days / max(limit - pulse.now, pulse.days)
-            h[DECAY, 7 + row] = rate * ratio(crowd.old[row], crowd.n[7 + row])
+        rate = [pulse.days / max(limit - pulse.now, pulse.days) for limit in ageing]
+        old = ratio(crowd.old, crowd.n[7:11])
+        np.multiply(np.array(rate)[:, None, None], old, out=h[DECAY, 7:11])
 
     def on_visits(self) -> np.ndarray:
         """Part of each hazard that visits cause, releases and base moves excluded: like hazards."""
@@ -319,11 +319,10 @@ class Chain:
     ) -> None:
         """Part the people of some stages between kinds of moves."""
         flat, rows = (-1, people.shape[2]), list(stages)
-        weights = self.hazards[kinds][:, rows]
-        parts = draws.split(
-            purpose, people[rows].reshape(flat), weights.reshape(len(weights), *flat)
-        )
-        self.flows[kinds, rows] = parts.reshape(weights.shape)
+        weights = self.hazards[kinds].take(rows, axis=1)
+        parts = weights.reshape(len(weights), *flat)
+        draws.split(purpose, people.take(rows, axis=0).reshape(flat), parts, out=parts)
+        self.flows[kinds, rows] = weights
 
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Share of a stage that leaves; newcomers of the step get half of its hazard."""

@@ -176,7 +176,7 @@ def cut_by_stock(wanted: np.ndarray, sold: np.ndarray, draws: Draws) -> np.ndarr
     """Paid orders [product, segment, lane] when of each product only `sold` [product, lane] is there."""
     total = wanted.sum(axis=1)
     short = sold < total
-    if not short.any():
+    if not np.count_nonzero(short):
         return wanted
     parts = draws.split("stock", sold, np.ascontiguousarray(wanted.swapaxes(0, 1))).swapaxes(0, 1)
     return np.where(short[:, None], np.minimum(parts, wanted), wanted)
@@ -184,8 +184,10 @@ def cut_by_stock(wanted: np.ndarray, sold: np.ndarray, draws: Draws) -> np.ndarr
 
 def scale_orders(flows: list[np.ndarray], orders: Orders, draws: Draws) -> list[np.ndarray]:
     """Order flows [.., segment, lane] cut down to what is paid for where goods were short."""
+    if orders.paid is orders.wanted:
+        return flows
     short = (orders.paid < orders.wanted).any(axis=0)
-    if not short.any():
+    if not np.count_nonzero(short):
         return flows
     rows = np.concatenate(flows)
     parts = draws.split("cut", orders.paid.sum(axis=0), rows)

@@ -306,7 +306,7 @@ def _split(total: Array, weights: Array, u: Array, out: Array, *, work: Workspac
 
 def _nonzero(total: Array) -> Array:
     """The total, but 1 where it is 0."""
-    return total if total.all() else np.where(total == 0.0, 1.0, total)
+    return total if np.count_nonzero(total) == total.size else np.where(total == 0.0, 1.0, total)
 
 
 # --- streams ------------------------------------------------------------------------------------

@@ -53,9 +53,9 @@ class Entry:
         brings = np.array(rows) * worth[:, None]
         self.brings = [batch.table(brings) for batch in self.meetings]
         slots = len(media.meetings)
-        self.sums = np.zeros((slots, 2, BANDS_N, segments, lanes))
         self.ratio, self.pull = np.zeros((2, slots, BANDS_N, segments, lanes))
         at_once = len(self.ratio[self.meetings[0].at]) if self.meetings else 1
+        self.sums = np.zeros((at_once, 2, BANDS_N, segments, lanes))
         self.banded = np.zeros((len(worth), BANDS_N, segments, lanes))
         self.brought = np.zeros((at_once, *self.banded.shape))
         self.omega, self.reach, self.cover = np.zeros((3, n, segments, lanes))
@@ -71,11 +71,11 @@ class Entry:
         """New shares from priorities [use, segment, lane]."""
         self.omega = omega
         for slots, powers in zip(self.meetings, self.powers, strict=True):
-            weigh("kbju,jusl->jkbsl", powers, slots.gather(omega), out=self.sums[slots.at])
-        first, second = self.sums[:, 0], self.sums[:, 1]
-        at_least(first, SMALL, out=first)
-        first *= first
-        np.divide(second, first, out=self.ratio)
+            weigh("kbju,jusl->jkbsl", powers, slots.gather(omega), out=self.sums)
+            first, second = self.sums[:, 0], self.sums[:, 1]
+            at_least(first, SMALL, out=first)
+            first *= first
+            np.divide(second, first, out=self.ratio[slots.at])
 
     def meet(self, bands: np.ndarray) -> None:
         """Cover of every use when people stand as `bands` [band, segment, lane] say."""

@@ -53,7 +53,7 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     True
     """
     plenty = plentiful(stock, demand)
-    if plenty.all():
+    if np.count_nonzero(plenty) == plenty.size:
         return demand.copy()
     tight = (stock > 0) & (demand > 0) & ~plenty
     s, m = np.where(tight, stock, 1.0), np.where(tight, demand, 1.0)
@@ -120,7 +120,7 @@ class Stock:
             return np.where(wanted > self.units, ratio(self.units, wanted), 1.0)
         after = self.demand + wanted
         plenty = plentiful(self.units, after)
-        if plenty.all():
+        if np.count_nonzero(plenty) == plenty.size:
             return np.ones_like(wanted)
         sold = mean_sold(self.units, after) - self._sold()
         share = at_least(at_most(ratio(sold, wanted), 1.0), 0.0)
@@ -145,7 +145,7 @@ class Stock:
         """Rise of the mean sales when the demand rises by what is wanted."""
         after = self.demand + wanted
         plenty = plentiful(self.units, after)
-        before = None if plenty.all() else self._sold()
+        before = None if np.count_nonzero(plenty) == plenty.size else self._sold()
         self.demand, self.gone = after, None
         if before is None:
             return wanted
