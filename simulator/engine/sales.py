@@ -406,8 +406,8 @@ class Sales:
     def _on_visit(self, paid: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Part of each flow that happened on a scene's paid visit: [scene, kind, stage, segment, lane]."""
         touches, buys = (part[:, BAND] for part in paid)
-        on_visit = np.zeros((len(touches), *self.chain.hazards.shape))
         caused = self.chain.on_visits()
+        on_visit = np.zeros((len(touches), *caused.shape))
         for kind in (ORDER, DEPOSIT):
             on_visit[:, kind] = buys * caused[kind]
         for kind in (CART, FAVOURITE, ENTHUSE, ENGAGE):

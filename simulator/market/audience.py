@@ -289,8 +289,10 @@ class Chain:
         np.multiply(np.array(rate)[:, None, None], old, out=h[DECAY, 7:11])
 
     def on_visits(self) -> np.ndarray:
-        """Part of each hazard that visits cause, releases and base moves excluded: like hazards."""
-        return ratio(self.visited, self.hazards)
+        """Part of each hazard that visits cause, releases and base moves excluded: like hazards, but without
+        the last two kinds, which no visit causes.
+        """
+        return ratio(self.visited[:PASS_ON], self.hazards[:PASS_ON])
 
     def chances(self, crowd: Crowd) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities to order or pay a deposit, and to move otherwise if not: [stage, segment, lane]."""

@@ -18,7 +18,7 @@ creative.
 import numpy as np
 
 from simulator.market.bounds import at_least
-from simulator.market.groups import batches, weigh
+from simulator.market.groups import Groups, batches, weigh
 from simulator.market.world import BANDS_N, Media
 
 PRIORITY = 2  # exponent of own priority: large means the highest score takes all
@@ -140,8 +140,14 @@ class Entry:
         scaled = (rows[:, :n] / at_least(self.clicked, TINY))[:, :, None]
         affinity = self.drawn.swapaxes(0, 1)[:, :, None]
         total = np.zeros((len(rows), scenes, *self.pull.shape[1:]))
-        for slot, uses in enumerate(self.media.meetings):
-            total[:, scene[uses]] += scaled[:, uses] * (affinity[uses] * self.pull[slot])
+        for slots in self.meetings:
+            uses = slots.rows
+            part = scaled[:, uses] * (affinity[uses] * self.pull[slots.of])
+            if slots.places is None:
+                total[:, scene[uses]] += part
+            else:  # a scene may have several of these uses
+                flat = part.reshape(*part.shape[:2], -1)
+                total += Groups(scene[uses], scenes).sum(flat).reshape(total.shape)
         for use in range(n, len(scene)) if contracts else ():
             total[:, scene[use]] += self.noticed[:, use - n] * rows[:, use, None]
         return total

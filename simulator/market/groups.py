@@ -79,6 +79,8 @@ class Batch:
     """There is a row: [stretch, place]."""
     back: np.ndarray
     """Place of each row, the places of all stretches counted on."""
+    of: np.ndarray
+    """Stretch of each row."""
 
     def gather(self, rows: np.ndarray) -> np.ndarray:
         """Rows [.., row, segment, lane] by stretch: [.., stretch, place, segment, lane]."""
@@ -118,7 +120,7 @@ def batches(stretches: Sequence[slice], columns: int) -> list[Batch]:
     last = stretches[-1].stop
     places = np.where(filled, first + place, first)
     return [Batch(
-        slice(0, len(stretches)), slice(0, last), places, filled, np.flatnonzero(filled)
+        slice(0, len(stretches)), slice(0, last), places, filled, np.flatnonzero(filled), np.nonzero(filled)[0],
     )]  # fmt: skip
 
 
@@ -126,7 +128,7 @@ def _alone(number: int, rows: slice) -> Batch:
     """One stretch."""
     count = rows.stop - rows.start
     return Batch(
-        slice(number, number + 1), rows, None, np.ones((1, count), bool), np.arange(count)
+        slice(number, number + 1), rows, None, np.ones((1, count), bool), np.arange(count), np.array([number]),
     )  # fmt: skip
 
 

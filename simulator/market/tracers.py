@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from simulator.market.audience import BAND, PASS_ON, STAY, TO, WAYS, ratio
+from simulator.market.audience import BAND, STAY, TO, WAYS, ratio
 from simulator.market.bounds import at_least
 
 WIDTHS = (
@@ -30,7 +30,6 @@ WIDTHS = (
     5,
 )  # days of each age class; classes within the window are kept
 MOVES = (TO != STAY)[..., None, None]
-ON_VISITS = range(PASS_ON)  # kinds of moves that a visit may cause
 DEPOSIT = 6  # chain stage
 
 
@@ -143,19 +142,22 @@ class Tracers:
         """Touches go where their people go.
 
         flows [kind, stage, segment, lane]; on_visit [scene, kind, stage, segment, lane]: part of a flow
-        that happened on a scene's paid visit and carries that visit; the rest carries the average.
+        that happened on a scene's paid visit and carries that visit; the rest carries the average. The last
+        kinds of moves may be left out: no visit causes them.
         """
         share = np.where(MOVES, ratio(flows, n), 0.0)
-        on_visit = self._owners(on_visit, self.level(n)[:, None]) * share
+        kinds = on_visit.shape[1]
+        on_visit = self._owners(on_visit, self.level(n)[:, None]) * share[:kinds]
         on_visit *= self._room(on_visit, share, n)[:, None]
-        average = share - on_visit.sum(axis=0)
+        average = share
+        average[:kinds] -= on_visit.sum(axis=0)
         change = self.touched * -average.sum(axis=0)
         visited = on_visit * n
         change[0] -= visited.sum(axis=1)
         for target, kind, stages in WAYS:
             here, into = self.touched[:, :, stages], change[:, :, target]
             into += np.einsum("ascgl,cgl->asgl", here, average[kind, stages])
-            if kind in ON_VISITS:
+            if kind < kinds:
                 into[0] += np.add.reduce(visited[:, kind, stages], axis=1)
         self.touched += change
 
