@@ -21,7 +21,7 @@ import numpy as np
 
 from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
-from simulator.market.groups import runs
+from simulator.market.groups import FEW, Groups, runs
 from simulator.market.repeat import habit_rate
 from simulator.market.world import STAGES, People
 from simulator.scenario.schema import BAND_OF_STAGE
@@ -61,6 +61,12 @@ def _ways() -> list[tuple[int, int, slice]]:
 
 
 WAYS = _ways()
+BY_WAY = Groups.choose(
+    [[kind * STAGES + stage for stage in range(STAGES)[stages]] for _, kind, stages in WAYS],
+    len(KINDS) * STAGES,
+)
+BY_TARGET = Groups(np.array([target for target, _, _ in WAYS]), STAGES)
+"""The same as sums of the rows of [kind and stage], and of the ways."""
 MANY_WAYS = (0, 1, 2, 3, 4, 8)
 """Stages from which people who do not buy may go more than one way."""
 
@@ -222,7 +228,6 @@ class Chain:
         self._visit_moves, self._base_moves = map(_upward, (people.visit_moves, people.base_moves))
         self._contact = np.zeros((3, STAGES, segments, lanes))
         self._arrived = np.zeros(shape[1:])
-        self._by_hazard, self._by_flow = self._ways(self.hazards), self._ways(self.flows)
         self.baskets = np.zeros((2, segments, lanes))
         """Release part of the order hazard of favourite and cart."""
         self.habit: np.ndarray | None = None
@@ -329,27 +334,21 @@ class Chain:
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Share of a stage that leaves; newcomers of the step get half of its hazard."""
         out = -np.expm1(-total)
-        inflow = self._arrivals(self._by_hazard, ratio(n * out, total))
+        inflow = self._arrivals(self.hazards, ratio(n * out, total))
         out += -np.expm1(-0.5 * total) * ratio(inflow, n)
         return at_most(out, 1.0, out=out)
 
-    def _ways(self, moves: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, slice]]:
-        """Where people arrive [segment, lane], the moves that bring them [stage, segment, lane], and whence."""
-        return [
-            (self._arrived[target], moves[kind, stages], stages) for target, kind, stages in WAYS
-        ]
-
-    def _arrivals(
-        self, ways: list[tuple[np.ndarray, np.ndarray, slice]], scale: np.ndarray | None = None
-    ) -> np.ndarray:
-        """Moves, times scale [stage, segment, lane], by destination."""
+    def _arrivals(self, moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
+        """Moves [kind, stage, segment, lane], times scale [stage, segment, lane], by destination."""
+        if self._arrived[0].size <= FEW:
+            every = moves if scale is None else moves * scale
+            by_way = BY_WAY.sum(every.reshape(len(KINDS) * STAGES, -1))
+            return BY_TARGET.sum(by_way).reshape(self._arrived.shape)
         self._arrived.fill(0.0)
-        for into, moves, stages in ways:
-            part = None if scale is None else scale[stages]
-            arrived = (
-                np.add.reduce(moves) if part is None else np.einsum("csl,csl->sl", moves, part)
-            )
-            np.add(into, arrived, out=into)
+        for target, kind, stages in WAYS:
+            part = moves[kind, stages] if scale is None else moves[kind, stages] * scale[stages]
+            into = self._arrived[target]
+            into += np.add.reduce(part, axis=0)
         return self._arrived
 
     def settle(self, crowd: Crowd, again: np.ndarray, draws: Draws) -> None:
@@ -361,7 +360,7 @@ class Chain:
         regulars = crowd.n[7:10]
         rebought[:3] += regulars * ratio(again, regulars.sum(axis=0))
         self._age(crowd, rebought, draws)
-        crowd.n += self._arrivals(self._by_flow) - gone
+        crowd.n += self._arrivals(self.flows) - gone
 
     def _age(self, crowd: Crowd, rebought: np.ndarray, draws: Draws) -> None:
         decay = self.flows[DECAY, 7:11]
