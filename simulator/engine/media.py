@@ -595,8 +595,7 @@ class Media:
         floor, touch = self.floor, self.floor.world.media.touch
         assert floor.tracers is not None
         rows = np.array([self.visits - self.looks, self.visits * touch, self.buys])
-        scenes = len(floor.world.names.scenes)
-        parts = self.bidder.entry.by_scene(rows, scenes, contracts=self.booked)
+        parts = self.bidder.entry.by_scene(rows, contracts=self.booked)
         visits, touches, buys = ratio(parts, self.people)
         floor.tracers.touch(visits, floor.state.crowd.n)
         return ratio(touches, contact.touches), ratio(buys, contact.buys)

@@ -61,14 +61,38 @@ def _ways() -> list[tuple[int, int, slice]]:
 
 
 WAYS = _ways()
-BY_WAY = Groups.choose(
-    [[kind * STAGES + stage for stage in range(STAGES)[stages]] for _, kind, stages in WAYS],
-    len(KINDS) * STAGES,
-)
+BY_WAY = {
+    kinds: Groups.choose(
+        [
+            [kind * STAGES + stage for stage in range(STAGES)[stages] if kind < kinds]
+            for _, kind, stages in WAYS
+        ],
+        kinds * STAGES,
+    )
+    for kinds in (PASS_ON, len(KINDS))
+}
 BY_TARGET = Groups(np.array([target for target, _, _ in WAYS]), STAGES)
-"""The same as sums of the rows of [kind and stage], and of the ways."""
+"""The same as sums of the rows [kind and stage] of so many kinds, and of the ways."""
 MANY_WAYS = (0, 1, 2, 3, 4, 8)
 """Stages from which people who do not buy may go more than one way."""
+
+
+def arrivals(moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
+    """Moves [.., kind, stage, segment, lane], times scale [stage, segment, lane], by destination
+    [.., stage, segment, lane]; the last kinds may be left out.
+    """
+    *before, kinds, _, segments, lanes = moves.shape
+    arrived = np.zeros((*before, STAGES, segments, lanes))
+    if segments * lanes <= FEW:
+        every = moves if scale is None else moves * scale
+        whole = BY_WAY[kinds].sum(every.reshape(*before, kinds * STAGES, -1))
+        return BY_TARGET.sum(whole).reshape(arrived.shape)
+    for target, kind, stages in WAYS:
+        if kind < kinds:
+            part = moves[..., kind, stages, :, :]
+            part = part if scale is None else part * scale[stages]
+            arrived[..., target, :, :] += np.add.reduce(part, axis=-3)
+    return arrived
 
 
 @dataclass
@@ -227,7 +251,6 @@ class Chain:
         """By the length of a step."""
         self._visit_moves, self._base_moves = map(_upward, (people.visit_moves, people.base_moves))
         self._contact = np.zeros((3, STAGES, segments, lanes))
-        self._arrived = np.zeros(shape[1:])
         self.baskets = np.zeros((2, segments, lanes))
         """Release part of the order hazard of favourite and cart."""
         self.habit: np.ndarray | None = None
@@ -334,22 +357,9 @@ class Chain:
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Share of a stage that leaves; newcomers of the step get half of its hazard."""
         out = -np.expm1(-total)
-        inflow = self._arrivals(self.hazards, ratio(n * out, total))
+        inflow = arrivals(self.hazards, ratio(n * out, total))
         out += -np.expm1(-0.5 * total) * ratio(inflow, n)
         return at_most(out, 1.0, out=out)
-
-    def _arrivals(self, moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
-        """Moves [kind, stage, segment, lane], times scale [stage, segment, lane], by destination."""
-        if self._arrived[0].size <= FEW:
-            every = moves if scale is None else moves * scale
-            by_way = BY_WAY.sum(every.reshape(len(KINDS) * STAGES, -1))
-            return BY_TARGET.sum(by_way).reshape(self._arrived.shape)
-        self._arrived.fill(0.0)
-        for target, kind, stages in WAYS:
-            part = moves[kind, stages] if scale is None else moves[kind, stages] * scale[stages]
-            into = self._arrived[target]
-            into += np.add.reduce(part, axis=0)
-        return self._arrived
 
     def settle(self, crowd: Crowd, again: np.ndarray, draws: Draws) -> None:
         """Carry the flows out: people are conserved; `again` [segment, lane]: customers' basket orders."""
@@ -360,7 +370,7 @@ class Chain:
         regulars = crowd.n[7:10]
         rebought[:3] += regulars * ratio(again, regulars.sum(axis=0))
         self._age(crowd, rebought, draws)
-        crowd.n += self._arrivals(self.flows) - gone
+        crowd.n += arrivals(self.flows) - gone
 
     def _age(self, crowd: Crowd, rebought: np.ndarray, draws: Draws) -> None:
         decay = self.flows[DECAY, 7:11]

@@ -68,7 +68,7 @@ class Bidder:
     def __init__(self, world: World, lanes: int) -> None:
         media, n, scenes = world.media, world.media.auctions, len(world.names.scenes)
         segments = len(world.names.segments)
-        self.world, self.entry = world, Entry(media, segments, lanes)
+        self.world, self.entry = world, Entry(media, scenes, segments, lanes)
         self.scene = media.scene[:n]
         self.of_scene = Groups(self.scene, scenes)
         self.market = _market(world, lanes)

@@ -29,8 +29,9 @@ SMALL = 1e-150  # its square is still a number
 class Entry:
     """The shares of one chunk of lanes; work arrays are made once."""
 
-    def __init__(self, media: Media, segments: int, lanes: int) -> None:
+    def __init__(self, media: Media, scenes: int, segments: int, lanes: int) -> None:
         self.media, n = media, media.auctions
+        self.scenes, self.of_scene = scenes, Groups(media.scene[:n], scenes)
         self.affinity = media.affinity[0]
         self.drawn = self.affinity if media.creative is None else self.affinity * media.creative
         """Affinity of those who click."""
@@ -134,12 +135,12 @@ class Entry:
         clicks = [self.clicked] * (len(self.worth) - 1)
         return 1 / at_least(np.array([self.reach, *clicks]), TINY)
 
-    def by_scene(self, rows: np.ndarray, scenes: int, *, contracts: bool) -> np.ndarray:
+    def by_scene(self, rows: np.ndarray, *, contracts: bool) -> np.ndarray:
         """The same of clicks, kept apart by scene: [row, scene, band, segment, lane]."""
         n, scene = self.media.auctions, self.media.scene
         scaled = (rows[:, :n] / at_least(self.clicked, TINY))[:, :, None]
         affinity = self.drawn.swapaxes(0, 1)[:, :, None]
-        total = np.zeros((len(rows), scenes, *self.pull.shape[1:]))
+        total = np.zeros((len(rows), self.scenes, *self.pull.shape[1:]))
         for slots in self.meetings:
             uses = slots.rows
             part = scaled[:, uses] * (affinity[uses] * self.pull[slots.of])
@@ -147,7 +148,7 @@ class Entry:
                 total[:, scene[uses]] += part
             else:  # a scene may have several of these uses
                 flat = part.reshape(*part.shape[:2], -1)
-                total += Groups(scene[uses], scenes).sum(flat).reshape(total.shape)
+                total += self.of_scene.sum(flat).reshape(total.shape)
         for use in range(n, len(scene)) if contracts else ():
             total[:, scene[use]] += self.noticed[:, use - n] * rows[:, use, None]
         return total

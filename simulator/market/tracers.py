@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from simulator.market.audience import BAND, STAY, TO, WAYS, ratio
+from simulator.market.audience import BAND, STAY, TO, WAYS, arrivals, ratio
 from simulator.market.bounds import at_least
 
 WIDTHS = (
@@ -157,8 +157,7 @@ class Tracers:
         for target, kind, stages in WAYS:
             here, into = self.touched[:, :, stages], change[:, :, target]
             into += np.einsum("ascgl,cgl->asgl", here, average[kind, stages])
-            if kind < kinds:
-                into[0] += np.add.reduce(visited[:, kind, stages], axis=1)
+        change[0] += arrivals(visited)
         self.touched += change
 
     def _room(self, on_visit: np.ndarray, share: np.ndarray, n: np.ndarray) -> np.ndarray:
