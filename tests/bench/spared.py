@@ -29,7 +29,7 @@ SPARED: tuple[Spared, ...] = (
         "basket",
         "leaving",
         "bounds what was drawn, and of a drawn count with a chance above 1 all are taken, too",
-        "np.minimum(out, 1.0) -> np.minimum(out, (1.0 * 1.01))",
+        "at_most(out, 1.0) -> at_most(out, (1.0 * 1.01))",
     ),
     *_spare(
         "fulfilment",
@@ -52,7 +52,7 @@ SPARED: tuple[Spared, ...] = (
         "fulfilment",
         "found",
         "bounds rounding: no more is sold than is wanted",
-        "np.clip(ratio(sold, wanted), 0.0, 1.0) -> np.clip(ratio(sold, wanted), 0.0, (1.0 * 1.01))",
+        "at_most(ratio(sold, wanted), 1.0) -> at_most(ratio(sold, wanted), (1.0 * 1.01))",
     ),
     *_spare(
         "fulfilment",
@@ -60,6 +60,9 @@ SPARED: tuple[Spared, ...] = (
         "keeps the formula finite where its result is not used",
         "np.where(some & tight, self.units, 1.0) -> np.where(some & tight, self.units, (1.0 * 1.01))",
     ),
+    *_spare("bounds", "", "chooses the faster of two equal ways", "2048 -> (2048 * 1.01)"),
+    *_spare("groups", "", "chooses the faster of two equal ways", "256 -> (256 * 1.01)"),
+    *_spare("auction", "", "chooses the faster of two equal ways", "4000 -> (4000 * 1.01)"),
     *_spare(
         "lifecycle",
         "organic_pull",
@@ -120,7 +123,7 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "audience",
-        "mean_level",
+        "mean_fading",
         "the series gives there what the formula gives",
         "rate > 1e-4 -> rate > (1e-4 * 1.01)",
     ),
@@ -128,8 +131,8 @@ SPARED: tuple[Spared, ...] = (
         "audience",
         "renewal",
         "keeps an exponential finite: a rate of e^-700 is none",
-        "np.minimum(shape * np.log1p(u / shape), 700.0)"
-        " -> np.minimum(shape * np.log1p(u / shape), (700.0 * 1.01))",
+        "at_most(shape * np.log1p(u / shape), 700.0)"
+        " -> at_most(shape * np.log1p(u / shape), (700.0 * 1.01))",
     ),
     *_spare(
         "audience",
