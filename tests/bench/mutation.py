@@ -36,10 +36,19 @@ LEAST, MOST = 1e-5, 1e15  # outside, a number is a guard
 PATIENCE = 4  # times the tests' usual time
 # The engine against its twin: a second, and it kills most mutants of what is not chance or credit.
 TWIN = "tests/engine/test_twin_agrees.py"
-STRESS = tuple(
-    f"{TWIN}::test_the_engine_agrees_with_the_twin[{name}]"
-    for name in ("everything", "rush", "scarcity", "bargains")
-)
+TELLING = {
+    "choice": ["shelf", "busy_bargains"],
+    "commission": ["linked"],
+    "linkage": ["linked"],
+    "owned": ["crowds"],
+    "purse": ["crowds"],
+    "repeat": ["shown"],
+    "rivals": ["bookings"],
+    "shipping": ["busy"],
+    "shocks": ["busy"],
+}
+"""Cases of the twin that strain what a file is for."""
+STRESS = ["everything", "rush", "scarcity", "bargains"]
 CREDIT = (
     "tests/engine/test_mechanics.py"
     "::test_orders_are_all_credited_where_all_visits_are_paid_and_nobody_waits"
@@ -339,7 +348,9 @@ def quick_stages(mutant: Mutant) -> list[list[str]]:
     mine = [own] if (ROOT / own).exists() else []
     if mutant.path.stem in OWN_FIRST:
         return [[file, *mine], [CREDIT, TWIN]]
-    return [[file, *STRESS], [CREDIT, *mine, TWIN]]
+    cases = TELLING.get(mutant.path.stem, STRESS)
+    telling = [f"{TWIN}::test_the_engine_agrees_with_the_twin[{case}]" for case in cases]
+    return [[file, *telling], [CREDIT, *mine, TWIN]]
 
 
 def environment(tree: Path) -> dict[str, str]:
