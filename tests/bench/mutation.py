@@ -350,7 +350,7 @@ def quick_stages(mutant: Mutant) -> list[list[str]]:
         return [[file, *mine], [CREDIT, TWIN]]
     cases = TELLING.get(mutant.path.stem, STRESS)
     telling = [f"{TWIN}::test_the_engine_agrees_with_the_twin[{case}]" for case in cases]
-    return [[file, *telling], [CREDIT, *mine, TWIN]]
+    return [[file, *telling], [*mine, CREDIT, TWIN]]
 
 
 def environment(tree: Path) -> dict[str, str]:

@@ -265,4 +265,30 @@ SPARED: tuple[Spared, ...] = (
         "cancels: the weights are scaled to sum 1 again, and their mean price is common to a scene",
         "table / table.sum(axis=1, keepdims=True) -> (table * 1.01) / table.sum(axis=1, keepdims=True)",
     ),
+    *_spare(
+        "purse",
+        "_what_is_left",
+        "tells money from rounding: nothing lies near a billionth of it",
+        "NOTHING * whole -> (NOTHING * 1.01) * whole",
+    ),
+    *_spare(
+        "shipping",
+        "",
+        "bounds what no sound world reaches: a wait of a thousand times what is late",
+        "1000.0 -> (1000.0 * 1.01)",
+    ),
+    *_spare(
+        "shipping",
+        "emptied",
+        "not read: from 1 on the queue does not run out, and the other formula counts",
+        "np.minimum(ratio(before, faster), 1.0) -> np.minimum(ratio(before, faster), (1.0 * 1.01))",
+    ),
+    *_spare(
+        "linkage",
+        "counted",
+        "cancels: each claim is divided by all claims",
+        "money * self.counts[:, None] -> (money * 1.01) * self.counts[:, None]",
+        "(money * self.counts[:, None])[:, None] * mix"
+        " -> ((money * self.counts[:, None])[:, None] * 1.01) * mix",
+    ),
 )
