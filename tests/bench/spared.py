@@ -291,4 +291,19 @@ SPARED: tuple[Spared, ...] = (
         "(money * self.counts[:, None])[:, None] * mix"
         " -> ((money * self.counts[:, None])[:, None] * 1.01) * mix",
     ),
+    *_spare(
+        "shocks",
+        "_most",
+        "counts clocks of which nearly all ring after the window: a few more or less bring nothing",
+        "shocks.end[n] - shocks.start[n] -> (shocks.end[n] * 1.01) - shocks.start[n]",
+        "shocks.rate[n] * (shocks.end[n] - shocks.start[n])"
+        " -> (shocks.rate[n] * 1.01) * (shocks.end[n] - shocks.start[n])",
+        "shocks.rate[n] * (shocks.end[n] - shocks.start[n]) / DAY"
+        " -> (shocks.rate[n] * (shocks.end[n] - shocks.start[n]) * 1.01) / DAY",
+        "mean + 8 * math.sqrt(mean) -> (mean * 1.01) + 8 * math.sqrt(mean)",
+        "8 * math.sqrt(mean) -> 8 * (math.sqrt(mean) * 1.01)",
+        "8 * math.sqrt(mean) -> (8 * 1.01) * math.sqrt(mean)",
+        "mean + 8 * math.sqrt(mean) + 8 -> ((mean + 8 * math.sqrt(mean)) * 1.01) + 8",
+        "mean + 8 * math.sqrt(mean) + 8 -> mean + 8 * math.sqrt(mean) + (8 * 1.01)",
+    ),
 )
