@@ -78,7 +78,7 @@ SPARED: tuple[Spared, ...] = (
         "build",
         "_share",
         "cancels: shares of a sum",
-        "g.people * g.activity -> (g.people * 1.01) * g.activity",
+        "g.people * activity_of(g) -> (g.people * 1.01) * activity_of(g)",
     ),
     *_spare(
         "build",
