@@ -71,8 +71,14 @@ SPARED: tuple[Spared, ...] = (
         "today",
         "today",
         "cancels: the weights are scaled to sum to 1",
-        "goods.mix * available -> (goods.mix * 1.01) * available",
+        "suited * available -> (suited * 1.01) * available",
         "gain * available -> (gain * 1.01) * available",
+    ),
+    *_spare(
+        "today",
+        "_partner_mix",
+        "cancels: the weights are scaled to sum to 1",
+        "mix * available -> (mix * 1.01) * available",
     ),
     *_spare(
         "build",
@@ -89,7 +95,7 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "build",
-        "_free",
+        "_free_rates",
         "cancels: the rates are scaled to the source's visits",
         "weight[:, None] * activity -> (weight[:, None] * 1.01) * activity",
     ),
@@ -305,5 +311,74 @@ SPARED: tuple[Spared, ...] = (
         "8 * math.sqrt(mean) -> (8 * 1.01) * math.sqrt(mean)",
         "mean + 8 * math.sqrt(mean) + 8 -> ((mean + 8 * math.sqrt(mean)) * 1.01) + 8",
         "mean + 8 * math.sqrt(mean) + 8 -> mean + 8 * math.sqrt(mean) + (8 * 1.01)",
+    ),
+    *_spare(
+        "build",
+        "_first_moves",
+        "cancels: parts of those who are aimed at",
+        "self._affinity()[0][:, :n, None] * bands[:, None]"
+        " -> (self._affinity()[0][:, :n, None] * 1.01) * bands[:, None]",
+        "aimed * creative[:, :n, None] -> (aimed * 1.01) * creative[:, :n, None]",
+    ),
+    *_spare(
+        "build",
+        "_first_moves",
+        "cancels: what all placements of a scene have in common moves its multiplier, not its bids",
+        "self._per_use(lambda i, k: k.viewability, uses) * share"
+        " -> (self._per_use(lambda i, k: k.viewability, uses) * 1.01) * share",
+        "drawn * weight[:, None] -> (drawn * 1.01) * weight[:, None]",
+        "clicks * self._per_use( lambda i, k: k.arrival * self.s.sources[k.source].touch, uses )"
+        " -> (clicks * 1.01)"
+        " * self._per_use( lambda i, k: k.arrival * self.s.sources[k.source].touch, uses )",
+        "k.arrival * self.s.sources[k.source].touch"
+        " -> (k.arrival * 1.01) * self.s.sources[k.source].touch",
+        "visits * each -> (visits * 1.01) * each",
+    ),
+    *_spare(
+        "build",
+        "_first_click_odds",
+        "cancels: parts of those who are aimed at",
+        "self._affinity()[0][:, :, None] * self._first_bands()[:, None]"
+        " -> (self._affinity()[0][:, :, None] * 1.01) * self._first_bands()[:, None]",
+    ),
+    *_spare(
+        "build",
+        "_first_bands",
+        "cancels: only the parts of bands in each other are read",
+        "self._start(size) / size -> (self._start(size) * 1.01) / size",
+    ),
+    *_spare(
+        "build",
+        "_creative",
+        "says which of two equal formulas is used: a factor of 1 changes nothing in the other",
+        "_unless(stack([column(row) for row in rows]), 1.0)"
+        " -> _unless(stack([column(row) for row in rows]), (1.0 * 1.01))",
+    ),
+    *_spare(
+        "build",
+        "_people",
+        "says which of two equal formulas is used: a factor of 1 changes nothing in the other",
+        "_unless(column([g.refund for g in self.segments])[None], 1.0)"
+        " -> _unless(column([g.refund for g in self.segments])[None], (1.0 * 1.01))",
+    ),
+    *_spare(
+        "build",
+        "_stage_affinity",
+        "says which of two equal formulas is used: a factor of 1 changes nothing in the other",
+        "_unless(stack(rows), 1.0) -> _unless(stack(rows), (1.0 * 1.01))",
+    ),
+    *_spare(
+        "build",
+        "_stage_affinity",
+        "cancels: the weights are scaled to sum 1",
+        "i.product_stages.get(x, 0.0) if i.product_stages else 1.0"
+        " -> i.product_stages.get(x, 0.0) if i.product_stages else (1.0 * 1.01)",
+    ),
+    *_spare(
+        "build",
+        "_first_mix",
+        "cancels: the weights are scaled to sum 1, and their mean price is common to a scene",
+        "mix * affinity[:, stage] -> (mix * 1.01) * affinity[:, stage]",
+        "suited / np.maximum(total, WORTHLESS) -> (suited * 1.01) / np.maximum(total, WORTHLESS)",
     ),
 )
