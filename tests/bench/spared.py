@@ -76,6 +76,14 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "today",
+        "_suited",
+        "cancels: the weights are scaled to sum to 1",
+        'weigh("is,spl->ipl", goods.stage_affinity, shelf.stage)'
+        ' -> weigh("is,spl->ipl", (goods.stage_affinity * 1.01), shelf.stage)',
+        "goods.mix * suits -> (goods.mix * 1.01) * suits",
+    ),
+    *_spare(
+        "today",
         "_partner_mix",
         "cancels: the weights are scaled to sum to 1",
         "mix * available -> (mix * 1.01) * available",

@@ -534,8 +534,12 @@ def bargains() -> Data:
 
 
 def busy_bargains() -> Data:
-    """Bargains in a busy shop: buyers answer to prices at a gate that is too narrow, and in any weather."""
+    """Bargains in a busy shop: buyers answer to prices at a gate that is too narrow, and in any weather.
+
+    Some of them look for what is new besides.
+    """
     data, other = bargains(), busy()
+    data["segments"]["a"]["new_product_affinity"] = 1.3
     phases, names = data["calendar"]["phases"], list(data["products"])
     phases[next(iter(phases))]["wallet_topup"] = 0.3
     data |= {name: other[name] for name in ("payment", "shipping")}
