@@ -307,6 +307,8 @@ def busy() -> Data:
     }  # fmt: skip
     data["service_score"] = 4.4
     data["payment"] = {"wallet_share": 0.2, "capacity": 2500, "fail": 0.15}
+    data["chain"]["repeat"] = {"rate_365": 4, "tau_months": 5, "event_factor": 0.7}
+    data["chain"]["buy_propensity"]["deposit"] = 1.5  # nobody's: who paid a deposit waits
     return data
 
 
