@@ -48,7 +48,7 @@ TELLING = {
     "shocks": ["busy"],
 }
 """Cases of the twin that strain what a file is for."""
-STRESS = ["everything", "rush", "scarcity", "bargains"]
+STRESS = ["everything", "rush", "scarcity", "busy_bargains"]
 CREDIT = (
     "tests/engine/test_mechanics.py"
     "::test_orders_are_all_credited_where_all_visits_are_paid_and_nobody_waits"
