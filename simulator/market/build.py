@@ -557,9 +557,7 @@ class _Builder:
         return Goods(
             price=seller_price(self.s, steps.phases), list_price=price,
             unit_cost=column([p.price * (1 - p.margin) for p in goods]),
-            salvage=column([
-                p.price * (1 - p.margin) if p.salvage is None else p.salvage for p in goods
-            ]),
+            salvage=column([0.0 if p.salvage is None else p.salvage for p in goods]),
             clearing=np.array([p.salvage is not None for p in goods]),
             refund_odds=odds(column([p.refund for p in goods])),
             power=column([self._power_of(p) for p in goods]),
