@@ -6,7 +6,8 @@ M        planned money of a scene in a phase, or of the whole of a     CNY
          scene that keeps its money in one pot
 m        daily budget, M s / sum(s) over the days of the same money    CNY    [day]
 
-Days follow the expected traffic, so m comes from a run of the plan in expected mode. Amounts are whole
+Days follow the expected traffic, so m comes from a run of the plan in expected mode; a scene that keeps
+its money by the day has the same on every day. Amounts are whole
 fen, and those of a scene and phase add up to its planned money to the fen. On a day with two phases
 each has its own row.
 """
@@ -117,7 +118,8 @@ def _cell(
     """Rows of the days that share one sum of money; spend [day, phase]."""
     order = [span.phase for span in phase_spans(scenario.calendar)]
     found = np.array([spend[day, order.index(phase)] for day, phase, _ in places])
-    weights = found if found.sum() > 0 else np.array([part for *_, part in places])
+    even = scenario.scenes[scene].budget_kind == "daily" or not found.any()
+    weights = np.array([part for *_, part in places]) if even else found
     budgets = in_fen(money, weights)
     start = phase_spans(scenario.calendar)[0].start.date()
     for (day, phase, _), budget, expected in zip(places, budgets, found, strict=True):

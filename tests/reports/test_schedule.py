@@ -100,6 +100,14 @@ def test_money_in_one_pot_is_spread_over_all_its_days():
     assert sum(r["daily_budget"] for r in rows) == pytest.approx(30_000, abs=0.005)
 
 
+def test_money_by_the_day_is_the_same_on_every_day():
+    minimal = read_scenario(
+        ROOT / "scenarios/minimal.yaml", ["scenes.harvest.budget_kind=daily"]
+    )  # fmt: skip
+    rows = [r for r in schedule_rows(minimal, Plan.even(minimal)) if r["scene"] == "harvest"]
+    assert [r["daily_budget"] for r in rows] == [10_000.0] * 3
+
+
 def test_money_that_cannot_be_spent_is_still_on_the_schedule():
     minimal = read_scenario(ROOT / "scenarios/minimal.yaml")
     plan = replace(Plan.even(minimal), money={"new_customer": {}, "harvest": {"normal": 3_100.0}})
