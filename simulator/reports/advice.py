@@ -138,9 +138,10 @@ def frontier_table(frontier: Frontier, scenario: Scenario) -> str:
         head += [name.replace("_", "\n", 1)] + ["95% interval\nof the mean"] * sampled
     rows = []
     for name in names:
-        plan = frontier.plans.get(name) or Plan.even(scenario)
+        plan = frontier.plans.get(name)
         left = compact(points[name].unspent) if name in points else "-"
-        row = [cut(_marked(frontier, name), 19), compact(plan.total(scenario)), left]
+        cost = compact(plan.total(scenario)) if plan else "-"
+        row = [cut(_marked(frontier, name), 19), cost, left]
         for metric in frontier.objectives:
             row += _with_interval(frontier, name, metric)
         rows.append(row)

@@ -6,10 +6,9 @@ M        planned money of a scene in a phase, or of the whole of a     CNY
          scene that keeps its money in one pot
 m        daily budget, M s / sum(s) over the days of the same money    CNY    [day]
 
-Days follow the expected traffic, so m comes from a run of the plan in expected mode; a scene that keeps
-its money by the day has the same on every day. Amounts are whole
-fen, and those of a scene and phase add up to its planned money to the fen. On a day with two phases
-each has its own row.
+Days follow the expected traffic, so m comes from a run of the plan in expected mode; a scene that
+keeps its money by the day has the same on every day. Amounts are whole fen, and those of a scene and
+phase add up to its planned money to the fen. On a day with two phases each has its own row.
 """
 
 import csv
