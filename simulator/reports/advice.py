@@ -19,6 +19,8 @@ STEP = 10_000
 """What the advice about the next money is about [CNY]."""
 EVEN = 0.02
 """A net return of the next yuan this near to zero says: neither more nor less."""
+SMALL = 0.002
+"""A share of the budget that is not worth a word when it stays unspent."""
 RETURNS = ("roi", "profit")
 WORTH, DEAR = "worth its price", "dearer than it brings"
 STATES = {
@@ -164,6 +166,8 @@ def _legend(frontier: Frontier) -> Iterator[str]:
     for name in frontier.objectives:
         metric = BY_NAME[name]
         yield f"  {name}: {metric.title} {metric.chinese} [{metric.unit}]"
+    if "roi" in frontier.objectives:
+        yield "  Gains of roi count the whole budget, whether it is spent or not."
     if frontier.leader:
         yield f"  best {frontier.objectives[0]} in a race under chance: {frontier.leader}"
 
@@ -293,7 +297,7 @@ def binding_lines(frontier: Frontier, plan: Plan) -> list[str]:
     """What would let the best plan bring more, and why money stays unspent."""
     lines = list(frontier.binding)
     point = margins_point(frontier, plan)
-    if point is not frontier.best and point.unspent > 0:
+    if point is not frontier.best and point.unspent > SMALL * frontier.budget:
         lines.append(f"{point.plan.name}: {_unspent(point.unspent)}")
     return lines or ["nothing but the budget"]
 

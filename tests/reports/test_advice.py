@@ -155,6 +155,14 @@ def test_an_empty_cell_shows_what_entering_brings(frontier):
     assert empty.split() == ["harvest.sale", "-", "-0.300", "+90.0", "no", "money"]
 
 
+def test_unspent_money_of_the_plan_is_told_where_it_matters(frontier):
+    second = frontier.points[1]
+    for left, told in ((100.0, False), (2_000.0, True)):
+        points = (frontier.best, replace(second, unspent=left))
+        lines = advice.binding_lines(replace(frontier, points=points), second.plan)
+        assert ("best 2: 2,000 CNY stay unspent" in lines) == told
+
+
 def test_one_objective_has_no_second_column(scenario):
     single = make_frontier(scenario, objectives=("roi",))
     text = advice.advice_text(single, scenario)
