@@ -143,6 +143,30 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "audience",
+        "mean_fading",
+        "not read where the rate is lower",
+        "np.maximum(rate, 1e-4) -> np.maximum(rate, (1e-4 * 1.01))",
+    ),
+    *_spare(
+        "audience",
+        "arrivals",
+        "a size that chooses between two ways of the same sum",
+        "segments * lanes -> (segments * 1.01) * lanes",
+    ),
+    *_spare(
+        "entry",
+        "__init__",
+        "a size that chooses between two ways of the same sum",
+        "segments * lanes -> (segments * 1.01) * lanes",
+    ),
+    *_spare(
+        "groups",
+        "batches",
+        "whole numbers are compared: 1% of a row below the hundredth moves nothing",
+        "first + place -> (first * 1.01) + place",
+    ),
+    *_spare(
+        "audience",
         "renewal",
         "keeps an exponential finite: a rate of e^-700 is none",
         "at_most(shape * np.log1p(u / shape), 700.0)"
