@@ -121,6 +121,30 @@ class Search:
             self.other_budgets(budgets)
             self.climb(self.effort.fill_steps, first)
 
+    def seek(self, aims: Aims, starts: Split) -> "Known":
+        """The best rows for aims of any kind, each at its own budget, from afar and then near by."""
+        self.say("looking everywhere", 0.0)
+        fitted = self.problem.repair(starts)
+        own = aims.take([0] * len(fitted))
+        first = own.score(own.values(self.problem, fitted, self.market(fitted))).argmax()
+        origin = fitted.take([int(first)])
+        self.wide = sweep(self.market, self.problem, origin, [wide_levels(self.problem)])[0]
+        self.aims = aims
+        self.rows = self.problem.repair(origin.take([0] * len(aims)), aims.budget)
+        self._knapsacks([self.wide] * len(aims))
+        for _ in range(self.effort.sweeps):
+            self.sweep_near()
+        self.climb(self.effort.steps)
+        self._keep_best(self.known.rows)
+        return self.known
+
+    def near(self, aims: Aims, starts: Split) -> "Known":
+        """The same from rows that are near already, one for each aim."""
+        self.aims, self.rows = aims, self.problem.repair(starts, aims.budget)
+        self.climb(self.effort.fill_steps)
+        self._keep_best(stack([starts, self.known.rows]))
+        return self.known
+
     @property
     def known(self) -> "Known":
         """Aims and rows, once the search has begun."""

@@ -129,12 +129,7 @@ class Frontier:
 
     def statistic(self, plan: str, metric: str, how: Statistic = "mean") -> float:
         """Mean, 10% quantile, or mean of the worst tenth of replications."""
-        if how == "mean":
-            return self.figure(plan, metric)
-        values = np.sort(self.outcomes.values(plan, metric))
-        if how == "p10":
-            return float(np.quantile(values, TAIL, method="median_unbiased"))
-        return float(values[: max(1, round(TAIL * values.size))].mean())
+        return statistic_of(self.outcomes, plan, metric, how)
 
     def chance(self, plan: str, metric: str, least: float) -> float:
         """P(metric >= least): share of replications."""
@@ -246,6 +241,16 @@ class Frontier:
             "unspent": point.unspent, "price_of_new": point.price_of_new,
             "shadow_price": point.shadow_price,
         }  # fmt: skip
+
+
+def statistic_of(outcomes: Outcomes, plan: str, metric: str, how: Statistic) -> float:
+    """Mean, 10% quantile, or mean of the worst tenth of replications of a plan's metric."""
+    if how == "mean":
+        return ratio_of_means(outcomes.sample(plan, metric))
+    values = np.sort(outcomes.values(plan, metric))
+    if how == "p10":
+        return float(np.quantile(values, TAIL, method="median_unbiased"))
+    return float(values[: max(1, round(TAIL * values.size))].mean())
 
 
 def _number(value: float | None) -> float:
