@@ -135,7 +135,7 @@ class Search:
         for _ in range(self.effort.sweeps):
             self.sweep_near()
         self.climb(self.effort.steps)
-        self._keep_best(self.known.rows)
+        self._keep_best(stack([fitted, self.known.rows]))
         return self.known
 
     def near(self, aims: Aims, starts: Split) -> "Known":
