@@ -150,7 +150,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     names = [f"best {n + 1}" for n in range(len(here))] + _other_names(work, found, others)
     plans = make_plans(work.scenario, work.problem, some.rows, names)
     own = _renamed(work.current, names)
-    rivals = [own, replace(Plan.even(work.scenario), name=EVEN)]
+    rivals = [own, _even(work)]
     work.say("racing under chance", 0.85)
     leader = (
         _leader(work, [*plans[: len(here)], *rivals], objectives[0], chance)
@@ -169,6 +169,12 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
         binding=tuple(binding_of(work.problem, best, points[0])),
         calls=work.archive.calls, evaluations=work.archive.evaluations, finished=found.finished,
     )  # fmt: skip
+
+
+def _even(work: _Work) -> Plan:
+    """An even split, as far as limits and budget let."""
+    row = work.problem.repair(read_plans(work.problem, [Plan.even(work.scenario)]))
+    return make_plans(work.scenario, work.problem, row, [EVEN])[0]
 
 
 def _points(work: _Work, some: _Final, plans: Sequence[Plan], here: int) -> list[Point]:

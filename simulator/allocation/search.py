@@ -293,7 +293,8 @@ def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
     for turn in range(SETTLE + 1):
         spent = market(rows).spent
         full = rows.money - spent > PARKED * rows.money
-        least = np.where(full, spent, rows.money)
+        least = np.where(full, np.maximum(spent, problem.low), rows.money)
+        full &= least < rows.money
         if turn == SETTLE or not full.any():
             break
         most = np.where(full | aims.keeps[:, None], least, np.inf)
