@@ -10,7 +10,7 @@ holds (Lagrange; Everett 1963). Where the plan jumps there, the last step goes a
 the plans on both sides of the jump.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -111,11 +111,8 @@ class _Front:
 
     def _meet(self) -> Split:
         """The row at which the bounds that have a share hold; without any, the most of the metric."""
-        self.theta, self.rows, self.gaps = np.zeros(0), [], np.zeros(0)
-        bound = self.shares.any()
-        theta = np.array(WEIGHTS if bound else WEIGHTS[:1])
-        found = self.quest.search.seek(self._aims(theta), self.quest.starts())
-        self._keep(theta, found.rows)
+        bound = bool(self.shares.any())
+        self._begin(WEIGHTS if bound else WEIGHTS[:1])
         if self.gaps[0] >= 0 or not bound:
             return self.rows[0]
         if self.gaps.max() < 0 or self._idle(self.rows[int(self.gaps.argmax())]):
@@ -126,6 +123,12 @@ class _Front:
                 break
             self._add(at)
         return self._on_the_line(*(self.rows[n] for n in (self._bracket() - 1, self._bracket())))
+
+    def _begin(self, weights: Sequence[float]) -> None:
+        """Rows for some weights, from afar."""
+        self.theta, self.rows, self.gaps = np.zeros(0), [], np.zeros(0)
+        theta = np.array(weights)
+        self._keep(theta, self.quest.search.seek(self._aims(theta), self.quest.starts()).rows)
 
     def _aims(self, theta: Array) -> Aims:
         weights = np.full((len(theta), 2 + len(self.least)), TILT)
@@ -188,6 +191,9 @@ class _Front:
     # ------------------------------------------------------------------ under chance
     def surest(self, row: Split, how: Statistic) -> Split:
         """The best of a statistic among many plans of the front that keep the bounds as asked."""
+        if len(self.rows) == 1:  # in the mean nothing binds; under chance it may
+            self.shares = np.ones(len(self.least))
+            self._begin(WEIGHTS)
         rows = [*self.rows, row]
         many = stack([*rows, *(self._between(a, b)[0] for a, b in pairwise(rows))])
         for _ in range(2):
@@ -202,7 +208,7 @@ class _Front:
         if held.max() < (self.draws.sure or 1.0):
             raise self._unsure(float(held.max()))
         metric = metric_of(self.name)
-        score = [statistic_of(outcomes, name, metric, how) for name in outcomes.plans]
+        score = [statistic_of(outcomes.sample(name, metric), how) for name in outcomes.plans]
         fits: Flags = held >= (self.draws.sure or 1.0)
         at = int(np.where(fits, score, -np.inf).argmax())
         return self._fitted(rows).take([at]), at
@@ -214,7 +220,9 @@ class _Front:
     def _held(self, outcomes: Outcomes, plan: str) -> float:
         """Share of replications in which all bounds hold; in the mean, 1 if they do."""
         if self.draws.sure is None:
-            figures = [statistic_of(outcomes, plan, m, "mean") >= v for m, v in self.least.items()]
+            figures = [
+                statistic_of(outcomes.sample(plan, m), "mean") >= v for m, v in self.least.items()
+            ]
             return float(all(figures))
         held = [outcomes.values(plan, m) >= v for m, v in self.least.items()]
         return float(np.mean(np.all(held, axis=0)))
@@ -241,7 +249,7 @@ class _Front:
         outcomes = simulate(
             self.quest.scenario, plans, mode="expected", daily=False, attribution=False
         )
-        return statistic_of(outcomes, plans[0].name, name, "mean")
+        return statistic_of(outcomes.sample(plans[0].name, name), "mean")
 
     def _unsure(self, most: float) -> TargetMissed:
         words = " and ".join(f"{m} >= {v:g}" for m, v in self.least.items())

@@ -145,7 +145,7 @@ class PortfolioMarket:
         self.markets = list(markets)
         self.cells = np.cumsum([0, *(len(p.cells) for p in problems)])
         self.packages = np.cumsum([0, *(len(p.packages) for p in problems)])
-        self.memory: list[dict[bytes, tuple[Array, Array]]] = [{} for _ in markets]
+        self.memory: list[dict[bytes, tuple[Array, Array, Array]]] = [{} for _ in markets]
         self.calls = self.asked = 0
 
     @property
@@ -168,6 +168,7 @@ class PortfolioMarket:
         return Answers(
             np.sum([a.values for a in found], axis=0),
             np.concatenate([a.spent for a in found], axis=1),
+            np.concatenate([a.most for a in found], axis=1),
         )
 
     def _answer(self, file: int, rows: Split) -> Answers:
@@ -176,9 +177,11 @@ class PortfolioMarket:
         first = {key: n for n, key in reversed(list(enumerate(keys))) if key not in known}
         if first:
             new = self.markets[file](rows.take(list(first.values())))
-            known |= dict(zip(first, zip(new.values, new.spent, strict=True), strict=True))
-        answers = [known[key] for key in keys]
-        return Answers(np.array([v for v, _ in answers]), np.array([s for _, s in answers]))
+            known |= dict(
+                zip(first, zip(new.values, new.spent, new.most, strict=True), strict=True)
+            )
+        rows_found = zip(*(known[key] for key in keys), strict=True)
+        return Answers(*(np.array(part) for part in rows_found))
 
 
 def beside(parts: Sequence[Split]) -> Split:
@@ -271,7 +274,7 @@ def _answer(work: _Work, found: _Found, replications: int, seed: int) -> Portfol
         budget=work.budget, objective=OBJECTIVES[work.objective],
         plans={m.label: plans[n][0] for n, m in enumerate(work.members)},
         money={name: _money(work, row) for name, row in found.rows.items()},
-        unspent=max(0.0, float(work.budget - found.problem.total(best)[0])),
+        unspent=max(0.0, work.budget - _paid(work, found.problem, best)),
         margins=_margins(work, found), outcomes=outcomes,
     )  # fmt: skip
     return replace(
@@ -291,6 +294,12 @@ def _plan(work: _Work, found: _Found, name: str, file: int) -> Plan:
 
 def _money(work: _Work, row: Split) -> dict[str, float]:
     return {m.label: m.cost(work.market.part(row, n)) for n, m in enumerate(work.members)}
+
+
+def _paid(work: _Work, problem: Problem, row: Split) -> float:
+    """Expected cost of a row, contracts included [CNY]."""
+    spent = work.archive(row).spent.sum(axis=1) + problem.contract_money(row.booked)
+    return float(spent[0])
 
 
 def _margins(work: _Work, found: _Found) -> dict[str, Margin]:

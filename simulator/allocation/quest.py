@@ -145,7 +145,9 @@ class Bounded:
         gaps = [
             self._gap(name, value, own | {PROFIT: profit}) for name, value in self.least.items()
         ]
-        return Answers(np.stack([own[PROFIT], own[self.names[1]], *gaps], axis=1), found.spent)
+        return Answers(
+            np.stack([own[PROFIT], own[self.names[1]], *gaps], axis=1), found.spent, found.most
+        )
 
     def _gap(self, name: str, least: float, own: Mapping[str, Array]) -> Array:
         if name == "roi":

@@ -39,8 +39,8 @@ class Slopes:
 
     values: Array
     """[row, objective]"""
-    spent: Array
-    """[row, cell]"""
+    most: Array
+    """Highest spend: [row, cell]."""
     up: Array
     """To the right: [row, cell, objective]."""
     down: Array
@@ -80,7 +80,7 @@ def slopes(market: Market, problem: Problem, aims: Aims, split: Split) -> Slopes
     down = (base[:, None] - less.reshape(shape)) / np.maximum(back, 1e-9)[..., None]
     down = np.where(back[..., None] > 0, down, up)
     bend = 2 * (up - down) / (step + back)[..., None]
-    return Slopes(base, answers.spent[:rows], up, down, bend)
+    return Slopes(base, answers.most[:rows], up, down, bend)
 
 
 def climb(
@@ -89,7 +89,7 @@ def climb(
     """One step of every row: the new rows, and what their scores gain."""
     found = slopes(market, problem, aims, split)
     step = newton_step(problem, aims, split, found, reach)
-    full = np.where(found.spent < FULL * split.money, found.spent, np.inf)
+    full = np.where(found.most < FULL * split.money, found.most, np.inf)
     tries = [
         problem.repair(goal, aims.budget, most=np.minimum(full, _room(aims, goal)))
         for goal in (Split(split.money + t * step, split.booked) for t in LENGTHS)

@@ -58,7 +58,7 @@ def replan(
     )  # fmt: skip
     idle = sum(done.idle(cell) for cell in past.keys() - (spent or {}).keys())
     return optimize(
-        done.ahead, objectives, budget=(budget or scenario.budget) + idle, limits=limits,
+        done.ahead, objectives, budget=budget or scenario.budget, idle=idle, limits=limits,
         current=done.carried_on, replications=replications, seed=seed, budgets=budgets, effort=effort,
         executor=executor, progress=progress, label=label,
     )  # fmt: skip

@@ -130,6 +130,15 @@ def test_a_bound_can_be_asked_for_with_certainty():
     assert sure.budget < loose.budget
 
 
+def test_a_bound_that_holds_in_the_mean_may_bind_under_chance():
+    options = {"min_roi": -0.3, "effort": SHORT, "replications": 40}
+    loose = best_target(brief(), "new_customers", **options)
+    sure = best_target(brief(), "new_customers", sure=0.95, **options)
+    assert loose.expected["roi"] > -0.29  # nothing binds
+    assert sure.chance("roi") > loose.chance("roi")
+    assert sure.budget < loose.budget
+
+
 def test_the_best_return_is_no_goal():
     with pytest.raises(UserError, match="ask optimize"):
         best_target(brief(), "roi", at_least={"gmv": 1})

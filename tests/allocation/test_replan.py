@@ -155,8 +155,9 @@ def test_the_rest_is_split_again_and_better():
     best = expected(world, [frontier.best.plan, frontier.current_plan])
     gain = best.differences(frontier.best.plan.name, frontier.current)["profit_incremental"]
     assert gain["difference"] > 500
-    paid = frontier.best.plan.total(world) + frontier.best.unspent
-    assert paid == pytest.approx(60_000, rel=1e-6)
+    spent = best.metrics(frontier.best.plan.name)["spend"]["mean"]
+    assert spent + frontier.best.unspent == pytest.approx(60_000, rel=1e-6)
+    assert frontier.budget == frontier.best.budget == pytest.approx(60_000, rel=1e-9)
     assert "new_customer.normal_0324" in frontier.best.margins
 
 
