@@ -74,8 +74,8 @@ def _check(metrics: Sequence[str], orders: int) -> None:
         if name not in BY_NAME or BY_NAME[name].kind != "total":
             known = ", ".join(m.name for m in BY_NAME.values() if m.kind == "total")
             raise UserError(f"{name!r} is no total that could be shared out: known are {known}")
-    if orders < 2 or orders % 2:
-        raise UserError(f"orders are drawn in pairs: an even number, at least 2 (got {orders})")
+    if orders < 4 or orders % 2:
+        raise UserError(f"orders are drawn in pairs: an even number, at least 4 (got {orders})")
 
 
 # --------------------------------------------------------------------------- coalitions

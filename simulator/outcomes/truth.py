@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from simulator.outcomes.compare import plain
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -63,5 +65,8 @@ class Truth:
         return {
             "scenario": self.scenario, "plan": self.plan, "total": dict(self.total),
             "orders": self.orders, "played": self.played,
-            "shares": {m: {s: vars(x) for s, x in by.items()} for m, by in self.shares.items()},
+            "shares": {
+                metric: {scene: {k: plain(v) for k, v in vars(share).items()} for scene, share in by_scene.items()}
+                for metric, by_scene in self.shares.items()
+            },
         }  # fmt: skip

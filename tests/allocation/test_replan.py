@@ -8,7 +8,7 @@ import pytest
 from simulator.allocation.optimize import SHORT
 from simulator.allocation.problem import Limits
 from simulator.allocation.replan import carry_on, replan, spent_by
-from simulator.errors import UserError
+from simulator.errors import ScenarioError, UserError
 from simulator.scenario.cut import cut_at
 from simulator.scenario.plan import plans_of
 from tests.worlds import booked, brief, everything, expected, plan, sampled
@@ -182,6 +182,15 @@ def test_a_booking_stays_unless_it_can_still_be_made():
     assert found.best.plan.packages == {"focus.opening"}
 
 
+def test_a_plan_can_be_planned_again_twice():
+    world, first = cut_at(brief(), DAY), replanned().best.plan
+    later = replan(world, first, "2021-03-27", objectives=("roi",), **QUICK)
+    for phase in ("normal", REST):
+        kept = later.best.plan.money["new_customer"][phase]
+        assert kept == pytest.approx(first.money["new_customer"][phase], rel=2e-3)
+    assert "sale_0327" in later.best.plan.money["harvest"]
+
+
 def test_limits_of_the_user_hold_for_the_rest():
     frontier = replan(
         brief(), None, "2021-03-24", objectives=("roi",), limits=Limits(locks={"harvest.sale": 7_000}),
@@ -193,3 +202,8 @@ def test_limits_of_the_user_hold_for_the_rest():
 def test_a_date_must_be_a_date():
     with pytest.raises(UserError, match="since: "):
         replan(brief(), None, "next Monday")
+
+
+def test_a_phase_continues_one_that_there_is():
+    with pytest.raises(ScenarioError, match=r"calendar.phases.sale.continues .*'normal'"):
+        brief("calendar.phases.sale.continues=nromal")

@@ -165,6 +165,12 @@ def test_commissioned_media_has_a_share():
 def test_under_chance_errors_shrink_with_replications_and_sums_hold():
     few, many = (attribute(three(), mode="sampled", replications=n) for n in (8, 128))
     assert many.as_json()["played"] == 7
+    assert (
+        attribute(three(), mode="sampled", replications=1).as_json()["shares"]["profit"]["harvest"][
+            "error"
+        ]
+        is None
+    )
     for truth in (few, many):
         for metric, shares in truth.shares.items():
             total = sum(share.value for share in shares.values())
@@ -179,7 +185,7 @@ def test_under_chance_errors_shrink_with_replications_and_sums_hold():
         ({"metrics": ["roi"]}, "'roi' is no total"),
         ({"metrics": ["fame"]}, "'fame' is no total"),
         ({"orders": 3}, "in pairs"),
-        ({"orders": 0}, "in pairs"),
+        ({"orders": 2}, "at least 4"),
     ],
 )
 def test_what_cannot_be_shared_out_is_refused(options, words):
