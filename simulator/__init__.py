@@ -22,6 +22,11 @@ if TYPE_CHECKING:  # a type checker follows these; Python never runs them
     from simulator.outcomes.outcomes import Outcomes as Outcomes
     from simulator.reports.figures import plot_days as plot_days
     from simulator.reports.figures import plot_plans as plot_plans
+    from simulator.reports.optimum_figures import plot_frontier as plot_frontier
+    from simulator.reports.optimum_figures import plot_marginal as plot_marginal
+    from simulator.reports.optimum_figures import plot_split as plot_split
+    from simulator.reports.optimum_figures import plot_waterfall as plot_waterfall
+    from simulator.reports.schedule import write_schedule as write_schedule
     from simulator.scenario import read_scenario as read_scenario
     from simulator.scenario.cut import cut_at as cut_at
     from simulator.scenario.plan import Plan as Plan
@@ -41,12 +46,17 @@ _ROOM_OF = {
     "optimize": "simulator.allocation.optimize",
     "optimize_portfolio": "simulator.allocation.portfolio",
     "plot_days": "simulator.reports.figures",
+    "plot_frontier": "simulator.reports.optimum_figures",
+    "plot_marginal": "simulator.reports.optimum_figures",
     "plot_plans": "simulator.reports.figures",
+    "plot_split": "simulator.reports.optimum_figures",
+    "plot_waterfall": "simulator.reports.optimum_figures",
     "read_outcomes": "simulator.outcomes",
     "read_scenario": "simulator.scenario",
     "replan": "simulator.allocation.replan",
     "simulate": "simulator.engine.simulate",
     "write_outcomes": "simulator.outcomes",
+    "write_schedule": "simulator.reports.schedule",
 }
 
 __all__ = list(_ROOM_OF)

@@ -6,23 +6,31 @@ that take time wait inside the commands, so that `adsim --help` and `adsim check
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import click
 
 from simulator import __version__
+from simulator.cli_optimize import optimize
+from simulator.console import (
+    FORMAT,
+    INTERRUPTED,
+    SETS,
+    anchored,
+    bar,
+    bold,
+    chosen_plans,
+    json_text,
+    made_folder,
+    warn_of_shortage,
+    workers,
+)
 from simulator.errors import RunError, ScenarioError, UserError
 
 if TYPE_CHECKING:
     from simulator.outcomes import Outcomes
-    from simulator.scenario.plan import Plan
     from simulator.scenario.schema import Scenario
-
-Progress = Callable[[int, int], None]
-
-INTERRUPTED = 130
 
 
 # --------------------------------------------------------------------------- the program
@@ -92,20 +100,10 @@ def adsim() -> None:
     """Split an advertising budget over scenes, slots and days, and see what it brings."""
 
 
-_SETS = click.option(
-    "--set", "sets", multiple=True, metavar="KEY=VALUE",
-    help="Lay a value over the file, such as slots.search.median_cpm=60; may be repeated.",
-)  # fmt: skip
-_FORMAT = click.option(
-    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table",
-    show_default=True, help="How to print the answer.",
-)  # fmt: skip
-
-
 # --------------------------------------------------------------------------- check
 @adsim.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@_SETS
+@SETS
 def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
     """Name every line of scenario files that is wrong.
 
@@ -177,14 +175,14 @@ def _bookings(scenario: "Scenario") -> list[str]:
     "--seed", type=click.IntRange(0, 2**64 - 1), default=11, show_default=True,
     help="Start of all chance: the same seed gives the same numbers.",
 )  # fmt: skip
-@_SETS
+@SETS
 @click.option("--no-spread", is_flag=True, help="Take every uncertain number at its value.")
 @click.option(
     "--jobs", type=click.IntRange(1, 1024), default=1, show_default=True,
     help="Processes to run at once; the numbers do not depend on it.",
 )  # fmt: skip
 @click.option("-o", "folder", metavar="DIR", help="Save the run here, with table.csv.")
-@_FORMAT
+@FORMAT
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def run(
     file: str, *, names: tuple[str, ...], replications: int, mode: Literal["expected", "sampled"], seed: int,
@@ -197,11 +195,11 @@ def run(
     """
     from simulator.scenario import read_scenario
 
-    scenario = _anchored(file, read_scenario(file, sets), quiet)
-    plans = _plans(scenario, names)
-    _warn_of_shortage(scenario, plans)
-    target = _made_folder(folder)
-    with _bar(quiet) as progress, _workers(jobs) as executor:
+    scenario = anchored(file, read_scenario(file, sets), quiet)
+    plans = chosen_plans(scenario, names)
+    warn_of_shortage(scenario, plans)
+    target = made_folder(folder)
+    with workers(jobs) as executor, bar(quiet) as progress:
         from simulator.engine.simulate import simulate
 
         outcomes = simulate(
@@ -217,83 +215,15 @@ def run(
     click.echo(_written(outcomes, form), nl=form != "csv")
 
 
-def _anchored(file: str, scenario: "Scenario", quiet: bool) -> "Scenario":
-    """The scenario at the levels that its anchors ask for; they are said on stderr."""
-    if scenario.anchors is None:
-        return scenario
-    from simulator.calibration.anchors import anchor
-
-    found = anchor(scenario)
-    for row in found.contradictions:
-        click.echo(f"{file}: anchors.{row.name} is not met (simulated {row.off:+.0%})", err=True)
-    if not quiet:
-        levels = ", ".join(f"{name} x{level:.3g}" for name, level in found.levels.items())
-        click.echo(f"anchors set {levels}", err=True)
-    return found.scenario
-
-
-def _warn_of_shortage(scenario: "Scenario", plans: "list[Plan]") -> None:
-    """Say on stderr which bookings are larger than what there is."""
-    from simulator.scenario.availability import lines_of
-
-    for line in lines_of(scenario, plans, short_only=True):
-        click.echo(f"Warning: {line}", err=True)
-
-
-def _plans(scenario: "Scenario", names: Sequence[str]) -> "list[Plan]":
-    """The plans of these names, or all of the file; `even` and `none` are always there."""
-    from dataclasses import replace
-
-    from simulator.scenario.amounts import suggestion
-    from simulator.scenario.plan import Plan, plans_of
-
-    of_file = plans_of(scenario)
-    if not names:
-        return of_file
-    made: dict[str, Callable[[], Plan]] = {
-        "even": lambda: Plan.even(scenario),
-        "none": lambda: replace(Plan.none(scenario), name="none"),
-    }
-    written = {plan.name: plan for plan in of_file}
-    known = list(written | made)
-    for name in names:
-        if name not in known:
-            near = suggestion(name, known) or f"; known are {', '.join(known)}"
-            raise UserError(f"no plan is called {name!r}{near}")
-    return [written.get(name) or made[name]() for name in dict.fromkeys(names)]
-
-
-def _made_folder(folder: str | None) -> str | None:
-    """The folder, made before the run: a run that cannot be saved is not begun."""
-    if folder is None:
-        return None
-    try:
-        os.makedirs(folder, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror}") from None
-    return folder
-
-
 def _written(outcomes: "Outcomes", form: str) -> str:
     """The outcomes as JSON, csv or tables."""
     if form == "csv":
         return outcomes.as_csv()
     if form == "json":
-        return _json(outcomes.as_json())
+        return json_text(outcomes.as_json())
     from simulator.reports.tables import plans_table
 
-    return plans_table(outcomes, _bold)
-
-
-def _json(document: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
-
-
-def _bold(text: str) -> str:
-    plain = "NO_COLOR" in os.environ or not sys.stdout.isatty()
-    return text if plain else click.style(text, bold=True)
+    return plans_table(outcomes, bold)
 
 
 def _called(outcomes: "Outcomes", file: str) -> "Outcomes":
@@ -305,33 +235,8 @@ def _called(outcomes: "Outcomes", file: str) -> "Outcomes":
     return replace(outcomes, scenario=Path(file).stem, chance_only=inner)
 
 
-@contextmanager
-def _bar(quiet: bool) -> Iterator[Progress | None]:
-    """A bar on stderr, where somebody looks at it."""
-    if quiet or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("simulating", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-@contextmanager
-def _workers(jobs: int) -> Iterator[Any]:
-    """Processes to compute in; None for this one alone. Ctrl-C does not wait for them."""
-    if jobs == 1:
-        yield None
-        return
-    from concurrent.futures import ProcessPoolExecutor
-
-    pool = ProcessPoolExecutor(jobs)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+# --------------------------------------------------------------------------- optimize
+adsim.add_command(optimize)
 
 
 # --------------------------------------------------------------------------- compare
@@ -339,7 +244,7 @@ def _workers(jobs: int) -> Iterator[Any]:
 @click.argument("folder", metavar="DIR")
 @click.argument("a")
 @click.argument("b")
-@_FORMAT
+@FORMAT
 def compare(folder: str, a: str, b: str, form: str) -> None:
     """Compare plans A and B of a run saved in DIR.
 
@@ -352,13 +257,13 @@ def compare(folder: str, a: str, b: str, form: str) -> None:
     found = outcomes.differences(a, b)
     if form == "json":
         head = {"scenario": outcomes.scenario, "a": a, "b": b, "metrics": found}
-        click.echo(_json(head))
+        click.echo(json_text(head))
     elif form == "csv":
         names = list(next(iter(found.values())))
         rows = [[metric, *map(_cell, row.values())] for metric, row in found.items()]
         click.echo("\n".join(map(",".join, [["metric", *names], *rows])))
     else:
-        click.echo(differences_table(outcomes, a, b, _bold))
+        click.echo(differences_table(outcomes, a, b, bold))
 
 
 def _cell(value: float | None) -> str:

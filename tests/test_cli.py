@@ -19,7 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 import simulator
-from simulator import cli
+from simulator import cli, console
 from simulator.errors import RunError
 from simulator.outcomes import read_outcomes
 from simulator.reports.tables import MAIN_METRICS, SCENE_COLUMNS, compact
@@ -422,18 +422,18 @@ def test_colour_is_for_terminals_that_want_it(engine, monkeypatch):
     assert "\x1b" not in answer("run", MINIMAL).output
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert cli._bold("a") == "\x1b[1ma\x1b[0m"
+    assert console.bold("a") == "\x1b[1ma\x1b[0m"
     monkeypatch.setenv("NO_COLOR", "1")
-    assert cli._bold("a") == "a"
+    assert console.bold("a") == "a"
 
 
 def test_progress_is_for_terminals_and_on_stderr(monkeypatch):
     shown, printed = Terminal(), io.StringIO()
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setattr(sys, "stdout", printed)
-    with cli._bar(quiet=True) as progress:
+    with console.bar(quiet=True) as progress:
         assert progress is None
-    with cli._bar(quiet=False) as progress:
+    with console.bar(quiet=False) as progress:
         assert progress is not None
         progress(1, 2)
     assert "simulating" in shown.getvalue()

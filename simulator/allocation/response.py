@@ -170,7 +170,7 @@ def _scene_curve(
     ]
     for q in np.flatnonzero(problem.payer == scene):
         parts.append(_package_curve(problem, table, weight, int(q), unit))
-    least, most = _in_units(problem.floor[scene], unit), _down(problem.cap[scene], unit)
+    least, most = _between(problem.floor[scene], problem.cap[scene], unit)
     minimum = _in_units(problem.minimum[scene], unit)
     price = float(weight[0] * problem.fixed[scene]) if problem.fixed[scene] else 0.0
     return merge_all(parts, UNITS + 1).costing(price).limited(least, most, minimum)
@@ -180,7 +180,7 @@ def _grouped(problem: Problem, scenes: list[Curve], unit: float) -> list[Curve]:
     loose = [curve for s, curve in enumerate(scenes) if problem.group_of[s] < 0]
     for g in range(len(problem.groups)):
         own = [curve for s, curve in enumerate(scenes) if problem.group_of[s] == g]
-        least, most = _in_units(problem.group_floor[g], unit), _down(problem.group_cap[g], unit)
+        least, most = _between(problem.group_floor[g], problem.group_cap[g], unit)
         loose.append(merge_all(own, UNITS + 1).limited(least, most))
     return loose
 
@@ -240,5 +240,8 @@ def _in_units(money: float, unit: float) -> int:
     return int(np.ceil(money / unit - 1e-9))
 
 
-def _down(money: float, unit: float) -> int:
-    return UNITS if not np.isfinite(money) else int(np.floor(money / unit + 1e-9))
+def _between(floor: float, cap: float, unit: float) -> tuple[int, int]:
+    """Least and most units; a lock between two units is rounded up, and fitted later."""
+    least = _in_units(floor, unit)
+    most = int(np.floor(cap / unit + 1e-9)) if np.isfinite(cap) else UNITS
+    return least, max(least, most)

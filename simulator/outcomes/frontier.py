@@ -230,16 +230,21 @@ class Frontier:
             "finished": self.finished,
             "frontier": [self._point_json(p) for p in self.points],
             "other_budgets": [self._point_json(p) for p in self.others],
-            "current": self._figures(self.current) | {"plan": self.current_plan.money},
+            "current": self._current_json(),
             "shadow_price": self.best.shadow_price,
-            "marginal": {cell: vars(m) for cell, m in self.best.margins.items()},
-            "moves": [vars(m) for m in self.moves], "binding": list(self.binding),
+            "marginal": {cell: margin_json(m) for cell, m in self.best.margins.items()},
+            "leader": self.leader, "moves": [vars(m) for m in self.moves], "binding": list(self.binding),
             "calls": self.calls, "evaluations": self.evaluations,
         }  # fmt: skip
 
     def _figures(self, name: str) -> dict[str, Any]:
         found = self.outcomes.metrics(name)
         return {m: found[m] for m in dict.fromkeys((*self.objectives, "roi", "profit", "spend"))}
+
+    def _current_json(self) -> dict[str, Any]:
+        own = self.current_plan
+        head = {"name": own.name, "plan": own.money, "packages": sorted(own.packages)}
+        return head | self._figures(own.name)
 
     def _point_json(self, point: Point) -> dict[str, Any]:
         return {
@@ -258,6 +263,12 @@ def statistic_of(sample: Sample, how: Statistic) -> float:
     if how == "p10":
         return float(np.quantile(values, TAIL, method="median_unbiased"))
     return float(values[: max(1, round(TAIL * values.size))].mean())
+
+
+def margin_json(margin: Margin) -> dict[str, Any]:
+    """A margin; with one objective there is no second one."""
+    second = margin.second if math.isfinite(margin.second) else None
+    return vars(margin) | {"second": second}
 
 
 def _number(value: float | None) -> float:

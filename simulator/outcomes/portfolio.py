@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simulator.outcomes.compare import Sample, paired_difference, plain, ratio_of_means
-from simulator.outcomes.frontier import Margin
+from simulator.outcomes.compare import Sample, paired_difference, ratio_of_means
+from simulator.outcomes.frontier import Margin, margin_json
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
@@ -95,11 +95,6 @@ class Portfolio:
                 for over in RIVALS
             },
             "shadow_price": self.shadow_price,
-            "marginal": {cell: _plain(m) for cell, m in self.margins.items()},
+            "marginal": {cell: margin_json(m) for cell, m in self.margins.items()},
             "binding": list(self.binding), "calls": self.calls, "evaluations": self.evaluations,
         }  # fmt: skip
-
-
-def _plain(margin: Margin) -> dict[str, Any]:
-    """A margin as JSON knows it: None where there is no second objective."""
-    return {k: plain(v) if isinstance(v, float) else v for k, v in vars(margin).items()}

@@ -72,16 +72,16 @@ def plot_days(
     table = outcomes.days(plan)
     if scenario is not None:
         _check_same(outcomes, scenario)
-    ax = _new_axes(1, (10, 5.5))[0] if ax is None else ax
+    ax = new_axes(1, (10, 5.5))[0] if ax is None else ax
     below = _split(ax)
     _draw_spend(ax, table, _titles(outcomes, scenario))
     _draw_gmv(below, table)
     _draw_time(ax, below, table, scenario)
     ax.set_title(_heading(outcomes, plan), loc="left", parse_math=False)
     for panel in (ax, below):
-        panel.yaxis.set_major_formatter(_short)
+        panel.yaxis.set_major_formatter(short)
         panel.grid(axis="y", color="#dde2e7", linewidth=0.7)
-        _dress(panel)
+        dress(panel)
     return ax
 
 
@@ -130,7 +130,7 @@ def _draw_spend(ax: Axes, table: "pd.DataFrame", titles: dict[str, str]) -> None
     ax.set_ylabel("spend a day [CNY]")
     if top.any():
         handles, labels = ax.get_legend_handles_labels()
-        _legend(ax, handles[::-1], labels[::-1])  # in the order of the stack
+        legend(ax, handles[::-1], labels[::-1])  # in the order of the stack
 
 
 def _draw_gmv(ax: Axes, table: "pd.DataFrame") -> None:
@@ -235,7 +235,7 @@ def plot_plans(
     both. In expected mode there are the dots alone.
     """
     if axes is None:
-        axes = _new_axes(len(metrics), _size(outcomes, metrics))
+        axes = new_axes(len(metrics), _size(outcomes, metrics))
     panels: list[Axes] = np.asarray(axes, dtype=object).ravel().tolist()
     if len(panels) != len(metrics):
         raise UserError(f"{len(metrics)} metrics need as many axes; got {len(panels)}")
@@ -247,7 +247,7 @@ def plot_plans(
         _label_metric(ax, outcomes.plans, name)
     _explain(panels[-1], outcomes, [bar for _, bar in shown])
     for ax in panels:
-        _dress(ax)
+        dress(ax)
     return panels
 
 
@@ -285,7 +285,7 @@ def _label_metric(ax: Axes, plans: Sequence[str], name: str) -> None:
     ax.set_title(metric.title, loc="left")
     ax.set_xlabel(f"{name} [{metric.unit}]")
     ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    ax.xaxis.set_major_formatter(_percent if metric.unit == "share" else _short)
+    ax.xaxis.set_major_formatter(_percent if metric.unit == "share" else short)
     ax.tick_params(axis="y", length=0)
     ax.margins(x=0.08)
     ax.grid(axis="x", color=SHADE)
@@ -307,27 +307,28 @@ def _explain(ax: Axes, outcomes: Outcomes, bars: Sequence[Bar]) -> None:
         handles += [Line2D([], [], color=INK, lw=5), Line2D([], [], color=INK, lw=1.2)]
         labels += ["95% interval of the mean", "P10 to P90"]
     if handles:
-        _legend(ax, handles, labels)
+        legend(ax, handles, labels)
 
 
 # --------------------------------------------------------------------------- parts
-def _new_axes(count: int, size: tuple[float, float]) -> list[Axes]:
+def new_axes(count: int, size: tuple[float, float]) -> list[Axes]:
+    """Axes side by side in a figure of their own, of this size [inch]."""
     figure = Figure(figsize=size, layout="constrained")
     return list(np.ravel(figure.subplots(1, count)))
 
 
-def _legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
+def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:
     """To the right of the axes; close when it is long."""
     size, space = (10, 0.5) if len(labels) <= 6 else (8, 0.25)
-    legend = ax.legend(
+    box = ax.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False,
         fontsize=size, labelspacing=space, borderaxespad=0.0,
     )  # fmt: skip
-    for text in legend.get_texts():
+    for text in box.get_texts():
         text.set_parse_math(False)
 
 
-def _dress(ax: Axes) -> None:
+def dress(ax: Axes) -> None:
     """Font, amounts and frame, the same in every figure."""
     fonts = [_font(), "DejaVu Sans"]
     for text in ax.findobj(Text):
@@ -347,10 +348,10 @@ def _font() -> str:
     return FONT
 
 
-def _short(value: float, _position: float = 0) -> str:
+def short(value: float, _position: float = 0) -> str:
     """An amount as an axis prints it.
 
-    >>> [_short(x) for x in (0, 250, -1500, 12_000, 2_500_000, 0.25)]
+    >>> [short(x) for x in (0, 250, -1500, 12_000, 2_500_000, 0.25)]
     ['0', '250', '-1.5k', '12k', '2.5m', '0.25']
     """
     for unit, name in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):

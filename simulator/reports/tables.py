@@ -62,7 +62,7 @@ def anchors_table(levels: Mapping[str, float], rows: Iterable[Compared]) -> str:
         [row.name, compact(row.own), compact(row.simulated), f"{row.simulated / row.own - 1:+.1%}"]
         for row in rows
     ]
-    table = _columns([["anchor", "own", "simulated", "off"], *body], left=1)
+    table = columns([["anchor", "own", "simulated", "off"], *body], left=1)
     set_to = ", ".join(f"{name} x{level:.3g}" for name, level in levels.items())
     return f"{table}\n  levels: {set_to}"
 
@@ -81,7 +81,7 @@ def _plan_table(outcomes: Outcomes, plan: str) -> str:
         unit = BY_NAME[name].unit.replace(" per ", "/")
         row = [name, unit, compact(figures[name]["mean"]), *ranges]
         rows.append(row[: len(head)])
-    return _columns([head, *rows], left=2)
+    return columns([head, *rows], left=2)
 
 
 def _range(numbers: dict[str, float | None]) -> str:
@@ -91,10 +91,10 @@ def _range(numbers: dict[str, float | None]) -> str:
 
 def _scene_table(outcomes: Outcomes, plan: str) -> str:
     rows = [
-        [_cut(scene, 24), *(compact(figures[name]["mean"]) for name in SCENE_COLUMNS)]
+        [cut(scene, 24), *(compact(figures[name]["mean"]) for name in SCENE_COLUMNS)]
         for scene, figures in outcomes.scenes(plan).items()
     ]
-    return _columns([["scene", *SCENE_COLUMNS.values()], *rows], left=1)
+    return columns([["scene", *SCENE_COLUMNS.values()], *rows], left=1)
 
 
 def differences_table(outcomes: Outcomes, a: str, b: str, bold: Bold = str) -> str:
@@ -112,7 +112,7 @@ def differences_table(outcomes: Outcomes, a: str, b: str, bold: Bold = str) -> s
             cells.append("-" if unknown else f"{compact(low)} to {compact(high)}")
             cells.append("-" if better is None else f"{better:.0%}")
         rows.append(cells)
-    return "\n".join([bold(f"A: {a}   B: {b}"), _columns([head, *rows], left=1)])
+    return "\n".join([bold(f"A: {a}   B: {b}"), columns([head, *rows], left=1)])
 
 
 # --------------------------------------------------------------------------- numbers and columns
@@ -136,32 +136,33 @@ def compact(value: float | None) -> str:
     return f"{value:#.3g}".rstrip(".") if value else "0"
 
 
-def _columns(rows: list[list[str]], left: int) -> str:
+def columns(rows: list[list[str]], left: int) -> str:
     """Cells in columns, the first `left` of them flush left; the head may have two lines."""
     head = [cell.split("\n") for cell in rows[0]]
     deep = max(map(len, head))
     above = [[([""] * (deep - len(cell)) + cell)[n] for cell in head] for n in range(deep)]
     table = [*above, *rows[1:]]
-    widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(width, column)) for column in zip(*table, strict=True)]
     return "\n".join(_line(row, widths, left) for row in table)
 
 
 def _line(row: list[str], widths: list[int], left: int) -> str:
     cells = []
-    for number, (cell, width) in enumerate(zip(row, widths, strict=True)):
-        blank = " " * (width - _width(cell))
+    for number, (cell, room) in enumerate(zip(row, widths, strict=True)):
+        blank = " " * (room - width(cell))
         cells.append(cell + blank if number < left else blank + cell)
     return ("  " + "  ".join(cells)).rstrip()
 
 
-def _width(text: str) -> int:
+def width(text: str) -> int:
     """Columns that a text takes in a terminal: Chinese characters take two."""
     return sum(0 if combining(c) else 1 + (east_asian_width(c) in "WF") for c in text)
 
 
-def _cut(text: str, most: int) -> str:
-    if _width(text) <= most:
+def cut(text: str, most: int) -> str:
+    """A text that takes at most so many columns."""
+    if width(text) <= most:
         return text
-    while _width(text) >= most:
+    while width(text) >= most:
         text = text[:-1]
     return f"{text}…"

@@ -1,0 +1,182 @@
+"""What the commands share: options, the bar, worker processes, and where to write.
+
+Imports that take time wait inside the functions, as in the commands.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from simulator.errors import UserError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing.process import BaseProcess
+
+    from simulator.scenario.plan import Plan
+    from simulator.scenario.schema import Scenario
+
+Progress = Callable[[int, int], None]
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
+
+SETS = click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE",
+    help="Lay a value over the file, such as slots.search.median_cpm=60; may be repeated.",
+)  # fmt: skip
+FORMAT = click.option(
+    "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table",
+    show_default=True, help="How to print the answer.",
+)  # fmt: skip
+
+
+def anchored(file: str, scenario: "Scenario", quiet: bool) -> "Scenario":
+    """The scenario at the levels that its anchors ask for; they are said on stderr."""
+    if scenario.anchors is None:
+        return scenario
+    from simulator.calibration.anchors import anchor
+
+    found = anchor(scenario)
+    for row in found.contradictions:
+        click.echo(f"{file}: anchors.{row.name} is not met (simulated {row.off:+.0%})", err=True)
+    if not quiet:
+        levels = ", ".join(f"{name} x{level:.3g}" for name, level in found.levels.items())
+        click.echo(f"anchors set {levels}", err=True)
+    return found.scenario
+
+
+def chosen_plans(scenario: "Scenario", names: Sequence[str]) -> "list[Plan]":
+    """The plans of these names, or all of the file; `even` and `none` are always there."""
+    from dataclasses import replace
+
+    from simulator.scenario.amounts import suggestion
+    from simulator.scenario.plan import Plan, plans_of
+
+    of_file = plans_of(scenario)
+    if not names:
+        return of_file
+    made: dict[str, Callable[[], Plan]] = {
+        "even": lambda: Plan.even(scenario),
+        "none": lambda: replace(Plan.none(scenario), name="none"),
+    }
+    written = {plan.name: plan for plan in of_file}
+    known = list(written | made)
+    for name in names:
+        if name not in known:
+            near = suggestion(name, known) or f"; known are {', '.join(known)}"
+            raise UserError(f"no plan is called {name!r}{near}")
+    return [written.get(name) or made[name]() for name in dict.fromkeys(names)]
+
+
+def made_folder(folder: str | None) -> str | None:
+    """The folder, made before the run: a run that cannot be saved is not begun."""
+    if folder is None:
+        return None
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror}") from None
+    return folder
+
+
+def json_text(document: dict[str, Any]) -> str:
+    """One document; what is not a number has been made null before."""
+    import json
+
+    return json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def bold(text: str) -> str:
+    """A heading, for terminals that want it."""
+    plain = "NO_COLOR" in os.environ or not sys.stdout.isatty()
+    return text if plain else click.style(text, bold=True)
+
+
+def warn_of_shortage(scenario: "Scenario", plans: "list[Plan]") -> None:
+    """Say on stderr which bookings are larger than what there is."""
+    from simulator.scenario.availability import lines_of
+
+    for line in lines_of(scenario, plans, short_only=True):
+        click.echo(f"Warning: {line}", err=True)
+
+
+@contextmanager
+def bar(quiet: bool) -> Iterator[Progress | None]:
+    """A bar on stderr, where somebody looks at it: (done, in all)."""
+    with _shown_bar(quiet) as update:
+        yield update and (lambda done, total: update("simulating", done, total))
+
+
+@contextmanager
+def share_bar(quiet: bool) -> Iterator[Callable[[str, float], None] | None]:
+    """The same for work that tells in words what it does: (words, share that is behind)."""
+    with _shown_bar(quiet) as update:
+        yield update and (lambda words, share: update(words, share, 1.0))
+
+
+@contextmanager
+def _shown_bar(quiet: bool) -> Iterator[Callable[[str, float, float], None] | None]:
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    with Bar(console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("starting", total=None)
+
+        def update(words: str, done: float, total: float) -> None:
+            shown.update(task, description=words, completed=done, total=total)
+
+        yield update
+
+
+@contextmanager
+def workers(jobs: int) -> Iterator[Any]:
+    """Processes to compute in; None for this one alone. Ctrl-C ends them with the command."""
+    if jobs == 1:
+        yield None
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import active_children
+
+    before = set(active_children())
+    pool = ProcessPoolExecutor(jobs, initializer=_leave_interrupts)
+    _start(pool)
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        _leave(set(active_children()) - before)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave(children: "Iterable[BaseProcess]") -> NoReturn:
+    """End the program with its workers; a pool that has lost workers can keep Python from ending."""
+    for child in children:
+        child.terminate()
+    click.echo("\nstopped", err=True)
+    sys.stdout.flush()
+    os._exit(INTERRUPTED)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C is for the process that the user started: it says what becomes of the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _start(pool: "ProcessPoolExecutor") -> None:
+    """Start the workers while Ctrl-C waits: none of them is hit before it ignores it."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pool.submit(_leave_interrupts)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -1,0 +1,234 @@
+"""Figures of an optimisation, on the axes that are given or on new ones; axes are returned.
+
+They look like those of figures.py: nothing global changes, and Chinese names print anywhere.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from simulator.errors import UserError
+from simulator.outcomes.frontier import Frontier
+from simulator.outcomes.metrics import BY_NAME
+from simulator.reports.figures import (
+    ALL,
+    CHANCE,
+    COLOURS,
+    INK,
+    QUIET,
+    SHADE,
+    dress,
+    legend,
+    new_axes,
+    short,
+)
+from simulator.scenario.plan import Plan, find_package, package_price
+from simulator.scenario.schema import Scenario
+
+GAIN, LOSS = "#59a14f", "#e15759"
+
+
+def write_figures(
+    frontier: Frontier, scenario: Scenario, picked: Plan, folder: str | Path
+) -> list[str]:
+    """Write every figure of an answer as SVG and PNG; the names of the files."""
+    others = [picked] if picked.name != frontier.current else []
+    figures = {
+        "frontier": plot_frontier(frontier, picked=picked),
+        "split_by_scene": plot_split(scenario, [frontier.current_plan, *others]),
+        "split_by_phase": plot_split(scenario, [frontier.current_plan, *others], by="phase"),
+        "marginal": plot_marginal(frontier, picked if others else None),
+    }
+    names = []
+    for name, ax in figures.items():
+        for kind in ("svg", "png"):
+            assert isinstance(ax.figure, Figure)
+            ax.figure.savefig(Path(folder) / f"{name}.{kind}", dpi=150)
+            names.append(f"{name}.{kind}")
+    return names
+
+
+# --------------------------------------------------------------------------- the frontier
+def plot_frontier(
+    frontier: Frontier, ax: Axes | None = None, *, picked: Plan | str | None = None
+) -> Axes:
+    """Both objectives of every plan at the budget, with the 95% intervals of their means.
+
+    The current plan and the picked one stand out; plans at other budgets are drawn in grey. With
+    one objective, incremental new customers stand beside it.
+    """
+    ax = new_axes(1, (8.5, 5))[0] if ax is None else ax
+    across, up = _two(frontier)
+    chosen = _name(picked) or frontier.best.plan.name
+    own = [point.plan.name for point in frontier.points]
+    others = [point.plan.name for point in frontier.others]
+    _draw_plans(ax, frontier, others, colour=QUIET, marker=".", label="other budgets")
+    _draw_plans(ax, frontier, own, colour=ALL, marker="o", label="nothing beats these")
+    _draw_plans(
+        ax,
+        frontier,
+        [frontier.current],
+        colour=CHANCE,
+        marker="D",
+        label=f"now: {frontier.current}",
+    )
+    if chosen != frontier.current:
+        _draw_plans(ax, frontier, [chosen], colour=LOSS, marker="*", label=f"picked: {chosen}")
+    ax.set_xlabel(_axis(across))
+    ax.set_ylabel(_axis(up))
+    ax.set_title(
+        f"{frontier.outcomes.title}: {short(frontier.budget)} CNY", loc="left", parse_math=False
+    )
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter(short)
+    ax.grid(color=SHADE)
+    legend(ax, *ax.get_legend_handles_labels())
+    dress(ax)
+    return ax
+
+
+def _two(frontier: Frontier) -> tuple[str, str]:
+    """Metrics across and up."""
+    first, *more = frontier.objectives
+    return first, more[0] if more else "new_customers_incremental"
+
+
+def _name(plan: Plan | str | None) -> str | None:
+    return plan.name if isinstance(plan, Plan) else plan
+
+
+def _axis(metric: str) -> str:
+    found = BY_NAME[metric]
+    return f"{found.title} {found.chinese} [{found.unit}]"
+
+
+def _draw_plans(ax: Axes, frontier: Frontier, names: Sequence[str], **look: str) -> None:
+    """Means as marks, intervals as thin lines; nothing for no plans."""
+    if not names:
+        return
+    x, y = (_figures(frontier, names, metric) for metric in _two(frontier))
+    size = 15 if look["marker"] == "*" else 6
+    ax.errorbar(
+        x[0], y[0], xerr=abs(x[1:] - x[0]), yerr=abs(y[1:] - y[0]), fmt=look["marker"],
+        color=look["colour"], ms=size, mec="white", mew=0.6, elinewidth=0.8,
+        label=look["label"], zorder=2 + 2 * (look["colour"] != QUIET),
+    )  # fmt: skip
+
+
+def _figures(frontier: Frontier, names: Sequence[str], metric: str) -> np.ndarray:
+    """Mean and both ends of its interval: [3, plan]; expected mode has no interval."""
+    rows = [frontier.outcomes.metrics(name)[metric] for name in names]
+    parts = [[row.get(key, row["mean"]) for row in rows] for key in ("mean", "ci_lo", "ci_hi")]
+    return np.array(parts, dtype=float)
+
+
+# --------------------------------------------------------------------------- the split
+def plot_split(
+    scenario: Scenario, plans: Sequence[Plan], ax: Axes | None = None, *, by: str = "scene"
+) -> Axes:
+    """Money of plans side by side, a bar each, cut by `scene` or `phase` [CNY].
+
+    Packages count for the scene that pays them; by phase they are a part of their own.
+    """
+    if by not in ("scene", "phase"):
+        raise UserError(f"money is split by scene or phase, not by {by!r}")
+    ax = new_axes(1, (9, 1.4 + 0.6 * len(plans)))[0] if ax is None else ax
+    tables = [_money_by(scenario, plan, by) for plan in plans]
+    left = np.zeros(len(plans))
+    for number, part in enumerate(tables[0]):
+        money = np.array([table[part] for table in tables])
+        if money.any():
+            colour = COLOURS[number % len(COLOURS)]
+            ax.barh(
+                np.arange(len(plans)), money, 0.6, left, color=colour, label=_titled(scenario, part)
+            )
+            left += money
+    ax.set_yticks(np.arange(len(plans)), [plan.name for plan in plans], parse_math=False)
+    ax.invert_yaxis()
+    ax.set_xlabel("CNY")
+    ax.xaxis.set_major_formatter(short)
+    ax.set_title(f"Money by {by}", loc="left")
+    legend(ax, *ax.get_legend_handles_labels())
+    dress(ax)
+    return ax
+
+
+def _titled(scenario: Scenario, part: str) -> str:
+    return scenario.scenes[part].title or part if part in scenario.scenes else part
+
+
+def _money_by(scenario: Scenario, plan: Plan, by: str) -> dict[str, float]:
+    """Planned money by part [CNY]; all parts of the scenario, in its order."""
+    if by == "scene":
+        table = {s: sum(plan.money.get(s, {}).values()) for s in scenario.scenes}
+        for name in sorted(plan.packages):
+            table[find_package(scenario, name).scene] += package_price(scenario, name)
+        return table
+    own = [plan.money.get(s, {}) for s in scenario.scenes]
+    table = {f: sum(cells.get(f, 0.0) for cells in own) for f in scenario.calendar.phases}
+    return table | {"packages": sum(package_price(scenario, p) for p in sorted(plan.packages))}
+
+
+# --------------------------------------------------------------------------- the margin
+def plot_marginal(
+    frontier: Frontier, plan: Plan | str | None = None, ax: Axes | None = None
+) -> Axes:
+    """What one more yuan of every cell brings net, the best cell on top; empty cells are hollow.
+
+    The line in the best plan is the shadow price: what one more yuan of budget brings net.
+    """
+    point = frontier.point(_name(plan) or frontier.best.plan.name)
+    if not point.margins:
+        raise UserError(f"{point.plan.name!r} is at another budget: it has no values at the margin")
+    cells = sorted(point.margins, key=lambda cell: point.margins[cell].value)
+    ax = new_axes(1, (8.5, 1.4 + 0.3 * len(cells)))[0] if ax is None else ax
+    net = [point.margins[cell].value - 1 for cell in cells]
+    full = [point.margins[cell].state != "empty" for cell in cells]
+    colours = [ALL if has else "white" for has in full]
+    ax.barh(range(len(cells)), net, 0.7, color=colours, edgecolor=ALL)
+    ax.set_yticks(range(len(cells)), cells, parse_math=False)
+    ax.axvline(0, color=INK, linewidth=1)
+    if point is frontier.best and point.shadow_price is not None:
+        ax.axvline(
+            point.shadow_price, color=CHANCE, linestyle=(0, (4, 3)), label="one more yuan of budget"
+        )
+        legend(ax, *ax.get_legend_handles_labels())
+    ax.set_xlabel("net return of one more yuan [CNY per CNY]")
+    ax.set_title(f"The next yuan in {point.plan.name}", loc="left", parse_math=False)
+    dress(ax)
+    return ax
+
+
+# --------------------------------------------------------------------------- from base to total
+def plot_waterfall(
+    parts: Mapping[str, float], ax: Axes | None = None, *, total: str = "in all", unit: str = "CNY"
+) -> Axes:
+    """Amounts that add up, one after another, and their sum as the last bar.
+
+    `parts` are names and amounts in the order in which they are stacked: the base first, then what
+    each scene or each step of an optimisation adds or takes.
+    """
+    if not parts:
+        raise UserError("a waterfall needs at least one amount")
+    names, amounts = list(parts), np.array(list(parts.values()), dtype=float)
+    ax = new_axes(1, (1.6 + 0.9 * (len(names) + 1), 4))[0] if ax is None else ax
+    ends = np.cumsum(amounts)
+    starts = ends - amounts
+    colours = [QUIET, *(GAIN if amount >= 0 else LOSS for amount in amounts[1:]), ALL]
+    heights, bottoms = np.append(amounts, ends[-1]), np.append(starts, 0.0)
+    places = np.arange(len(heights))
+    ax.bar(places, heights, 0.65, bottoms, color=colours)
+    for step, level in enumerate(ends):
+        ax.plot([step, step + 1], [level, level], color=QUIET, linewidth=0.8)
+    for place, height, bottom in zip(places, heights, bottoms, strict=True):
+        words = short(float(f"{height:.3g}"))
+        ax.annotate(words, (place, max(bottom, bottom + height)), ha="center", va="bottom")
+    ax.set_xticks(places, [*names, total], parse_math=False, rotation=30, ha="right")
+    ax.set_ylabel(unit)
+    ax.yaxis.set_major_formatter(short)
+    ax.margins(y=0.12)
+    dress(ax)
+    return ax

@@ -1,0 +1,192 @@
+"""The answer in words says what the figures say, calls ties ties, and fits a terminal."""
+
+from dataclasses import replace
+from pathlib import Path
+from unicodedata import east_asian_width
+
+import numpy as np
+import pytest
+
+from simulator.outcomes.frontier import Margin
+from simulator.reports import advice
+from simulator.reports.tables import compact
+from simulator.scenario import read_scenario
+from simulator.scenario.plan import Plan
+from tests.outcomes.synthetic import make_frontier
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def scenario():
+    return read_scenario(ROOT / "scenarios/minimal.yaml")
+
+
+@pytest.fixture(scope="module")
+def frontier(scenario):
+    return make_frontier(scenario)
+
+
+def with_margins(frontier, **margins):
+    best = replace(frontier.best, margins=margins)
+    return replace(frontier, points=(best, *frontier.points[1:]))
+
+
+def joined(text):
+    return " ".join(text.split())
+
+
+def test_the_first_sentence_is_the_paired_gain_over_the_current_plan(frontier, scenario):
+    first = joined(advice.answer(frontier, scenario, frontier.plans["best 1"]))
+    mean, low, high = frontier.gain("best 1", "roi")
+    assert (mean, low, high) == pytest.approx((0.3, 0.3, 0.3))
+    assert first.startswith("best 1 brings +0.300 roi (95% interval +0.300 to +0.300) and ")
+    assert "0 new customers (95% interval 0 to 0, a tie) against the current plan now." in first
+
+
+def test_a_tie_with_the_current_plan_is_called_one(frontier, scenario):
+    same = make_frontier(scenario)
+    rows = same.outcomes.book.totals
+    n = same.outcomes.replications
+    swing = np.array([(-1) ** k for k in range(n)])
+    for name, size in (("gmv", 3000), ("new_customers", 5)):
+        rows[name][:n] = rows[name][2 * n : 3 * n] + size * swing  # best 1 is "now" give or take
+    first = joined(advice.against_current(same, scenario, same.best.plan))
+    assert first.startswith("The current plan now is as good as any: best 1 brings ")
+    assert first.endswith("which chance alone can explain.")
+
+
+def test_the_current_plan_may_be_the_answer(frontier, scenario):
+    text = advice.against_current(frontier, scenario, frontier.current_plan)
+    assert text == "Keep the current plan now: nothing at this budget is better for what you ask."
+
+
+def test_plans_that_cost_differently_are_told_apart(frontier, scenario):
+    double = replace(frontier, budget=120_000)
+    text = advice.against_current(double, scenario, frontier.best.plan)
+    assert "against the current plan now (which costs 60.0k CNY, not 120k)" in text
+
+
+@pytest.mark.parametrize(
+    ("worth", "words"),
+    [
+        (1.3, "The next 10,000 CNY would bring +3,000 CNY net of itself, most of all in a.sale."),
+        (1.01, "The budget is right: the next 10,000 CNY would bring +100 CNY net of itself, about"
+         " what they cost."),
+        (0.6, "Spend less: profit is highest at about 60.0k CNY, for the last 10,000 CNY bring"
+         " -4,000 CNY net of itself."),
+    ],
+)  # fmt: skip
+def test_the_second_sentence_follows_the_shadow_price(frontier, scenario, worth, words):
+    cells = {
+        "a.sale": Margin(50_000, worth + 0.1, 0, worth, "inside"),
+        "b.sale": Margin(10_000, worth, 0, worth, "inside"),
+        "c.sale": Margin(10_000, 9.0, 0, 9.0, "full"),
+    }
+    assert advice.next_money(with_margins(frontier, **cells), scenario) == words
+
+
+def test_money_that_finds_nothing_to_buy_is_told(frontier, scenario):
+    full = with_margins(frontier, **{"a.sale": Margin(50_000, 1.2, 0, 1.2, "full")})
+    left = replace(full, points=(replace(full.best, unspent=9_000.0), *full.points[1:]))
+    text = advice.next_money(left, scenario)
+    assert text == "More money finds nothing to buy: 9,000 CNY stay unspent."
+
+
+def test_the_frontier_table_has_every_plan_with_its_figures(frontier, scenario):
+    lines = advice.frontier_table(frontier, scenario).splitlines()
+    rows = [line for line in lines if line.startswith("  ")][2:]
+    names = ["best 1", "best 2", "now (now)", "even split", "70% best 1", "most profit"]
+    for name, row in zip(names, rows, strict=False):
+        assert row.startswith(f"  {name} ")
+        found = frontier.outcomes.metrics(name.removesuffix(" (now)"))["roi"]
+        low, mean, high = (compact(found[key]) for key in ("ci_lo", "mean", "ci_hi"))
+        assert f" {mean} {low} to {high} " in joined(row)
+    assert rows[4].split()[3] == "42.0k"
+    assert "  roi: Net incremental return 增量净回报率 [x]" in lines
+    assert lines[-1] == "  best roi in a race under chance: best 1"
+
+
+def test_the_price_of_a_new_customer_stands_beside_what_it_brings(frontier):
+    assert advice.repeat_value(frontier, "best 2") == pytest.approx(2.0)
+    rows = [joined(line) for line in advice.prices_table(frontier).splitlines()]
+    assert rows[2] == "best 1 - 2.00 an end of the frontier"
+    assert rows[3] == "best 2 3.00 2.00 dearer than it brings"
+    assert advice._verdict(3.0, 4.0) == "worth its price"
+
+
+def test_the_advice_is_where_price_and_value_cross(frontier):
+    cheap, dear = (
+        replace(frontier.points[1], price_of_new=price, plan=frontier.plans[name])
+        for name, price in (("best 1", 1.5), ("best 2", 2.5))
+    )
+    crossing = replace(frontier, points=(cheap, dear))
+    last = advice.prices_table(crossing).splitlines()[-1]
+    assert last == "  Go towards new customers as far as best 1: from best 2 on they cost more."
+    assert "Go towards" not in advice.prices_table(replace(frontier, points=(cheap,)))
+
+
+def test_moves_are_in_words(frontier):
+    text = joined(advice.moves_text(frontier))
+    assert text == (
+        "move 400k CNY from harvest.sale to new_customer.normal: +0.0400 roi, +3,100 new customers"
+    )
+    assert "none" in advice.moves_text(replace(frontier, moves=()))
+
+
+def test_money_by_scene_and_phase_adds_up(scenario, frontier):
+    plan = frontier.plans["best 1"]
+    rows = [line.split() for line in advice.money_table(scenario, plan).splitlines()]
+    assert rows[0] == ["scene", "normal", "sale", "packages", "in", "all"]
+    assert rows[1][0::4] == ["new_customer", "42.0k"]
+    assert rows[2] == ["harvest", "-", "18.0k", "-", "18.0k"]
+
+
+def test_a_wide_table_is_cut_into_blocks():
+    rows = [["scene", *"abcdefghij"], ["live", *"0123456789"]]
+    first, second = advice.blocks(rows)
+    assert first.splitlines()[0].split() == ["scene", *"abcdefg"]
+    assert second.splitlines()[1].split() == ["live", *"789"]
+
+
+def test_an_empty_cell_shows_what_entering_brings(frontier):
+    lines = advice.margins_table(frontier, frontier.best.plan).splitlines()
+    empty = next(line for line in lines if "harvest.sale" in line)
+    assert empty.split() == ["harvest.sale", "-", "-0.300", "+90.0", "no", "money"]
+
+
+def test_unspent_money_of_the_plan_is_told_where_it_matters(frontier):
+    second = frontier.points[1]
+    for left, told in ((100.0, False), (2_000.0, True)):
+        points = (frontier.best, replace(second, unspent=left))
+        lines = advice.binding_lines(replace(frontier, points=points), second.plan)
+        assert ("best 2: 2,000 CNY stay unspent" in lines) == told
+
+
+def test_one_objective_has_no_second_column(scenario):
+    single = make_frontier(scenario, objectives=("roi",))
+    text = advice.advice_text(single, scenario)
+    assert "new customers" not in text and "One more" not in text
+
+
+def test_an_unfinished_answer_says_so_and_has_no_intervals(scenario):
+    stopped = make_frontier(scenario, mode="expected", finished=False, leader="")
+    text = advice.advice_text(stopped, scenario)
+    assert text.startswith(advice.UNFINISHED)
+    assert "interval" not in text and "a tie" not in text and "ties" not in text
+
+
+def test_everything_fits_80_columns(frontier, scenario):
+    text = advice.advice_text(frontier, scenario)
+    wide = [sum(1 + (east_asian_width(c) in "WF") for c in line) for line in text.splitlines()]
+    assert max(wide) <= 80
+
+
+def test_long_lines_break_between_words():
+    assert advice.wrap("  " + "word " * 30, indent=4).splitlines()[1].startswith("    word")
+    assert advice.wrap("字" * 50) == "字" * 50  # one word cannot be broken
+
+
+def test_a_plan_of_the_scenario_may_be_picked(frontier, scenario):
+    text = advice.advice_text(frontier, scenario, Plan.even(scenario, "now"))
+    assert "The next yuan in best 1" in text

@@ -1,0 +1,135 @@
+"""Figures of an optimisation show its numbers, on the axes that are given, in any language."""
+
+import io
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from simulator.errors import UserError
+from simulator.reports.optimum_figures import (
+    plot_frontier,
+    plot_marginal,
+    plot_split,
+    plot_waterfall,
+    write_figures,
+)
+from simulator.scenario import read_scenario
+from tests.outcomes.synthetic import make_frontier
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def scenario():
+    return read_scenario(ROOT / "scenarios/minimal.yaml")
+
+
+@pytest.fixture(scope="module")
+def frontier(scenario):
+    return make_frontier(scenario)
+
+
+def drawn(ax):
+    """The figure is drawn; a missing glyph would be a warning, and so an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax.figure.savefig(io.BytesIO(), format="png")
+    return ax
+
+
+def marks(ax, label):
+    """Means (x, y) of the plans under one label."""
+    bars = next(c for c in ax.containers if c.get_label() == label)
+    return np.array(bars[0].get_data()).T
+
+
+def test_the_frontier_stands_where_its_figures_are(frontier):
+    ax = drawn(plot_frontier(frontier, picked="best 2"))
+    for label, names in {
+        "nothing beats these": ("best 1", "best 2"), "now: now": ("now",),
+        "picked: best 2": ("best 2",), "other budgets": ("70% best 1", "most profit"),
+    }.items():  # fmt: skip
+        wanted = [(frontier.figure(n, "roi"), frontier.figure(n, "new_customers")) for n in names]
+        assert marks(ax, label) == pytest.approx(np.array(wanted))
+
+
+def test_intervals_are_drawn_to_their_ends(frontier):
+    ax = plot_frontier(frontier)
+    bars = next(c for c in ax.containers if c.get_label() == "now: now")
+    across = bars[2][0].get_segments()[0]
+    found = frontier.outcomes.metrics("now")["roi"]
+    assert sorted(across[:, 0]) == pytest.approx([found["ci_lo"], found["ci_hi"]])
+
+
+def test_one_objective_and_no_chance_can_be_drawn_too(scenario):
+    single = make_frontier(scenario, objectives=("roi",), mode="expected", others=())
+    ax = drawn(plot_frontier(single))
+    assert ax.get_ylabel().startswith("Incremental new customers 增量新客数")
+
+
+def test_given_axes_are_used_and_returned(frontier, scenario):
+    axes = Figure().subplots(2, 2).ravel()
+    assert plot_frontier(frontier, axes[0]) is axes[0]
+    assert plot_split(scenario, [frontier.current_plan], axes[1]) is axes[1]
+    assert plot_marginal(frontier, ax=axes[2]) is axes[2]
+    assert plot_waterfall({"base": 1.0}, axes[3]) is axes[3]
+
+
+@pytest.mark.parametrize("by", ["scene", "phase"])
+def test_the_bars_of_a_split_add_up_to_the_plan(frontier, scenario, by):
+    plans = [frontier.current_plan, frontier.best.plan]
+    ax = drawn(plot_split(scenario, plans, by=by))
+    widths = np.array([[bar.get_width() for bar in part] for part in ax.containers])
+    assert widths.sum(axis=0) == pytest.approx([plan.total(scenario) for plan in plans])
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    shown = {"scene": ["New customers 拉新", "Harvest 爆发收割"], "phase": ["normal", "sale"]}
+    assert labels == shown[by]
+
+
+def test_packages_are_part_of_a_split():
+    coffee = read_scenario(ROOT / "scenarios/new_coffee_100m.yaml")
+    from simulator.scenario.plan import plans_of
+
+    plan = plans_of(coffee)[0]
+    for by in ("scene", "phase"):
+        ax = plot_split(coffee, [plan], by=by)
+        money = sum(bar.get_width() for part in ax.containers for bar in part)
+        assert money == pytest.approx(plan.total(coffee))
+    with pytest.raises(UserError, match="by scene or phase, not by 'slot'"):
+        plot_split(coffee, [plan], by="slot")
+
+
+def test_the_margin_is_sorted_and_empty_cells_are_hollow(frontier):
+    ax = drawn(plot_marginal(frontier))
+    cells = [text.get_text() for text in ax.get_yticklabels()]
+    assert cells == ["harvest.sale", "new_customer.sale", "new_customer.normal"]
+    assert [bar.get_width() for bar in ax.patches] == pytest.approx([-0.3, 0.1, 0.2])
+    assert [bar.get_facecolor()[:3] == (1, 1, 1) for bar in ax.patches] == [True, False, False]
+    with pytest.raises(UserError, match="is at another budget"):
+        plot_marginal(frontier, "70% best 1")
+
+
+def test_the_waterfall_ends_at_the_sum():
+    parts = {"base 自然": 100.0, "拉新": 40.0, "harvest": -15.0}
+    ax = drawn(plot_waterfall(parts, total="合计"))
+    bars = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in ax.patches]
+    assert np.array(bars) == pytest.approx(np.array([(0, 100), (100, 140), (140, 125), (0, 125)]))
+    assert [t.get_text() for t in ax.get_xticklabels()] == [*parts, "合计"]
+    with pytest.raises(UserError, match="at least one amount"):
+        plot_waterfall({})
+
+
+def test_every_figure_is_written_in_two_forms(frontier, scenario, tmp_path):
+    names = write_figures(frontier, scenario, frontier.best.plan, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert "frontier.svg" in names and "marginal.png" in names
+    assert all((tmp_path / name).stat().st_size > 5_000 for name in names)
+
+
+def test_names_with_signs_of_mathematics_are_words(frontier, scenario):
+    own = replace(frontier.current_plan, name="$a_b$ 现在")
+    drawn(plot_split(scenario, [own]))

@@ -1,0 +1,328 @@
+"""`adsim optimize`: what it passes on, what it prints and saves, and how it ends."""
+
+import csv
+import io
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from simulator import cli
+from simulator.outcomes import read_outcomes
+from simulator.scenario import read_scenario
+from tests.outcomes.synthetic import make_frontier
+
+ROOT = Path(__file__).parents[1]
+MINIMAL = str(ROOT / "scenarios/minimal.yaml")
+
+
+def answer(*arguments):
+    return CliRunner().invoke(cli.adsim, ["optimize", MINIMAL, *arguments, "--jobs", "1"])
+
+
+@pytest.fixture
+def room(monkeypatch):
+    """An optimiser that notes how it is called, and answers what the test puts there."""
+    calls: list[Any] = []
+
+    def optimize(scenario, objectives, **options):
+        calls.append((scenario, objectives, options))
+        return stand_in.answer
+
+    frontier = make_frontier(read_scenario(MINIMAL))
+    stand_in = SimpleNamespace(optimize=optimize, SHORT="short", calls=calls, answer=frontier)
+    monkeypatch.setitem(sys.modules, "simulator.allocation.optimize", stand_in)
+    return stand_in
+
+
+# --------------------------------------------------------------------------- what is asked
+def test_it_passes_on_what_it_is_told(room):
+    assert answer().exit_code == 0
+    scenario, objectives, options = room.calls.pop()
+    assert scenario == read_scenario(MINIMAL)
+    assert objectives == ("roi", "new_customers")
+    assert (options["budget"], options["replications"], options["seed"]) == (60_000, 100, 11)
+    assert (options["effort"], options["executor"], options["progress"]) == (None, None, None)
+    assert (options["current"].name, options["label"]) == ("half_half", "minimal")
+    more = (
+        "--budget",
+        "8万",
+        "--objective",
+        "gmv",
+        "--plan",
+        "mostly_new",
+        "-n",
+        "9",
+        "--seed",
+        "5",
+    )
+    assert answer(*more, "--quick", "--set", "budget=70k").exit_code == 0
+    scenario, objectives, options = room.calls.pop()
+    assert (scenario.budget, objectives, options["budget"]) == (70_000, ("gmv",), 80_000)
+    assert (options["current"].name, options["effort"]) == ("mostly_new", "short")
+    assert (options["replications"], options["seed"]) == (9, 5)
+
+
+def test_limits_are_amounts_as_in_scenario_files(room):
+    limits = ("--lock", "harvest=12k", "--floor", "new_customer.sale=0.2万", "--cap", "harvest=30%")
+    more = ("--minimum", "new_customer=10%", "--package", "a.b=yes", "--package", "a.c=no")
+    assert answer("--budget", "50k", *limits, *more).exit_code == 0
+    found = room.calls[0][2]["limits"]
+    assert found.locks == {"harvest": 12_000}
+    assert found.floors == {"new_customer.sale": 2_000}
+    assert found.caps == {"harvest": 15_000}
+    assert found.minimums == {"new_customer": 5_000}
+    assert found.packages == {"a.b": True, "a.c": False}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--lock", "harvest"), "--lock: write NAME=VALUE (got 'harvest')"),
+        (("--lock", "harvest=much"), "--lock harvest: must be a number such as 40, 12k"),
+        (("--lock", "harvest=0.3"), "less than one yuan; did you mean 30%?"),
+        (("--cap", "harvest=-1"), "--cap harvest: must lie between 0 and the budget (got '-1')"),
+        (("--cap", "harvest=130%"), "--cap harvest: must lie between 0 and the budget"),
+        (("--cap", "harvest=1k", "--cap", "harvest=2k"), "--cap: harvest is given twice"),
+        (("--package", "a.b=perhaps"), "--package a.b: write yes or no (got 'perhaps')"),
+        (("--budget", "lots"), "--budget: must be a number"),
+        (("--sure", "90%"), "--sure says how surely --min-roi is reached: give both"),
+        (("--min-roi", "1", "--sure", "90"), "--sure: must lie above 0 and up to 100% (got '90')"),
+        (("--min-roi", "high"), "--min-roi: must be a number"),
+        (("--target", "new_customer=3"), "--target new_customer: is not a metric to be reached,"
+         " did you mean 'new_customers'?"),
+        (("--target", "cac=30"), "--target cac: is not a metric to be reached"),
+        (("--plan", "half"), "no plan is called 'half', did you mean 'half_half'?"),
+        (("--set", "budgt=1"), "budgt is not a known field"),
+        (("-n", "1"), "-n"), (("--format", "xml"), "--format"),
+    ],
+)  # fmt: skip
+def test_a_wrong_option_ends_with_2_before_any_search(room, arguments, words):
+    found = answer(*arguments)
+    assert (found.exit_code, found.stdout, room.calls) == (2, "", [])
+    assert words in " ".join(found.stderr.split())
+    assert "Traceback" not in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--objective", "luck"), "no objective is called 'luck'"),
+        (("--objective", "roi", "--objective", "roi"), "one objective, or two that differ"),
+        (("--lock", "harvst=1k"), "no scene, scene.phase or group is called 'harvst', did you mean"),
+        (("--package", "a.b=yes"), "no package that a plan may choose is called 'a.b'"),
+        (("--floor", "harvest=50k", "--floor", "new_customer=50k"), "but the budget is 60,000 CNY"),
+    ],
+)  # fmt: skip
+def test_what_the_scenario_does_not_allow_ends_with_2(arguments, words):
+    found = answer(*arguments)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert words in found.stderr
+    assert found.stderr.count("\n") == 1
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^adsim optimize my_brand.yaml (.*?)\s*(?:#.*)?$", README, re.MULTILINE)
+
+
+def test_the_examples_of_the_readme_are_understood(room, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    coffee = str(ROOT / "scenarios/new_coffee_100m.yaml")
+    assert len(EXAMPLES) >= 5
+    for example in EXAMPLES:
+        arguments = ["optimize", coffee, *shlex.split(example.split(" -o ")[0]), "--jobs", "1"]
+        found = CliRunner().invoke(cli.adsim, [*arguments, "--format", "csv"])
+        assert found.exit_code in {0, 1}, found.stderr  # 1: the wish is out of this shop's reach
+    assert len(room.calls) == len(EXAMPLES)
+
+
+def test_the_readme_names_every_key_of_the_json(room):
+    table = README.split("The JSON is a contract:")[1].split("## ")[0]
+    named = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))))
+    assert named == json.loads(answer("--format", "json").stdout).keys()
+
+
+# --------------------------------------------------------------------------- what is answered
+def test_a_target_out_of_reach_is_told_with_the_nearest_value(room):
+    found = answer("--target", "new_customers=30000")
+    assert found.exit_code == 1
+    most = room.answer.figure("best 2", "new_customers")
+    assert found.stderr == (
+        f"Error: no plan for 60,000 CNY reaches new_customers >= 30000 (the most is {most:.4g})\n"
+    )
+    assert "Plans that nothing beats" in found.stdout
+    found = answer("--min-roi", "1.25", "--sure", "101%")
+    assert found.exit_code == 2
+    found = answer("--min-roi", "9", "--sure", "90%")
+    assert (found.exit_code, "P(roi >= 9) >= 0.9 (the most is 0)" in found.stderr) == (1, True)
+
+
+def test_the_wishes_choose_the_plan(room):
+    chosen = {
+        (): "best 1", ("--min-roi", "1.1"): "best 2", ("--min-roi", "125%"): "best 1",
+        ("--target", "new_customers=65"): "best 2",
+    }  # fmt: skip
+    for arguments, name in chosen.items():
+        found = answer(*arguments, "--format", "json")
+        assert (found.exit_code, json.loads(found.stdout)["picked"]) == (0, name)
+
+
+def test_json_keeps_its_contract(room):
+    found = answer("--format", "json")
+    assert (found.exit_code, found.stderr) == (0, "")
+    document = json.loads(found.stdout, parse_constant=pytest.fail)
+    assert document.keys() >= {
+        "scenario", "budget", "objectives", "replications", "seed", "finished", "frontier",
+        "other_budgets", "current", "shadow_price", "marginal", "moves", "binding", "leader",
+        "calls", "evaluations", "picked",
+    }  # fmt: skip
+    for point in document["frontier"] + document["other_budgets"]:
+        assert point.keys() >= {"name", "budget", "plan", "packages", "unspent", "price_of_new"}
+        assert point["roi"].keys() >= {"mean", "p10", "p50", "p90", "ci_lo", "ci_hi"}
+        assert point["new_customers"]["mean"] > 0
+    assert document["current"]["name"] == "now"
+    assert document["current"]["plan"]["harvest"] == {"sale": pytest.approx(30_000)}
+    assert document["marginal"]["harvest.sale"] == {
+        "money": 0, "value": 0.7, "second": 90, "worth": 0.8, "state": "empty",
+    }  # fmt: skip
+
+
+def test_json_of_one_objective_has_null_where_there_is_no_second(room):
+    best = room.answer.best
+    alone = {cell: replace(m, second=float("nan")) for cell, m in best.margins.items()}
+    room.answer = replace(
+        room.answer, objectives=("roi",), points=(replace(best, margins=alone),)
+    )  # fmt: skip
+    document = json.loads(answer("--format", "json").stdout, parse_constant=pytest.fail)
+    assert {row["second"] for row in document["marginal"].values()} == {None}
+
+
+def test_csv_has_a_row_per_plan(room):
+    rows = list(csv.DictReader(io.StringIO(answer("--format", "csv").stdout)))
+    names = ["best 1", "best 2", "70% best 1", "most profit", "now"]
+    assert [row["plan"] for row in rows] == names
+    assert float(rows[0]["roi_mean"]) == room.answer.figure("best 1", "roi")
+    assert rows[1]["price_of_new"] == "3.0"
+
+
+def test_the_answer_is_saved_with_figures_and_a_schedule(room, tmp_path):
+    folder = tmp_path / "a/b"
+    found = answer("-o", str(folder), "--format", "json")
+    assert found.exit_code == 0
+    assert found.stderr.startswith(f"wrote to {folder}: frontier.json, table.csv, schedule.csv, ")
+    saved = json.loads((folder / "frontier.json").read_text(encoding="utf-8"))
+    assert saved == json.loads(found.stdout)
+    assert read_outcomes(folder).plans == room.answer.outcomes.plans
+    assert (folder / "table.csv").read_bytes().startswith(b"\xef\xbb\xbfplan,roi_mean,")
+    with (folder / "schedule.csv").open(encoding="utf-8-sig") as file:
+        budgets = [float(row["daily_budget"]) for row in csv.DictReader(file)]
+    assert sum(budgets) == pytest.approx(60_000)
+    for name in ("frontier", "split_by_scene", "split_by_phase", "marginal"):
+        assert (folder / f"{name}.svg").exists() and (folder / f"{name}.png").exists()
+    assert answer("-o", str(folder), "--quiet").stderr == ""
+
+
+def test_an_answer_that_cannot_be_saved_is_not_sought(room, tmp_path):
+    (tmp_path / "file").write_text("")
+    found = answer("-o", str(tmp_path / "file/out"))
+    assert (found.exit_code, room.calls) == (2, [])
+    assert found.stderr.startswith("Error: cannot write to ")
+
+
+def test_the_best_so_far_is_printed_and_ends_with_130(room):
+    room.answer = make_frontier(read_scenario(MINIMAL), mode="expected", finished=False)
+    found = answer()
+    assert found.exit_code == 130
+    assert found.stdout.startswith("UNFINISHED: ")
+    assert found.stderr == "stopped before the search ended: this is the best so far\n"
+    assert json.loads(answer("--format", "json").stdout)["finished"] is False
+
+
+# --------------------------------------------------------------------------- with the optimiser
+@pytest.mark.slow
+def test_a_real_search_is_the_same_with_any_number_of_processes():
+    arguments = ("--quick", "-n", "16", "--format", "json")
+    alone = answer(*arguments)
+    command = [sys.executable, "-m", "simulator", "optimize", MINIMAL, *arguments, "--jobs", "2"]
+    many = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert (alone.exit_code, alone.stderr, many.returncode, many.stderr) == (0, "", 0, "")
+    assert alone.stdout == many.stdout
+    document = json.loads(alone.stdout, parse_constant=pytest.fail)
+    best, own = document["frontier"][0], document["current"]
+    assert best["roi"]["mean"] >= own["roi"]["mean"]
+    spent = sum(sum(phases.values()) for phases in best["plan"].values())
+    assert spent + best["unspent"] == pytest.approx(60_000)
+
+
+def test_a_lock_is_kept_to_the_yuan():
+    limits = ("--lock", "harvest=20001", "--cap", "new_customer.sale=1234")
+    found = answer(*limits, "--objective", "profit", "--quick", "-n", "4", "--format", "json")
+    assert (found.exit_code, found.stderr) == (0, "")
+    document = json.loads(found.stdout)
+    for point in document["frontier"]:
+        assert sum(point["plan"]["harvest"].values()) == pytest.approx(20_001)
+        assert point["plan"]["new_customer"]["sale"] <= 1_234 * (1 + 1e-9)
+
+
+REPORTING = """
+import sys
+from contextlib import contextmanager
+import simulator.cli as cli
+import simulator.cli_optimize as room
+
+@contextmanager
+def bar(quiet):
+    yield lambda words, share: print(words, flush=True, file=sys.stderr)
+
+cli.bar = room.share_bar = bar
+sys.exit(cli.main())
+"""
+
+
+def interrupted(moment, *arguments):
+    """Exit code, stdout and the rest of stderr after Ctrl-C at the moment that is told."""
+    command = [sys.executable, "-c", REPORTING, *arguments, "--jobs", "2"]
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes) as process:
+        assert process.stderr
+        assert any(line.strip() == moment for line in process.stderr)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it too
+        try:
+            printed, said = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    assert "Traceback" not in said and "KeyboardInterrupt" not in said
+    return process.returncode, printed, said
+
+
+@pytest.mark.parametrize("moment", ["looking around the best", "racing under chance"])
+def test_ctrl_c_gives_the_best_so_far_and_no_traceback(moment):
+    quick = ("--quick",) * (moment == "racing under chance")
+    arguments = ("optimize", MINIMAL, "--format", "json", "-n", "64", *quick)
+    code, printed, said = interrupted(moment, *arguments)
+    assert code == 130
+    assert said.splitlines()[-1] == "stopped before the search ended: this is the best so far"
+    document = json.loads(printed)
+    assert document["finished"] is False
+    assert document["frontier"][0]["roi"].keys() == {"mean"}
+
+
+def test_ctrl_c_before_anything_is_found_is_one_line():
+    found = interrupted("looking everywhere", "optimize", MINIMAL)
+    assert found == (130, "", "\nstopped\n")
+
+
+def test_ctrl_c_ends_the_workers_of_a_run_too():
+    code, printed, said = interrupted("1", "run", MINIMAL, "-n", "3000")
+    assert (code, printed, said.splitlines()[-1]) == (130, "", "stopped")
