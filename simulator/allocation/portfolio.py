@@ -58,7 +58,10 @@ def optimize_portfolio(
         for name, s in zip(names, scenarios, strict=True)
     ]
     work = _Work(members, total, objective, effort or Effort(), executor)
-    return _answer(work, _searched(work, files or Limits()), replications, seed)
+    found = _searched(work, files or Limits())
+    if files is None:
+        found = _never_below(work, found, replications, seed + 1)
+    return _answer(work, found, replications, seed)
 
 
 def _labels(scenarios: Sequence[Scenario], labels: Sequence[str] | None) -> list[str]:
@@ -242,6 +245,22 @@ def _searched(work: _Work, files: Limits) -> _Found:
     return _Found(
         problem, {SHARED: settle(work.archive, problem, best, work.aims), **rows, OWN: own}
     )
+
+
+def _never_below(work: _Work, found: _Found, replications: int, seed: int) -> _Found:
+    """The shared split, or a rival that is better under chance, on draws that no answer uses."""
+    names = (SHARED, EQUAL, PROPORTIONAL)
+    metric = OBJECTIVES[work.objective]
+    total = np.zeros(len(names))
+    for n, m in enumerate(work.members):
+        plans = [_plan(work, found, name, n) for name in names]
+        outcomes = simulate(
+            m.scenario, plans, replications=replications, seed=seed, daily=False, attribution=False,
+            chance_alone=False, executor=work.executor,
+        )  # fmt: skip
+        total += [outcomes.values(name, metric).mean() for name in names]
+    best = found.rows[names[int(total.argmax())]]
+    return replace(found, rows={**found.rows, SHARED: best})
 
 
 def _inside(work: _Work, shares: Array) -> Split:
