@@ -7,12 +7,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # a type checker follows these; Python never runs them
+    from simulator.allocation.bounds import best_target as best_target
+    from simulator.allocation.goals import least_budget as least_budget
     from simulator.allocation.optimize import optimize as optimize
+    from simulator.allocation.portfolio import optimize_portfolio as optimize_portfolio
     from simulator.allocation.problem import Limits as Limits
+    from simulator.allocation.replan import replan as replan
+    from simulator.allocation.truth import attribute as attribute
     from simulator.calibration.anchors import anchor as anchor
     from simulator.engine.simulate import simulate as simulate
     from simulator.outcomes import read_outcomes as read_outcomes
     from simulator.outcomes import write_outcomes as write_outcomes
+    from simulator.outcomes.decomposition import decompose as decompose
     from simulator.outcomes.outcomes import Outcomes as Outcomes
     from simulator.reports.figures import plot_days as plot_days
     from simulator.reports.figures import plot_plans as plot_plans
@@ -22,6 +28,7 @@ if TYPE_CHECKING:  # a type checker follows these; Python never runs them
     from simulator.reports.optimum_figures import plot_waterfall as plot_waterfall
     from simulator.reports.schedule import write_schedule as write_schedule
     from simulator.scenario import read_scenario as read_scenario
+    from simulator.scenario.cut import cut_at as cut_at
     from simulator.scenario.plan import Plan as Plan
 
 __version__ = "0.1.0"
@@ -31,7 +38,13 @@ _ROOM_OF = {
     "Outcomes": "simulator.outcomes.outcomes",
     "Plan": "simulator.scenario.plan",
     "anchor": "simulator.calibration.anchors",
+    "attribute": "simulator.allocation.truth",
+    "best_target": "simulator.allocation.bounds",
+    "cut_at": "simulator.scenario.cut",
+    "decompose": "simulator.outcomes.decomposition",
+    "least_budget": "simulator.allocation.goals",
     "optimize": "simulator.allocation.optimize",
+    "optimize_portfolio": "simulator.allocation.portfolio",
     "plot_days": "simulator.reports.figures",
     "plot_frontier": "simulator.reports.optimum_figures",
     "plot_marginal": "simulator.reports.optimum_figures",
@@ -40,6 +53,7 @@ _ROOM_OF = {
     "plot_waterfall": "simulator.reports.optimum_figures",
     "read_outcomes": "simulator.outcomes",
     "read_scenario": "simulator.scenario",
+    "replan": "simulator.allocation.replan",
     "simulate": "simulator.engine.simulate",
     "write_outcomes": "simulator.outcomes",
     "write_schedule": "simulator.reports.schedule",

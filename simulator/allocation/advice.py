@@ -1,6 +1,7 @@
 """What to make of a plan: the value of the next yuan in every cell, what binds, and which moves lead there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
 from simulator.allocation.refine import FULL, NOTHING, Slopes, slopes
-from simulator.outcomes.frontier import Margin, Move, Point, State
+from simulator.outcomes.frontier import Margin, Move, State
 
 MOVES = 5
 """Moves that are named; the rest is one step."""
@@ -67,7 +68,23 @@ def _scene_held(problem: Problem, money: Array, cell: int) -> bool:
 
 
 # --------------------------------------------------------------------------- what binds
-def binding_of(problem: Problem, row: Split, point: Point) -> Iterator[str]:
+class Advised(Protocol):
+    """A plan with its values at the margin."""
+
+    @property
+    def unspent(self) -> float:
+        """Money that stays [CNY]."""
+
+    @property
+    def margins(self) -> Mapping[str, Margin]:
+        """Of every cell."""
+
+    @property
+    def shadow_price(self) -> float | None:
+        """What one more yuan brings net."""
+
+
+def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
     """In words: what would let the plan bring more."""
     price = point.shadow_price
     if point.unspent > SAME * problem.budget:

@@ -47,6 +47,7 @@ class _Work:
     current: Plan
     executor: Executor | None
     progress: Progress | None
+    idle: float = 0.0
     archive: Archive = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,20 +64,21 @@ def optimize(
     scenario: Scenario, objectives: Sequence[str] = ("roi", "new_customers"), *, budget: float | None = None,
     limits: Limits | None = None, current: Plan | None = None, replications: int = 100, seed: int = 11,
     budgets: Sequence[float] = BUDGETS, effort: Effort | None = None, executor: Executor | None = None,
-    progress: Progress | None = None, label: str | None = None,
+    progress: Progress | None = None, label: str | None = None, idle: float = 0.0,
 ) -> Frontier:  # fmt: skip
     """Split the budget: the plans that nothing beats on one or two objectives, and their certainty.
 
     `current` is the user's own plan (the file's first), beside which every answer is shown;
     `budgets` are further budgets as multiples. Ctrl-C ends the search and returns what was found,
-    with `finished` False. Raises UserError if the limits leave no plan.
+    with `finished` False. `idle` is money of locked cells that is known to stay there [CNY], on top of
+    the budget. Raises UserError if the limits leave no plan.
     """
     names = _checked(objectives)
     own = current or plans_of(scenario)[0]
-    problem = make_problem(scenario, budget or scenario.budget, limits)
+    problem = make_problem(scenario, (budget or scenario.budget) + idle, limits)
     check_feasible(problem)
     wanted = tuple(dict.fromkeys([PROFIT, *(OBJECTIVES[name] for name in names)]))
-    work = _Work(scenario, problem, wanted, own, executor, progress)
+    work = _Work(scenario, problem, wanted, own, executor, progress, idle)
     found = _finalists(work, *_search(work, effort or Effort(), budgets))
     return _answer(work, found, names, _Chance(replications, seed, label))
 
@@ -155,7 +157,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     names = [f"best {n + 1}" for n in range(len(here))] + _other_names(work, found, others)
     plans = make_plans(work.scenario, work.problem, some.rows, names)
     own = _renamed(work.current, names)
-    rivals = [own, replace(Plan.even(work.scenario), name=EVEN)]
+    rivals = [own, _even(work)]
     every = [*plans, *rivals]
     racers = [*plans[: len(here)], *rivals]
     leader, outcomes = (
@@ -167,7 +169,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     points = _points(work, some, plans, len(here))
     best = some.rows.take([0])
     return Frontier(
-        scenario=chance.label or work.scenario.name, budget=work.problem.budget, objectives=objectives,
+        scenario=chance.label or work.scenario.name, budget=work.problem.budget - work.idle, objectives=objectives,
         points=tuple(points[: len(here)]), others=tuple(points[len(here) :]), outcomes=outcomes,
         current_plan=own, leader=leader,
         moves=tuple(moves_between(work.archive, work.problem, read_plans(work.problem, [own]), best)),
@@ -176,14 +178,20 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     )  # fmt: skip
 
 
+def _even(work: _Work) -> Plan:
+    """An even split, as far as limits and budget let."""
+    row = work.problem.repair(read_plans(work.problem, [Plan.even(work.scenario)]))
+    return make_plans(work.scenario, work.problem, row, [EVEN])[0]
+
+
 def _points(work: _Work, some: _Final, plans: Sequence[Plan], here: int) -> list[Point]:
     """Every finalist with its figures; margins for those at the budget."""
     first = list(range(here))
     tables = margins_of(work.archive, work.problem, some.rows.take(first), some.aims.take(first))
     return [
         Point(
-            plan=plan, budget=_budget_of(some, n, plan.total(work.scenario)),
-            unspent=0.0 if some.aims.keeps[n] else max(0.0, float(some.aims.budget[n] - some.spent[n])),
+            plan=plan, budget=_budget_of(some, n, plan.total(work.scenario)) - work.idle,
+            unspent=_unspent(some, n, work.idle),
             expected=dict(zip(work.wanted, some.values[n].tolist(), strict=True)),
             price_of_new=_price(some.aims, n), margins=tables[n] if n < here else {},
         )
@@ -194,6 +202,11 @@ def _points(work: _Work, some: _Final, plans: Sequence[Plan], here: int) -> list
 def _budget_of(some: _Final, row: int, planned: float) -> float:
     """What was to be split; where the budget itself was sought, what is planned."""
     return planned if some.aims.keeps[row] else float(some.aims.budget[row])
+
+
+def _unspent(some: _Final, row: int, idle: float) -> float:
+    """Expected leftovers, those apart that were known before."""
+    return 0.0 if some.aims.keeps[row] else max(0.0, float(some.aims.budget[row] - some.spent[row]) - idle)  # fmt: skip
 
 
 def _sorted(work: _Work, found: _Final, objectives: Sequence[str]) -> tuple[list[int], list[int]]:

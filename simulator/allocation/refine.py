@@ -129,8 +129,9 @@ def newton_step(problem: Problem, aims: Aims, split: Split, found: Slopes, reach
     def step(price: Array) -> Array:
         return np.clip((slope - price) / stiff, low, high)
 
-    price = _balance(step, slope, stiff * span, aims)
-    return step(price)
+    slack = np.maximum(aims.budget - problem.total(split), 0.0) * aims.keeps
+    price = _balance(step, slope, stiff * span, slack[:, None])
+    return step(np.where(aims.keeps[:, None], np.maximum(price, 0.0), price))
 
 
 def _at_zero(split: Split, found: Slopes, pull: Array, slope: Array) -> Array:
@@ -145,16 +146,16 @@ def _least_bend(slope: Array, split: Split, problem: Problem) -> Array:
     return 0.2 * np.maximum(np.abs(slope), np.abs(slope).max(axis=1, keepdims=True) * 0.05) / size
 
 
-def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, aims: Aims) -> Array:
-    """The lambda at which the steps sum to nothing; 0 where money may be kept: [row, 1]."""
+def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, slack: Array) -> Array:
+    """The lambda at which the steps sum to what is left of the budget [row, 1]."""
     width = spread.max(axis=1, keepdims=True)
     low = (slope - width).min(axis=1, keepdims=True)
     high = (slope + width).max(axis=1, keepdims=True)
     for _ in range(TURNS):
         middle = (low + high) / 2
-        more = step(middle).sum(axis=1, keepdims=True) > 0
+        more = step(middle).sum(axis=1, keepdims=True) > slack
         low, high = np.where(more, middle, low), np.where(more, high, middle)
-    return np.where(aims.keeps[:, None], 0.0, (low + high) / 2)
+    return np.asarray((low + high) / 2)
 
 
 def line_search(

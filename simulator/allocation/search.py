@@ -117,6 +117,30 @@ class Search:
             self.say("trying other budgets", 0.7)
             self.other_budgets(budgets)
 
+    def seek(self, aims: Aims, starts: Split) -> "Known":
+        """The best rows for aims of any kind, each at its own budget, from afar and then near by."""
+        self.say("looking everywhere", 0.0)
+        fitted = self.problem.repair(starts)
+        own = aims.take([0] * len(fitted))
+        first = own.score(own.values(self.problem, fitted, self.market(fitted))).argmax()
+        origin = fitted.take([int(first)])
+        self.wide = sweep(self.market, self.problem, origin, [wide_levels(self.problem)])[0]
+        self.aims = aims
+        self.rows = self.problem.repair(origin.take([0] * len(aims)), aims.budget)
+        self._knapsacks([self.wide] * len(aims))
+        for _ in range(self.effort.sweeps):
+            self.sweep_near()
+        self.climb(self.effort.steps)
+        self._keep_best(stack([fitted, self.known.rows]))
+        return self.known
+
+    def near(self, aims: Aims, starts: Split) -> "Known":
+        """The same from rows that are near already, one for each aim."""
+        self.aims, self.rows = aims, self.problem.repair(starts, aims.budget)
+        self.climb(self.effort.fill_steps)
+        self._keep_best(stack([starts, self.known.rows]))
+        return self.known
+
     @property
     def known(self) -> "Known":
         """Aims and rows, once the search has begun."""
@@ -270,21 +294,22 @@ def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
     """Rows without money that is never spent; what that frees goes to other cells, if it fits."""
     most = np.where(aims.keeps[:, None], rows.money, np.inf)
     for _ in range(SETTLE):
-        parked, spent = _parked(market, rows)
+        parked, spent = _parked(market, problem, rows)
         if not parked.any():
             return rows
         most = np.where(parked, np.minimum(most, spent), most)
         rows = problem.repair(
             Split(np.minimum(rows.money, most), rows.booked), aims.budget, most=most
         )
-    parked, spent = _parked(market, rows)
-    return Split(np.where(parked, spent, rows.money), rows.booked)
+    parked, spent = _parked(market, problem, rows)
+    return Split(np.where(parked, np.maximum(spent, problem.low), rows.money), rows.booked)
 
 
-def _parked(market: Market, rows: Split) -> tuple[Flags, Array]:
-    """Cells that are planned above the most that they spend, and that: [row, cell]."""
+def _parked(market: Market, problem: Problem, rows: Split) -> tuple[Flags, Array]:
+    """Cells that are planned above the most that they spend, and need not be, and that: [row, cell]."""
     most = market(rows).most
-    return rows.money - most > PARKED * rows.money, most
+    idle = rows.money - np.maximum(most, problem.low)
+    return idle > PARKED * rows.money, most
 
 
 def _ends(objectives: int) -> Array:

@@ -106,7 +106,9 @@ class Media:
         self.full_lift = np.flatnonzero((action < BUYABLE.index("order")) & ~contract)
         """Uses whose clicks take the whole lift of value-aware bidding."""
         self.action = action[self.bidder.bounded, None, None]
-        self.fresh = floor.schedule.fresh | (world.bidding.counts.any() & floor.schedule.new_day)
+        self.fresh = floor.schedule.new_market | (
+            world.bidding.counts.any() & floor.schedule.new_day
+        )
         """Steps in which the market is new; so it is on each day where free sales count for a target."""
         self.fading = cache(lambda days: mean_fading(wear_rate(world.people, days)))
         """Of wear-out, by the length of a step."""

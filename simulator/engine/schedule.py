@@ -24,6 +24,8 @@ class Schedule:
     """Share of the phase's time that falls on the day of a step."""
     fresh: np.ndarray
     """First step of a phase."""
+    new_market: np.ndarray
+    """First step of a phase that is no later part of the one before it: bids are found anew."""
     new_day: np.ndarray
     """First step of a day."""
     readiness: np.ndarray
@@ -48,7 +50,7 @@ def make_schedule(world: World) -> Schedule:
     return Schedule(
         pace=_pace(steps), cycle_pace=_cycle_pace(world),
         day_pace=_day_pace(steps), day_part=_day_part(steps),
-        fresh=steps.first_of(steps.phase), new_day=steps.first_of(steps.day),
+        fresh=steps.first_of(steps.phase), new_market=_new_market(world), new_day=steps.first_of(steps.day),
         readiness=readiness,
         can_deposit=steps.start < max((end for _, end, _ in windows), default=-1),
         balance=_balance(steps, windows), pushes=_pushes(world),
@@ -60,6 +62,13 @@ def make_schedule(world: World) -> Schedule:
 def expected_traffic(world: World) -> np.ndarray:
     """Traffic of each step as contracts' schedules know it: the file's central figures [step]."""
     return np.asarray(world.steps.browse * _central(world, "traffic")[world.steps.phase])
+
+
+def _new_market(world: World) -> np.ndarray:
+    phases, names = world.scenario.calendar.phases, world.names.phases
+    origin = [phases[f].continues or f if f in phases else f for f in names]
+    known = {name: n for n, name in enumerate(origin)}
+    return world.steps.first_of(np.array([known[f] for f in origin])[world.steps.phase])
 
 
 def _pace(steps: Steps) -> np.ndarray:

@@ -23,7 +23,7 @@ from simulator.scenario.amounts import Uncertain
 from simulator.scenario.plan import Plan, find_package, plans_of
 from simulator.scenario.plausible import late_order_days
 from simulator.scenario.schema import CHAIN_STAGES, ContractSlot, Scenario
-from simulator.scenario.uncertain import draw_all, uncertain_paths
+from simulator.scenario.uncertain import draw_all, stream_of, uncertain_paths
 
 Progress = Callable[[int, int], None]
 Mode = Literal["expected", "sampled"]
@@ -150,13 +150,18 @@ def _drawn_world(job: Job) -> World:
 def draw_numbers(job: Job) -> dict[str, np.ndarray]:
     """Values of every uncertain number [replication]: log-normal with the stated mean, or uniform."""
     numbers = uncertain_paths(job.scenario)
-    draws = Sampled(job.seed, list(job.chunk.replications), 1, {"parameter": list(numbers)})
-    spread = np.array([[n.sd] for n in numbers.values()])
-    factors = draws.factor("parameter", spread, len(numbers))
-    uniforms = np.exp(-draws.exponential("parameter", len(numbers)))
+    phases = job.scenario.calendar.phases.items()
+    continued = {name: phase.continues for name, phase in phases if phase.continues}
+    names = {path: stream_of(path, continued) for path in numbers}
+    streams = {name: row for row, name in enumerate(dict.fromkeys(names.values()))}
+    draws = Sampled(job.seed, list(job.chunk.replications), 1, {"parameter": list(streams)})
+    spreads = {names[path]: [number.sd] for path, number in numbers.items()}
+    factors = draws.factor("parameter", np.array([spreads[s] for s in streams]), len(streams))
+    uniforms = np.exp(-draws.exponential("parameter", len(streams)))
+    rows = {path: streams[name] for path, name in names.items()}
     return {
-        path: _value(number, factors[row], uniforms[row])
-        for row, (path, number) in enumerate(numbers.items())
+        path: _value(number, factors[rows[path]], uniforms[rows[path]])
+        for path, number in numbers.items()
     }
 
 

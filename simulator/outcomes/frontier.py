@@ -129,13 +129,7 @@ class Frontier:
 
     def statistic(self, plan: str, metric: str, how: Statistic = "mean") -> float:
         """Mean, 10% quantile, or mean of the worst tenth of replications; roi on the whole budget."""
-        sample = self._on_budget(plan, metric)
-        if how == "mean":
-            return ratio_of_means(sample)
-        values = np.sort(by_replication(sample))
-        if how == "p10":
-            return float(np.quantile(values, TAIL, method="median_unbiased"))
-        return float(values[: max(1, round(TAIL * values.size))].mean())
+        return statistic_of(self._on_budget(plan, metric), how)
 
     def chance(self, plan: str, metric: str, least: float) -> float:
         """P(metric >= least): share of replications."""
@@ -238,7 +232,7 @@ class Frontier:
             "other_budgets": [self._point_json(p) for p in self.others],
             "current": self._current_json(),
             "shadow_price": self.best.shadow_price,
-            "marginal": {cell: _margin_json(m) for cell, m in self.best.margins.items()},
+            "marginal": {cell: margin_json(m) for cell, m in self.best.margins.items()},
             "leader": self.leader, "moves": [vars(m) for m in self.moves], "binding": list(self.binding),
             "calls": self.calls, "evaluations": self.evaluations,
         }  # fmt: skip
@@ -261,7 +255,17 @@ class Frontier:
         }  # fmt: skip
 
 
-def _margin_json(margin: Margin) -> dict[str, Any]:
+def statistic_of(sample: Sample, how: Statistic) -> float:
+    """Mean, 10% quantile, or mean of the worst tenth of replications of a figure."""
+    if how == "mean":
+        return ratio_of_means(sample)
+    values = np.sort(by_replication(sample))
+    if how == "p10":
+        return float(np.quantile(values, TAIL, method="median_unbiased"))
+    return float(values[: max(1, round(TAIL * values.size))].mean())
+
+
+def margin_json(margin: Margin) -> dict[str, Any]:
     """A margin; with one objective there is no second one."""
     second = margin.second if math.isfinite(margin.second) else None
     return vars(margin) | {"second": second}

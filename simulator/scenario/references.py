@@ -96,6 +96,12 @@ def _check_names(scenario: Scenario) -> Iterator[Fault]:
     yield from _well_formed(("commissions",), scenario.commissions)
     yield from _well_formed(("plans",), scenario.plans)
     yield from _well_formed(("shocks",), scenario.shocks)
+    for name, phase in scenario.calendar.phases.items():
+        if phase.continues:
+            known = scenario.calendar.phases.keys() - {name}
+            yield from _one(
+                ("calendar", "phases", name, "continues"), phase.continues, known, "phase"
+            )
     for name, slot in scenario.slots.items():
         if isinstance(slot, ContractSlot):
             yield from _well_formed(("slots", name, "packages"), slot.packages)

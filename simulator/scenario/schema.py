@@ -96,6 +96,8 @@ class Phase(Part):
     """Share of contract inventory that rivals have reserved."""
     clock: Seconds = 86400
     """Length of a step in this phase: 1h in sale windows, 1d elsewhere, 1min in an opening."""
+    continues: str | None = None
+    """Phase of which this one is a later part, if it was cut: what is uncertain in both is drawn once."""
     burst: Burst | None = None
     """The rush that opens this phase, if any."""
 

@@ -1,6 +1,6 @@
 """What we do not know: one value of every uncertain number per replication, common to all plans."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,6 +10,9 @@ from simulator.scenario.amounts import Uncertain, spread_of
 
 Draw = Callable[[str, Uncertain], np.ndarray]
 """From the dotted path and the number to one value per replication: [replication]."""
+
+BY_PHASE = ("phases", "discount", "rival_level")
+"""Tables of a scenario that are kept by phase."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -35,6 +38,19 @@ def _draw(value: Any, draw: Draw, path: str) -> Any:
     if isinstance(value, list):
         return [_draw(item, draw, f"{path}.{n}") for n, item in enumerate(value)]
     return value
+
+
+def stream_of(path: str, continued: Mapping[str, str]) -> str:
+    """The path under which a number is drawn: a phase that was cut draws once for all its parts.
+
+    >>> stream_of("products.tea.discount.sale_1105", {"sale_1105": "sale"})
+    'products.tea.discount.sale'
+    """
+    parts = path.split(".")
+    pairs = zip(["", *parts], parts, strict=False)
+    return ".".join(
+        continued.get(name, name) if above in BY_PHASE else name for above, name in pairs
+    )
 
 
 def uncertain_paths(model: BaseModel) -> dict[str, Uncertain]:

@@ -1,4 +1,4 @@
-"""python -m tests.bench engine | agreement | mutation: measure the promises, one table each.
+"""python -m tests.bench engine | agreement | portfolio | mutation: measure the promises, one table each.
 
 Exit code 1 when a goal is missed. The figures are no tests: a busy machine moves them.
 """
@@ -24,6 +24,9 @@ def make_parser() -> argparse.ArgumentParser:
     agreement = commands.add_parser("agreement", help="sampled mean against expected mode")
     agreement.add_argument("-n", type=int, default=2000, help="replications (default 2000)")
     agreement.set_defaults(command=bench_agreement)
+    portfolio = commands.add_parser("portfolio", help="three files that share one budget")
+    portfolio.add_argument("-n", type=int, default=200, help="replications (default 200)")
+    portfolio.set_defaults(command=bench_portfolio)
     mutation = commands.add_parser("mutation", help="do the tests notice a wrong coefficient?")
     mutation.add_argument("--files", nargs="+", type=Path, help="modules (default: the market)")
     mutation.add_argument("--limit", type=int, help="a sample of so many mutants")
@@ -56,6 +59,15 @@ def bench_agreement(choice: argparse.Namespace) -> bool:
     print(machine())
     print(f"{choice.n:,} replications against the quadrature points of expected mode.")
     return write_table(agreement_rows(choice.n), "row | apart | goal | | sampled less expected")
+
+
+def bench_portfolio(choice: argparse.Namespace) -> bool:
+    from tests.bench.portfolio import portfolio_rows
+    from tests.bench.table import machine, write_table
+
+    print(machine())
+    print(f"{choice.n:,} replications; gains are lower ends of paired 95% intervals.")
+    return write_table(portfolio_rows(choice.n))
 
 
 def bench_mutation(choice: argparse.Namespace) -> bool:

@@ -1,0 +1,264 @@
+"""The best that a budget reaches while other figures stay above their bounds.
+
+symbol   meaning                                                       unit    shape
+g_k      a bounded figure less its bound, over its size; for a return  1       [row, bound]
+         r: (profit - r outlay) / budget
+theta    weight of the bounds against the wanted metric                1       [row]
+
+The best plan of (1 - theta) metric + theta g is sought for the theta at which the tightest bound just
+holds (Lagrange; Everett 1963). Where the plan jumps there, the last step goes along the line between
+the plans on both sides of the jump.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from simulator.allocation.aims import Aims, linear
+from simulator.allocation.market import OBJECTIVES, make_plans, make_problem
+from simulator.allocation.problem import Array, Flags, Limits, Split, check_known, stack
+from simulator.allocation.quest import CLOSE, Draws, Quest, make_quest, metric_of
+from simulator.allocation.search import TILT, Effort
+from simulator.engine.simulate import simulate
+from simulator.errors import UserError
+from simulator.outcomes.frontier import Statistic, statistic_of
+from simulator.outcomes.goal import Goal, TargetMissed
+from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.plan import Plan
+from simulator.scenario.schema import Scenario
+
+WEIGHTS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""theta of the first round."""
+ROUNDS = 4
+ASIDE = np.array([-0.15, 0.0, 0.15])
+"""Where a round tries: at the secant's theta and beside it, as shares of the bracket."""
+BETWEEN = np.linspace(0.0, 1.0, 9)
+"""Plans on the line between two others."""
+IDLE = 0.01
+"""A plan that costs less of the budget does nothing: it reaches a return only by not being there."""
+
+
+def best_target(
+    scenario: Scenario, metric: str = "new_customers", *, budget: float | None = None,
+    min_roi: float | None = None, at_least: Mapping[str, float] | None = None,
+    sure: float | None = None, statistic: Statistic = "mean", limits: Limits | None = None,
+    current: Plan | None = None, replications: int = 100, seed: int = 11,
+    effort: Effort | None = None, executor: Executor | None = None, label: str | None = None,
+) -> Goal:  # fmt: skip
+    """The most of a metric that a budget reaches while other figures stay above their bounds.
+
+    Money that would break a bound stays unspent. With `sure` the bounds hold in this share of
+    replications; `statistic` says what of the metric is wanted, its mean, P10 or CVaR. Raises
+    TargetMissed, with the nearest value, where no plan keeps the bounds.
+    """
+    least = dict(at_least or {}) | ({"roi": min_roi} if min_roi is not None else {})
+    check_known("metric", [metric, *least], list(OBJECTIVES))
+    if metric == "roi" or not least:
+        raise UserError("ask optimize for the best return, or for a metric without bounds")
+    problem = make_problem(scenario, budget or scenario.budget, limits)
+    names = list(dict.fromkeys([metric, *least]))
+    bounds = {metric_of(n): v for n, v in least.items()}
+
+    quest = make_quest(
+        scenario, problem, names, current=current, effort=effort or Effort(), executor=executor,
+        bounds=bounds,
+    )  # fmt: skip
+    draws = Draws(replications, seed, sure)
+    front = _Front(quest, draws, bounds, metric)
+    row = front.close_in()
+    if sure is not None or statistic != "mean":
+        row = front.surest(row, statistic)
+    return quest.answer(row, draws, metric, bounds, tried=front.tried, label=label)
+
+
+@dataclass
+class _Front:
+    """Plans between the most of a metric and the safest side of its bounds."""
+
+    quest: Quest
+    draws: Draws
+    least: Mapping[str, float]
+    name: str
+    theta: Array = field(default_factory=lambda: np.zeros(0))
+    rows: list[Split] = field(default_factory=list)
+    gaps: Array = field(default_factory=lambda: np.zeros(0))
+    """The tightest g_k of every row."""
+    shares: Array = field(default_factory=lambda: np.zeros(0))
+    """How the weight of the bounds is shared among them."""
+
+    @property
+    def tried(self) -> list[tuple[float, float]]:
+        """Weights, and the gap of the tightest bound."""
+        return list(zip(self.theta.tolist(), self.gaps.tolist(), strict=True))
+
+    def close_in(self) -> Split:
+        """The row on which the bounds that bind just hold, and all others hold."""
+        self.shares = np.zeros(len(self.least))
+        for _ in range(2 * len(self.least)):
+            row = self._meet()
+            gaps = self._values(row)[0, 2:]
+            broken, slack = gaps < -CLOSE, gaps > CLOSE
+            if not broken.any() and ((self.shares > 0).sum() <= 1 or not slack.any()):
+                return row
+            more = np.maximum(2 * self.shares, 1.0)
+            self.shares = np.where(broken, more, np.where(slack, self.shares / 4, self.shares))
+        if broken.any():
+            raise self._missed()
+        return row
+
+    def _meet(self) -> Split:
+        """The row at which the bounds that have a share hold; without any, the most of the metric."""
+        bound = bool(self.shares.any())
+        self._begin(WEIGHTS if bound else WEIGHTS[:1])
+        if self.gaps[0] >= 0 or not bound:
+            return self.rows[0]
+        if self.gaps.max() < 0 or self._idle(self.rows[int(self.gaps.argmax())]):
+            raise self._missed()
+        for _ in range(ROUNDS):
+            at = self._bracket()
+            if self.gaps[at] <= CLOSE / 4 or self.theta[at] - self.theta[at - 1] < 1e-4:
+                break
+            self._add(at)
+        return self._on_the_line(*(self.rows[n] for n in (self._bracket() - 1, self._bracket())))
+
+    def _begin(self, weights: Sequence[float]) -> None:
+        """Rows for some weights, from afar."""
+        self.theta, self.rows, self.gaps = np.zeros(0), [], np.zeros(0)
+        theta = np.array(weights)
+        self._keep(theta, self.quest.search.seek(self._aims(theta), self.quest.starts()).rows)
+
+    def _aims(self, theta: Array) -> Aims:
+        weights = np.full((len(theta), 2 + len(self.least)), TILT)
+        weights[:, 1] = np.maximum(1 - theta, TILT)
+        weights[:, 2:] = (
+            np.maximum(theta, TILT)[:, None] * self.shares / max(self.shares.max(), 1e-9)
+        )
+        scale = np.array([self.quest.problem.budget, self._size(), *np.ones(len(self.least))])
+        return linear(weights, scale, np.full(len(theta), self.quest.problem.budget), keeps=True)
+
+    def _size(self) -> float:
+        """The metric's size at the current plan."""
+        rows = self.quest.problem.repair(self.quest.starts().take([0]))
+        return max(abs(float(self.quest.archive(rows).values[0, 1])), 1e-9)
+
+    def _keep(self, theta: Array, rows: Split) -> None:
+        gaps = self._tightest(rows)
+        every = np.concatenate([self.theta, theta])
+        order = np.argsort(every, kind="stable")
+        known = [*self.rows, *(rows.take([n]) for n in range(len(rows)))]
+        self.theta, self.rows = every[order], [known[n] for n in order]
+        self.gaps = np.concatenate([self.gaps, gaps])[order]
+
+    def _tightest(self, rows: Split) -> Array:
+        """The least gap of the bounds that have a share: [row]."""
+        gaps = self._values(rows)[:, 2:]
+        return np.asarray(gaps.min(axis=1, initial=np.inf, where=self.shares > 0))
+
+    def _values(self, rows: Split) -> Array:
+        return self.quest.archive(rows).values
+
+    def _bracket(self) -> int:
+        """The first weight at which all bounds hold."""
+        return int(np.argmax(self.gaps >= 0))
+
+    def _add(self, at: int) -> None:
+        low, high = self.theta[at - 1 : at + 1]
+        below, above = self.gaps[at - 1 : at + 1]
+        part = np.clip(-below / (above - below) + np.array([-0.15, 0.0, 0.15]), 0.05, 0.95)
+        starts = _line(self.rows[at - 1], self.rows[at], part)
+        theta = low + part * (high - low)
+        self._keep(theta, self.quest.search.near(self._aims(theta), starts).rows)
+
+    def _on_the_line(self, short: Split, safe: Split) -> Split:
+        """The row between two plans on which the bound just holds: the first that keeps it."""
+        for _ in range(4):
+            line = self.quest.problem.repair(*self._between(short, safe))
+            held = self._tightest(line) >= 0
+            at = int(np.argmax(held))
+            if at == 0 or not held.any():
+                break
+            short, safe = line.take([at - 1]), line.take([at])
+        return safe
+
+    def _between(self, a: Split, b: Split) -> tuple[Split, Array]:
+        """Rows from one plan to another, and what they may cost."""
+        line = _line(a, b, BETWEEN)
+        return line, self.quest.problem.total(line)
+
+    # ------------------------------------------------------------------ under chance
+    def surest(self, row: Split, how: Statistic) -> Split:
+        """The best of a statistic among many plans of the front that keep the bounds as asked."""
+        if len(self.rows) == 1:  # in the mean nothing binds; under chance it may
+            self.shares = np.ones(len(self.least))
+            self._begin(WEIGHTS)
+        rows = [*self.rows, row]
+        many = stack([*rows, *(self._between(a, b)[0] for a, b in pairwise(rows))])
+        for _ in range(2):
+            chosen, at = self._best_under_chance(many, how)
+            ahead = many.take([max(at - 1, 0)]), many.take([min(at + 1, len(many) - 1)])
+            many = stack([chosen, *(self._between(chosen, x)[0] for x in ahead)])
+        return self._best_under_chance(many, how)[0]
+
+    def _best_under_chance(self, rows: Split, how: Statistic) -> tuple[Split, int]:
+        outcomes = self.quest.play(self._fitted(rows), self.draws)
+        held = np.array([self._held(outcomes, name) for name in outcomes.plans])
+        if held.max() < (self.draws.sure or 1.0):
+            raise self._unsure(float(held.max()))
+        metric = metric_of(self.name)
+        score = [statistic_of(outcomes.sample(name, metric), how) for name in outcomes.plans]
+        fits: Flags = held >= (self.draws.sure or 1.0)
+        at = int(np.where(fits, score, -np.inf).argmax())
+        return self._fitted(rows).take([at]), at
+
+    def _fitted(self, rows: Split) -> Split:
+        problem = self.quest.problem
+        return problem.repair(rows, np.minimum(problem.total(rows), problem.budget))
+
+    def _held(self, outcomes: Outcomes, plan: str) -> float:
+        """Share of replications in which all bounds hold; in the mean, 1 if they do."""
+        if self.draws.sure is None:
+            figures = [
+                statistic_of(outcomes.sample(plan, m), "mean") >= v for m, v in self.least.items()
+            ]
+            return float(all(figures))
+        held = [outcomes.values(plan, m) >= v for m, v in self.least.items()]
+        return float(np.mean(np.all(held, axis=0)))
+
+    # ------------------------------------------------------------------ out of reach
+    def _idle(self, row: Split) -> bool:
+        return bool(self.quest.problem.total(row)[0] < IDLE * self.quest.problem.budget)
+
+    def _missed(self) -> TargetMissed:
+        """What is nearest: the best of a bounded figure over all plans that do something."""
+        split, answers = self.quest.archive.every()
+        busy = self.quest.problem.total(split) >= IDLE * self.quest.problem.budget
+        gaps = answers.values[busy, 2:]
+        k = int(gaps.max(axis=0).argmin())
+        name, least = list(self.least.items())[k]
+        nearest = self._figure(split.take(busy).take([int(gaps[:, k].argmax())]), name)
+        return TargetMissed(
+            f"no plan for {self.quest.problem.budget:,.0f} CNY reaches {name} >= {least:g}: "
+            f"the nearest is {nearest:.4g}", nearest,
+        )  # fmt: skip
+
+    def _figure(self, row: Split, name: str) -> float:
+        plans = make_plans(self.quest.scenario, self.quest.problem, row)
+        outcomes = simulate(
+            self.quest.scenario, plans, mode="expected", daily=False, attribution=False
+        )
+        return statistic_of(outcomes.sample(plans[0].name, name), "mean")
+
+    def _unsure(self, most: float) -> TargetMissed:
+        words = " and ".join(f"{m} >= {v:g}" for m, v in self.least.items())
+        budget, sure = self.quest.problem.budget, self.draws.sure
+        how = f"in {sure:.0%} of replications: the nearest is {most:.1%}" if sure else "in the mean"
+        return TargetMissed(f"no plan for {budget:,.0f} CNY keeps {words} {how}", most)
+
+
+def _line(a: Split, b: Split, part: Array) -> Split:
+    """Rows between two plans, with the packages of the second."""
+    money = a.money + part[:, None] * (b.money - a.money)
+    return Split(money, b.booked.repeat(len(part), axis=0))

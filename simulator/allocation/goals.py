@@ -1,0 +1,176 @@
+"""The least budget that reaches a target.
+
+symbol   meaning                                              unit    shape
+B        budget                                               CNY     [budget]
+V(B)     the wanted metric of the best plan at a budget       any     [budget]
+
+V rises with B, so a target is bracketed on a ladder of budgets and closed in on by the secant, the
+plan sought anew at every budget that is tried.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from simulator.allocation.aims import Aims, linear
+from simulator.allocation.market import OBJECTIVES, PROFIT, make_problem
+from simulator.allocation.problem import Array, Limits, Split, check_known
+from simulator.allocation.quest import CLOSE, Draws, Quest, make_quest
+from simulator.allocation.search import TILT, Effort
+from simulator.errors import UserError
+from simulator.outcomes.goal import Goal, TargetMissed
+from simulator.scenario.plan import Plan
+from simulator.scenario.schema import Scenario
+
+LADDER = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+"""Budgets that are tried first, as shares of the most."""
+MOST = 4.0
+"""Most that is tried, as a multiple of the scenario's budget."""
+ROUNDS = 8
+ASIDE = np.array([-0.08, 0.01, 0.1])
+"""Where a round tries: at the secant's budget and beside it, as shares of the bracket."""
+
+
+def least_budget(
+    scenario: Scenario, target: Mapping[str, float], *, sure: float | None = None,
+    limits: Limits | None = None, current: Plan | None = None, most: float | None = None,
+    replications: int = 100, seed: int = 11, effort: Effort | None = None,
+    executor: Executor | None = None, label: str | None = None,
+) -> Goal:  # fmt: skip
+    """The least budget whose best plan reaches a target, such as {"new_customers": 30000}.
+
+    `sure` asks that it be reached in this share of replications, not in the mean; `most` is the
+    highest budget that is tried. Raises TargetMissed, with the best that can be reached.
+    """
+    name, value = _only(target)
+    problem = make_problem(scenario, most or MOST * scenario.budget, limits)
+    draws = Draws(replications, seed, sure)
+    quest = make_quest(
+        scenario, problem, (name,), current=current, effort=effort or Effort(), executor=executor
+    )
+    ladder = _Ladder(quest, draws, name, value)
+    row = ladder.close_in()
+    least = {OBJECTIVES[name]: value}
+    return quest.answer(row, draws, name, least, tried=ladder.curve, label=label)
+
+
+def _only(target: Mapping[str, float]) -> tuple[str, float]:
+    if len(target) != 1:
+        raise UserError("one target can be sought at a time")
+    ((name, value),) = target.items()
+    if name == "roi":
+        raise UserError("a return falls with the budget: ask best_target with min_roi instead")
+    check_known("target", [name], [n for n in OBJECTIVES if n != "roi"])
+    return name, value
+
+
+@dataclass
+class _Ladder:
+    """The best plans at several budgets, and what they reach; rises with the budget."""
+
+    quest: Quest
+    draws: Draws
+    name: str
+    target: float
+    budgets: Array = field(default_factory=lambda: np.zeros(0))
+    values: Array = field(default_factory=lambda: np.zeros(0))
+    rows: list[Split] = field(default_factory=list)
+
+    @property
+    def curve(self) -> list[tuple[float, float]]:
+        """Budgets and the best of the metric."""
+        return list(zip(self.budgets.tolist(), self.values.tolist(), strict=True))
+
+    def close_in(self) -> Split:
+        """The row of the least budget that reaches the target."""
+        self._climb_up()
+        if self.values[-1] < self.target:
+            raise TargetMissed(self._words(), float(self.values.max()))
+        for _ in range(ROUNDS):
+            at = self._bracket()
+            if at == 0 or self._is_close(at):
+                break
+            self._add(self._near(at), [at - 1, at])
+        return self._settled(self._bracket())
+
+    def _aims(self, budgets: Array) -> Aims:
+        """Nearly all weight on the metric; a profit may leave money unspent."""
+        quest, profit = self.quest, OBJECTIVES[self.name] == PROFIT
+        weights = np.tile([1.0, 1.0] if profit else [TILT, 1.0], (len(budgets), 1))
+        scale = np.array([quest.problem.budget, max(abs(self.target), 1e-9)])
+        if profit:
+            weights[:, 1], scale[1] = 0.0, 1.0
+        return linear(weights, scale, budgets, keeps=profit)
+
+    def _climb_up(self) -> None:
+        """What must be spent anyhow, and the rungs above it."""
+        problem = self.quest.problem
+        nothing = np.zeros((1, len(problem.cells))), np.zeros((1, len(problem.packages)), bool)
+        least = problem.repair(Split(*nothing), problem.fees)
+        floor = problem.total(least)
+        self._keep(floor, least)
+        steps = np.array(LADDER) * problem.budget
+        budgets = steps[steps > floor * (1 + 1e-6)]
+        found = self.quest.search.seek(self._aims(budgets), self.quest.starts())
+        self._keep(budgets, found.rows)
+
+    def _add(self, budgets: Array, near: Sequence[int]) -> None:
+        """Best plans at further budgets, from the plans at known ones."""
+        a, b = (self.rows[n] for n in near)
+        low, high = (self.budgets[n] for n in near)
+        part = ((budgets - low) / (high - low))[:, None]
+        starts = Split(a.money + part * (b.money - a.money), b.booked.repeat(len(budgets), axis=0))
+        found = self.quest.search.near(self._aims(budgets), starts)
+        self._keep(budgets, found.rows)
+
+    def _keep(self, budgets: Array, rows: Split) -> None:
+        values = self._reached(rows, self._aims(budgets))
+        every = np.concatenate([self.budgets, budgets])
+        order = np.argsort(every, kind="stable")
+        known = [*self.rows, *(rows.take([n]) for n in range(len(rows)))]
+        self.budgets, self.rows = every[order], [known[n] for n in order]
+        self.values = np.maximum.accumulate(np.concatenate([self.values, values])[order])
+
+    def _reached(self, rows: Split, aims: Aims) -> Array:
+        """The metric, in the mean or as surely as asked: [row]."""
+        metric, draws = OBJECTIVES[self.name], self.draws
+        if draws.sure is None:
+            column = self.quest.metrics.index(metric)
+            return aims.values(self.quest.problem, rows, self.quest.archive(rows))[:, column]
+        outcomes = self.quest.play(rows, draws)
+        return np.array([
+            np.quantile(outcomes.values(n, metric), 1 - draws.sure) for n in outcomes.plans
+        ])  # fmt: skip
+
+    def _bracket(self) -> int:
+        """The first budget that reaches the target."""
+        return int(np.argmax(self.values >= self.target))
+
+    def _is_close(self, at: int) -> bool:
+        slack = (self.values[at] - self.target) <= CLOSE / 4 * abs(self.target)
+        return bool(
+            slack or self.budgets[at] - self.budgets[at - 1] <= CLOSE / 4 * self.budgets[at]
+        )
+
+    def _near(self, at: int) -> Array:
+        """The secant's budget, and one to either side."""
+        low, high = self.budgets[at - 1 : at + 1]
+        below, above = self.values[at - 1 : at + 1]
+        part = (self.target - below) / (above - below)
+        return low + np.clip(part + ASIDE, 0.01, 0.99) * (high - low)
+
+    def _settled(self, at: int) -> Split:
+        """The row planned at what it spends, if that still reaches the target."""
+        row, aims = self.rows[at], self._aims(self.budgets[[at]])
+        settled = self.quest.settled(row, aims)
+        return settled if self._reached(settled, aims)[0] >= self.target * (1 - CLOSE / 4) else row
+
+    def _words(self) -> str:
+        best, top = float(self.values.max()), self.quest.problem.budget
+        how = f"with probability {self.draws.sure:g}" if self.draws.sure else "in the mean"
+        return (
+            f"no budget up to {top:,.0f} CNY reaches {self.name} {self.target:,.6g} {how}: "
+            f"the nearest is {best:,.6g}"
+        )

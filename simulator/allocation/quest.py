@@ -1,0 +1,155 @@
+"""What every search for a goal shares: the world, its market, and how certain an answer is."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from simulator.allocation.aims import Aims
+from simulator.allocation.market import (
+    OBJECTIVES,
+    PROFIT,
+    Answers,
+    Market,
+    SimulatedMarket,
+    make_plans,
+    read_plans,
+)
+from simulator.allocation.optimize import check_feasible
+from simulator.allocation.problem import Array, Problem, Split
+from simulator.allocation.search import Archive, Effort, Search, settle
+from simulator.engine.simulate import Mode, simulate
+from simulator.outcomes.goal import Goal
+from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.plan import Plan, plans_of
+from simulator.scenario.schema import Scenario
+
+GOAL = "goal"
+"""Name of the plan that answers."""
+CLOSE = 0.001
+"""A goal is met when it is missed or passed by no more than this share."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How certainty is measured: searches use draws of their own."""
+
+    replications: int
+    seed: int
+    sure: float | None
+
+
+@dataclass
+class Quest:
+    """What every part of one search for a goal shares."""
+
+    scenario: Scenario
+    problem: Problem
+    metrics: tuple[str, ...]
+    """Quantities of the market, the return first."""
+    current: Plan
+    search: Search
+    executor: Executor | None
+    archive: Archive = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.archive = self.search.market
+
+    def starts(self) -> Split:
+        """Plans that are known before any search."""
+        known = [self.current, *plans_of(self.scenario), Plan.even(self.scenario)]
+        return read_plans(self.problem, known)
+
+    def play(self, rows: Split, draws: Draws) -> Outcomes:
+        """The rows under chance, on draws that no answer will use."""
+        plans = make_plans(self.scenario, self.problem, rows)
+        return simulate(
+            self.scenario, plans, replications=draws.replications, seed=draws.seed + 1, daily=False,
+            attribution=False, chance_alone=False, executor=self.executor,
+        )  # fmt: skip
+
+    def settled(self, row: Split, aims: Aims) -> Split:
+        """A row planned at what it spends; what is freed stays unspent."""
+        return settle(self.archive, self.problem, row, replace(aims, keeps=np.ones(1, bool)))
+
+    def answer(
+        self, row: Split, draws: Draws, name: str, least: Mapping[str, float], *,
+        tried: Sequence[tuple[float, float]], label: str | None,
+    ) -> Goal:  # fmt: skip
+        """Play the plan and the current one on fresh draws."""
+        plan = make_plans(self.scenario, self.problem, row, [GOAL])[0]
+        own = replace(self.current, name="own plan") if self.current.name == GOAL else self.current
+        metric = metric_of(name)
+        expected = self._played([plan], draws, "expected", label).metrics(GOAL)
+        return Goal(
+            scenario=label or self.scenario.name, metric=metric, least=dict(least),
+            budget=plan.total(self.scenario), plan=plan, current_plan=own,
+            expected={m: expected[m]["mean"] or 0.0 for m in dict.fromkeys([metric, *least])},
+            outcomes=self._played([plan, own], draws, "sampled", label), sure=draws.sure,
+            tried=tuple(sorted(tried)),
+        )  # fmt: skip
+
+    def _played(
+        self, plans: Sequence[Plan], draws: Draws, mode: Mode, label: str | None
+    ) -> Outcomes:
+        return simulate(
+            self.scenario, plans, replications=draws.replications, seed=draws.seed, daily=False,
+            chance_alone=False, executor=self.executor, mode=mode, label=label,
+        )  # fmt: skip
+
+
+def metric_of(name: str) -> str:
+    """A return is bounded and wanted as roi itself, everything else as the quantity behind it."""
+    return name if name == "roi" else OBJECTIVES[name]
+
+
+def make_quest(
+    scenario: Scenario, problem: Problem, names: Sequence[str], *, current: Plan | None, effort: Effort,
+    executor: Executor | None, bounds: Mapping[str, float] | None = None,
+) -> Quest:  # fmt: skip
+    """A quest for metrics of these names; with bounds its market answers g_k beside the metric."""
+    check_feasible(problem)
+    metrics = (PROFIT, *(OBJECTIVES[n] for n in names if n != "roi"))
+    metrics += ("outlay",) if "roi" in names else ()
+    inner = SimulatedMarket(scenario, problem, metrics, executor=executor)
+    market = Bounded(inner, problem, metrics, bounds) if bounds else inner
+    search = Search(Archive(market), problem, len(metrics), effort)
+    return Quest(scenario, problem, metrics, current or plans_of(scenario)[0], search, executor)
+
+
+class Bounded:
+    """A market whose objectives are the return, the wanted metric and, for each bound, g_k."""
+
+    def __init__(
+        self, inner: Market, problem: Problem, quantities: Sequence[str], least: Mapping[str, float]
+    ):
+        self.inner, self.problem = inner, problem
+        self.names, self.least = list(quantities), dict(least)
+
+    @property
+    def calls(self) -> int:
+        """Calls of the simulator."""
+        return self.inner.calls
+
+    @property
+    def evaluations(self) -> int:
+        """Plans that were played."""
+        return self.inner.evaluations
+
+    def __call__(self, split: Split) -> Answers:
+        """Ask the market, and hold its answers against the bounds."""
+        found = self.inner(split)
+        own = dict(zip(self.names, found.values.T, strict=True))
+        profit = own[PROFIT] - self.problem.fixed_costs(split)
+        gaps = [
+            self._gap(name, value, own | {PROFIT: profit}) for name, value in self.least.items()
+        ]
+        return Answers(
+            np.stack([own[PROFIT], own[self.names[1]], *gaps], axis=1), found.spent, found.most
+        )
+
+    def _gap(self, name: str, least: float, own: Mapping[str, Array]) -> Array:
+        if name == "roi":
+            return np.asarray((own[PROFIT] - least * own["outlay"]) / self.problem.budget)
+        return np.asarray((own[name] - least) / max(abs(least), 1e-9))

@@ -1,0 +1,210 @@
+"""What to do from a date on: what is spent stays, the rest of the money is split again.
+
+The phase that lies across the date becomes two (simulator/scenario/cut.py). Cells before the date are
+locked at the current plan, so that people, stock and products stand on that date as it left them: the
+past is played again in every plan, the same in all.
+"""
+
+from collections.abc import Generator, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import numpy as np
+
+from simulator.allocation.optimize import Progress, optimize
+from simulator.allocation.problem import Array, Limits
+from simulator.allocation.search import Effort
+from simulator.engine.run import View
+from simulator.engine.simulate import make_grid, simulate
+from simulator.errors import UserError
+from simulator.market.calendar import phase_names, seconds_between
+from simulator.outcomes.frontier import Frontier
+from simulator.scenario.amounts import read_moment
+from simulator.scenario.cut import cut_at, name_of_rest, straddled
+from simulator.scenario.plan import (
+    Plan,
+    all_packages,
+    can_cancel,
+    find_package,
+    phase_weights,
+    plans_of,
+)
+from simulator.scenario.schema import Scenario
+
+ON_PACE = 0.98
+"""A cell that has spent so much of what it could spend is limited by its money."""
+
+
+def replan(
+    scenario: Scenario, plan: Plan | None, since: str | datetime, *,
+    objectives: Sequence[str] = ("roi", "new_customers"), budget: float | None = None,
+    spent: Mapping[str, float] | None = None, limits: Limits | None = None, replications: int = 100,
+    seed: int = 11, budgets: Sequence[float] = (), effort: Effort | None = None,
+    executor: Executor | None = None, progress: Progress | None = None, label: str | None = None,
+) -> Frontier:  # fmt: skip
+    """Split again what is left at a date, such as "2020-11-05"; the plan so far stays as it was.
+
+    Plans of the answer are plans of `cut_at(scenario, since)`. `budget` is that of the whole run; what
+    the past did not spend of its money is split again with the rest. `spent` gives what really was
+    spent, by "scene.phase", where that is known better. Bookings made before the date stay.
+    """
+    own, moment = plan or plans_of(scenario)[0], _moment(since)
+    done = _Done(scenario, own, moment)
+    given = limits or Limits()
+    past = {**done.past, **done.known(spent or {})}
+    limits = replace(
+        given, locks={**given.locks, **past}, packages={**given.packages, **_fixed(scenario, own, moment)}
+    )  # fmt: skip
+    idle = sum(done.idle(cell) for cell in past.keys() - (spent or {}).keys())
+    return optimize(
+        done.ahead, objectives, budget=budget or scenario.budget, idle=idle, limits=limits,
+        current=done.carried_on, replications=replications, seed=seed, budgets=budgets, effort=effort,
+        executor=executor, progress=progress, label=label,
+    )  # fmt: skip
+
+
+def _moment(since: str | datetime) -> datetime:
+    try:
+        return read_moment(since)
+    except ValueError as error:
+        raise UserError(f"since: {error}") from None
+
+
+def carry_on(scenario: Scenario, plan: Plan, moment: datetime) -> Plan:
+    """The plan as one of `cut_at(scenario, moment)`: what it has left on that day is for the rest."""
+    return _Done(scenario, plan, moment).carried_on
+
+
+@dataclass
+class _Done:
+    """What a plan has done by a moment.
+
+    A cell of the past that spent nearly all it could keeps what it spent. Any other keeps the money
+    that it could spend: own scenes share opportunities by their money, so that less of it would change
+    the past. What it has left is idle.
+    """
+
+    scenario: Scenario
+    plan: Plan
+    moment: datetime
+
+    def __post_init__(self) -> None:
+        self.ahead = cut_at(self.scenario, self.moment)
+        self.phase = straddled(self.scenario.calendar, self.moment)
+        self.spent = spent_by(self.scenario, self.plan, self.moment)
+        self.weights = _traffic(self.ahead)
+        money = {scene: self._scene(scene, dict(own)) for scene, own in self.plan.money.items()}
+        self.carried_on = replace(self.plan, money=money)
+        self.past = {
+            f"{scene}.{phase}": money[scene].get(phase, 0.0)
+            for scene in self.ahead.scenes
+            for phase in phase_weights(self.ahead, scene)
+            if self._is_past(phase) and _bids(self.ahead, scene)
+        }
+
+    def known(self, spent: Mapping[str, float]) -> Mapping[str, float]:
+        """What the user knows was spent; it must be of the past."""
+        for cell in spent:
+            if cell not in self.past:
+                raise UserError(f"spent: {cell!r} is no scene.phase before {self.moment:%Y-%m-%d}")
+        return spent
+
+    def idle(self, cell: str) -> float:
+        """Money that a cell of the past has left; that of a daily budget is lost."""
+        scene, _, phase = cell.partition(".")
+        if self.scenario.scenes[scene].budget_kind == "daily":
+            return 0.0
+        return max(self.past[cell] - self.spent[scene][phase], 0.0)
+
+    def _scene(self, scene: str, own: dict[str, float]) -> dict[str, float]:
+        kind = self.scenario.scenes[scene].budget_kind
+        if kind == "cycle":
+            return self._along(scene, list(phase_weights(self.ahead, scene)), sum(own.values()))
+        if not self.phase or self.phase not in own:
+            return own
+        if kind == "daily":
+            before = own[self.phase] * self._time_gone(self.phase)
+            return own | {self.phase: before, self._rest: own[self.phase] - before}
+        return own | self._along(scene, [self.phase, self._rest], own[self.phase])
+
+    @property
+    def _rest(self) -> str:
+        return name_of_rest(self.phase or "", self.moment)
+
+    def _along(self, scene: str, phases: list[str], money: float) -> dict[str, float]:
+        """Money that follows the traffic: what a past phase leaves goes on to the next ones."""
+        found, left = dict[str, float](), money
+        to_come = sum(self.weights[f] for f in phases)
+        for phase in phases:
+            share = left if self._is_quick(scene, phase) else left * self.weights[phase] / to_come
+            to_come -= self.weights[phase]
+            past = self._is_past(phase)
+            found[phase] = self._kept(scene, phase, share) if past else share
+            left -= min(self.spent[scene][phase], share) if past else share
+        return found
+
+    def _is_quick(self, scene: str, phase: str) -> bool:
+        """Whether the scene may spend all it has in a phase of the past."""
+        return self._is_past(phase) and self.scenario.scenes[scene].pacing == "quick"
+
+    def _kept(self, scene: str, phase: str, share: float) -> float:
+        spent = self.spent[scene][phase]
+        return min(spent, share) if spent >= ON_PACE * share else share
+
+    def _time_gone(self, phase: str) -> float:
+        """Share of the phase's time that is over."""
+        calendar = self.scenario.calendar
+        start = calendar.phases[phase].start
+        later = [p.start for p in calendar.phases.values() if p.start > start]
+        return (self.moment - start) / (min(later, default=calendar.end) - start)
+
+    def _is_past(self, phase: str) -> bool:
+        return self.ahead.calendar.phases[phase].start < self.moment
+
+
+def _traffic(scenario: Scenario) -> dict[str, float]:
+    """Visits of every phase, as pacing reckons with them [normal days]."""
+    grid, phases = make_grid(scenario), scenario.calendar.phases
+    visits = np.bincount(grid.phase, grid.browse)
+    return {
+        f: float(v * float(phases[f].traffic))
+        for f, v in zip(grid.phases[:-1], visits, strict=False)
+    }
+
+
+def _bids(scenario: Scenario, scene: str) -> bool:
+    return any(scenario.slots[slot].kind == "auction" for slot in scenario.scenes[scene].slots)
+
+
+def spent_by(scenario: Scenario, plan: Plan, moment: datetime) -> dict[str, dict[str, float]]:
+    """Auction money that a plan has spent before a moment, in expected mode: [scene][phase]."""
+    grid = make_grid(scenario)
+    second = seconds_between(grid.shape.origin, moment)
+    if second not in grid.start:
+        raise UserError(f"{moment:%Y-%m-%d %H:%M} is within a step of the clock: take a midnight")
+    books: list[Array] = []
+
+    def watch(view: View) -> Generator[float, None, None]:
+        yield float(second - 1)
+        books.append(view.spent.sum(axis=2))
+
+    outcomes = simulate(
+        scenario, [plan], mode="expected", daily=False, attribution=False, processes=[watch]
+    )
+    mean = np.sum(books, axis=0) / outcomes.replications
+    names = phase_names(scenario.calendar)
+    return {
+        s: dict(zip(names, mean[n].tolist(), strict=True)) for n, s in enumerate(scenario.scenes)
+    }
+
+
+def _fixed(scenario: Scenario, plan: Plan, moment: datetime) -> dict[str, bool]:
+    """Packages whose time to be booked is over stay as the plan has them."""
+    chosen: dict[str, bool] = {}
+    for name in all_packages(scenario):
+        package = find_package(scenario, name)
+        over = package.booked_at is None or package.booked_at < moment
+        if over and (not package.signed or can_cancel(scenario, name)):
+            chosen[name] = name in plan.packages
+    return chosen

@@ -1,0 +1,67 @@
+"""The answer to a goal: the least budget that reaches a target, or the best that a budget reaches.
+
+Figures are those of `outcomes`, a run on draws that the search has not seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from simulator.errors import RunError
+from simulator.outcomes.compare import ratio_of_means
+from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.plan import Plan
+
+
+class TargetMissed(RunError):  # noqa: N818
+    """No plan reaches what was asked; `nearest` is the best that was found."""
+
+    def __init__(self, message: str, nearest: float) -> None:
+        self.nearest = nearest
+        super().__init__(message)
+
+
+@dataclass(frozen=True, eq=False)
+class Goal:
+    """What `least_budget` and `best_target` return."""
+
+    scenario: str
+    metric: str
+    """What is wanted."""
+    least: Mapping[str, float]
+    """What must be reached at least: a target, or bounds beside the metric."""
+    budget: float
+    """What the plan costs [CNY]."""
+    plan: Plan
+    expected: Mapping[str, float]
+    """The metric and all that is bounded, in expected mode."""
+    current_plan: Plan = field(repr=False)
+    outcomes: Outcomes = field(repr=False)
+    """The plan and the current one on fresh draws."""
+    sure: float | None = None
+    """Probability with which the bounds were to hold; None: in the mean."""
+    tried: tuple[tuple[float, float], ...] = ()
+    """Budgets and the metric's best there, rising; for a given budget the weights tried."""
+
+    @property
+    def value(self) -> float:
+        """Mean of the metric on the fresh draws."""
+        return ratio_of_means(self.outcomes.sample(self.plan.name, self.metric))
+
+    def chance(self, metric: str) -> float:
+        """P(metric >= its bound) on the fresh draws: share of replications."""
+        values = self.outcomes.values(self.plan.name, metric)
+        return float(np.mean(values >= self.least[metric]))
+
+    def as_json(self) -> dict[str, Any]:
+        """For other programs."""
+        found = self.outcomes.metrics(self.plan.name)
+        return {
+            "scenario": self.scenario, "metric": self.metric, "least": dict(self.least),
+            "sure": self.sure, "budget": self.budget, "plan": self.plan.money,
+            "packages": sorted(self.plan.packages), "expected": dict(self.expected),
+            "chances": {name: self.chance(name) for name in self.least},
+            **{name: found[name] for name in dict.fromkeys([self.metric, *self.least, "roi", "spend"])},
+        }  # fmt: skip

@@ -1,0 +1,100 @@
+"""The answer of a portfolio: how several scenario files share one budget, and what that brings.
+
+Figures are sums over the files, replication by replication, on draws that the search has not seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from simulator.outcomes.compare import Sample, paired_difference, ratio_of_means
+from simulator.outcomes.frontier import Margin, margin_json
+from simulator.outcomes.metrics import BY_NAME
+from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SHARED = "portfolio"
+EQUAL, PROPORTIONAL, OWN = "equal split", "proportional split", "own plans"
+RIVALS = (EQUAL, PROPORTIONAL, OWN)
+"""The same money for every file; money by the files' own budgets (each split as well as can be
+inside the file); the first plan of every file at its own budget."""
+
+
+@dataclass(frozen=True, eq=False)
+class Portfolio:
+    """What `optimize_portfolio` returns."""
+
+    budget: float
+    objective: str
+    """Quantity that was sought."""
+    plans: Mapping[str, Plan]
+    """The plan of every file."""
+    money: Mapping[str, Mapping[str, float]]
+    """What every file gets in each split, packages included [CNY]: [split][file]."""
+    unspent: float
+    """What no cell can take [CNY]."""
+    margins: Mapping[str, Margin]
+    """Values of "file/scene.phase"; equal in worth inside all limits, whatever the file."""
+    outcomes: Mapping[str, Outcomes] = field(repr=False)
+    """Of every file: the shared split and its rivals on fresh draws."""
+    binding: tuple[str, ...] = ()
+    """What holds the plan back, in words."""
+    calls: int = 0
+    evaluations: int = 0
+    """Rows of single files that were played."""
+    asked: int = 0
+    """Rows of single files that were asked for; most had been played before."""
+
+    @property
+    def shadow_price(self) -> float | None:
+        """What one more yuan of budget brings net, median over cells inside their limits."""
+        inside = [m.worth for m in self.margins.values() if m.state == "inside"]
+        return float(np.median(inside)) - 1 if inside else None
+
+    def sample(self, split: str, metric: str) -> Sample:
+        """A metric of all files together in every replication."""
+        parts = [outcomes.sample(split, metric) for outcomes in self.outcomes.values()]
+        top = np.sum([part.top for part in parts], axis=0)
+        if BY_NAME[metric].kind == "total":
+            return Sample.total(top)
+        return Sample(top, np.sum([part.bottom for part in parts], axis=0))
+
+    def figure(self, split: str, metric: str) -> float:
+        """Mean of a metric of all files together; NaN where it is undefined."""
+        return ratio_of_means(self.sample(split, metric))
+
+    def gain(self, metric: str, over: str) -> tuple[float, float, float]:
+        """The shared split less a rival: mean and interval on paired draws."""
+        found = paired_difference(self.sample(SHARED, metric), self.sample(over, metric))
+        return found.mean, *found.interval
+
+    def table(self) -> "pd.DataFrame":
+        """A row per split: money of every file, roi, incremental profit and new customers of all."""
+        import pandas as pd
+
+        rows = {
+            split: {f"money.{file}": money for file, money in self.money[split].items()}
+            | {m: self.figure(split, m) for m in ("roi", "profit_incremental", "new_customers")}
+            for split in (SHARED, *RIVALS)
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
+
+    def as_json(self) -> dict[str, Any]:
+        """For other programs."""
+        return {
+            "budget": self.budget, "objective": self.objective, "unspent": self.unspent,
+            "money": {split: dict(files) for split, files in self.money.items()},
+            "plans": {f: {"plan": p.money, "packages": sorted(p.packages)} for f, p in self.plans.items()},
+            "gains": {
+                over: dict(zip(("mean", "ci_lo", "ci_hi"), self.gain(self.objective, over), strict=True))
+                for over in RIVALS
+            },
+            "shadow_price": self.shadow_price,
+            "marginal": {cell: margin_json(m) for cell, m in self.margins.items()},
+            "binding": list(self.binding), "calls": self.calls, "evaluations": self.evaluations,
+        }  # fmt: skip

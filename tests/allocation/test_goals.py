@@ -1,0 +1,148 @@
+"""Goals both ways: what they answer is the least, the most, and what a fresh run of the plan says."""
+
+import json
+
+import pytest
+
+from simulator.allocation.bounds import best_target
+from simulator.allocation.goals import least_budget
+from simulator.allocation.optimize import SHORT, optimize
+from simulator.errors import RunError, UserError
+from simulator.outcomes.goal import TargetMissed
+from tests.worlds import booked, brief, expected
+
+QUICK = {"effort": SHORT, "replications": 16}
+
+
+def mean(scenario, plan, metric):
+    return expected(scenario, [plan]).metrics(plan.name)[metric]["mean"]
+
+
+# --- the least budget ---------------------------------------------------------------------------
+
+
+def test_the_least_budget_just_reaches_its_target():
+    world = brief()
+    goal = least_budget(world, {"new_customers": 2900}, **QUICK)
+    assert mean(world, goal.plan, "new_customers") == pytest.approx(2900, rel=1e-3)
+    assert goal.budget == pytest.approx(goal.plan.total(world))
+    assert goal.expected["new_customers"] == pytest.approx(2900, rel=1e-3)
+    less = optimize(
+        world, ("new_customers",), budget=0.97 * goal.budget, budgets=(), effort=SHORT, replications=2
+    )  # fmt: skip
+    assert less.best.expected["new_customers"] < 2900
+
+
+def test_what_it_reaches_rises_with_the_budget():
+    goal = least_budget(booked(), {"gmv": 420_000}, **QUICK)
+    budgets, values = zip(*goal.tried, strict=True)
+    assert list(budgets) == sorted(budgets)
+    assert list(values) == sorted(values)
+    assert goal.expected["gmv"] == pytest.approx(420_000, rel=1e-3)
+
+
+def test_a_profit_has_a_least_budget_too():
+    world = brief()
+    goal = least_budget(world, {"profit": 4000}, **QUICK)
+    assert mean(world, goal.plan, "profit_incremental") == pytest.approx(4000, rel=1e-3)
+    assert goal.budget < 5000
+
+
+def test_what_comes_anyway_costs_nothing():
+    goal = least_budget(brief(), {"new_customers": 100}, **QUICK)
+    assert goal.budget == 0.0
+    assert goal.expected["new_customers"] > 100
+
+
+def test_a_target_out_of_reach_names_what_is_near():
+    with pytest.raises(TargetMissed, match=r"up to 120,000 CNY .*: the nearest is 3,") as caught:
+        least_budget(brief(), {"new_customers": 9900}, most=120_000, **QUICK)
+    assert caught.value.exit_code == RunError.exit_code
+    goal = least_budget(brief(), {"new_customers": 0.99 * caught.value.nearest}, **QUICK)
+    assert goal.budget < 120_000
+
+
+def test_being_sure_costs_more():
+    world = brief("products.coffee.luck_sd=0.1")
+    target = {"new_customers": 2450}
+    mean_only = least_budget(world, target, **QUICK)
+    sure = least_budget(world, target, sure=0.9, effort=SHORT, replications=40)
+    assert sure.budget > 1.05 * mean_only.budget
+    assert sure.chance("new_customers") >= 0.8
+    answer = json.loads(json.dumps(sure.as_json(), allow_nan=False))
+    assert answer["chances"]["new_customers"] == sure.chance("new_customers")
+    assert answer["plan"] == sure.plan.money
+
+
+@pytest.mark.parametrize("target", [{"roi": 1}, {"clicks": 5}, {"gmv": 1, "new_customers": 1}, {}])
+def test_only_one_target_that_money_brings_can_be_sought(target):
+    with pytest.raises(UserError, match=r"one target|return falls|no target is called"):
+        least_budget(brief(), target)
+
+
+# --- the best target ----------------------------------------------------------------------------
+
+
+def test_a_return_that_binds_just_holds():
+    world = brief()
+    goal = best_target(world, "new_customers", min_roi=0.2, **QUICK)
+    assert mean(world, goal.plan, "roi") == pytest.approx(0.2, abs=2e-4)
+    assert goal.budget < world.budget
+    front = optimize(world, budget=goal.budget, budgets=(), effort=SHORT, replications=2)
+    assert all(
+        p.expected["new_customers"] <= 1.002 * goal.expected["new_customers"] for p in front.points
+    )
+
+
+def test_a_bound_that_does_not_bind_leaves_the_whole_budget():
+    goal = best_target(brief(), "new_customers", min_roi=-0.9, **QUICK)
+    assert goal.budget == pytest.approx(60_000, rel=1e-3)
+    assert goal.expected["roi"] > -0.9
+
+
+def test_of_two_bounds_the_tighter_one_binds():
+    world = brief()
+    goal = best_target(world, "profit", at_least={"new_customers": 2800, "gmv": 1e5}, **QUICK)
+    assert goal.expected["new_customers"] == pytest.approx(2800, rel=1e-3)
+    assert goal.expected["gmv"] > 1.1e5
+    there = least_budget(world, {"new_customers": 2800}, **QUICK)
+    assert goal.budget >= 0.999 * there.budget
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        ({"min_roi": 50}, r"roi >= 50: the nearest is 0\.\d"),
+        ({"at_least": {"gmv": 1e9}}, r"gmv >= 1e\+09: the nearest is 4\.\d+e\+05"),
+        ({"min_roi": 0.3, "at_least": {"new_customers": 2900}}, "the nearest is"),
+    ],
+)
+def test_bounds_out_of_reach_name_what_is_near(bounds, words):
+    with pytest.raises(TargetMissed, match=words):
+        best_target(
+            brief(), "new_customers" if "min_roi" in bounds else "profit", **bounds, **QUICK
+        )
+
+
+def test_a_bound_can_be_asked_for_with_certainty():
+    world = brief("products.coffee.luck_sd=0.1")
+    loose = best_target(world, "new_customers", min_roi=0.0, **QUICK)
+    sure = best_target(
+        world, "new_customers", min_roi=0.0, sure=0.9, statistic="p10", effort=SHORT, replications=40
+    )  # fmt: skip
+    assert sure.chance("roi") >= 0.8
+    assert sure.budget < loose.budget
+
+
+def test_a_bound_that_holds_in_the_mean_may_bind_under_chance():
+    options = {"min_roi": -0.3, "effort": SHORT, "replications": 40}
+    loose = best_target(brief(), "new_customers", **options)
+    sure = best_target(brief(), "new_customers", sure=0.95, **options)
+    assert loose.expected["roi"] > -0.29  # nothing binds
+    assert sure.chance("roi") > loose.chance("roi")
+    assert sure.budget < loose.budget
+
+
+def test_the_best_return_is_no_goal():
+    with pytest.raises(UserError, match="ask optimize"):
+        best_target(brief(), "roi", at_least={"gmv": 1})

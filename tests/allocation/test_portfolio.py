@@ -1,0 +1,138 @@
+"""One budget for several files: it beats splits by rule, and its books agree with the files' own."""
+
+import json
+from functools import cache
+
+import numpy as np
+import pytest
+
+from simulator.allocation.market import PROFIT, SimulatedMarket, make_problem
+from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.portfolio import PortfolioMarket, beside, optimize_portfolio
+from simulator.allocation.problem import Limits, Split
+from simulator.engine.simulate import simulate
+from simulator.errors import UserError
+from simulator.outcomes.portfolio import EQUAL, OWN, PROPORTIONAL, RIVALS, SHARED
+from tests.worlds import booked, brief, expected
+
+QUICK = {"effort": SHORT, "replications": 32}
+DEAR = (
+    "products.coffee.price=200",
+    "budget=30k",
+    "scenes.new_customer.budget=15k",
+    "scenes.harvest.budget=15k",
+    "slots.feed.median_cpm=30",
+)
+
+
+def files():
+    return [brief(), brief(*DEAR)]
+
+
+@cache
+def shared():
+    return optimize_portfolio(files(), 50_000, labels=["cheap", "dear"], **QUICK)
+
+
+def test_it_beats_the_equal_and_the_proportional_split():
+    for rival in (EQUAL, PROPORTIONAL):
+        mean, low, high = shared().gain("profit_incremental", rival)
+        assert 0 < low < mean < high
+
+
+def test_the_whole_budget_is_split_and_no_split_gets_more():
+    money = shared().money
+    assert sum(money[SHARED].values()) == pytest.approx(50_000, rel=1e-6)
+    assert money[EQUAL] == pytest.approx({"cheap": 25_000, "dear": 25_000}, rel=1e-4)
+    assert money[PROPORTIONAL] == pytest.approx(
+        {"cheap": 100_000 / 3, "dear": 50_000 / 3}, rel=1e-4
+    )
+    assert money[OWN] == pytest.approx({"cheap": 60_000, "dear": 30_000}, rel=1e-6)
+
+
+def test_the_last_yuan_is_worth_the_same_in_every_file():
+    worth = {c: m.worth for c, m in shared().margins.items() if m.state == "inside"}
+    assert {cell.split("/")[0] for cell in worth} == {"cheap", "dear"}
+    assert max(worth.values()) - min(worth.values()) < 0.02
+    assert shared().shadow_price == pytest.approx(np.median(list(worth.values())) - 1)
+
+
+def test_its_figures_are_those_of_a_fresh_run_of_every_file():
+    runs = [
+        simulate(scenario, [plan], replications=32, daily=False, chance_alone=False)
+        for scenario, plan in zip(files(), shared().plans.values(), strict=True)
+    ]
+    profit = sum(run.values(SHARED, "profit_incremental") for run in runs)
+    outlay = sum(run.sample(SHARED, "roi").bottom for run in runs)
+    assert shared().figure(SHARED, "profit_incremental") == pytest.approx(profit.mean())
+    assert shared().figure(SHARED, "roi") == pytest.approx(profit.mean() / outlay.mean())
+    answer = json.loads(json.dumps(shared().as_json(), allow_nan=False))
+    assert answer["gains"][EQUAL]["mean"] == shared().gain("profit_incremental", EQUAL)[0]
+    assert list(shared().table().index) == [SHARED, *RIVALS]
+
+
+def test_inside_its_money_a_file_is_split_as_well_as_alone():
+    money = shared().money[EQUAL]["dear"]
+    alone = optimize(
+        brief(*DEAR), ("roi",), budget=money, budgets=(), effort=SHORT, replications=2
+    ).best  # fmt: skip
+    plan = shared().outcomes["dear"]
+    assert plan.plans[0] == SHARED
+    best = alone.expected[PROFIT]
+    equal = optimize_portfolio(
+        files(), 50_000, labels=["cheap", "dear"], files=Limits(locks={"dear": money}),
+        effort=SHORT, replications=2,
+    )  # fmt: skip
+    assert equal.money[SHARED]["dear"] == pytest.approx(money, rel=1e-3)
+    found = expected(brief(*DEAR), [equal.plans["dear"]]).metrics(SHARED)["profit_incremental"]
+    assert found["mean"] == pytest.approx(best, rel=5e-3)
+
+
+def test_limits_hold_inside_a_file_and_for_the_whole_of_it():
+    found = optimize_portfolio(
+        files(), 50_000, labels=["cheap", "dear"], files=Limits(floors={"cheap": 30_000}),
+        limits={"dear": Limits(locks={"harvest": 2_000})}, effort=SHORT, replications=2,
+    )  # fmt: skip
+    assert found.money[SHARED]["cheap"] >= 30_000 * (1 - 1e-6)
+    assert sum(found.plans["dear"].money["harvest"].values()) == pytest.approx(2_000, rel=1e-6)
+
+
+def test_a_market_of_two_files_adds_them_up_and_plays_nothing_twice():
+    worlds = [brief(), booked()]
+    problems = [make_problem(w, 50_000) for w in worlds]
+    each = [SimulatedMarket(w, p, [PROFIT]) for w, p in zip(worlds, problems, strict=True)]
+    market = PortfolioMarket(each, problems)
+    ones = [
+        Split(np.full((3, len(p.cells)), 3000.0), np.zeros((3, len(p.packages)), bool))
+        for p in problems
+    ]
+    ones[1].money[2] *= 2
+    ones[1].booked[1] = True
+    found = market(beside(ones))
+    apart = [each[n](rows) for n, rows in enumerate(ones)]
+    assert np.array_equal(found.values, apart[0].values + apart[1].values)
+    assert np.array_equal(found.spent, np.concatenate([a.spent for a in apart], axis=1))
+    assert (
+        market.evaluations == 1 + 3 + 6
+    )  # one row of the first file, three of the second, then all
+    market(beside(ones))
+    assert market.evaluations == 10
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"labels": ["a"]}, "two or more files"),
+        ({"labels": ["a", "a"]}, "names that differ"),
+        ({"labels": ["a", "b"], "limits": {"c": Limits()}}, "no file is called 'c'"),
+        ({"labels": ["a", "b"], "files": Limits(caps={"c": 1})}, "no file is called 'c'"),
+        ({"labels": ["a", "b"], "objective": "fame"}, "no objective is called"),
+        (
+            {"labels": ["a", "b"], "limits": {"a": Limits(groups={"g": ["harvest"]})}},
+            "files are groups",
+        ),
+    ],
+)
+def test_what_makes_no_portfolio_is_refused(options, words):
+    with pytest.raises(UserError, match=words):
+        optimize_portfolio(files(), **options)

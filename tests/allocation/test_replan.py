@@ -1,0 +1,209 @@
+"""From a date on: the cut alone changes next to nothing, the past stays, and the rest gets better."""
+
+from datetime import datetime
+from functools import cache
+
+import pytest
+
+from simulator.allocation.optimize import SHORT
+from simulator.allocation.problem import Limits
+from simulator.allocation.replan import carry_on, replan, spent_by
+from simulator.errors import ScenarioError, UserError
+from simulator.scenario.cut import cut_at
+from simulator.scenario.plan import plans_of
+from tests.worlds import booked, brief, everything, expected, plan, sampled
+
+DAY = datetime(2021, 3, 24)
+REST = "normal_0324"
+QUICK = {"effort": SHORT, "replications": 4}
+BY_PHASE = (
+    "products.coffee.discount.normal=5%",
+    "slots.feed.rival_level={normal: 1.3}",
+    "scenes.new_customer.phases=[normal]",
+    "incentives.coupons={gift: {merchant: 5%, order_value: 1.1, phases: [normal]}}",
+    "commissions={creator: {source: recommend, visits: 50, bands: {outside: 1}, cvr: 2%, rate: 10%, "
+    "fee: 100, phases: [normal]}}",
+    "calendar.phases.normal.wallet_topup=20%",
+    "calendar.phases.sale.payment_load=0.9",
+)
+
+
+def change(scenario, day, money=None, **options):
+    """The greatest relative change of spend, gmv, new customers and contribution by the cut alone."""
+    own = money or plans_of(scenario)[0]
+    run = expected if not options else sampled
+    whole = run(scenario, [own], **options).metrics(own.name)
+    parts = run(cut_at(scenario, day), [carry_on(scenario, own, day)], **options).metrics(own.name)
+    names = ("spend", "gmv", "new_customers", "contribution", "commission_media", "failed_payments")
+    return max(abs(parts[n]["mean"] / whole[n]["mean"] - 1) for n in names if whole[n]["mean"])
+
+
+@cache
+def replanned():
+    return replan(brief(), None, "2021-03-24", **QUICK)
+
+
+# --- the cut ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sets", [(), BY_PHASE])
+def test_the_cut_alone_changes_what_the_last_step_before_it_cannot_spend(sets):
+    # Pacing aims at the money left: before the cut it now ends with an own last step.
+    assert change(brief(*sets), DAY) < 2e-4
+
+
+@pytest.mark.parametrize("kind", ["pacing=quick", "budget_kind=daily"])
+def test_where_pacing_does_not_look_ahead_the_cut_changes_nothing(kind):
+    assert change(brief(f"scenes.new_customer.{kind}"), DAY) < 1e-12
+
+
+def test_a_booking_and_a_sale_day_can_be_cut():
+    assert change(booked(), DAY) < 1e-3
+    assert change(brief(), datetime(2021, 3, 27)) < 3e-3
+
+
+def test_a_pot_is_kept_by_phase_after_the_cut():
+    scenario = brief("scenes.new_customer.budget_kind=cycle")
+    assert change(scenario, DAY) < 2e-3
+    own = carry_on(scenario, plans_of(scenario)[0], DAY).money["new_customer"]
+    assert sum(own.values()) == pytest.approx(30_000, rel=1e-3)
+    assert cut_at(scenario, datetime(2021, 3, 26)).scenes["new_customer"].budget_kind == "total"
+
+
+def test_every_mechanic_survives_the_cut():
+    # A pot cannot be cut: by phase it spends 2% less here, for its bids leave money in some of them.
+    assert change(everything("scenes.gain.budget_kind=total"), datetime(2020, 11, 7)) < 2e-3
+    assert change(everything(), datetime(2020, 11, 7)) < 3e-2
+
+
+def test_what_is_uncertain_in_a_phase_is_drawn_once_for_both_parts():
+    scenario = brief("calendar.phases.normal.traffic={value: 1, sd: 50%}")
+    options = {"replications": 8, "spreads": True, "chance_alone": False}
+    assert change(scenario, DAY, **options) < 5e-3
+
+
+def test_a_phase_table_has_both_parts():
+    cut = cut_at(brief(*BY_PHASE), DAY)
+    assert list(cut.calendar.phases) == ["normal", REST, "sale"]
+    assert cut.calendar.phases[REST].continues == "normal"
+    assert cut.products["coffee"].discount[REST] == pytest.approx(0.05)
+    assert cut.slots["feed"].rival_level[REST] == pytest.approx(1.3)
+    for part in (
+        cut.scenes["new_customer"],
+        cut.incentives.coupons["gift"],
+        cut.commissions["creator"],
+    ):
+        assert part.phases == ["normal", REST]
+    again = cut_at(cut, datetime(2021, 3, 25))
+    assert again.calendar.phases["normal_0324_0325"].continues == "normal"
+
+
+def test_plans_of_the_file_keep_their_money():
+    scenario = brief("plans.by_phase={new_customer: {normal: 30%, sale: 20%}, harvest: 50%}")
+    entry = cut_at(scenario, DAY).plans["by_phase"].scenes["new_customer"]
+    assert entry["normal"] + entry[REST] == pytest.approx(0.3)
+    assert entry["normal"] / entry[REST] == pytest.approx(4 / 2)
+
+
+@pytest.mark.parametrize(
+    ("moment", "words"),
+    [
+        (datetime(2021, 3, 20), "is not between 2021-03-20 00:00 and 2021-03-29 00:00"),
+        (datetime(2021, 4, 1), "is not between"),
+        (datetime(2021, 3, 27, 5), "within a step of the clock"),
+    ],
+)
+def test_a_moment_that_cannot_be_cut_is_refused(moment, words):
+    with pytest.raises(UserError, match=words):
+        carry_on(brief(), plans_of(brief())[0], moment)
+
+
+def test_a_rush_is_not_cut():
+    scenario = brief("calendar.phases.sale.burst={}")
+    with pytest.raises(UserError, match=r"opens with a rush.*2021-03-27 00:00 or later"):
+        cut_at(scenario, datetime(2021, 3, 26, 12))
+
+
+# --- the answer ---------------------------------------------------------------------------------
+
+
+def test_the_past_stays_as_the_plan_left_it():
+    spent = spent_by(brief(), plans_of(brief())[0], DAY)
+    assert spent["new_customer"]["normal"] > 9_000
+    assert spent["harvest"] == pytest.approx({"normal": 0.0, "sale": 0.0, "runoff": 0.0})
+    world, points = cut_at(brief(), DAY), [p.plan for p in replanned().points]
+    book = expected(world, points).book.spend[0, 0].reshape(len(points) + 1, -1).mean(axis=1)
+    assert book[:-1] == pytest.approx(spent["new_customer"]["normal"], rel=1e-4)
+
+
+def test_what_the_past_left_is_split_again():
+    # Bids below the reserve: the first scene spends nothing of its money before the date.
+    world = brief("scenes.new_customer.bid={mode: custom_bid, cost_per: click, target: 0.01}")
+    frontier = replan(world, None, "2021-03-24", objectives=("roi",), **QUICK)
+    assert frontier.best.plan.money["new_customer"]["normal"] > 9_000
+    future = frontier.best.plan.money["harvest"]["sale"] + frontier.best.unspent
+    assert future == pytest.approx(60_000, rel=1e-3)
+    spend = expected(cut_at(world, DAY), [frontier.best.plan]).metrics(frontier.best.plan.name)[
+        "spend"
+    ]
+    assert spend["mean"] <= 60_000 * (1 + 1e-9)
+
+
+def test_the_rest_is_split_again_and_better():
+    frontier = replanned()
+    world = cut_at(brief(), DAY)
+    best = expected(world, [frontier.best.plan, frontier.current_plan])
+    gain = best.differences(frontier.best.plan.name, frontier.current)["profit_incremental"]
+    assert gain["difference"] > 500
+    spent = best.metrics(frontier.best.plan.name)["spend"]["mean"]
+    assert spent + frontier.best.unspent == pytest.approx(60_000, rel=1e-6)
+    assert frontier.budget == frontier.best.budget == pytest.approx(60_000, rel=1e-9)
+    assert "new_customer.normal_0324" in frontier.best.margins
+
+
+def test_what_really_was_spent_can_be_given():
+    frontier = replan(
+        brief(), None, "2021-03-24", spent={"new_customer.normal": 4_000}, objectives=("roi",), **QUICK
+    )  # fmt: skip
+    assert frontier.best.plan.money["new_customer"]["normal"] == pytest.approx(4_000)
+    with pytest.raises(UserError, match=r"'harvest.sale' is no scene.phase before 2021-03-24"):
+        replan(brief(), None, "2021-03-24", spent={"harvest.sale": 1})
+
+
+def test_a_booking_stays_unless_it_can_still_be_made():
+    late = "slots.focus.packages.opening.booked_at=2021-03-25"
+    sale = "slots.focus.packages.opening.phases=[sale]"
+    world = booked(sale)
+    none = plan(world, packages="none", new_customer=30_000, harvest=40_000)
+    kept = replan(world, none, "2021-03-24", objectives=("roi",), **QUICK)
+    assert all(not p.plan.packages for p in kept.points)
+    free = booked(sale, late, "slots.focus.cpm=0.1")
+    found = replan(free, none, "2021-03-24", objectives=("roi",), **QUICK)
+    assert found.best.plan.packages == {"focus.opening"}
+
+
+def test_a_plan_can_be_planned_again_twice():
+    world, first = cut_at(brief(), DAY), replanned().best.plan
+    later = replan(world, first, "2021-03-27", objectives=("roi",), **QUICK)
+    for phase in ("normal", REST):
+        kept = later.best.plan.money["new_customer"][phase]
+        assert kept == pytest.approx(first.money["new_customer"][phase], rel=2e-3)
+    assert "sale_0327" in later.best.plan.money["harvest"]
+
+
+def test_limits_of_the_user_hold_for_the_rest():
+    frontier = replan(
+        brief(), None, "2021-03-24", objectives=("roi",), limits=Limits(locks={"harvest.sale": 7_000}),
+        **QUICK,
+    )  # fmt: skip
+    assert frontier.best.plan.money["harvest"]["sale"] == pytest.approx(7_000)
+
+
+def test_a_date_must_be_a_date():
+    with pytest.raises(UserError, match="since: "):
+        replan(brief(), None, "next Monday")
+
+
+def test_a_phase_continues_one_that_there_is():
+    with pytest.raises(ScenarioError, match=r"calendar.phases.sale.continues .*'normal'"):
+        brief("calendar.phases.sale.continues=nromal")
