@@ -16,7 +16,14 @@ from simulator.allocation.market import (
     make_problem,
     read_plans,
 )
-from simulator.allocation.problem import Array, Limits, Problem, Split, check_known
+from simulator.allocation.problem import (
+    Array,
+    Limits,
+    Problem,
+    Split,
+    check_feasible,
+    check_known,
+)
 from simulator.allocation.race import race
 from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats, settle
 from simulator.engine.simulate import simulate
@@ -86,24 +93,6 @@ def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
         raise UserError("one objective, or two that differ, can be sought at a time")
     check_known("objective", objectives, list(OBJECTIVES))
     return tuple(objectives)
-
-
-def check_feasible(problem: Problem) -> None:
-    """Raise UserError, with the amounts, where the limits cannot hold together."""
-    must = float(problem.contract_money(problem.must[None])[0])
-    booked = problem.booked_money(problem.must[None])[0]
-    cells = np.array([problem.low[own].sum() for own in problem.of_scene])
-    least = np.maximum(problem.floor, cells + booked)
-    total = float(least.sum() - booked.sum() + must)
-    if total > problem.budget * (1 + 1e-9):
-        parts = [f"{s} {v:,.0f}" for s, v in zip(problem.scenes, least, strict=True) if v > 0]
-        raise UserError(
-            f"floors, locks and signed bookings need {total:,.0f} CNY, but the budget is "
-            f"{problem.budget:,.0f} CNY ({', '.join(parts)}): lower them, or give {total:,.0f} CNY"
-        )
-    for name, low, high in zip(problem.scenes, least, problem.cap, strict=True):
-        if low > high * (1 + 1e-9):
-            raise UserError(f"{name} must have {low:,.0f} CNY, but may have only {high:,.0f} CNY")
 
 
 def _search(work: _Work, effort: Effort, budgets: Sequence[float]) -> tuple[Search, bool]:
