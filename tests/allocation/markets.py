@@ -18,7 +18,7 @@ from simulator.allocation.search import Archive, Effort, Search
 
 Array = NDArray[np.float64]
 BUDGET = 1e6
-UNITS = 4000
+UNITS = 1000
 
 
 def make_problem(cells: Sequence[int], budget: float = BUDGET, **limits) -> Problem:
@@ -65,17 +65,21 @@ def hill(slope: float, seed: int, channels: int = 8) -> Hill:
     return Hill(scale, chance.uniform(0.025, 0.3, channels) * BUDGET, slope)
 
 
-def exact(market: Hill, channels: int = 8, units: int = UNITS) -> float:
-    """The largest response to the budget in whole units, by dynamic programming."""
+def exact(markets: Sequence[Hill], units: int = UNITS) -> Array:
+    """The largest response of each market to the budget in whole units, by dynamic programming."""
     levels = np.arange(units + 1) * BUDGET / units
-    curves = market.response(np.repeat(levels[:, None], channels, axis=1)).T
+    curves = np.stack([
+        market.response(np.repeat(levels[:, None], len(market.scale), axis=1)).T
+        for market in markets
+    ], axis=1)  # fmt: skip
     best = curves[0]
-    row, column = np.indices((units + 1, units + 1), sparse=True)
-    given = row - column
     for curve in curves[1:]:
-        tried = np.where(given >= 0, best[np.maximum(given, 0)] + curve, -np.inf)
-        best = tried.max(axis=1)
-    return float(best[units])
+        tried = np.full_like(best, -np.inf)
+        for given in range(units + 1):
+            rest = best[:, : units + 1 - given] + curve[:, given, None]
+            np.maximum(tried[:, given:], rest, out=tried[:, given:])
+        best = tried
+    return best[:, -1]
 
 
 # --------------------------------------------------------------------------- who looks for it
@@ -103,15 +107,10 @@ def by_slsqp(market: Hill) -> float:
 
 
 def by_greedy(market: Hill, steps: int = 200) -> float:
-    """Another usual way: the next step of money where it brings the most, while it brings anything.
-
-    A step is only taken where it pays for itself, as planners do that look at marginal returns.
-    """
+    """Another usual way: the next step of money where that step brings the most."""
     unit, money = BUDGET / steps, np.zeros(len(market.scale))
     for _ in range(steps):
         gain = market.response(money + unit) - market.response(money)
-        if gain.max() < unit:
-            break
         money[gain.argmax()] += unit
     return float(market.response(money).sum())
 
