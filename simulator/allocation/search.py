@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from simulator.allocation.aims import Aims, join, linear
 from simulator.allocation.market import Answers, Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
-from simulator.allocation.refine import climb, line_search
+from simulator.allocation.refine import best_of, climb, line_search
 from simulator.allocation.response import Sweep, best_split, near_levels, sweep, wide_levels
 
 TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
 FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
-SETTLE = 3
-"""Rounds of moving what is not spent elsewhere."""
+SETTLE, TRIM = 3, 12
+"""Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
 PARKED = 0.005
 """A cell is not planned above what it spends by more than this."""
 
@@ -265,16 +265,28 @@ class Known(NamedTuple):
 
 
 def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
-    """Rows whose cells are planned at what they spend; what that frees goes to others, if it fits."""
-    for turn in range(SETTLE + 1):
+    """Rows whose cells are planned at what they spend.
+
+    What that frees is offered to the others, or not planned, whichever is better: more in one cell
+    can cost another one its supply. Locks and floors of cells stay, also where they cannot be spent.
+    """
+    ways = [_settled(market, problem, rows, aims, turns) for turns in (SETTLE, 0)]
+    return best_of(market, problem, aims, ways)[0]
+
+
+def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: int) -> Split:
+    """After some turns of moving what is not spent, and as many of cutting it as it takes."""
+    for turn in range(moves + TRIM):
         spent = market(rows).spent
         full = rows.money - spent > PARKED * rows.money
-        least = np.where(full, spent, rows.money)
-        if turn == SETTLE or not full.any():
+        if not (full & (rows.money > problem.low)).any():
             break
-        most = np.where(full | aims.keeps[:, None], least, np.inf)
-        rows = problem.repair(Split(least, rows.booked), aims.budget, most=most)
-    return Split(least, rows.booked)
+        least = np.where(full, spent, rows.money)
+        held = full | aims.keeps[:, None] | (turn >= moves)
+        rows = problem.repair(
+            Split(least, rows.booked), aims.budget, most=np.where(held, least, np.inf)
+        )
+    return rows
 
 
 def _ends(objectives: int) -> Array:

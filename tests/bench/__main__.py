@@ -45,6 +45,8 @@ def add_allocation(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     grid = commands.add_parser("grid", help="the search against every plan of a grid")
     grid.add_argument("--parts", type=int, default=20, help="of the budget (default 20)")
     grid.set_defaults(command=bench_grid)
+    race = commands.add_parser("race", help="replications to pick the right plan")
+    race.set_defaults(command=bench_race)
 
 
 def bench_engine(choice: argparse.Namespace) -> bool:
@@ -89,6 +91,14 @@ def bench_grid(choice: argparse.Namespace) -> bool:
 
     print(machine())
     return write_table(grid_rows(choice.parts))
+
+
+def bench_race(_: argparse.Namespace) -> bool:
+    from tests.bench.race import race_rows
+    from tests.bench.table import machine, write_table
+
+    print(machine())
+    return write_table(race_rows())
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """What every answer promises, checked on the shipped scenarios: one line each.
 
 column        meaning                                                                     promise
-gain          profit of the answer less that of the current plan, % of the budget, in     not below 0
-              expected mode, and its paired interval on the fresh draws
+gain          return of the answer less that of the current plan, money that is not      not below 0
+              spent counted as lost, % of the budget: expected mode, and its paired
+              interval on the fresh draws
 even          the same over an even split                                                 not below 0
+profit        the gain over the current plan with what it does not spend counted as kept
 inside        cells between their limits, over all cells
 spread        largest less smallest marginal value of the cells inside, over the median   <= 2%
 price         1 + shadow price: what one more yuan of the budget brings, gross
@@ -50,6 +52,8 @@ class Promise:
     """Over the current plan and the even split, in expected mode [share of the budget]."""
     paired: tuple[Gain, Gain]
     """The same on the fresh draws: mean, low, high."""
+    profit: float
+    """Over the current plan in expected mode, unspent money kept."""
     inside: int
     cells: int
     spread: float
@@ -89,7 +93,8 @@ class Promise:
         (own, even), (first, second) = self.gains, self.paired
         return (
             self.scenario, f"{own:+.2%} [{first[1]:+.2%}, {first[2]:+.2%}]",
-            f"{even:+.2%} [{second[1]:+.2%}, {second[2]:+.2%}]", f"{self.inside}/{self.cells}",
+            f"{even:+.2%} [{second[1]:+.2%}, {second[2]:+.2%}]", f"{self.profit:+.2%}",
+            f"{self.inside}/{self.cells}",
             f"{self.spread:.2%}", f"{self.price:.4f}", f"{self.again:.4f}",
             "yes" if self.fresh else "no", f"{self.parked:.2%}", f"{self.unspent:.2%}",
             self.leader, f"{self.evaluations:,}", f"{self.seconds:.0f}",
@@ -98,7 +103,7 @@ class Promise:
 
 
 HEADS = (
-    "scenario", "gain", "even", "inside", "spread", "price", "again", "fresh", "parked", "unspent",
+    "scenario", "gain", "even", "profit", "inside", "spread", "price", "again", "fresh", "parked", "unspent",
     "leader", "plans", "CPU s", "",
 )  # fmt: skip
 
@@ -112,11 +117,14 @@ def kept(scenario: Scenario, label: str, replications: int, effort: Effort = EFF
     seconds = time.process_time() - start
     best, budget = frontier.best, frontier.budget
     rivals = [best.plan, frontier.current_plan, _even(scenario)]
-    profits = _profits(simulate(scenario, rivals, mode="expected", daily=False, attribution=False))
+    outcomes = simulate(scenario, rivals, mode="expected", daily=False, attribution=False)
+    returns = [float(_return(outcomes, p.name).mean()) for p in rivals]
+    profits = [float(outcomes.values(p.name, PROFIT).mean()) for p in rivals]
     values = {c: m.worth for c, m in best.margins.items() if m.state == "inside"}
     price = best.shadow_price
     return Promise(
-        scenario=label, gains=tuple((profits[0] - other) / budget for other in profits[1:]),
+        scenario=label, gains=tuple((returns[0] - other) / budget for other in returns[1:]),
+        profit=(profits[0] - profits[1]) / budget,
         paired=tuple(_gain(frontier, over) for over in (frontier.current, EVEN)),
         inside=len(values), cells=len(best.margins), spread=_spread(list(values.values())),
         worst=", ".join(sorted(values, key=values.__getitem__)[:: max(1, len(values) - 1)]),
@@ -133,13 +141,17 @@ def _even(scenario: Scenario) -> Plan:
     return replace(Plan.even(scenario), name=EVEN)
 
 
-def _profits(outcomes: Outcomes) -> list[float]:
-    return [float(outcomes.metrics(name)[PROFIT]["mean"] or 0.0) for name in outcomes.plans]
+def _return(outcomes: Outcomes, plan: str) -> np.ndarray:
+    """Incremental profit before what was paid for media, so that unspent money is no gain: [replication]."""
+    return outcomes.values(plan, PROFIT) + outcomes.values(plan, "spend")
 
 
 def _gain(frontier: Frontier, over: str) -> Gain:
-    mean, low, high = frontier.gain(frontier.best.plan.name, PROFIT, over)
-    return mean / frontier.budget, low / frontier.budget, high / frontier.budget
+    """Paired on the fresh draws, with its 95% interval."""
+    apart = _return(frontier.outcomes, frontier.best.plan.name) - _return(frontier.outcomes, over)
+    mean, half = float(apart.mean()), 1.96 * float(apart.std(ddof=1)) / np.sqrt(apart.size)
+    budget = frontier.budget
+    return mean / budget, (mean - half) / budget, (mean + half) / budget
 
 
 def _spread(values: Sequence[float]) -> float:
