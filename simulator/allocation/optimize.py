@@ -26,7 +26,7 @@ from simulator.allocation.problem import (
 )
 from simulator.allocation.race import race
 from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats, settle
-from simulator.engine.simulate import simulate
+from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Frontier, Point
 from simulator.outcomes.outcomes import Outcomes
@@ -140,14 +140,14 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     plans = make_plans(work.scenario, work.problem, some.rows, names)
     own = _renamed(work.current, names)
     rivals = [own, replace(Plan.even(work.scenario), name=EVEN)]
-    work.say("racing under chance", 0.85)
-    leader = (
-        _leader(work, [*plans[: len(here)], *rivals], objectives[0], chance)
+    every = [*plans, *rivals]
+    racers = [*plans[: len(here)], *rivals]
+    leader, outcomes = (
+        _under_chance(work, every, racers, objectives[0], chance)
         if found.finished
-        else ""
+        else ("", _played(work, every, chance, "expected"))
     )
-    work.say("checking on fresh draws", 0.9)
-    outcomes = _played(work, [*plans, *rivals], chance, found.finished)
+    finished = found.finished and outcomes.mode == "sampled"
     points = _points(work, some, plans, len(here))
     best = some.rows.take([0])
     return Frontier(
@@ -156,7 +156,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
         current_plan=own, leader=leader,
         moves=tuple(moves_between(work.archive, work.problem, read_plans(work.problem, [own]), best)),
         binding=tuple(binding_of(work.problem, best, points[0])),
-        calls=work.archive.calls, evaluations=work.archive.evaluations, finished=found.finished,
+        calls=work.archive.calls, evaluations=work.archive.evaluations, finished=finished,
     )  # fmt: skip
 
 
@@ -222,12 +222,24 @@ def _leader(work: _Work, plans: Sequence[Plan], objective: str, chance: _Chance)
     return plans[race(play, len(plans), rounds=ROUNDS).best].name
 
 
-def _played(work: _Work, plans: Sequence[Plan], chance: _Chance, finished: bool) -> Outcomes:
-    """The promise: all plans under chance, on a seed that the race did not see; expected if stopped."""
+def _under_chance(
+    work: _Work, plans: Sequence[Plan], racers: Sequence[Plan], objective: str, chance: _Chance
+) -> tuple[str, Outcomes]:
+    """Who wins the race, and the run of all plans; without chance if it is stopped."""
+    try:
+        work.say("racing under chance", 0.85)
+        leader = _leader(work, racers, objective, chance)
+        work.say("checking on fresh draws", 0.9)
+        return leader, _played(work, plans, chance, "sampled")
+    except KeyboardInterrupt:
+        return "", _played(work, plans, chance, "expected")
+
+
+def _played(work: _Work, plans: Sequence[Plan], chance: _Chance, mode: Mode) -> Outcomes:
+    """The promise: all plans under chance, on a seed that the race did not see."""
     return simulate(
         work.scenario, plans, replications=chance.replications, seed=chance.seed, daily=False,
-        mode="sampled" if finished else "expected", executor=work.executor, chance_alone=False,
-        label=chance.label,
+        mode=mode, executor=work.executor, chance_alone=False, label=chance.label,
     )  # fmt: skip
 
 

@@ -143,14 +143,16 @@ class Problem:
     ) -> Split:
         """The nearest rows that keep every limit and cost the whole budget, if limits let them.
 
-        `most` [row, cell] are further caps. Where the caps leave no room for the budget, all of them
-        bind and the rest is not planned; packages are kept as far as `must` and `may` say so.
+        `most` [row, cell] are further caps, which give way to floors. Where the caps leave no room for
+        the budget, all of them bind and the rest is not planned; packages are kept as far as `must`
+        and `may` say so.
         """
         booked = (split.booked & self.may) | self.must
         total = np.broadcast_to(self.budget if budget is None else budget, len(split))
         room = np.maximum(total - self.contract_money(booked), 0.0)
-        high = self.high if most is None else np.minimum(self.high, most)
-        fit = _Fit(self, np.maximum(high, self.low), self.booked_money(booked))
+        paid = self.booked_money(booked)
+        high = self.high if most is None else self._eased(most, paid)
+        fit = _Fit(self, np.maximum(high, self.low), paid)
         money = fit.money(split.money, room)
         for _ in self.scenes:
             if not fit.below_minimum(money).any():
@@ -158,6 +160,21 @@ class Problem:
             fit = fit.decided(money, room)
             money = fit.money(split.money, room)
         return Split(money, booked)
+
+    def _eased(self, most: Array, paid: Array) -> Array:
+        """Further caps, widened alike where a scene or a group could not reach its floor."""
+        most = np.minimum(most, SPAN * self.budget)
+        of_group = self.of_group.astype(float) @ self.of_scene > 0
+        for floor, spent, member in (
+            (self.floor, paid, self.of_scene),
+            (self.group_floor, sums(paid, self.of_group), of_group),
+        ):
+            need = np.maximum(floor - spent, 0.0)
+            have = sums(np.minimum(most, self.high), member)
+            wider = np.where(have < need, need / np.maximum(have, 1e-9 * self.budget), 1.0)
+            for n, own in enumerate(member):
+                most = np.where(own, most * wider[:, [n]], most)
+        return np.minimum(most, self.high)
 
 
 class _Fit:

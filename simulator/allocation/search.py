@@ -139,9 +139,8 @@ class Search:
         self.aims, self.rows = ends, origin.take([0] * len(ends))
         self._knapsacks([self.wide] * len(ends))
         self._keep_best(stack([fitted, self.rows]))
-        self.aims = linear(self._weightings(), ends.scale, np.array([budget]))
-        self.rescale()
-        self._keep_best(stack([fitted, self.rows]))
+        all_aims = linear(self._weightings(), ends.scale, np.array([budget]))
+        self._keep_best(stack([fitted, self.rows]), self._rescaled(all_aims))
 
     def _first_scale(self, answers: Answers) -> Array:
         """Before the ends are known: the budget for the return, its own size for the other."""
@@ -161,13 +160,16 @@ class Search:
 
     def rescale(self) -> None:
         """Weight objectives by their range over the rows, now that more of it is known."""
+        self.aims = self._rescaled(self.known.aims)
+
+    def _rescaled(self, aims: Aims) -> Aims:
         if self.objectives == 1:
-            return
-        aims, rows = self.known
+            return aims
+        rows = self.known.rows
         alike = aims.take([0] * len(rows))
         values = alike.values(self.problem, rows, self.market(rows))
         least = 1e-3 * np.abs(values).max(axis=0) + 1e-9
-        self.aims = replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
+        return replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
 
     def sweep_near(self) -> None:
         """Knapsacks of sweeps around every row."""
@@ -187,9 +189,12 @@ class Search:
         found, _ = line_search(self.market, self.problem, aims, rows, goal)
         self._keep_best(stack([rows, found]))
 
-    def _keep_best(self, candidates: Split) -> None:
-        """For every aim the best of the candidates at its budget; one may serve another."""
-        aims = self.known.aims
+    def _keep_best(self, candidates: Split, aims: Aims | None = None) -> None:
+        """For every aim the best of the candidates at its budget; one may serve another.
+
+        New aims come with their rows, so that a search that is stopped has both.
+        """
+        aims = aims or self.known.aims
         answers, costs = self.market(candidates), self.problem.total(candidates)
         count, n = len(aims), len(candidates)
         again = np.tile(np.arange(n), count)
@@ -197,7 +202,8 @@ class Search:
         wide = Answers(answers.values[again], answers.spent[again])
         scores = own.score(own.values(self.problem, candidates.take(again), wide)).reshape(count, n)
         fits = costs <= aims.budget[:, None] * (1 + 1e-6)
-        self.rows = candidates.take(np.where(fits, scores, -np.inf).argmax(axis=1))
+        best = np.where(fits, scores, -np.inf).argmax(axis=1)
+        self.aims, self.rows = aims, candidates.take(best)
 
     # ------------------------------------------------------------------ near by
     def climb(self, steps: int, first: int = 0) -> None:

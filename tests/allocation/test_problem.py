@@ -206,6 +206,20 @@ def test_what_the_caps_leave_over_is_not_planned():
     assert problem.repair(wish).money[0] == pytest.approx([200.0, 300.0])
 
 
+def test_floors_come_before_further_caps():
+    """A scene that is capped below its floor goes on to it, its cells in proportion."""
+    problem = make_problem([2, 1], BUDGET, floor=np.array([300.0, 0.0]))
+    wish = Split(np.array([[50.0, 100.0, 400.0]]), np.zeros((1, 0), dtype=bool))
+    fitted = problem.repair(wish, most=np.array([[50.0, 100.0, 400.0]]))
+    assert fitted.money[0] == pytest.approx([100.0, 200.0, 400.0])
+    group = make_problem(
+        [1, 1, 1], BUDGET, groups=("g",), group_of=np.array([0, 0, -1]),
+        group_floor=np.array([300.0]), group_cap=np.array([np.inf]),
+    )  # fmt: skip
+    fitted = group.repair(wish, most=np.array([[50.0, 100.0, 400.0]]))
+    assert fitted.money[0] == pytest.approx([100.0, 200.0, 400.0])
+
+
 def test_rows_do_not_touch_each_other():
     problem = make_problem(
         [2, 2], BUDGET, floor=np.array([300.0, 0.0]), minimum=np.array([0, 300.0])
