@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from simulator.allocation.market import Answers
+from simulator.allocation.market import Answers, certain
 from simulator.allocation.problem import Problem, Split
 from simulator.allocation.search import Archive, Effort, Search
 
@@ -55,7 +55,7 @@ class Hill:
         self.calls += 1
         self.evaluations += len(split)
         gained = self.response(split.money).sum(axis=1) - split.money.sum(axis=1)
-        return Answers(gained[:, None], split.money)
+        return certain(gained[:, None], split.money)
 
 
 def hill(slope: float, seed: int, channels: int = 8) -> Hill:
@@ -128,4 +128,4 @@ class Made:
     def __call__(self, split: Split) -> Answers:
         self.calls += 1
         self.evaluations += len(split)
-        return Answers(*self.answer(split))
+        return certain(*self.answer(split))

@@ -88,7 +88,7 @@ def flooded() -> Frontier:
 def test_what_no_cell_takes_comes_back_with_the_reason(flooded: Frontier):
     best = flooded.best
     assert best.unspent > 0.3 * flooded.budget
-    assert best.unspent == pytest.approx(flooded.budget - best.plan.total(six()))
+    assert best.unspent == pytest.approx(flooded.budget - best.plan.total(six()), rel=2e-3)
     assert any("stay unspent" in words for words in flooded.binding)
     assert any("no more to buy" in words for words in flooded.binding)
 

@@ -11,7 +11,7 @@ spread        largest less smallest marginal value of the cells inside, over the
 price         1 + shadow price: what one more yuan of the budget brings, gross
 again         the same by re-optimising at 98% and 102% of the budget, packages fixed     within 5%
 fresh         whether a new run of the plan gives the promised figures to the last bit    yes
-parked        largest share of a cell's money that expected mode does not spend           <= 0.5%
+parked        largest share of a cell's money that no point of expected mode spends       <= 0.5%
 """
 
 import time
@@ -195,9 +195,9 @@ def _parked(scenario: Scenario, plan: Plan) -> float:
     """The largest share of a cell's money that stays, among cells that matter."""
     problem = make_problem(scenario, scenario.budget)
     row = read_plans(problem, [plan])
-    spent = SimulatedMarket(scenario, problem, [PROFIT])(row).spent[0]
+    most = SimulatedMarket(scenario, problem, [PROFIT])(row).most[0]
     money = row.money[0]
-    left = (money - spent) / np.maximum(money, 1.0)
+    left = (money - most) / np.maximum(money, 1.0)
     return float(np.max(left, initial=0.0))
 
 
