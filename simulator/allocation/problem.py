@@ -164,17 +164,32 @@ class Problem:
     def _eased(self, most: Array, paid: Array) -> Array:
         """Further caps, widened alike where a scene or a group could not reach its floor."""
         most = np.minimum(most, SPAN * self.budget)
+        if not (self.floor.any() or self.group_floor.any()):
+            return np.minimum(most, self.high)
         of_group = self.of_group.astype(float) @ self.of_scene > 0
         for floor, spent, member in (
             (self.floor, paid, self.of_scene),
             (self.group_floor, sums(paid, self.of_group), of_group),
         ):
-            need = np.maximum(floor - spent, 0.0)
-            have = sums(np.minimum(most, self.high), member)
-            wider = np.where(have < need, need / np.maximum(have, 1e-9 * self.budget), 1.0)
-            for n, own in enumerate(member):
-                most = np.where(own, most * wider[:, [n]], most)
+            for _ in self.cells:  # a cell that meets its own limit leaves the rest to the others
+                need = np.maximum(floor - spent, 0.0)
+                most, short = _widened(np.minimum(most, self.high), self.high, need, member)
+                if not short.any():
+                    break
         return np.minimum(most, self.high)
+
+
+def _widened(most: Array, high: Array, need: Array, member: Flags) -> tuple[Array, Flags]:
+    """Caps widened towards what is needed, and which groups were short: [row, cell], [row, group]."""
+    free = most < high
+    held, open_ = sums(np.where(free, 0.0, most), member), sums(np.where(free, most, 0.0), member)
+    short = (held + open_ < need * (1 - 1e-12)) & (sums(free.astype(float), member) > 0)
+    least = 1e-12 * need
+    wider = np.where(short, (need - held) / np.maximum(open_, least + 1e-300), 1.0)
+    for n, own in enumerate(member):
+        rest = np.where(own & free & short[:, [n]], np.maximum(most, least[:, [n]]), most)
+        most = np.where(own & free, rest * wider[:, [n]], most)
+    return most, short
 
 
 class _Fit:

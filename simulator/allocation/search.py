@@ -259,7 +259,8 @@ class Search:
         values = aim.take([0] * len(rows)).values(self.problem, rows, answers)
         fits = self.problem.total(rows) <= aim.budget[0]
         score = aim.take([0] * len(rows)).score(values)
-        return rows.take([int(np.where(fits, score, -np.inf).argmax())])
+        best = rows.take([int(np.where(fits, score, -np.inf).argmax())])
+        return self.problem.repair(best, aim.budget, most=best.money)  # sweeps leave floors aside
 
     def _add(self, aims: Aims, rows: Split) -> None:
         self.aims, self.rows = join(self.known.aims, aims), stack([self.known.rows, rows])

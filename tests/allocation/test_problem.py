@@ -212,6 +212,9 @@ def test_floors_come_before_further_caps():
     wish = Split(np.array([[50.0, 100.0, 400.0]]), np.zeros((1, 0), dtype=bool))
     fitted = problem.repair(wish, most=np.array([[50.0, 100.0, 400.0]]))
     assert fitted.money[0] == pytest.approx([100.0, 200.0, 400.0])
+    locked = replace(problem, high=np.array([60.0, np.inf, np.inf]))
+    fitted = locked.repair(wish, most=np.array([[50.0, 100.0, 400.0]]))
+    assert fitted.money[0] == pytest.approx([60.0, 240.0, 400.0])
     group = make_problem(
         [1, 1, 1], BUDGET, groups=("g",), group_of=np.array([0, 0, -1]),
         group_floor=np.array([300.0]), group_cap=np.array([np.inf]),
