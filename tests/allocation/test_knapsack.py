@@ -56,7 +56,7 @@ def problems(draw) -> Problem:
     floor = money(2, 3) * some
     return make_problem(
         (2, 1, 1), BUDGET, floor=floor, cap=floor + money(7, 3),
-        minimum=money(4, 3) * ~some, fixed=np.array([3.0, 0.0, 5.0]),
+        minimum=money(4, 3) * ~some, fixed=np.array([15.0, 0.0, 25.0]),
         groups=("g",), group_of=np.array([0, 0, -1]), group_floor=money(1, 1), group_cap=money(3, 1) + 4 * unit,
         packages=("p", "q"), price=unit * np.array([2.0, 3.0]), payer=np.array([0, 2]),
         must=np.array([draw(st.booleans()), False]), may=np.array([True, draw(st.booleans())]),
@@ -104,7 +104,7 @@ def every_split(problem: Problem) -> list[Split]:
     return found
 
 
-@settings(max_examples=8)
+@FEW
 @given(problems(), st.integers(0, 999), st.booleans())
 def test_the_best_split_is_the_best_of_all_that_keep_the_limits(problem, seed, exact):
     chance = np.random.default_rng(seed)
