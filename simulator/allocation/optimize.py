@@ -16,9 +16,16 @@ from simulator.allocation.market import (
     make_problem,
     read_plans,
 )
-from simulator.allocation.problem import Array, Limits, Problem, Split, check_known
+from simulator.allocation.problem import (
+    Array,
+    Limits,
+    Problem,
+    Split,
+    check_feasible,
+    check_known,
+)
 from simulator.allocation.race import race
-from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats, settle
+from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Frontier, Point
@@ -32,7 +39,7 @@ BUDGETS = (0.7, 1.3)
 BLOCK, ROUNDS = 16, 4
 """Replications of a round of the race, and rounds."""
 EVEN = "even split"
-SHORT = Effort(weightings=3, sweeps=1, steps=4, fill=2, fill_steps=2)
+SHORT = Effort(weightings=3, sweeps=1, steps=4, fill=2, fill_steps=2, settle_steps=2)
 """An effort for quick answers."""
 
 
@@ -90,24 +97,6 @@ def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
     return tuple(objectives)
 
 
-def check_feasible(problem: Problem) -> None:
-    """Raise UserError, with the amounts, where the limits cannot hold together."""
-    must = float(problem.contract_money(problem.must[None])[0])
-    booked = problem.booked_money(problem.must[None])[0]
-    cells = np.array([problem.low[own].sum() for own in problem.of_scene])
-    least = np.maximum(problem.floor, cells + booked)
-    total = float(least.sum() - booked.sum() + must)
-    if total > problem.budget * (1 + 1e-9):
-        parts = [f"{s} {v:,.0f}" for s, v in zip(problem.scenes, least, strict=True) if v > 0]
-        raise UserError(
-            f"floors, locks and signed bookings need {total:,.0f} CNY, but the budget is "
-            f"{problem.budget:,.0f} CNY ({', '.join(parts)}): lower them, or give {total:,.0f} CNY"
-        )
-    for name, low, high in zip(problem.scenes, least, problem.cap, strict=True):
-        if low > high * (1 + 1e-9):
-            raise UserError(f"{name} must have {low:,.0f} CNY, but may have only {high:,.0f} CNY")
-
-
 def _search(work: _Work, effort: Effort, budgets: Sequence[float]) -> tuple[Search, bool]:
     """Search until it ends or is stopped; it must at least have begun."""
     problem = work.problem
@@ -142,8 +131,7 @@ class _Final:
 
 def _finalists(work: _Work, search: Search, finished: bool) -> _Final:
     """The rows of every aim, settled."""
-    aims, rows = search.known
-    settled = settle(work.archive, work.problem, rows, aims)
+    aims, settled = search.known.aims, search.settle() if finished else search.known.rows
     answers = work.archive(settled)
     values = aims.values(work.problem, settled, answers)
     spent = answers.spent.sum(axis=1) + work.problem.contract_money(settled.booked)

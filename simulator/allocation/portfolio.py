@@ -25,8 +25,15 @@ from simulator.allocation.market import (
     make_problem,
     read_plans,
 )
-from simulator.allocation.optimize import check_feasible
-from simulator.allocation.problem import Array, Limits, Problem, Split, check_known, stack
+from simulator.allocation.problem import (
+    Array,
+    Limits,
+    Problem,
+    Split,
+    check_feasible,
+    check_known,
+    stack,
+)
 from simulator.allocation.search import TILT, Archive, Effort, Search, settle
 from simulator.engine.simulate import simulate
 from simulator.errors import UserError

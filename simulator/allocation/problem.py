@@ -15,7 +15,7 @@ share off every cell, save where a limit binds (projection on a box with one sum
 sums and weights 1 / k: Brucker 1984). Cells without money stay without, unless nothing else has room.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -143,27 +143,62 @@ class Problem:
     ) -> Split:
         """The nearest rows that keep every limit and cost the whole budget, if limits let them.
 
-        `most` [row, cell] are further caps. Where the caps leave no room for the budget, all of them
-        bind and the rest is not planned; packages are kept as far as `must` and `may` say so.
+        `most` [row, cell] are further caps, which give way to floors. Where the caps leave no room for
+        the budget, all of them bind and the rest is not planned; packages are kept as far as `must`
+        and `may` say so.
         """
         booked = (split.booked & self.may) | self.must
         total = np.broadcast_to(self.budget if budget is None else budget, len(split))
         room = np.maximum(total - self.contract_money(booked), 0.0)
-        high = self.high if most is None else np.minimum(self.high, most)
-        fit = _Fit(self, np.maximum(high, self.low), self.booked_money(booked))
+        paid = self.booked_money(booked)
+        high = self.high if most is None else self._eased(most, paid)
+        fit = _Fit(self, np.maximum(high, self.low), paid)
         money = fit.money(split.money, room)
-        if fit.below_minimum(money).any():
-            money = fit.with_minimums(money).money(split.money, room)
+        for _ in self.scenes:
+            if not fit.below_minimum(money).any():
+                break
+            fit = fit.decided(money, room)
+            money = fit.money(split.money, room)
         return Split(money, booked)
+
+    def _eased(self, most: Array, paid: Array) -> Array:
+        """Further caps, widened alike where a scene or a group could not reach its floor."""
+        most = np.minimum(most, SPAN * self.budget)
+        if not (self.floor.any() or self.group_floor.any()):
+            return np.minimum(most, self.high)
+        of_group = self.of_group.astype(float) @ self.of_scene > 0
+        for floor, spent, member in (
+            (self.floor, paid, self.of_scene),
+            (self.group_floor, sums(paid, self.of_group), of_group),
+        ):
+            for _ in self.cells:  # a cell that meets its own limit leaves the rest to the others
+                need = np.maximum(floor - spent, 0.0)
+                most, short = _widened(np.minimum(most, self.high), self.high, need, member)
+                if not short.any():
+                    break
+        return np.minimum(most, self.high)
+
+
+def _widened(most: Array, high: Array, need: Array, member: Flags) -> tuple[Array, Flags]:
+    """Caps widened towards what is needed, and which groups were short: [row, cell], [row, group]."""
+    free = most < high
+    held, open_ = sums(np.where(free, 0.0, most), member), sums(np.where(free, most, 0.0), member)
+    short = (held + open_ < need * (1 - 1e-12)) & (sums(free.astype(float), member) > 0)
+    least = 1e-12 * need
+    wider = np.where(short, (need - held) / np.maximum(open_, least + 1e-300), 1.0)
+    for n, own in enumerate(member):
+        rest = np.where(own & free & short[:, [n]], np.maximum(most, least[:, [n]]), most)
+        most = np.where(own & free, rest * wider[:, [n]], most)
+    return most, short
 
 
 class _Fit:
     """Limits of rows whose packages are given, as auction money: [row, scene], [row, group]."""
 
     def __init__(self, problem: Problem, high: Array, booked: Array):
-        self.problem, self.high = problem, high
-        self.booked = booked
-        self.low = np.broadcast_to(problem.low, (len(booked), len(problem.cells)))
+        self.problem, self.booked = problem, booked
+        shape = (len(booked), len(problem.cells))
+        self.low, self.high = np.broadcast_to(problem.low, shape), np.broadcast_to(high, shape)
         self.floor = np.maximum(problem.floor - booked, 0.0)
         self.cap = np.maximum(problem.cap - booked, 0.0)
 
@@ -230,20 +265,48 @@ class _Fit:
         return np.clip(wide, *scene)
 
     def below_minimum(self, money: Array) -> Flags:
-        """Scenes that have something, but less than their minimum: [row, scene]."""
+        """Scenes still open that have something, but less than their minimum: [row, scene]."""
         total = sums(money, self.problem.of_scene) + self.booked
-        return (total > 0) & (total < self.problem.minimum * (1 - 1e-9))
+        return (total > 0) & (total < self.problem.minimum * (1 - 1e-9)) & (self.cap > 0)
 
-    def with_minimums(self, money: Array) -> "_Fit":
-        """Scenes with a minimum that are near it must reach it, the others close."""
+    def decided(self, money: Array, room: Array) -> "_Fit":
+        """In every row the scene furthest below its minimum has to reach it if it is near, or closes.
+
+        One at a time, because what a scene gives up may be what the next one lacks.
+        """
+        below = self.below_minimum(money)
         total = sums(money, self.problem.of_scene) + self.booked
-        bound = self.problem.minimum > 0
-        stays = (total >= self.problem.minimum / 2) | (self.booked > 0)
-        least = np.maximum(self.problem.minimum - self.booked, self.floor)
+        share = np.where(below, total / np.maximum(self.problem.minimum, 1e-300), np.inf)
+        one = below & (np.arange(share.shape[1]) == share.argmin(axis=1)[:, None])
+        least = np.where(one, self.problem.minimum - self.booked, 0.0)
+        raised, closed = (
+            self._with(np.maximum(self.floor, least), self.cap),
+            self._with(np.where(one, 0.0, self.floor), np.where(one, 0.0, self.cap)),
+        )
+        near = ((share >= 0.5) | (self.booked > 0) | (self.floor > 0) | ~closed.takes(room)) & one
+        stays = (near & raised.fits(room)).any(axis=1, keepdims=True)
+        return self._with(
+            np.where(stays, raised.floor, closed.floor), np.where(stays, raised.cap, closed.cap)
+        )
+
+    def _with(self, floor: Array, cap: Array) -> "_Fit":
         other = _Fit(self.problem, self.high, self.booked)
-        other.floor = np.where(bound & stays, least, self.floor)
-        other.cap = np.where(bound & ~stays, 0.0, self.cap)
+        other.floor, other.cap = floor, cap
         return other
+
+    def _most(self) -> Array:
+        high = np.minimum(self.high, SPAN * self.problem.budget)
+        return np.minimum(self.cap, sums(high, self.problem.of_scene))
+
+    def fits(self, room: Array) -> Flags:
+        """Whether the floors can be met with this room: [row, 1]."""
+        least = np.maximum(self.floor, sums(self.low, self.problem.of_scene))
+        enough = (self.floor <= self._most() * (1 + 1e-9)).all(axis=1)
+        return (enough & (least.sum(axis=1) <= room * (1 + 1e-9)))[:, None]
+
+    def takes(self, room: Array) -> Flags:
+        """Whether the caps leave place for this room: [row, 1]."""
+        return (self._most().sum(axis=1) >= room * (1 - 1e-9))[:, None]
 
 
 def sums(values: Array, member: Flags) -> Array:
@@ -276,3 +339,67 @@ def check_known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
         if name not in known:
             near = suggestion(name, list(known)) or f"; known are {', '.join(known)}"
             raise UserError(f"no {what} is called {name!r}{near}")
+
+
+def check_feasible(problem: Problem) -> None:
+    """Raise UserError, with the amounts, where the limits cannot hold together."""
+    cells = list(zip(problem.cells, problem.low, problem.high, strict=True))
+    scenes = _spans_of_scenes(problem)
+    groups = _spans_of_groups(problem, scenes)
+    for name, low, high in (*cells, *scenes, *groups):
+        if low > high * (1 + 1e-9):
+            raise UserError(
+                f"{name} must have {low:,.0f} CNY, but may have only {high:,.0f} CNY: "
+                f"ask for {high:,.0f} CNY at most, or allow {low:,.0f} CNY"
+            )
+    parts = [(name, low) for name, low in _least(problem, scenes, groups) if low > 0]
+    total = sum(low for _, low in parts) + problem.fees
+    if total > problem.budget * (1 + 1e-9):
+        said = ", ".join(f"{name} {low:,.0f}" for name, low in parts)
+        raise UserError(
+            f"floors, locks and signed bookings need {total:,.0f} CNY, but the budget is "
+            f"{problem.budget:,.0f} CNY ({said}): lower them, or give {total:,.0f} CNY"
+        )
+
+
+Span = tuple[str, float, float]
+"""Name, least and most money."""
+
+
+def _spans_of_scenes(problem: Problem) -> list[Span]:
+    """What limits, cells and packages together leave every scene."""
+    must = problem.booked_money(problem.must[None])[0]
+    may = problem.booked_money((problem.must | problem.may)[None])[0]
+    low = np.array([problem.low[own].sum() for own in problem.of_scene]) + must
+    high = np.array([problem.high[own].sum() for own in problem.of_scene]) + may
+    return list(
+        zip(
+            problem.scenes, np.maximum(problem.floor, low), np.minimum(problem.cap, high),
+            strict=True,
+        )
+    )  # fmt: skip
+
+
+def _least(
+    problem: Problem, scenes: Sequence[Span], groups: Sequence[Span]
+) -> Iterator[tuple[str, float]]:
+    """What has to be spent: by group where the group asks for more than its scenes do."""
+    asks = [
+        floor > 0 and floor >= low
+        for floor, (_, low, _) in zip(problem.group_floor, groups, strict=True)
+    ]
+    for (name, low, _), g in zip(scenes, problem.group_of, strict=True):
+        if g < 0 or not asks[g]:
+            yield name, low
+    yield from ((name, low) for (name, low, _), own in zip(groups, asks, strict=True) if own)
+
+
+def _spans_of_groups(problem: Problem, scenes: Sequence[Span]) -> list[Span]:
+    """The same for groups, from their scenes."""
+    low, high = (np.array([span[side] for span in scenes]) for side in (1, 2))
+    return [
+        (f"group {name}", max(least, low[own].sum()), min(most, high[own].sum()))
+        for name, own, least, most in zip(
+            problem.groups, problem.of_group, problem.group_floor, problem.group_cap, strict=True
+        )
+    ]

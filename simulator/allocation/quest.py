@@ -16,8 +16,7 @@ from simulator.allocation.market import (
     make_plans,
     read_plans,
 )
-from simulator.allocation.optimize import check_feasible
-from simulator.allocation.problem import Array, Problem, Split
+from simulator.allocation.problem import Array, Problem, Split, check_feasible
 from simulator.allocation.search import Archive, Effort, Search, settle
 from simulator.engine.simulate import Mode, simulate
 from simulator.outcomes.goal import Goal

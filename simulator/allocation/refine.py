@@ -94,10 +94,10 @@ def climb(
         problem.repair(goal, aims.budget, most=np.minimum(full, _room(aims, goal)))
         for goal in (Split(split.money + t * step, split.booked) for t in LENGTHS)
     ]
-    return _best_of(market, problem, aims, [split, *tries])
+    return best_of(market, problem, aims, [split, *tries])
 
 
-def _best_of(
+def best_of(
     market: Market, problem: Problem, aims: Aims, tries: list[Split]
 ) -> tuple[Split, Array]:
     """The best of each row's tries, and what it gains over the first."""
@@ -167,4 +167,4 @@ def line_search(
         for t in (0.2, 0.4, 0.6, 0.8, 1.0)
     ]
     fitted = [problem.repair(way, aims.budget, most=_room(aims, way)) for way in between]
-    return _best_of(market, problem, aims, [start, *fitted])
+    return best_of(market, problem, aims, [start, *fitted])

@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 from simulator.allocation.aims import Aims, join, linear
 from simulator.allocation.market import Answers, Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
-from simulator.allocation.refine import climb, line_search
+from simulator.allocation.refine import best_of, climb, line_search
 from simulator.allocation.response import Sweep, best_split, near_levels, sweep, wide_levels
 
 TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
 FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
-SETTLE = 6
-"""Rounds of moving what is not spent elsewhere."""
+SETTLE, TRIM = 6, 12
+"""Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
 PARKED = 0.005
 """A cell is not planned above what it spends by more than this."""
 
@@ -44,6 +44,8 @@ class Effort:
     fill: int = 4
     """Plans between neighbours."""
     fill_steps: int = 8
+    settle_steps: int = 4
+    """After money that is never spent is taken out."""
     enough: float = 2e-5
     """A step that gains less of the score's scale is the last."""
 
@@ -117,6 +119,16 @@ class Search:
             self.say("trying other budgets", 0.7)
             self.other_budgets(budgets)
 
+    def settle(self) -> Split:
+        """The rows without money that is never spent; what that leaves loose is climbed with once more."""
+        aims, rows = self.known
+        first = settle(self.market, self.problem, rows, aims)
+        self.rows = first
+        self.climb(self.effort.settle_steps)
+        again = settle(self.market, self.problem, self.known.rows, aims)
+        self.rows = best_of(self.market, self.problem, aims, [first, again])[0]
+        return self.known.rows
+
     def seek(self, aims: Aims, starts: Split) -> "Known":
         """The best rows for aims of any kind, each at its own budget, from afar and then near by."""
         self.say("looking everywhere", 0.0)
@@ -159,9 +171,8 @@ class Search:
         self.aims, self.rows = ends, origin.take([0] * len(ends))
         self._knapsacks([self.wide] * len(ends))
         self._keep_best(stack([fitted, self.rows]))
-        self.aims = linear(self._weightings(), ends.scale, np.array([budget]))
-        self.rescale()
-        self._keep_best(stack([fitted, self.rows]))
+        all_aims = linear(self._weightings(), ends.scale, np.array([budget]))
+        self._keep_best(stack([fitted, self.rows]), self._rescaled(all_aims))
 
     def _first_scale(self, answers: Answers) -> Array:
         """Before the ends are known: the budget for the return, its own size for the other."""
@@ -181,13 +192,16 @@ class Search:
 
     def rescale(self) -> None:
         """Weight objectives by their range over the rows, now that more of it is known."""
+        self.aims = self._rescaled(self.known.aims)
+
+    def _rescaled(self, aims: Aims) -> Aims:
         if self.objectives == 1:
-            return
-        aims, rows = self.known
+            return aims
+        rows = self.known.rows
         alike = aims.take([0] * len(rows))
         values = alike.values(self.problem, rows, self.market(rows))
         least = 1e-3 * np.abs(values).max(axis=0) + 1e-9
-        self.aims = replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
+        return replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
 
     def sweep_near(self) -> None:
         """Knapsacks of sweeps around every row."""
@@ -207,9 +221,12 @@ class Search:
         found, _ = line_search(self.market, self.problem, aims, rows, goal)
         self._keep_best(stack([rows, found]))
 
-    def _keep_best(self, candidates: Split) -> None:
-        """For every aim the best of the candidates at its budget; one may serve another."""
-        aims = self.known.aims
+    def _keep_best(self, candidates: Split, aims: Aims | None = None) -> None:
+        """For every aim the best of the candidates at its budget; one may serve another.
+
+        New aims come with their rows, so that a search that is stopped has both.
+        """
+        aims = aims or self.known.aims
         answers, costs = self.market(candidates), self.problem.total(candidates)
         count, n = len(aims), len(candidates)
         again = np.tile(np.arange(n), count)
@@ -217,7 +234,8 @@ class Search:
         wide = answers.take(again)
         scores = own.score(own.values(self.problem, candidates.take(again), wide)).reshape(count, n)
         fits = costs <= aims.budget[:, None] * (1 + 1e-6)
-        self.rows = candidates.take(np.where(fits, scores, -np.inf).argmax(axis=1))
+        best = np.where(fits, scores, -np.inf).argmax(axis=1)
+        self.aims, self.rows = aims, candidates.take(best)
 
     # ------------------------------------------------------------------ near by
     def climb(self, steps: int, first: int = 0) -> None:
@@ -277,7 +295,8 @@ class Search:
         values = aim.take([0] * len(rows)).values(self.problem, rows, answers)
         fits = self.problem.total(rows) <= aim.budget[0]
         score = aim.take([0] * len(rows)).score(values)
-        return rows.take([int(np.where(fits, score, -np.inf).argmax())])
+        best = rows.take([int(np.where(fits, score, -np.inf).argmax())])
+        return self.problem.repair(best, aim.budget, most=best.money)  # sweeps leave floors aside
 
     def _add(self, aims: Aims, rows: Split) -> None:
         self.aims, self.rows = join(self.known.aims, aims), stack([self.known.rows, rows])
@@ -291,18 +310,29 @@ class Known(NamedTuple):
 
 
 def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
-    """Rows without money that is never spent; what that frees goes to other cells, if it fits."""
+    """Rows without money that is never spent.
+
+    What that frees is offered to the others, or not planned, whichever is better: more in one cell
+    can cost another one its supply. Locks and floors stay, also where they cannot be spent.
+    """
+    ways = [_settled(market, problem, rows, aims, moves) for moves in (SETTLE, 0)]
+    return best_of(market, problem, aims, ways)[0]
+
+
+def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: int) -> Split:
+    """After some rounds of moving what is not spent, and as many of cutting it as it takes."""
     most = np.where(aims.keeps[:, None], rows.money, np.inf)
-    for _ in range(SETTLE):
+    for turn in range(moves + TRIM):
         parked, spent = _parked(market, problem, rows)
         if not parked.any():
-            return rows
+            break
+        if turn >= moves:
+            most = np.minimum(most, rows.money)
         most = np.where(parked, np.minimum(most, spent), most)
         rows = problem.repair(
             Split(np.minimum(rows.money, most), rows.booked), aims.budget, most=most
         )
-    parked, spent = _parked(market, problem, rows)
-    return Split(np.where(parked, np.maximum(spent, problem.low), rows.money), rows.booked)
+    return rows
 
 
 def _parked(market: Market, problem: Problem, rows: Split) -> tuple[Flags, Array]:

@@ -1,4 +1,4 @@
-"""python -m tests.bench engine | agreement | portfolio | mutation: measure the promises, one table each.
+"""python -m tests.bench engine | agreement | mutation | promises | grid | race | portfolio: one table each.
 
 Exit code 1 when a goal is missed. The figures are no tests: a busy machine moves them.
 """
@@ -37,7 +37,20 @@ def make_parser() -> argparse.ArgumentParser:
     )
     mutation.add_argument("--list", action="store_true", help="only list the mutants")
     mutation.set_defaults(command=bench_mutation)
+    add_allocation(commands)
     return parser
+
+
+def add_allocation(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    promises = commands.add_parser("promises", help="what the optimiser's answers promise")
+    promises.add_argument("names", nargs="*", help="scenarios (default: every shipped one)")
+    promises.add_argument("-n", type=int, default=32, help="replications (default 32)")
+    promises.set_defaults(command=bench_promises)
+    grid = commands.add_parser("grid", help="the search against every plan of a grid")
+    grid.add_argument("--parts", type=int, default=20, help="of the budget (default 20)")
+    grid.set_defaults(command=bench_grid)
+    race = commands.add_parser("race", help="replications to pick the right plan")
+    race.set_defaults(command=bench_race)
 
 
 def bench_engine(choice: argparse.Namespace) -> bool:
@@ -78,6 +91,30 @@ def bench_mutation(choice: argparse.Namespace) -> bool:
         print("\n".join(map(str, mutants)))
         return True
     return check_mutants(mutants, choice.jobs, quick=choice.quick)
+
+
+def bench_promises(choice: argparse.Namespace) -> bool:
+    from tests.bench.promises import promise_rows
+    from tests.bench.table import machine
+
+    print(machine())
+    return promise_rows(choice.names, choice.n)
+
+
+def bench_grid(choice: argparse.Namespace) -> bool:
+    from tests.bench.grid import grid_rows
+    from tests.bench.table import machine, write_table
+
+    print(machine())
+    return write_table(grid_rows(choice.parts))
+
+
+def bench_race(_: argparse.Namespace) -> bool:
+    from tests.bench.race import race_rows
+    from tests.bench.table import machine, write_table
+
+    print(machine())
+    return write_table(race_rows())
 
 
 if __name__ == "__main__":
