@@ -88,7 +88,7 @@ def check_sums(book: Ledger) -> None:
         ("gmv", t["gmv"]),
         ("spend", scenes["spend"].sum(axis=0)),
         ("new_customers", t["new_customers"]),
-        ("visits", t["paid_visits"] + t["free_visits"]),
+        ("visits", t["paid_visits"] + t["free_visits"] + t["commission_visits"]),
     ):
         assert_close(book.days[name].sum(axis=0), total, 1e-9)
     assert_close(book.days["scene_gmv"].sum(axis=0), scenes["gmv_attributed"], 1e-9)

@@ -85,6 +85,7 @@ def test_settings_are_found_in_headers():
     assert settings_of("hosted_guarantee")[-1] == [
         "incentives.hosted=null",
         "products.nut_box.discount=null",
+        "sources.hosted_channel=null",
     ]
     assert len(settings_of("single_day_1111_2013")[-1]) == 5
 

@@ -58,6 +58,7 @@ NO_RELEASE = (
     "calendar.phases.main_day.release=0",
     "calendar.phases.preheat={deposit: 0, deposit_release: 0}",
 )
+ENOUGH = "products.down_jacket.stock=null"  # an empty depot sells the same, whatever was in baskets
 
 
 def ways_before_the_day(scenario: Scenario) -> list[Plan]:
@@ -74,7 +75,7 @@ def ways_before_the_day(scenario: Scenario) -> list[Plan]:
 @cache
 def ten_days_and_the_day(*sets: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Baskets filled in the ten days before 11 November 2013; orders and gmv of the day: [lane]."""
-    scenario, pages = shipped("single_day_1111_2013", *sets), list[np.ndarray]()
+    scenario, pages = shipped("single_day_1111_2013", ENOUGH, *sets), list[np.ndarray]()
     book = diary(pages, 24, totals("favourites", "carts", "paid_orders", "gmv"))
     ways = ways_before_the_day(scenario)
     sampled(scenario, ways, replications=REPLICATIONS, processes=[book])
@@ -201,6 +202,7 @@ def strained(calendar: str, *waves: str) -> Figures:
     cuts = "{" + ", ".join(f"{wave}: 40%" for wave in waves) + "}"
     goods = [f"products.{name}.discount" for name in ("down_jacket", "shirt", "jeans")]
     sets = [f"{field}={value}" for field in goods for value in ("null", cuts)]
+    sets += ["products.down_jacket.restocks=null", "pushes=null"]  # of days in 2013
     sets += ["plans=null", GATE, f"scenes.day.phases=[{', '.join(waves)}]"]
     year = text.replace("double11_2013", calendar).encode()
     scenario = parse_scenario(year, "single_day.yaml", sets)
@@ -290,7 +292,7 @@ def forty_splits(power: float) -> float:
     return best_roi(scenario, splits)
 
 
-@pytest.mark.parametrize(("world", "floor"), [(every_split, 1.0), (forty_splits, 3.5)])
+@pytest.mark.parametrize(("world", "floor"), [(every_split, 1.0), (forty_splits, 1.2)])
 def test_a_weak_product_reaches_the_floor_with_no_split(
     world: Callable[[float], float], floor: float
 ):
