@@ -1,4 +1,4 @@
-"""python -m tests.bench engine | agreement | mutation: measure the promises, one table each.
+"""python -m tests.bench engine | agreement | allocation | mutation: measure the promises, one table each.
 
 Exit code 1 when a goal is missed. The figures are no tests: a busy machine moves them.
 """
@@ -23,6 +23,17 @@ def make_parser() -> argparse.ArgumentParser:
     agreement = commands.add_parser("agreement", help="sampled mean against expected mode")
     agreement.add_argument("-n", type=int, default=2000, help="replications (default 2000)")
     agreement.set_defaults(command=bench_agreement)
+    allocation = commands.add_parser("allocation", help="our search against other optimisers")
+    allocation.add_argument("--quick", action="store_true", help="a nearer reference")
+    allocation.add_argument(
+        "--worlds", nargs="*", type=int, choices=(6, 12, 30), default=(6, 12, 30), metavar="CELLS",
+        help="frontiers of worlds with so many cells (default: 6 12 30)",
+    )  # fmt: skip
+    allocation.add_argument(
+        "--scenarios", nargs="*", metavar="NAME", help="best return of these (default: all shipped)"
+    )
+    allocation.add_argument("--beaten", type=Path, help="folder for plans that beat ours")
+    allocation.set_defaults(command=bench_allocation)
     mutation = commands.add_parser("mutation", help="do the tests notice a wrong coefficient?")
     mutation.add_argument("--files", nargs="+", type=Path, help="modules (default: the market)")
     mutation.add_argument("--limit", type=int, help="a sample of so many mutants")
@@ -52,6 +63,19 @@ def bench_agreement(choice: argparse.Namespace) -> bool:
     print(machine())
     print(f"{choice.n:,} replications against the quadrature points of expected mode.")
     return write_table(agreement_rows(choice.n), "row | apart | goal | | sampled less expected")
+
+
+def bench_allocation(choice: argparse.Namespace) -> bool:
+    from tests.bench.allocation import FULL, QUICK, best_rows, frontier_rows
+    from tests.bench.table import machine, write_table
+
+    size = QUICK if choice.quick else FULL
+    print(machine())
+    fine = True
+    for cells in choice.worlds:
+        fine &= write_table(frontier_rows(cells, size, choice.beaten))
+    named = choice.scenarios
+    return write_table(best_rows(size.scenarios if named is None else named)) and fine
 
 
 def bench_mutation(choice: argparse.Namespace) -> bool:
