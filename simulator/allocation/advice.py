@@ -24,29 +24,30 @@ def margins_of(
     """Values at the margin of every cell: one table a row."""
     found = slopes(market, problem, aims, rows)
     pull = aims.pull(found.values)
-    worth = np.einsum("rco,ro->rc", found.middle, pull / pull[:, :1])
-    return [_margins(problem, rows.money[n], found, worth[n], n) for n in range(len(rows))]
+    price = pull / pull[:, :1]
+    return [_margins(problem, rows.money[n], found, price[n], n) for n in range(len(rows))]
 
 
 def _margins(
-    problem: Problem, money: Array, found: Slopes, worth: Array, row: int
+    problem: Problem, money: Array, found: Slopes, price: Array, row: int
 ) -> dict[str, Margin]:
-    slope = found.middle[row]
-    second = slope[:, 1] if slope.shape[1] > 1 else np.full(len(slope), np.nan)
-    return {
-        cell: Margin(
-            money=float(money[c]), value=float(slope[c, 0]), second=float(1e4 * second[c]),
-            worth=float(worth[c]), state=_state(problem, money, found, row, c),
-        )
-        for c, cell in enumerate(problem.cells)
-    }  # fmt: skip
+    """The table of one row; where there is no more to buy, the last yuan speaks."""
+    table = {}
+    for c, cell in enumerate(problem.cells):
+        state = _state(problem, money, found, row, c)
+        slope = found.down[row, c] if state == "full" else found.middle[row, c]
+        table[cell] = Margin(
+            money=float(money[c]), value=float(slope[0]), worth=float((slope * price).sum()),
+            second=float(1e4 * slope[1]) if slope.size > 1 else float("nan"), state=state,
+        )  # fmt: skip
+    return table
 
 
 def _state(problem: Problem, money: Array, found: Slopes, row: int, cell: int) -> State:
     x = money[cell]
     if x <= NOTHING * problem.budget:
         return "empty"
-    if found.spent[row, cell] < FULL * x or _at_edge(found, row, cell):
+    if found.most[row, cell] < FULL * x or _at_edge(found, row, cell):
         return "full"
     held = x <= problem.low[cell] * (1 + 1e-6) or x >= problem.high[cell] * (1 - 1e-6)
     return "at_limit" if held or _scene_held(problem, money, cell) else "inside"
@@ -70,8 +71,8 @@ def binding_of(problem: Problem, row: Split, point: Point) -> Iterator[str]:
     """In words: what would let the plan bring more."""
     price = point.shadow_price
     if point.unspent > SAME * problem.budget:
-        yield f"{point.unspent:,.0f} CNY stay unspent: every cell has what it can spend or may have"
-    elif price is not None:
+        yield f"about {point.unspent:,.0f} CNY stay unspent: the cells below have no more to buy"
+    if price is not None:
         verb = f"brings {price:+.2f} CNY net"
         yield f"budget: one more yuan {verb}" + ("; spend less" if price < 0 else "")
     full = [cell for cell, m in point.margins.items() if m.state == "full"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.allocation.problem import Array, Limits, Problem, Split, check_known
 from simulator.engine.simulate import simulate
@@ -41,7 +42,18 @@ class Answers:
     values: Array
     """Quantities that were asked for; profits before the fixed costs of scenes: [row, objective]."""
     spent: Array
-    """Auction spend [CNY]: [row, cell]."""
+    """Mean auction spend [CNY]: [row, cell]."""
+    most: Array
+    """Highest auction spend over the points of expected mode: money above it is never spent: [row, cell]."""
+
+    def take(self, rows: "NDArray[np.intp] | Sequence[int]") -> "Answers":
+        """Some of the rows, or rows repeated."""
+        return Answers(self.values[rows], self.spent[rows], self.most[rows])
+
+
+def certain(values: Array, spent: Array) -> Answers:
+    """Answers of a market that has no common chance."""
+    return Answers(values, spent, spent)
 
 
 class Market(Protocol):
@@ -92,7 +104,8 @@ def read_answers(outcomes: Outcomes, problem: Problem, wanted: Sequence[str]) ->
     fixed = outcomes.terms.fixed.sum(axis=0)[:rows]
     profits = [name in ("profit", PROFIT) for name in wanted]
     values[:, profits] += fixed[:, None]
-    return Answers(values, _spent(outcomes, problem, rows))
+    spent = _spent(outcomes, problem, rows)
+    return Answers(values, spent.mean(axis=2), spent.max(axis=2))
 
 
 def _mean(lanes: Array) -> Array:
@@ -101,13 +114,13 @@ def _mean(lanes: Array) -> Array:
 
 
 def _spent(outcomes: Outcomes, problem: Problem, rows: int) -> Array:
-    """Auction spend of every cell: [row, cell]."""
+    """Auction spend of every cell: [row, cell, point]."""
     spend = outcomes.book.spend  # [scene, phase, lane]
     scenes, phases = list(outcomes.axes.scenes), list(outcomes.axes.phases)
-    mean = spend.reshape(*spend.shape[:2], -1, outcomes.replications).mean(axis=3)[..., :rows]
+    table = spend.reshape(*spend.shape[:2], -1, outcomes.replications)[:, :, :rows]
     parts = [cell.partition(".") for cell in problem.cells]
     return np.stack([
-        mean[scenes.index(s), phases.index(f)] if f else mean[scenes.index(s)].sum(axis=0)
+        table[scenes.index(s), phases.index(f)] if f else table[scenes.index(s)].sum(axis=0)
         for s, _, f in parts
     ], axis=1)  # fmt: skip
 

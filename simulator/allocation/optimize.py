@@ -128,19 +128,24 @@ class _Final:
     aims: Aims
     values: Array
     """Objectives in expected mode: [row, objective]."""
+    spent: Array
+    """Expected cost, contracts included [CNY]: [row]."""
     finished: bool
 
     def take(self, rows: Sequence[int]) -> "_Final":
         """Some of the rows."""
-        return _Final(self.rows.take(rows), self.aims.take(rows), self.values[rows], self.finished)
+        parts = self.values[rows], self.spent[rows]
+        return _Final(self.rows.take(rows), self.aims.take(rows), *parts, self.finished)
 
 
 def _finalists(work: _Work, search: Search, finished: bool) -> _Final:
     """The rows of every aim, settled."""
     aims, rows = search.known
     settled = settle(work.archive, work.problem, rows, aims)
-    values = aims.values(work.problem, settled, work.archive(settled))
-    return _Final(settled, aims, values, finished)
+    answers = work.archive(settled)
+    values = aims.values(work.problem, settled, answers)
+    spent = answers.spent.sum(axis=1) + work.problem.contract_money(settled.booked)
+    return _Final(settled, aims, values, spent, finished)
 
 
 def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_Chance") -> Frontier:
@@ -177,13 +182,18 @@ def _points(work: _Work, some: _Final, plans: Sequence[Plan], here: int) -> list
     tables = margins_of(work.archive, work.problem, some.rows.take(first), some.aims.take(first))
     return [
         Point(
-            plan=plan, budget=float(some.aims.budget[n]),
-            unspent=max(0.0, float(some.aims.budget[n] - plan.total(work.scenario))),
+            plan=plan, budget=_budget_of(some, n, plan.total(work.scenario)),
+            unspent=0.0 if some.aims.keeps[n] else max(0.0, float(some.aims.budget[n] - some.spent[n])),
             expected=dict(zip(work.wanted, some.values[n].tolist(), strict=True)),
             price_of_new=_price(some.aims, n), margins=tables[n] if n < here else {},
         )
         for n, plan in enumerate(plans)
     ]  # fmt: skip
+
+
+def _budget_of(some: _Final, row: int, planned: float) -> float:
+    """What was to be split; where the budget itself was sought, what is planned."""
+    return planned if some.aims.keeps[row] else float(some.aims.budget[row])
 
 
 def _sorted(work: _Work, found: _Final, objectives: Sequence[str]) -> tuple[list[int], list[int]]:
@@ -223,12 +233,14 @@ class _Chance:
 def _leader(work: _Work, plans: Sequence[Plan], objective: str, chance: _Chance) -> str:
     """The plan that is best under chance, found by paired elimination on draws of its own."""
 
+    metric = OBJECTIVES[objective]
+
     def play(chosen: Sequence[int], turn: int) -> Array:
         outcomes = simulate(
             work.scenario, [plans[n] for n in chosen], replications=BLOCK, seed=chance.seed + 1 + turn,
             daily=False, attribution=False, chance_alone=False, executor=work.executor,
         )  # fmt: skip
-        return np.stack([outcomes.values(plans[n].name, objective) for n in chosen])
+        return np.stack([outcomes.values(plans[n].name, metric) for n in chosen])
 
     return plans[race(play, len(plans), rounds=ROUNDS).best].name
 

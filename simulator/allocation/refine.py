@@ -39,8 +39,8 @@ class Slopes:
 
     values: Array
     """[row, objective]"""
-    spent: Array
-    """[row, cell]"""
+    most: Array
+    """Highest spend: [row, cell]."""
     up: Array
     """To the right: [row, cell, objective]."""
     down: Array
@@ -80,7 +80,7 @@ def slopes(market: Market, problem: Problem, aims: Aims, split: Split) -> Slopes
     down = (base[:, None] - less.reshape(shape)) / np.maximum(back, 1e-9)[..., None]
     down = np.where(back[..., None] > 0, down, up)
     bend = 2 * (up - down) / (step + back)[..., None]
-    return Slopes(base, answers.spent[:rows], up, down, bend)
+    return Slopes(base, answers.most[:rows], up, down, bend)
 
 
 def climb(
@@ -89,7 +89,7 @@ def climb(
     """One step of every row: the new rows, and what their scores gain."""
     found = slopes(market, problem, aims, split)
     step = newton_step(problem, aims, split, found, reach)
-    full = np.where(found.spent < FULL * split.money, found.spent, np.inf)
+    full = np.where(found.most < FULL * split.money, found.most, np.inf)
     tries = [
         problem.repair(goal, aims.budget, most=np.minimum(full, _room(aims, goal)))
         for goal in (Split(split.money + t * step, split.booked) for t in LENGTHS)
@@ -146,7 +146,7 @@ def _least_bend(slope: Array, split: Split, problem: Problem) -> Array:
 
 
 def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, aims: Aims) -> Array:
-    """The lambda at which the steps sum to nothing, or 0 where money may be kept: [row, 1]."""
+    """The lambda at which the steps sum to nothing; 0 where money may be kept: [row, 1]."""
     width = spread.max(axis=1, keepdims=True)
     low = (slope - width).min(axis=1, keepdims=True)
     high = (slope + width).max(axis=1, keepdims=True)
@@ -154,7 +154,7 @@ def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, aims: 
         middle = (low + high) / 2
         more = step(middle).sum(axis=1, keepdims=True) > 0
         low, high = np.where(more, middle, low), np.where(more, high, middle)
-    return np.where(aims.keeps[:, None], np.maximum((low + high) / 2, 0.0), (low + high) / 2)
+    return np.where(aims.keeps[:, None], 0.0, (low + high) / 2)
 
 
 def line_search(

@@ -59,8 +59,8 @@ class Sweep:
     """Money of each cell, rising: [cell][level]."""
     gains: tuple[Array, ...]
     """Change of the objectives: [cell][level, objective]."""
-    spent: tuple[Array, ...]
-    """[cell][level]"""
+    most: tuple[Array, ...]
+    """Highest spend: [cell][level]."""
     packages: Array
     """Change of the objectives if the package is switched: [package, objective]."""
     booked: Flags
@@ -105,8 +105,8 @@ def _read(
     base = answers.values[first]
     parts = [slice(first + int(a), first + int(b)) for a, b in pairwise(ends)]
     gains = tuple(answers.values[part] - base for part in parts[:-1])
-    spent = tuple(answers.spent[part, c] for c, part in enumerate(parts[:-1]))
-    return Sweep(base, tuple(levels), gains, spent, answers.values[parts[-1]] - base, booked)
+    most = tuple(answers.most[part, c] for c, part in enumerate(parts[:-1]))
+    return Sweep(base, tuple(levels), gains, most, answers.values[parts[-1]] - base, booked)
 
 
 # --------------------------------------------------------------------------- levels
@@ -212,7 +212,7 @@ def _values(table: Sweep, weight: Array, cell: int, money: Array) -> Array:
     if levels.size == 1:
         return np.where(np.abs(money - levels[0]) <= money[1] / 2, gains[0], IMPOSSIBLE)
     found = PchipInterpolator(levels, gains)(np.clip(money, levels[0], levels[-1]))
-    takes = np.interp(money, levels, table.spent[cell])
+    takes = np.interp(money, levels, table.most[cell])
     step = money[1] / 2
     fits = (money >= levels[0] - step) & (money <= levels[-1] + step)
     return np.where(

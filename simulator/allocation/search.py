@@ -25,7 +25,7 @@ TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
 FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
-SETTLE = 3
+SETTLE = 6
 """Rounds of moving what is not spent elsewhere."""
 PARKED = 0.005
 """A cell is not planned above what it spends by more than this."""
@@ -75,10 +75,8 @@ class Archive:
 
     def every(self) -> tuple[Split, Answers]:
         """All rows so far."""
-        return stack(self.splits), Answers(
-            np.concatenate([a.values for a in self.answers]),
-            np.concatenate([a.spent for a in self.answers]),
-        )
+        parts = [(a.values, a.spent, a.most) for a in self.answers]
+        return stack(self.splits), Answers(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
 
 def _silent(_: str, __: float) -> None:
@@ -117,9 +115,7 @@ class Search:
             self.climb(self.effort.fill_steps)
         if budgets:
             self.say("trying other budgets", 0.7)
-            first = len(self.known.aims)
             self.other_budgets(budgets)
-            self.climb(self.effort.fill_steps, first)
 
     @property
     def known(self) -> "Known":
@@ -194,7 +190,7 @@ class Search:
         count, n = len(aims), len(candidates)
         again = np.tile(np.arange(n), count)
         own = aims.take(np.repeat(np.arange(count), n))
-        wide = Answers(answers.values[again], answers.spent[again])
+        wide = answers.take(again)
         scores = own.score(own.values(self.problem, candidates.take(again), wide)).reshape(count, n)
         fits = costs <= aims.budget[:, None] * (1 + 1e-6)
         self.rows = candidates.take(np.where(fits, scores, -np.inf).argmax(axis=1))
@@ -240,18 +236,24 @@ class Search:
     def other_budgets(self, budgets: Sequence[float]) -> None:
         """The ends and the middle at other budgets, and the return at whatever budget is best."""
         aims, rows = self.known
-        wanted = (
-            [0]
-            if self.objectives == 1
-            else [0, self.effort.weightings // 2, self.effort.weightings - 1]
-        )
+        last = self.effort.weightings - 1
+        wanted = [0] if self.objectives == 1 else [0, last // 2, last]
         for budget in budgets:
             some = replace(aims.take(wanted), budget=np.full(len(wanted), budget))
             self._add(some, self.problem.repair(rows.take(wanted), some.budget))
-        free = replace(
-            aims.take([0]), budget=np.array([FREE * self.problem.budget]), keeps=np.ones(1, bool)
-        )
-        self._add(free, rows.take([0]))
+        self.climb(self.effort.fill_steps, len(aims))
+        most = np.array([FREE * self.problem.budget])
+        free = replace(aims.take([0]), budget=most, keeps=np.ones(1, bool))
+        self._add(free, self._best_ever(free))
+        self.climb(self.effort.steps, len(self.known.aims) - 1)
+
+    def _best_ever(self, aim: Aims) -> Split:
+        """The best row in the archive for one aim."""
+        rows, answers = self.market.every()
+        values = aim.take([0] * len(rows)).values(self.problem, rows, answers)
+        fits = self.problem.total(rows) <= aim.budget[0]
+        score = aim.take([0] * len(rows)).score(values)
+        return rows.take([int(np.where(fits, score, -np.inf).argmax())])
 
     def _add(self, aims: Aims, rows: Split) -> None:
         self.aims, self.rows = join(self.known.aims, aims), stack([self.known.rows, rows])
@@ -265,16 +267,24 @@ class Known(NamedTuple):
 
 
 def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
-    """Rows whose cells are planned at what they spend; what that frees goes to others, if it fits."""
-    for turn in range(SETTLE + 1):
-        spent = market(rows).spent
-        full = rows.money - spent > PARKED * rows.money
-        least = np.where(full, spent, rows.money)
-        if turn == SETTLE or not full.any():
-            break
-        most = np.where(full | aims.keeps[:, None], least, np.inf)
-        rows = problem.repair(Split(least, rows.booked), aims.budget, most=most)
-    return Split(least, rows.booked)
+    """Rows without money that is never spent; what that frees goes to other cells, if it fits."""
+    most = np.where(aims.keeps[:, None], rows.money, np.inf)
+    for _ in range(SETTLE):
+        parked, spent = _parked(market, rows)
+        if not parked.any():
+            return rows
+        most = np.where(parked, np.minimum(most, spent), most)
+        rows = problem.repair(
+            Split(np.minimum(rows.money, most), rows.booked), aims.budget, most=most
+        )
+    parked, spent = _parked(market, rows)
+    return Split(np.where(parked, spent, rows.money), rows.booked)
+
+
+def _parked(market: Market, rows: Split) -> tuple[Flags, Array]:
+    """Cells that are planned above the most that they spend, and that: [row, cell]."""
+    most = market(rows).most
+    return rows.money - most > PARKED * rows.money, most
 
 
 def _ends(objectives: int) -> Array:
@@ -300,7 +310,7 @@ def nothing_beats(values: Array) -> NDArray[np.intp]:
     return np.array(kept[::-1], dtype=np.intp)
 
 
-def spends_it(split: Split, spent: Array) -> Flags:
-    """Whether no cell is planned above what it spends: [row]."""
+def spends_it(split: Split, most: Array) -> Flags:
+    """Whether no cell is planned above the most that it spends: [row]."""
     slack = PARKED * np.maximum(split.money, 1.0)
-    return np.asarray((split.money - spent <= slack).all(axis=1))
+    return np.asarray((split.money - most <= slack).all(axis=1))

@@ -117,11 +117,13 @@ class Days:
         """Orders of the day that will be refunded, first orders and others: [kind, product, lane]."""
         draws = self.floor.draws
         first = ratio(day.first, day.paid.sum(axis=0))
-        mix = np.array([first, 1 - first])[:, None] * np.ones_like(day.paid)
+        mix = np.empty((2, *day.paid.shape))
+        mix[0], mix[1] = first, 1 - first
         kinds = draws.split("kinds", day.paid, mix)
         chance = np.minimum(ratio(day.due_back, day.paid), 1.0)
         flat = kinds.reshape(-1, kinds.shape[-1])
-        return draws.binomial("refunds", flat, np.tile(chance, (2, 1))).reshape(kinds.shape)
+        both = np.concatenate([chance, chance])
+        return draws.binomial("refunds", flat, both).reshape(kinds.shape)
 
     def _refund(self) -> None:
         """Refunds that fall due at this midnight; refunded first orders make no customer."""

@@ -73,6 +73,8 @@ class Floor:
     step: int = 0
     phase: int = 0
     day: int = 0
+    odds: tuple[Today, int, np.ndarray] | None = None
+    """Odds of a refund, and for which page and phase they were read."""
 
     @property
     def lanes(self) -> int:
@@ -87,6 +89,11 @@ class Floor:
 
     def refund_odds(self) -> np.ndarray:
         """Odds that an order of this step will be refunded: [product, segment (or 1), lane]."""
+        if self.odds is None or self.odds[0] is not self.today or self.odds[1] != self.phase:
+            self.odds = self.today, self.phase, self._read_refund_odds()
+        return self.odds[2]
+
+    def _read_refund_odds(self) -> np.ndarray:
         odds = self.today.refund_odds * self.world.phases.refund[self.phase]
         if self.world.offers:
             odds = odds * self.world.offers.refund[self.phase]

@@ -1,8 +1,8 @@
 """Where money meets people: supply, contracts, auction, clicks, visits, contact (steps 2 to 6)."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -10,14 +10,17 @@ from simulator.engine.days import charge_packages
 from simulator.engine.floor import Floor
 from simulator.market.audience import (
     Contact,
+    blend,
     by_band,
-    mean_level,
+    mean_fading,
     people_moved,
     put_off,
     ratio,
     wear,
+    wear_rate,
 )
 from simulator.market.bidding import Bidder, Entered, Field
+from simulator.market.bounds import at_least, at_most
 from simulator.market.commission import Guests, Meeting
 from simulator.market.contract import Server, venues
 from simulator.market.groups import Groups, weigh
@@ -105,12 +108,20 @@ class Media:
         self.action = action[self.bidder.bounded, None, None]
         self.fresh = floor.schedule.fresh | (world.bidding.counts.any() & floor.schedule.new_day)
         """Steps in which the market is new; so it is on each day where free sales count for a target."""
+        self.fading = cache(lambda days: mean_fading(wear_rate(world.people, days)))
+        """Of wear-out, by the length of a step."""
+        self.pushed = np.logical_or.reduce(floor.schedule.pushes, axis=1)
+        """Messages are sent in a step."""
         self.goals = {goal for n, goal in enumerate(BUYABLE) if (self.action == n).any()} & set(
             MOVED
         )
         """Moves of people for which a scene bounds its cost."""
         self.order_rate = _order_rate(world)
         self.package_of = _package_of(world)
+        packs = world.packages
+        offered = media.slot_opportunities[packs.inventory]
+        self.on_offer = offered * (packs.reach * packs.pool)[packs.of]
+        """Opportunities of a normal day that packages may take: [part, lane]."""
         self.venues = venues(world.packages, floor.state.bookings.booked)
         self.replaces = bool(media.replaces.any())
         """Bought visits replace free ones."""
@@ -194,7 +205,7 @@ class Media:
         )
 
     # ------------------------------------------------------------------ 2, 3 supply and contracts
-    def _traffic(self, slots: np.ndarray) -> np.ndarray:
+    def _traffic(self, slots: np.ndarray | slice) -> np.ndarray:
         """Traffic of slots in this step [normal days]: [row, lane]."""
         floor = self.floor
         browse = floor.world.steps.browse[floor.step]
@@ -209,9 +220,8 @@ class Media:
         if not self.server.busy[floor.step]:
             shown[...] = 0.0
             return None
-        slots = packs.inventory
-        supply = floor.world.media.slot_opportunities[slots] * (packs.reach * packs.pool)[packs.of]
-        supply = supply * self._traffic(slots) * floor.world.phases.available[floor.phase]
+        supply = self.on_offer * self._traffic(packs.inventory)
+        supply *= floor.world.phases.available[floor.phase]
         paid, served = self.server.serve(floor.state.bookings, supply, floor.step, floor.draws)
         charge_packages(floor, self.server.price(paid))
         by_use = np.einsum("uq,ql->ul", self.package_of, served)
@@ -221,8 +231,10 @@ class Media:
     def _supply(self, served: np.ndarray | None) -> np.ndarray:
         """Opportunities of the auction uses; where contracts share a slot, its price rises."""
         media = self.floor.world.media
-        n, slots = media.auctions, np.arange(len(self.floor.world.names.slots))
-        supply = media.opportunities[:n] * self._traffic(slots)[media.slot[:n]][:, None]
+        n, slots = media.auctions, slice(None)
+        supply = (
+            media.opportunities[:n] * self._traffic(slots).take(media.slot[:n], axis=0)[:, None]
+        )
         if len(media.shared_slots):
             mu = np.array(np.broadcast_to(self._rivals(), supply.shape))
             if served is not None:
@@ -253,14 +265,14 @@ class Media:
         floor, world, phase = self.floor, self.floor.world, self.floor.phase
         self.people = by_band(floor.state.crowd.n)
         bands = self.people / world.people.size
-        self.booked = served is not None and bool(served.any())
+        self.booked = served is not None and bool(np.count_nonzero(served))
         """Contract impressions are shown in this step."""
         if self.booked:
             self.bidder.entry.aim(bands)
         before = int(world.steps.phase[floor.step - 1]) if floor.step else None
         self.bidder.follow(phase, before)
         money, smooth = self._targets()
-        if not world.media.auctions or not money.any():
+        if not world.media.auctions or not np.count_nonzero(money):
             self.impressions[: world.media.auctions] = 0.0
             return None
         supply, fresh = self._supply(served), bool(self.fresh[floor.step])
@@ -355,7 +367,8 @@ class Media:
         book.scenes["offered"] += tried
         book.scenes["spend"] += total
         book.spend[:, floor.phase] += total
-        book.on_day(floor.day, spend=total.sum(axis=0), scene_spend=total)
+        if book.days:
+            book.on_day(floor.day, spend=total.sum(axis=0), scene_spend=total)
 
     def _spend(self, total: np.ndarray) -> None:
         """Take the step's spend [scene, lane] out of the purses."""
@@ -381,8 +394,8 @@ class Media:
         count, wanted, carried = self._by_scene(rows, self.auction_of_scene)
         noise = floor.draws.mean_noise("price", count, floor.world.scenario.chance.price_sd)
         wanted *= noise
-        left = np.maximum(self.room - carried, 0.0)
-        noise *= np.minimum(1.0, ratio(left, np.maximum(wanted, left)))
+        left = at_least(self.room - carried, 0.0)
+        noise *= at_most(ratio(left, np.maximum(wanted, left)), 1.0)
         spend.reshape(media.auctions, -1, floor.lanes)[...] *= noise[media.scene[: media.auctions]][
             :, None
         ]
@@ -392,20 +405,20 @@ class Media:
         np.floor(spend, out=spend)
         spend /= 100
         state.carry -= spend
-        np.maximum(state.carry, 0.0, out=state.carry)
+        at_least(state.carry, 0.0, out=state.carry)
 
     # ------------------------------------------------------------------ 5 clicks and visits
     def _clicks(self, entered: Entered | None, appeal: Appeal) -> tuple[np.ndarray, np.ndarray]:
         """Clicks, visits and buying visits; returns impressions per person and buying visits by scene."""
         floor, world, media = self.floor, self.floor.world, self.floor.world.media
         per_person = np.add.reduce(self.impressions, axis=0) / world.people.size
-        self.advertised = bool(per_person.any())
+        self.advertised = bool(np.count_nonzero(per_person))
         if not self.advertised:
             self.clicks[...] = self.visits[...] = self.buys[...] = 0.0
             self.looks[...] = self.halo_buys[...] = 0.0
             return per_person, np.zeros_like(floor.controls.pace)[:, None]
-        rate = float(world.steps.days[floor.step]) * math.log(2) / world.people.fatigue_half_life
-        level = mean_level(floor.state.crowd.fatigue, per_person, rate)
+        fades = self.fading(float(world.steps.days[floor.step]))
+        level = blend(fades, floor.state.crowd.fatigue, per_person)
         click, buy = self.odds
         np.multiply(appeal.click, wear(level, world.people.fatigue), out=click)
         np.copyto(buy, appeal.buy)
@@ -419,7 +432,7 @@ class Media:
         )
         np.multiply(self.clicks, media.arrival, out=self.visits)
         np.multiply(self.visits, buy, out=self.buys)
-        totals = self._by_scene(self.tally[:4], self.of_scene)
+        totals = self.of_scene.sum(np.add.reduce(self.tally[:4], axis=2))
         scene_buys = self._of_scenes(self.buys, totals[3])
         if appeal.halo:
             self._go_on(appeal.halo)
@@ -470,7 +483,7 @@ class Media:
         free_buys = self._by_segment(buys)
         if appeal.halo:
             visits = self._go_on_free(appeal.halo, touches, buys, visits)
-        if self.floor.schedule.pushes[self.floor.step].any():
+        if self.pushed[self.floor.step]:
             sent = self._push(appeal)
             visits = visits + np.einsum("bsl,bsl->l", sent.visits, self.people)
             touches, buys = touches + sent.touches, buys + sent.buys
@@ -494,7 +507,7 @@ class Media:
         contact.buys *= float(self.floor.world.steps.readiness[self.floor.step])
         if self.order_rate is not None:
             self._put_off(contact, self.order_rate)
-        visits = visits + self.visits.sum(axis=(0, 1))
+        visits = visits + np.add.reduce(self.visits.reshape(-1, self.floor.lanes))
         halo_buys = self.halo_buys if appeal.halo else None
         buying = None if guests is None else self._by_partner(guests)
         return Met(
@@ -582,8 +595,7 @@ class Media:
         floor, touch = self.floor, self.floor.world.media.touch
         assert floor.tracers is not None
         rows = np.array([self.visits - self.looks, self.visits * touch, self.buys])
-        scenes = len(floor.world.names.scenes)
-        parts = self.bidder.entry.by_scene(rows, scenes, contracts=self.booked)
+        parts = self.bidder.entry.by_scene(rows, contracts=self.booked)
         visits, touches, buys = ratio(parts, self.people)
         floor.tracers.touch(visits, floor.state.crowd.n)
         return ratio(touches, contact.touches), ratio(buys, contact.buys)

@@ -12,6 +12,7 @@ from simulator.market.audience import (
     ENGAGE,
     ENTHUSE,
     FAVOURITE,
+    KINDS,
     ORDER,
     Chain,
     Pulse,
@@ -29,12 +30,32 @@ from simulator.market.basket import (
     shares,
     wishes,
 )
+from simulator.market.bounds import at_least, at_most
 from simulator.market.fulfilment import payment_success
+from simulator.market.groups import Groups
 from simulator.market.shipping import late_share
-from simulator.market.world import Depot, bar, prob
+from simulator.market.world import STAGES, Depot, bar, prob
 
 BASKET_STAGES = slice(4, 6)  # favourite, cart
 DEPOSITS, INITIAL, NUMEROUS, LAPSED = 6, 7, 8, 10
+MOVES = {
+    "favourites": [(FAVOURITE, c) for c in range(4)],
+    "carts": [(CART, c) for c in range(5)],
+    "deposits": [(DEPOSIT, c) for c in range(DEPOSITS)],
+    "new_customers": [(ORDER, c) for c in range(INITIAL)],
+    "brand_new_customers": [(ORDER, c) for c in range(BASKET_STAGES.start)],
+    "recalled_members": [(ORDER, LAPSED)],
+    "lapsed": [(DECAY, c) for c in range(INITIAL, LAPSED)],
+    "returned": [(DECAY, LAPSED)],
+    "filled": [(kind, c) for kind in (CART, FAVOURITE) for c in range(4)],
+    "emptied": [(kind, c) for kind in (ORDER, DEPOSIT, DECAY) for c in (4, 5)],
+    "balances": [(ORDER, DEPOSITS)],
+}
+"""Moves of people that are counted together: (kind, stage)."""
+CUSTOMERS = ("new_customers", "brand_new_customers", "recalled_members", "lapsed", "returned")
+BASKETS = {
+    name: f"basket_{name}" for name in ("orders", "deposits", "dropped", "balances", "added")
+}
 
 
 class Sales:
@@ -46,6 +67,10 @@ class Sales:
         self.pooled = np.zeros(())
         """Orders of the step that shops send: [product, lane]."""
         self.chain = Chain(floor.world.people, segments, floor.lanes, traced=traced)
+        rows = [[kind * STAGES + stage for kind, stage in moves] for moves in MOVES.values()]
+        self.counted = Groups.choose(rows, len(KINDS) * STAGES)
+        self.moved: dict[str, np.ndarray] = {}
+        """People of all segments who moved in the step, by name: [lane]; and customers' baskets."""
         self.asked = bool(floor.linkage or floor.partners)
         """Somebody asks on whose visits a product was bought."""
         self.bought = np.zeros((0, 1, floor.lanes))
@@ -132,7 +157,8 @@ class Sales:
             for whole, *rows in zip(people, *baskets, strict=True)
         )
         count = self.floor.draws.binomial(purpose, n, p)
-        moved, rest = np.split(count, [shape[0] * shape[1]])
+        people_rows = shape[0] * shape[1]
+        moved, rest = count[:people_rows], count[people_rows:]
         return moved.reshape(shape), rest.reshape(-1, shape[1], lanes)
 
     # ------------------------------------------------------------------ 8 orders
@@ -142,14 +168,14 @@ class Sales:
         release = self._released(flows).sum(axis=0) + baskets.orders
         balance = orders[DEPOSITS] + baskets.balances
         total = orders.sum(axis=0) + baskets.orders + baskets.balances
-        direct = np.maximum(total - release - balance, 0.0)
+        direct = at_least(total - release - balance, 0.0)
         kinds, stock = [direct, release, balance], floor.state.stock
         self.direct_mix = self._direct_mix(met)
         presale = self.direct_mix * floor.world.goods.presale[:, None]
         self.presold_mix = shares(presale, self.direct_mix)
         weights = wishes(kinds, self._mixes())
         found = stock.found(weights.sum(axis=1), floor.sampled)
-        if (found < 1).any():
+        if np.count_nonzero(found < 1):
             self.direct_mix = choose_instead(self.direct_mix, found)
             weights = wishes(kinds, self._mixes())
         if self.asked:
@@ -182,7 +208,7 @@ class Sales:
     def _released(self, flows: np.ndarray) -> np.ndarray:
         """Orders out of favourites and carts that the sale released: [2, segment, lane]."""
         part = ratio(self.chain.baskets, self.chain.hazards[ORDER, BASKET_STAGES])
-        return np.asarray(flows[ORDER, BASKET_STAGES] * np.minimum(part, 1.0))
+        return np.asarray(flows[ORDER, BASKET_STAGES] * at_most(part, 1.0))
 
     def _direct_mix(self, met: Met) -> np.ndarray:
         """u: product weights of orders from visits, paid ones by scene and free ones."""
@@ -223,24 +249,32 @@ class Sales:
         flows[ORDER], baskets.orders, baskets.balances = asked[0], asked[1][0], asked[2][0]
 
     # ------------------------------------------------------------------ 9 books
+    def _sum_up(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
+        """Moves of the step over all segments."""
+        by_stage = np.add.reduce(flows, axis=2)
+        people = self.counted.sum(by_stage.reshape(-1, self.floor.lanes))
+        rows = np.array([getattr(baskets, name) for name in BASKETS])
+        self.moved = dict(zip(MOVES, people, strict=True))
+        self.moved |= zip(BASKETS.values(), np.add.reduce(rows, axis=1), strict=True)
+
     def _write(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met) -> None:
         floor, day = self.floor, self.floor.state.day
+        self._sum_up(flows, baskets)
         paid = orders.paid.sum(axis=1)
         gmv, cost, worth = self._bill(orders, paid)
-        new = flows[ORDER, :INITIAL].sum(axis=0)
-        floor.state.newcomers += new
+        floor.state.newcomers += np.add.reduce(flows[ORDER, :INITIAL])
         day.paid += paid
         chance = self._expect_refunds(orders.paid, paid)
         day.gmv += gmv
         day.cost += cost
-        day.first += new.sum(axis=0)
+        day.first += self.moved["new_customers"]
         self._link(gmv, worth, chance)
-        self._count(flows, baskets, orders, gmv=gmv, cost=cost)
+        self._count(orders, paid, gmv=gmv, cost=cost)
         if floor.trials:
             floor.learn(met.scene_buys)
-        floor.book.on_day(
-            floor.day, gmv=gmv.sum(axis=0), new_customers=new.sum(axis=0), visits=met.visits
-        )
+        if floor.book.days:
+            new = self.moved["new_customers"]
+            floor.book.on_day(floor.day, gmv=gmv.sum(axis=0), new_customers=new, visits=met.visits)
         if floor.tracers:
             gmv_by_segment = (worth[0] * worth[1][:, None]).sum(axis=0)
             self._credit(flows, baskets, ratio(gmv_by_segment, orders.paid.sum(axis=0)), met)
@@ -307,22 +341,22 @@ class Sales:
         return share * ratio(own, paid)
 
     def _count(
-        self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders,
-        *, gmv: np.ndarray, cost: np.ndarray,
-    ) -> None:  # fmt: skip
-        floor, book = self.floor, self.floor.book
-        total = orders.paid.sum(axis=(0, 1))
+        self, orders: Orders, paid: np.ndarray, *, gmv: np.ndarray, cost: np.ndarray
+    ) -> None:
+        """Write the step's orders [product, lane] and moves into the totals."""
+        floor, book, moved = self.floor, self.floor.book, self.moved
+        total = np.add.reduce(paid)
         pay = self.pay
         failed = floor.draws.round_off("unpaid", total[None] * (1 - pay) / pay)[0]
         book.add(
-            favourites=flows[FAVOURITE], carts=_joined(flows[CART], baskets.added),
-            deposits=_joined(flows[DEPOSIT], baskets.deposits), paid_orders=total,
-            orders=total + failed, unmet=orders.unmet, gmv=gmv, goods_cost=cost,
-            new_customers=flows[ORDER, :INITIAL], recalled_members=flows[ORDER, LAPSED],
-            brand_new_customers=flows[ORDER, :BASKET_STAGES.start],
-            lapsed=flows[DECAY, INITIAL:LAPSED], returned=flows[DECAY, LAPSED],
+            favourites=moved["favourites"], carts=moved["carts"] + moved["basket_added"],
+            deposits=moved["deposits"] + moved["basket_deposits"], paid_orders=total,
+            orders=total + failed, gmv=gmv, goods_cost=cost,
         )  # fmt: skip
-        book.products["paid"] += orders.paid.sum(axis=1)
+        book.add(**{name: moved[name] for name in CUSTOMERS})
+        if orders.paid is not orders.wanted:
+            book.add(unmet=orders.unmet)
+        book.products["paid"] += paid
         book.products["gmv"] += gmv
         if floor.step < floor.world.steps.advertising:
             book.add(gmv_campaign=gmv)
@@ -338,7 +372,7 @@ class Sales:
         waiting[DEPOSITS] = flows[ORDER, DEPOSITS]
         if self.chain.habit is not None:
             part = ratio(self.chain.habit, self.chain.hazards[ORDER, INITIAL:LAPSED])
-            waiting[INITIAL:LAPSED] = flows[ORDER, INITIAL:LAPSED] * np.minimum(part, 1.0)
+            waiting[INITIAL:LAPSED] = flows[ORDER, INITIAL:LAPSED] * at_most(part, 1.0)
         customers = baskets.orders + baskets.balances
         direct = flows[ORDER] - waiting
         credit = tracers.credit(
@@ -372,8 +406,8 @@ class Sales:
     def _on_visit(self, paid: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
         """Part of each flow that happened on a scene's paid visit: [scene, kind, stage, segment, lane]."""
         touches, buys = (part[:, BAND] for part in paid)
-        on_visit = np.zeros((len(touches), *self.chain.hazards.shape))
         caused = self.chain.on_visits()
+        on_visit = np.zeros((len(touches), *caused.shape))
         for kind in (ORDER, DEPOSIT):
             on_visit[:, kind] = buys * caused[kind]
         for kind in (CART, FAVOURITE, ENTHUSE, ENGAGE):
@@ -388,19 +422,19 @@ class Sales:
 
     def _basket_products(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
         """Products in standing baskets: what leaves goes in proportion, what comes has today's mix."""
-        n, held = self.floor.state.crowd.n, self.floor.state.baskets
+        n, held, moved = self.floor.state.crowd.n, self.floor.state.baskets, self.moved
         stock = n[BASKET_STAGES].sum(axis=(0, 1)) + held.carts.sum(axis=0)
-        out = flows[:, BASKET_STAGES].sum(axis=(0, 1, 2)) - flows[CART, 4].sum(axis=0)
-        out = out + (baskets.orders + baskets.deposits + baskets.dropped).sum(axis=0)
-        into = flows[CART : FAVOURITE + 1, :4].sum(axis=(0, 1, 2)) + baskets.added.sum(axis=0)
+        out = moved["emptied"] + moved["basket_orders"]
+        out += moved["basket_deposits"] + moved["basket_dropped"]
+        into = moved["filled"] + moved["basket_added"]
         if self.release_mix is not None:
             out = self._left_by_product(flows, baskets, out)
-        held.products *= 1 - np.minimum(ratio(out, stock), 1.0)
+        held.products *= 1 - at_most(ratio(out, stock), 1.0)
         held.products += into * self._basket_mix()
         waiting = n[DEPOSITS].sum(axis=0) + held.deposits.sum(axis=0)
-        gone = flows[ORDER, DEPOSITS].sum(axis=0) + baskets.balances.sum(axis=0)
-        fresh = flows[DEPOSIT].sum(axis=(0, 1)) + baskets.deposits.sum(axis=0)
-        held.presold *= 1 - np.minimum(ratio(gone, waiting), 1.0)
+        gone = moved["balances"] + moved["basket_balances"]
+        fresh = moved["deposits"] + moved["basket_deposits"]
+        held.presold *= 1 - at_most(ratio(gone, waiting), 1.0)
         held.presold += fresh * self.presold_mix
 
     def _basket_mix(self) -> np.ndarray:
@@ -417,8 +451,3 @@ class Sales:
         standing = shares(self.floor.state.baskets.products, self.floor.today.free_mix)
         by_product = np.einsum("pgl,gl->pl", self.release_mix, bought)
         return np.asarray(out - bought.sum(axis=0) + ratio(by_product, standing))
-
-
-def _joined(people: np.ndarray, baskets: np.ndarray) -> np.ndarray:
-    """Moves of people [stage, segment, lane] and of customers' baskets [segment, lane], by segment."""
-    return np.asarray(people.sum(axis=0) + baskets)

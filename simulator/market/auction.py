@@ -31,11 +31,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr, ndtri_exp, roots_legendre
 
+from simulator.market.bounds import at_least, at_most
 from simulator.market.groups import runs
 
 Array = NDArray[np.float64]
 
 BLOCK = 49152  # elements worked on at once: fewer calls, and they still fit a shared cache
+SMALL = 4000  # elements of a block that is worked on with as few calls as can be
 LOWEST = -37.5  # of z: Phi(-37.5) is nearly the least normal number, so no win rate is 0
 MOST_RIVALS = 50.0  # cap of L
 LEAST_TAU = 1e-12  # stands for 0 in a division
@@ -181,6 +183,7 @@ class Market:
         self.mu, self.level = np.empty((2, count, lanes))  # level: M / (1000 q) [CNY]
         self.quality = np.ones((count, 1))
         self.reserve = np.zeros((count, 1)) if reserve is None else reserve
+        self.reserved = bool((self.reserve > 0.0).any())
         self.ln_reserve = np.log(np.maximum(self.reserve, 1e-300))
         self.work = np.empty((6, max(1, BLOCK // lanes), lanes))
         clicks = np.ones((1, count)) if clicks is None else clicks
@@ -256,20 +259,35 @@ def _second_price(ln_score: Array, market: Market, rates: Rates, rows: slice) ->
     """The rows of a block as second-price auctions of one place, in place."""
     z, win, value, cost = (a[rows] for a in (rates.z, rates.win, rates.value, rates.cost))
     cost_slope, value_slope = rates.cost_slope[rows], rates.value_slope[rows]
-    x, density, *_ = work = market.work[:5, : len(z)]
     np.subtract(ln_score[rows], market.mu[rows], out=z)
     z *= market.per_d[rows]
-    np.maximum(z, LOWEST, out=z)
-    normal(z, win, density, work[2:])
-    np.add(z, market.up[rows], out=x)
-    normal(x, value, value_slope, work[2:])
-    np.subtract(z, market.down[rows], out=x)
-    normal(x, cost, cost_slope, work[2:])
+    at_least(z, LOWEST, out=z)
+    if z.size <= SMALL:
+        _three_at_once(z, market, rates, rows)
+    else:
+        x, density, *_ = work = market.work[:5, : len(z)]
+        normal(z, win, density, work[2:])
+        np.add(z, market.up[rows], out=x)
+        normal(x, value, value_slope, work[2:])
+        np.subtract(z, market.down[rows], out=x)
+        normal(x, cost, cost_slope, work[2:])
     value_slope *= market.height[rows]
     cost *= market.level[rows]
     cost_slope *= market.level[rows]
     cost_slope *= market.height[rows]
     np.divide(value, win, out=rates.lift[rows])
+
+
+def _three_at_once(z: Array, market: Market, rates: Rates, rows: slice) -> None:
+    """Phi(z), Phi(z + tau^2/d) and Phi(z - sigma^2/d) of a small block in one call, and their densities."""
+    room = np.empty((6, 3, *z.shape))
+    x, below, density = room[:3]
+    x[0] = z
+    np.add(z, market.up[rows], out=x[1])
+    np.subtract(z, market.down[rows], out=x[2])
+    normal(x, below, density, room[3:])
+    rates.win[rows], rates.value[rows], rates.cost[rows] = below
+    rates.value_slope[rows], rates.cost_slope[rows] = density[1:]
 
 
 def _marginal(ln_score: Array, market: Market, rows: slice) -> Array:
@@ -334,13 +352,13 @@ def _place_mix(market: Market, rates: Rates, rows: slice) -> tuple[Array, Array,
     z = rates.z[rows]
     work = market.work[:, : len(z)]
     rivals, shown, clicked = work[:3]
-    if (market.reserve[rows] > 0.0).any():
+    if market.reserved and (market.reserve[rows] > 0.0).any():
         normal(z, rivals, shown, work[3:])
     else:
         np.copyto(rivals, rates.win[rows])
     np.log(rivals, out=rivals)
     np.negative(rivals, out=rivals)
-    np.minimum(rivals, MOST_RIVALS, out=rivals)
+    at_most(rivals, MOST_RIVALS, out=rivals)
     rival_sum(market.shown[:, rows], rivals, shown)
     rival_sum(market.clicked[:, rows], rivals, clicked)
     for array in (rates.win, rates.value, rates.value_slope):

@@ -15,17 +15,20 @@ Stages follow DEEPLINK; reach is the negative binomial model of exposure (Danahe
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
+from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
-from simulator.market.groups import runs
+from simulator.market.groups import FEW, Groups, runs
 from simulator.market.repeat import habit_rate
 from simulator.market.world import STAGES, People
 from simulator.scenario.schema import BAND_OF_STAGE
 
 KINDS = ("order", "deposit", "cart", "favourite", "enthuse", "engage", "pass_on", "decay")
 ORDER, DEPOSIT, CART, FAVOURITE, ENTHUSE, ENGAGE, PASS_ON, DECAY = range(8)
+VISIT_MOVES, UP = slice(CART, PASS_ON), 5  # cart to engage, from the first five stages
 STAY = -1
 
 # Destination of each kind of move from each stage; STAY marks no move (or an order that returns).
@@ -58,8 +61,38 @@ def _ways() -> list[tuple[int, int, slice]]:
 
 
 WAYS = _ways()
+BY_WAY = {
+    kinds: Groups.choose(
+        [
+            [kind * STAGES + stage for stage in range(STAGES)[stages] if kind < kinds]
+            for _, kind, stages in WAYS
+        ],
+        kinds * STAGES,
+    )
+    for kinds in (PASS_ON, len(KINDS))
+}
+BY_TARGET = Groups(np.array([target for target, _, _ in WAYS]), STAGES)
+"""The same as sums of the rows [kind and stage] of so many kinds, and of the ways."""
 MANY_WAYS = (0, 1, 2, 3, 4, 8)
 """Stages from which people who do not buy may go more than one way."""
+
+
+def arrivals(moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
+    """Moves [.., kind, stage, segment, lane], times scale [stage, segment, lane], by destination
+    [.., stage, segment, lane]; the last kinds may be left out.
+    """
+    *before, kinds, _, segments, lanes = moves.shape
+    arrived = np.zeros((*before, STAGES, segments, lanes))
+    if segments * lanes <= FEW:
+        every = moves if scale is None else moves * scale
+        whole = BY_WAY[kinds].sum(every.reshape(*before, kinds * STAGES, -1))
+        return BY_TARGET.sum(whole).reshape(arrived.shape)
+    for target, kind, stages in WAYS:
+        if kind < kinds:
+            part = moves[..., kind, stages, :, :]
+            part = part if scale is None else part * scale[stages]
+            arrived[..., target, :, :] += np.add.reduce(part, axis=-3)
+    return arrived
 
 
 @dataclass
@@ -113,14 +146,40 @@ def wear(impressions_per_person: np.ndarray, fatigue: np.ndarray) -> np.ndarray:
     >>> float(wear(np.array(1e-12), np.array(0.1)).round(9))
     1.0
     """
-    y = np.maximum(impressions_per_person, 1e-12)
+    y = at_least(impressions_per_person, 1e-12)
     return np.asarray(np.exp(-fatigue * (y / -np.expm1(-y) - 1)))
 
 
-def decayed(stock: np.ndarray, inflow: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """A stock that decays by `rate` over a step while `inflow` arrives evenly."""
+Weights = tuple[np.ndarray, np.ndarray]
+"""Of a stock, and of what arrives evenly over a step."""
+
+
+def fading(rate: np.ndarray) -> Weights:
+    """What a step leaves of a stock that decays by `rate`, and of its inflow: e^-r, (1 - e^-r)/r."""
     keep = np.exp(-rate)
-    return np.asarray(stock * keep + inflow * (1 - keep) / rate)
+    return keep, (1 - keep) / rate
+
+
+def mean_fading(rate: np.ndarray) -> Weights:
+    """The same in the mean of the step: (1 - e^-r)/r, (r - 1 + e^-r)/r^2."""
+    lost = -np.expm1(-rate)
+    late = np.where(rate > 1e-4, (rate - lost) / np.maximum(rate, 1e-4) ** 2, 0.5 - rate / 6)
+    return lost / rate, late
+
+
+def blend(weights: Weights, stock: np.ndarray, inflow: np.ndarray) -> np.ndarray:
+    """A stock after a step, or in its mean, while `inflow` arrives evenly.
+
+    >>> mean = blend(mean_fading(np.array(1e-6)), np.array(2.0), np.array(1.0))
+    >>> float(mean.round(4)), float(blend(fading(np.log(2)), np.array(2.0), np.array(0.0)).round(4))
+    (2.5, 1.0)
+    """
+    return np.asarray(stock * weights[0] + inflow * weights[1])
+
+
+def wear_rate(people: People, days: float) -> np.ndarray:
+    """Decay of wear-out in so many days."""
+    return np.asarray(days * math.log(2) / people.fatigue_half_life)
 
 
 def put_off(
@@ -136,17 +195,6 @@ def put_off(
     keep = np.exp(-rate)
     left = waiting * keep + fresh * (1 - keep) / rate
     return waiting + fresh - left, left
-
-
-def mean_level(stock: np.ndarray, inflow: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Mean of such a stock over the step: S (1 - e^-r)/r + I (r - 1 + e^-r)/r^2.
-
-    >>> float(mean_level(np.array(2.0), np.array(1.0), np.array(1e-6)).round(4))
-    2.5
-    """
-    lost = -np.expm1(-rate)
-    late = np.where(rate > 1e-4, (rate - lost) / np.maximum(rate, 1e-4) ** 2, 0.5 - rate / 6)
-    return np.asarray(stock * lost / rate + inflow * late)
 
 
 def reach_hazard(exposure: np.ndarray, views: np.ndarray, shape: np.ndarray) -> np.ndarray:
@@ -168,8 +216,8 @@ def renewal(contacts_per_window: np.ndarray, shape: np.ndarray) -> np.ndarray:
     >>> renewal(np.array([0.0, 1.0]), np.array([1e9])).round(6).tolist()
     [1.0, 0.581977]
     """
-    u = np.maximum(contacts_per_window, 1e-12)
-    thinned = np.minimum(shape * np.log1p(u / shape), 700.0)
+    u = at_least(contacts_per_window, 1e-12)
+    thinned = at_most(shape * np.log1p(u / shape), 700.0)
     return np.asarray(u / (np.expm1(thinned) * (1 + u / shape)))
 
 
@@ -178,6 +226,13 @@ def habitual(people: People, crowd: Crowd, now: float) -> np.ndarray:
     assert people.habit is not None
     old = ratio(crowd.old[:3], crowd.n[7:10])
     return habit_rate(people.habit, old, people.lapse_days, now)
+
+
+def _upward(moves: np.ndarray) -> np.ndarray:
+    """Moves [engage, enthuse, favourite, cart; stage, replication] as hazards stand, cart first, and 0 where
+    there is no such move: [kind, stage, 1, replication].
+    """
+    return np.where(TO[VISIT_MOVES, :UP, None] == STAY, 0.0, moves[::-1, :UP])[:, :, None]
 
 
 class Chain:
@@ -191,6 +246,10 @@ class Chain:
         self.flows = np.zeros(shape)
         self.visited = np.zeros(shape if traced else 0)
         """Part of the hazards that visits cause."""
+        self._reach = cache(lambda days: fading(days / people.reach_window))
+        self._wear = cache(lambda days: fading(wear_rate(people, days)))
+        """By the length of a step."""
+        self._visit_moves, self._base_moves = map(_upward, (people.visit_moves, people.base_moves))
         self._contact = np.zeros((3, STAGES, segments, lanes))
         self.baskets = np.zeros((2, segments, lanes))
         """Release part of the order hazard of favourite and cart."""
@@ -214,18 +273,16 @@ class Chain:
     def _by_stage(self, contact: Contact) -> np.ndarray:
         parts = (contact.views, contact.touches, contact.buys)
         for part, out in zip(parts, self._contact, strict=True):
-            np.take(part, BAND, axis=0, out=out, mode="clip")
+            part.take(BAND, axis=0, out=out, mode="clip")
         return self._contact
 
     def _fill_moves(self, touches: np.ndarray, pulse: Pulse) -> None:
-        p, h = self.people, self.hazards
-        for kind, move, last in ((ENGAGE, 0, 2), (ENTHUSE, 1, 3), (FAVOURITE, 2, 4), (CART, 3, 5)):
-            np.multiply(touches[:last], p.visit_moves[move, :last, None], out=h[kind, :last])
-            if kind in (FAVOURITE, CART):
-                h[kind, :last] *= pulse.cart
-            if self.traced:
-                self.visited[kind, :last] = h[kind, :last]
-            h[kind, :last] += p.base_moves[move, :last, None] * pulse.days
+        moves = self.hazards[VISIT_MOVES, :UP]
+        np.multiply(touches[:UP], self._visit_moves, out=moves)
+        moves[:2] *= pulse.cart
+        if self.traced:
+            self.visited[VISIT_MOVES, :UP] = moves
+        moves += self._base_moves * pulse.days
 
     def _fill_orders(self, buys: np.ndarray, pulse: Pulse) -> None:
         p, h = self.people, self.hazards
@@ -255,13 +312,15 @@ class Chain:
         lapse = renewal(contacts, p.frequency_shape)
         np.multiply(lapse, pulse.days / window, out=h[DECAY, 1:6])
         ageing = (p.lapse_days, p.lapse_days, p.lapse_days, p.window_days - p.lapse_days)
-        for row, limit in enumerate(ageing):
-            rate = pulse.days / max(limit - pulse.now, pulse.days)
-            h[DECAY, 7 + row] = rate * ratio(crowd.old[row], crowd.n[7 + row])
+        rate = [pulse.days / max(limit - pulse.now, pulse.days) for limit in ageing]
+        old = ratio(crowd.old, crowd.n[7:11])
+        np.multiply(np.array(rate)[:, None, None], old, out=h[DECAY, 7:11])
 
     def on_visits(self) -> np.ndarray:
-        """Part of each hazard that visits cause, releases and base moves excluded: like hazards."""
-        return ratio(self.visited, self.hazards)
+        """Part of each hazard that visits cause, releases and base moves excluded: like hazards, but without
+        the last two kinds, which no visit causes.
+        """
+        return ratio(self.visited[:PASS_ON], self.hazards[:PASS_ON])
 
     def chances(self, crowd: Crowd) -> tuple[np.ndarray, np.ndarray]:
         """Probabilities to order or pay a deposit, and to move otherwise if not: [stage, segment, lane]."""
@@ -270,7 +329,7 @@ class Chain:
         buying = ratio(self.hazards[ORDER] + self.hazards[DEPOSIT], total)
         buying *= leaving
         leaving -= buying
-        leaving /= np.maximum(1 - buying, 1e-12)
+        leaving /= at_least(1 - buying, 1e-12)
         return buying, np.clip(leaving, 0.0, 1.0, out=leaving)
 
     def part(
@@ -278,7 +337,7 @@ class Chain:
     ) -> np.ndarray:
         """Flows of the step [kind, stage, segment, lane] from who moves; the crowd is not changed yet."""
         self.flows[ORDER], self.flows[DEPOSIT] = buyers, 0.0
-        if np.any(pulse.deposit) or np.any(pulse.deposit_release):
+        if np.count_nonzero(pulse.deposit) or np.count_nonzero(pulse.deposit_release):
             self._split("purchase", buyers, range(6), slice(ORDER, CART), draws)
         self.flows[DECAY] = others
         self.flows[DECAY, 6] = 0.0
@@ -290,29 +349,17 @@ class Chain:
     ) -> None:
         """Part the people of some stages between kinds of moves."""
         flat, rows = (-1, people.shape[2]), list(stages)
-        weights = self.hazards[kinds][:, rows]
-        parts = draws.split(
-            purpose, people[rows].reshape(flat), weights.reshape(len(weights), *flat)
-        )
-        self.flows[kinds, rows] = parts.reshape(weights.shape)
+        weights = self.hazards[kinds].take(rows, axis=1)
+        parts = weights.reshape(len(weights), *flat)
+        draws.split(purpose, people.take(rows, axis=0).reshape(flat), parts, out=parts)
+        self.flows[kinds, rows] = weights
 
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Share of a stage that leaves; newcomers of the step get half of its hazard."""
         out = -np.expm1(-total)
-        inflow = self._arrivals(self.hazards, ratio(n * out, total))
+        inflow = arrivals(self.hazards, ratio(n * out, total))
         out += -np.expm1(-0.5 * total) * ratio(inflow, n)
-        return np.minimum(out, 1.0, out=out)
-
-    def _arrivals(self, moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
-        """Moves [kind, stage, segment, lane], times scale [stage, segment, lane], by destination."""
-        arrived = np.zeros(moves.shape[1:])
-        for target, kind, stages in WAYS:
-            part = moves[kind, stages]
-            if scale is None:
-                arrived[target] += np.add.reduce(part, axis=0)
-            else:
-                arrived[target] += np.einsum("csl,csl->sl", part, scale[stages])
-        return arrived
+        return at_most(out, 1.0, out=out)
 
     def settle(self, crowd: Crowd, again: np.ndarray, draws: Draws) -> None:
         """Carry the flows out: people are conserved; `again` [segment, lane]: customers' basket orders."""
@@ -323,24 +370,22 @@ class Chain:
         regulars = crowd.n[7:10]
         rebought[:3] += regulars * ratio(again, regulars.sum(axis=0))
         self._age(crowd, rebought, draws)
-        crowd.n += self._arrivals(self.flows) - gone
+        crowd.n += arrivals(self.flows) - gone
 
     def _age(self, crowd: Crowd, rebought: np.ndarray, draws: Draws) -> None:
         decay = self.flows[DECAY, 7:11]
-        kept = crowd.old * np.maximum(1 - ratio(rebought, crowd.n[7:11]), 0.0) - decay
+        kept = crowd.old * at_least(1 - ratio(rebought, crowd.n[7:11]), 0.0) - decay
         flat = kept.reshape(-1, kept.shape[-1])
-        rounded = draws.round_off("old", np.maximum(flat, 0.0)).reshape(kept.shape)
+        rounded = draws.round_off("old", at_least(flat, 0.0)).reshape(kept.shape)
         left = crowd.n[7:11] - decay
-        crowd.old[...] = np.minimum(rounded, np.maximum(left, 0.0))
+        crowd.old[...] = np.minimum(rounded, at_least(left, 0.0))
 
     def remember(
         self, crowd: Crowd, contact: Contact, pulse: Pulse, impressions: np.ndarray
     ) -> None:
         """Carry exposure and wear-out to the next step; `impressions` [segment, lane] per person."""
-        p = self.people
-        crowd.exposure = decayed(crowd.exposure, contact.views[0], pulse.days / p.reach_window)
-        rate = pulse.days * math.log(2) / p.fatigue_half_life
-        crowd.fatigue = decayed(crowd.fatigue, impressions, rate)
+        crowd.exposure = blend(self._reach(pulse.days), crowd.exposure, contact.views[0])
+        crowd.fatigue = blend(self._wear(pulse.days), crowd.fatigue, impressions)
 
 
 def people_moved(goal: str, n: np.ndarray, visit_moves: np.ndarray) -> np.ndarray:
@@ -362,7 +407,7 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     >>> ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0])).tolist()
     [0.25, 0.0]
     """
-    return np.asarray(part / np.maximum(whole, 1e-200))
+    return np.asarray(part / at_least(whole, 1e-200))
 
 
 def by_band(n: np.ndarray) -> np.ndarray:

@@ -10,10 +10,12 @@ Customers stay in their stage while a basket waits; prospects with a basket are 
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
 from simulator.market.audience import Contact, Crowd, Pulse, by_band, habitual, ratio, renewal
+from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
 from simulator.market.world import People
 
@@ -69,7 +71,7 @@ class BasketHazards:
         total = np.add.reduce(self.out, axis=0)
         late = -np.expm1(-total / 2) * ratio(self.free * self.fill, carts + added)
         out = -np.expm1(-total) * ratio(carts, carts + added) + late
-        return np.minimum(out, 1.0)
+        return at_most(out, 1.0)
 
 
 def basket_hazards(
@@ -81,9 +83,10 @@ def basket_hazards(
     out = np.empty((3, *touches.shape))
     out[0], out[1] = pulse.pay * pulse.release, pulse.deposit_release
     out[2] = renewal(contacts, people.frequency_shape) * pulse.days / people.forget[4]
-    free = np.maximum(np.add.reduce(crowd.n[CUSTOMERS]) - baskets.carts - baskets.deposits, 0.0)
+    free = at_least(np.add.reduce(crowd.n[CUSTOMERS]) - baskets.carts - baskets.deposits, 0.0)
     fill = -np.expm1(-touches * people.cart_again * pulse.cart)
-    balance = np.broadcast_to(-np.expm1(-pulse.balance), free.shape)
+    balance = np.zeros(free.shape)
+    balance -= np.expm1(-pulse.balance)
     return BasketHazards(balance, free, fill, out)
 
 
@@ -149,7 +152,7 @@ def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
     [product, segment, lane], or [product, 1, lane] where all segments are alike.
     """
     parts = zip(orders, mixes, strict=True)
-    return np.asarray(sum(mix * amount for amount, mix in parts))
+    return reduce(np.add, (mix * amount for amount, mix in parts))
 
 
 def choose_instead(mix: np.ndarray, found: np.ndarray) -> np.ndarray:
@@ -173,7 +176,7 @@ def cut_by_stock(wanted: np.ndarray, sold: np.ndarray, draws: Draws) -> np.ndarr
     """Paid orders [product, segment, lane] when of each product only `sold` [product, lane] is there."""
     total = wanted.sum(axis=1)
     short = sold < total
-    if not short.any():
+    if not np.count_nonzero(short):
         return wanted
     parts = draws.split("stock", sold, np.ascontiguousarray(wanted.swapaxes(0, 1))).swapaxes(0, 1)
     return np.where(short[:, None], np.minimum(parts, wanted), wanted)
@@ -181,8 +184,10 @@ def cut_by_stock(wanted: np.ndarray, sold: np.ndarray, draws: Draws) -> np.ndarr
 
 def scale_orders(flows: list[np.ndarray], orders: Orders, draws: Draws) -> list[np.ndarray]:
     """Order flows [.., segment, lane] cut down to what is paid for where goods were short."""
+    if orders.paid is orders.wanted:
+        return flows
     short = (orders.paid < orders.wanted).any(axis=0)
-    if not short.any():
+    if not np.count_nonzero(short):
         return flows
     rows = np.concatenate(flows)
     parts = draws.split("cut", orders.paid.sum(axis=0), rows)

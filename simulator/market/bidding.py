@@ -17,6 +17,7 @@ import numpy as np
 
 from simulator.market.auction import Market, Rates, evaluate
 from simulator.market.audience import ratio
+from simulator.market.bounds import at_least, at_most
 from simulator.market.entry import PRIORITY, Entry
 from simulator.market.groups import Groups
 from simulator.market.world import BUYABLE, World
@@ -67,7 +68,7 @@ class Bidder:
     def __init__(self, world: World, lanes: int) -> None:
         media, n, scenes = world.media, world.media.auctions, len(world.names.scenes)
         segments = len(world.names.segments)
-        self.world, self.entry = world, Entry(media, segments, lanes)
+        self.world, self.entry = world, Entry(media, scenes, segments, lanes)
         self.scene = media.scene[:n]
         self.of_scene = Groups(self.scene, scenes)
         self.market = _market(world, lanes)
@@ -82,6 +83,8 @@ class Bidder:
         bidding = world.bidding
         self.limited = (bidding.cost | bidding.roi) & ~bidding.held
         self.held = bidding.held[:, None]
+        self.limit = np.where(bidding.roi[:, None], 1 / bidding.target, bidding.target)
+        """Most cost per action, or per yuan of gmv."""
         self.bounded = np.flatnonzero(self.limited[self.scene])
         """Uses of the scenes whose cost per action is bounded."""
         self.bounded_of = Groups(self.scene[self.bounded], scenes)
@@ -141,45 +144,43 @@ class Bidder:
         evaluate(self.score.reshape(self.flat.win.shape), self.market, self.flat)
 
     def _newton(self, field: Field) -> None:
-        spend = np.maximum(self._by_scene(self.rates.cost), TINY)
-        alone = self._by_scene(self.rates.cost_slope)
+        spend, alone = self._by_scene([self.rates.cost, self.rates.cost_slope])
+        spend = at_least(spend, TINY)
         slope = alone + SHARE_RESPONSE * spend
-        step = np.log(np.maximum(field.money, TINY) / spend) * (spend / slope)
-        step = np.clip(step, -LARGEST_STEP, LARGEST_STEP)
+        step = np.log(at_least(field.money, TINY) / spend) * (spend / slope)
+        step = _bounded(step)
         if field.actions is not None:
             limit = self._limit_step(field, spend, alone)
             step = np.where(self.limited[:, None], np.minimum(step, limit), step)
         step[(field.money <= 0) | self.held] = 0.0
         self.x += step
         level = self.world.phases.level[field.phase]
-        free = np.clip(self.x, level - REACH, level + REACH)
-        self.x[...] = np.where(self.held, self.x, free)
+        free = np.minimum(np.maximum(self.x, level - REACH), level + REACH)
+        np.copyto(self.x, free, where=~self.held)
 
-    def _by_scene(self, rate: np.ndarray) -> np.ndarray:
-        """Sum by scene of what each opportunity brings: [scene, lane]."""
-        return _sum(self.of_scene, self.opportunities, rate)
+    def _by_scene(self, rates: list[np.ndarray]) -> np.ndarray:
+        """Sums by scene of what each opportunity brings: [rate, scene, lane]."""
+        return _sums(self.of_scene, self.opportunities, rates)
 
     def _limit_step(self, field: Field, spend: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """Newton step towards an average cost per action (or gmv per yuan) at its limit."""
-        bidding, rates, uses = self.world.bidding, self.rates, self.bounded
+        rates, uses = self.rates, self.bounded
         assert field.actions is not None
         clicked = np.where(self.seen, 1.0, rates.click_factor[uses])
         weight = self.opportunities[uses] * field.actions * clicked
         shown = np.where(self.seen, rates.win[uses], rates.value[uses])
-        done = _sum(self.bounded_of, weight, shown)
+        done, gain = _sums(self.bounded_of, weight, [shown, rates.value_slope[uses]])
         if field.free is not None:
             done += field.free
-        done = np.maximum(done, TINY)
-        gain = _sum(self.bounded_of, weight, rates.value_slope[uses])
-        limit = np.where(bidding.roi[:, None], 1 / bidding.target, bidding.target)
-        steepness = np.maximum(slope / spend - gain / done, 0.05)
-        step = np.clip(np.log(limit * done / spend) / steepness, -LARGEST_STEP, LARGEST_STEP)
+        done = at_least(done, TINY)
+        steepness = at_least(slope / spend - gain / done, 0.05)
+        step = _bounded(np.log(self.limit * done / spend) / steepness)
         step = np.where(done <= TINY, -LARGEST_STEP, step)
         return np.where(spend <= TINY, LARGEST_STEP, step)
 
     def _throttle(self, field: Field) -> Entered:
-        spend = self._by_scene(self.rates.cost)
-        theta = np.minimum(1.0, ratio(field.money, spend))
+        (spend,) = self._by_scene([self.rates.cost])
+        theta = at_most(ratio(field.money, spend), 1.0)
         theta[(spend <= 0) & (field.money > 0)] = 1.0
         self.opportunities *= theta[self.scene][:, None]
         return Entered(self.opportunities, self.rates)
@@ -196,9 +197,17 @@ def _market(world: World, lanes: int) -> Market:
     return Market(sigma, tau, lanes, mechanism=mechanism, clicks=clicks, reserve=reserve)
 
 
-def _sum(of_scene: Groups, amount: np.ndarray, rate: np.ndarray) -> np.ndarray:
-    """Sum by scene of amount x rate [use, segment, lane]: [scene, lane]."""
-    return of_scene.sum(np.einsum("usl,usl->ul", amount, rate))
+def _sums(of_scene: Groups, amount: np.ndarray, rates: list[np.ndarray]) -> np.ndarray:
+    """Sums by scene of amount x rate [use, segment, lane], for each of the rates: [rate, scene, lane]."""
+    by_use = np.empty((len(rates), len(amount), amount.shape[-1]))
+    for rate, out in zip(rates, by_use, strict=True):
+        np.einsum("usl,usl->ul", amount, rate, out=out)
+    return of_scene.sum(by_use)
+
+
+def _bounded(step: np.ndarray) -> np.ndarray:
+    """A step of at most LARGEST_STEP, up or down."""
+    return at_least(at_most(step, LARGEST_STEP), -LARGEST_STEP)
 
 
 def _places(decay: tuple[tuple[float, ...], ...]) -> np.ndarray:

@@ -5,6 +5,7 @@ Numbers of the scenario are plain, or arrays [replication] where they are uncert
 """
 
 from datetime import datetime
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -177,14 +178,15 @@ class _Builder:
         ]
 
     def _level(self, name: str, phase: Phase) -> list[Any]:
-        rise, value = column(self._ln_cpm(name, phase))[:, None], self._ln_value()
-        level = self._mu() + rise - value
-        worthy = (value > np.log(WORTHLESS)).any(axis=2) & self._valid()[: self.auctions]
+        rise, value = column(self._ln_cpm(name, phase))[:, None], self._ln_value
+        level = self._mu + rise - value
+        worthy = (value > np.log(WORTHLESS)).any(axis=2) & self._valid[: self.auctions]
         scene = np.array([i for i, _ in self.uses[: self.auctions]], dtype=int)[:, None]
         rows = [level[worthy & (scene == i)] for i in range(len(self.scenes))]
         return [row.mean(axis=0) if len(row) else 0.0 for row in rows]
 
     # ------------------------------------------------------------------ media
+    @cached_property
     def _valid(self) -> np.ndarray:
         """The scene of a use may show to the segment: [use, segment]."""
         targets = [self._segments_of(scene) for scene in self.scenes]
@@ -279,6 +281,7 @@ class _Builder:
             self.uses,
         )
 
+    @cached_property
     def _mu(self) -> np.ndarray:
         chosen, scores = self.uses[: self.auctions], self.s.rival_scores
         ln_rise = ln_rivals(self.s.rivals_above, scores.measured, scores.above, scores.below)
@@ -294,6 +297,7 @@ class _Builder:
         value = column([order_value_of(g) for g in self.segments])
         return np.asarray(mean[[i for i, _ in self.uses[: self.auctions]]][:, None] * value)
 
+    @cached_property
     def _ln_value(self) -> np.ndarray:
         n = self.auctions
         clicks, buys = prob(self._first_click_odds()[:n]), prob(self._buy_odds())[:n]
@@ -320,12 +324,12 @@ class _Builder:
             self.slot_at[s.shares] for s in self.slots if isinstance(s, ContractSlot) and s.shares
         ]
         return Media(
-            scene=scene, slot=slot, auctions=n, meetings=self._meetings(), valid=self._valid(),
+            scene=scene, slot=slot, auctions=n, meetings=self._meetings(), valid=self._valid,
             opportunities=self._per_use(lambda i, k: k.opportunities, uses) * share,
             affinity=self._affinity(), creative=self._creative(),
             precision=column([self.slots[k].precision for _, k in booked]),  # type: ignore[union-attr]
-            mu=self._mu(), sigma=self._per_place(lambda i, k, g: k.sigma, chosen),
-            tau=self._per_place(lambda i, k, g: _flat(k) * i.prediction, chosen), ln_value=self._ln_value(),
+            mu=self._mu, sigma=self._per_place(lambda i, k, g: k.sigma, chosen),
+            tau=self._per_place(lambda i, k, g: _flat(k) * i.prediction, chosen), ln_value=self._ln_value,
             reserve=self._per_place(lambda i, k, g: k.reserve_cpm, chosen),
             mechanism=tuple(self.slots[k].mechanism for _, k in chosen),  # type: ignore[union-attr]
             decay=tuple(_positions(self.slots[k]) for _, k in chosen),
@@ -352,7 +356,7 @@ class _Builder:
 
     def _package_share(self, share: np.ndarray) -> np.ndarray:
         """H within the segments of the owning scene: [contract use, segment, replication]."""
-        rows = np.where(self._valid()[self.auctions :, :, None], share, 0.0)
+        rows = np.where(self._valid[self.auctions :, :, None], share, 0.0)
         return np.asarray(rows / rows.sum(axis=1, keepdims=True))
 
     def _bidding(self) -> Bidding:
@@ -553,9 +557,7 @@ class _Builder:
         return Goods(
             price=seller_price(self.s, steps.phases), list_price=price,
             unit_cost=column([p.price * (1 - p.margin) for p in goods]),
-            salvage=column([
-                p.price * (1 - p.margin) if p.salvage is None else p.salvage for p in goods
-            ]),
+            salvage=column([0.0 if p.salvage is None else p.salvage for p in goods]),
             clearing=np.array([p.salvage is not None for p in goods]),
             refund_odds=odds(column([p.refund for p in goods])),
             power=column([self._power_of(p) for p in goods]),

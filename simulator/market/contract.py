@@ -155,7 +155,7 @@ class Caps:
     def __init__(self, world: World) -> None:
         packages, people = world.packages, world.people
         self.rows = np.flatnonzero(packages.cap)
-        self.most = packages.cap[self.rows].tolist()
+        self.most = packages.cap[self.rows]
         part = world.media.segment_share / packages.reach[self.rows, None]
         self.part = np.where(packages.segments[self.rows, :, None], part, 0.0)
         """Part of a package's opportunities in each segment: [capped package, segment, replication]."""
@@ -179,8 +179,10 @@ class Caps:
     def room(self, offered: np.ndarray) -> np.ndarray:
         """Impressions that fit under the cap in a day of so many opportunities: [capped package, lane]."""
         mean = offered[:, None] * self.part / self.size
-        pairs = zip(mean, self.most, strict=True)
-        each = np.array([at_most(row, self.shape, most) for row, most in pairs])
+        each = np.empty(mean.shape)
+        for most in set(self.most.tolist()):
+            rows = np.flatnonzero(self.most == most)
+            each[rows] = at_most(mean[rows], self.shape, most)
         return np.asarray(np.add.reduce(self.size * each, axis=1))
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
+from simulator.market.bounds import at_least
 from simulator.market.quantiles import (
     Array,
     Terms,
@@ -305,7 +306,7 @@ def _split(total: Array, weights: Array, u: Array, out: Array, *, work: Workspac
 
 def _nonzero(total: Array) -> Array:
     """The total, but 1 where it is 0."""
-    return total if total.all() else np.where(total == 0.0, 1.0, total)
+    return total if np.count_nonzero(total) == total.size else np.where(total == 0.0, 1.0, total)
 
 
 # --- streams ------------------------------------------------------------------------------------
@@ -360,7 +361,7 @@ class _Stream:
         if window != self._window:
             for cell, key in enumerate(self._keys):
                 self._source.read(key, window, self._u[:, cell, 0])
-            np.maximum(self._u, LEAST_UNIFORM, out=self._u)
+            at_least(self._u, LEAST_UNIFORM, out=self._u)
             self._window = window
         return self._u[row]
 

@@ -17,7 +17,8 @@ creative.
 
 import numpy as np
 
-from simulator.market.groups import weigh
+from simulator.market.bounds import at_least
+from simulator.market.groups import Groups, batches, weigh
 from simulator.market.world import BANDS_N, Media
 
 PRIORITY = 2  # exponent of own priority: large means the highest score takes all
@@ -28,11 +29,19 @@ SMALL = 1e-150  # its square is still a number
 class Entry:
     """The shares of one chunk of lanes; work arrays are made once."""
 
-    def __init__(self, media: Media, segments: int, lanes: int) -> None:
+    def __init__(self, media: Media, scenes: int, segments: int, lanes: int) -> None:
         self.media, n = media, media.auctions
+        self.scenes, self.of_scene = scenes, Groups(media.scene[:n], scenes)
         self.affinity = media.affinity[0]
         self.drawn = self.affinity if media.creative is None else self.affinity * media.creative
         """Affinity of those who click."""
+        self.meetings = batches(media.meetings, segments * lanes)
+        """Uses of the auction slots."""
+        self.powers, self.selected, self.clicking = (
+            [batch.table(table) for batch in self.meetings]
+            for table in (media.affinity, self.affinity, self.drawn)
+        )
+        """a and a^2, a, and that of those who click, by slot."""
         touch = media.touch[:, 0]
         each = [media.viewability[:, 0], touch, np.ones_like(touch)]
         if media.replaces.any():
@@ -42,11 +51,14 @@ class Entry:
         """Views, touches and buying visits per impression, visit, buying visit, and free visits replaced
         per visit if any are: [row, use, 1, replication]."""
         rows = np.broadcast_arrays(self.affinity, *[self.drawn] * (len(worth) - 1))
-        self.brings = np.array(rows) * worth[:, None]
+        brings = np.array(rows) * worth[:, None]
+        self.brings = [batch.table(brings) for batch in self.meetings]
         slots = len(media.meetings)
-        self.sums = np.zeros((slots, 2, BANDS_N, segments, lanes))
         self.ratio, self.pull = np.zeros((2, slots, BANDS_N, segments, lanes))
-        self.banded = np.zeros((2, len(worth), BANDS_N, segments, lanes))
+        at_once = len(self.ratio[self.meetings[0].at]) if self.meetings else 1
+        self.sums = np.zeros((at_once, 2, BANDS_N, segments, lanes))
+        self.banded = np.zeros((len(worth), BANDS_N, segments, lanes))
+        self.brought = np.zeros((at_once, *self.banded.shape))
         self.omega, self.reach, self.cover = np.zeros((3, n, segments, lanes))
         """Cover: part of a segment's opportunities that each use enters, omega x reach."""
         self.appeal = np.ones((len(media.scene), segments, lanes))
@@ -59,33 +71,35 @@ class Entry:
     def divide(self, omega: np.ndarray) -> None:
         """New shares from priorities [use, segment, lane]."""
         self.omega = omega
-        for uses, sums in zip(self.media.meetings, self.sums, strict=True):
-            weigh("kbu,usl->kbsl", self.media.affinity[:, :, uses], omega[uses], out=sums)
-        first, second = self.sums[:, 0], self.sums[:, 1]
-        np.maximum(first, SMALL, out=first)
-        first *= first
-        np.divide(second, first, out=self.ratio)
+        for slots, powers in zip(self.meetings, self.powers, strict=True):
+            weigh("kbju,jusl->jkbsl", powers, slots.gather(omega), out=self.sums)
+            first, second = self.sums[:, 0], self.sums[:, 1]
+            at_least(first, SMALL, out=first)
+            first *= first
+            np.divide(second, first, out=self.ratio[slots.at])
 
     def meet(self, bands: np.ndarray) -> None:
         """Cover of every use when people stand as `bands` [band, segment, lane] say."""
         np.multiply(self.ratio, bands, out=self.pull)
-        self._add_over_bands(self.pull, self.affinity, self.reach)
+        self._add_over_bands(self.pull, self.selected, self.reach)
         if self.media.creative is not None:
-            self._add_over_bands(self.pull, self.drawn, self.clicked)
-            self.appeal[: len(self.reach)] = self.clicked / np.maximum(self.reach, TINY)
+            self._add_over_bands(self.pull, self.clicking, self.clicked)
+            self.appeal[: len(self.reach)] = self.clicked / at_least(self.reach, TINY)
         np.multiply(self.omega, self.reach, out=self.cover)
 
-    def _add_over_bands(self, pull: np.ndarray, affinity: np.ndarray, out: np.ndarray) -> None:
+    def _add_over_bands(
+        self, pull: np.ndarray, affinity: list[np.ndarray], out: np.ndarray
+    ) -> None:
         """Sum of affinity x pull over the bands: [use, segment, lane]."""
-        for slot, uses in enumerate(self.media.meetings):
-            weigh("bu,bsl->usl", affinity[:, uses], pull[slot], out=out[uses])
+        for slots, each in zip(self.meetings, affinity, strict=True):
+            slots.spread("bju,jbsl->jusl", each, pull[slots.at], out)
 
     def aim(self, bands: np.ndarray) -> None:
         """Contract impressions: precision x the audience + (1 - precision) x everybody."""
         selected = self.affinity[:, self.media.auctions :, None] * bands[:, None]
         total = selected.sum(axis=0)
         precise = np.where(total > 0, self.media.precision[:, None], 0.0)
-        selected *= precise / np.maximum(total, TINY)
+        selected *= precise / at_least(total, TINY)
         np.multiply(bands[:, None], 1 - precise, out=self.aimed)
         self.aimed += selected
         self.noticed = self.aimed
@@ -93,20 +107,21 @@ class Entry:
             self.noticed = self.aimed * self.media.creative[:, self.media.auctions :, None]
             liked = self.noticed.sum(axis=0)
             self.appeal[self.media.auctions :] = liked
-            self.noticed /= np.maximum(liked, TINY)
+            self.noticed /= at_least(liked, TINY)
 
     def to_bands(self, rows: np.ndarray, *, contracts: bool) -> np.ndarray:
         """What `worth` tells of each band, [row, band, segment, lane], from what uses have of
         impressions, visits, buying visits (and visits again) [row, use, segment, lane].
         """
         n, per_cover = self.media.auctions, self._per_cover()
-        total, brought = self.banded
+        total, brought = self.banded, self.brought
         total.fill(0.0)
-        for slot, uses in enumerate(self.media.meetings):
-            here = rows[:, uses] * per_cover[:, uses]
-            weigh("kbu,kusl->kbsl", self.brings[:, :, uses], here, out=brought)
-            brought *= self.pull[slot]
-            total += brought
+        for slots, brings in zip(self.meetings, self.brings, strict=True):
+            here = slots.gather(rows) * slots.gather(per_cover)
+            weigh("kbju,kjusl->jkbsl", brings, here, out=brought)
+            brought *= self.pull[slots.at, None]
+            for of_slot in brought:
+                total += of_slot
         if contracts:
             worth = rows[:, n:] * self.worth[:, n:]
             total[:1] += np.einsum("busl,kusl->kbsl", self.aimed, worth[:1])
@@ -116,34 +131,40 @@ class Entry:
     def _per_cover(self) -> np.ndarray:
         """One over the reach of impressions, and of clicks: [row or 1, use, segment, lane]."""
         if self.media.creative is None:
-            return 1 / np.maximum(self.reach[None], TINY)
+            return 1 / at_least(self.reach[None], TINY)
         clicks = [self.clicked] * (len(self.worth) - 1)
-        return 1 / np.maximum(np.array([self.reach, *clicks]), TINY)
+        return 1 / at_least(np.array([self.reach, *clicks]), TINY)
 
-    def by_scene(self, rows: np.ndarray, scenes: int, *, contracts: bool) -> np.ndarray:
+    def by_scene(self, rows: np.ndarray, *, contracts: bool) -> np.ndarray:
         """The same of clicks, kept apart by scene: [row, scene, band, segment, lane]."""
         n, scene = self.media.auctions, self.media.scene
-        scaled = (rows[:, :n] / np.maximum(self.clicked, TINY))[:, :, None]
+        scaled = (rows[:, :n] / at_least(self.clicked, TINY))[:, :, None]
         affinity = self.drawn.swapaxes(0, 1)[:, :, None]
-        total = np.zeros((len(rows), scenes, *self.pull.shape[1:]))
-        for slot, uses in enumerate(self.media.meetings):
-            total[:, scene[uses]] += scaled[:, uses] * (affinity[uses] * self.pull[slot])
+        total = np.zeros((len(rows), self.scenes, *self.pull.shape[1:]))
+        for slots in self.meetings:
+            uses = slots.rows
+            part = scaled[:, uses] * (affinity[uses] * self.pull[slots.of])
+            if slots.places is None:
+                total[:, scene[uses]] += part
+            else:  # a scene may have several of these uses
+                flat = part.reshape(*part.shape[:2], -1)
+                total += self.of_scene.sum(flat).reshape(total.shape)
         for use in range(n, len(scene)) if contracts else ():
             total[:, scene[use]] += self.noticed[:, use - n] * rows[:, use, None]
         return total
 
     def mean_of(self, weight: np.ndarray, *, seen: bool) -> np.ndarray:
         """Mean of weight [band, segment, lane] over whom a use reaches, those who click if not seen."""
-        affinity, whole = (self.affinity, self.reach) if seen else (self.drawn, self.clicked)
+        affinity, whole = (self.selected, self.reach) if seen else (self.clicking, self.clicked)
         part = np.empty(self.reach.shape)
         self._add_over_bands(self.pull * weight, affinity, part)
-        return np.asarray(part / np.maximum(whole, TINY))
+        return np.asarray(part / at_least(whole, TINY))
 
     def share_of(self, weight: np.ndarray, chosen: slice) -> np.ndarray:
         """Part of some bands in the clicks of a use, people counting by weight [band, segment, lane]."""
         some, every = np.empty((2, *self.reach.shape))
         pull = self.pull * weight
-        self._add_over_bands(pull, self.drawn, every)
+        self._add_over_bands(pull, self.clicking, every)
         pull[:, : chosen.start] = pull[:, chosen.stop :] = 0.0
-        self._add_over_bands(pull, self.drawn, some)
-        return np.asarray(some / np.maximum(every, TINY))
+        self._add_over_bands(pull, self.clicking, some)
+        return np.asarray(some / at_least(every, TINY))

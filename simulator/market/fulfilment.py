@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import gammaincc, gammaln
 
 from simulator.market.audience import ratio
+from simulator.market.bounds import at_least, at_most
 from simulator.scenario.schema import Commerce
 
 PHASES = 5  # fast, then four slow ones
@@ -52,7 +53,7 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     True
     """
     plenty = plentiful(stock, demand)
-    if plenty.all():
+    if np.count_nonzero(plenty) == plenty.size:
         return demand.copy()
     tight = (stock > 0) & (demand > 0) & ~plenty
     s, m = np.where(tight, stock, 1.0), np.where(tight, demand, 1.0)
@@ -78,6 +79,8 @@ class Stock:
     """Units since the last restock: what was there then (expected) or is there now (sampled)."""
     demand: np.ndarray
     """Cumulated demand since the last restock (expected)."""
+    gone: np.ndarray | None = None
+    """Mean sold of it, once it has been asked for (expected)."""
 
     @classmethod
     def of(cls, units: np.ndarray, lanes: int) -> "Stock":
@@ -87,7 +90,13 @@ class Stock:
 
     def left(self, sampled: bool) -> np.ndarray:
         """Units left [product, lane]."""
-        return self.units if sampled else self.units - mean_sold(self.units, self.demand)
+        return self.units if sampled else self.units - self._sold()
+
+    def _sold(self) -> np.ndarray:
+        """M(S, L)  [units]."""
+        if self.gone is None:
+            self.gone = mean_sold(self.units, self.demand)
+        return self.gone
 
     def available(self, sampled: bool) -> np.ndarray:
         """Probability that the next order finds goods, Q(S, L) [product, lane]."""
@@ -111,16 +120,17 @@ class Stock:
             return np.where(wanted > self.units, ratio(self.units, wanted), 1.0)
         after = self.demand + wanted
         plenty = plentiful(self.units, after)
-        if plenty.all():
+        if np.count_nonzero(plenty) == plenty.size:
             return np.ones_like(wanted)
-        sold = mean_sold(self.units, after) - mean_sold(self.units, self.demand)
-        share = np.clip(ratio(sold, wanted), 0.0, 1.0)
+        sold = mean_sold(self.units, after) - self._sold()
+        share = at_least(at_most(ratio(sold, wanted), 1.0), 0.0)
         return np.where(plenty | (wanted <= 0), 1.0, share)
 
     def restock(self, product: int, units: int, sampled: bool) -> None:
         """Goods arrive; demand that went away before does not come back."""
         self.units[product] = self.left(sampled)[product] + units
         self.demand[product] = 0.0
+        self.gone = None
 
     def sell(self, wanted: np.ndarray, sampled: bool) -> np.ndarray:
         """Units sold of what is wanted: [product, lane]."""
@@ -133,12 +143,14 @@ class Stock:
 
     def _mean_sold(self, wanted: np.ndarray) -> np.ndarray:
         """Rise of the mean sales when the demand rises by what is wanted."""
-        before = self.demand.copy()
-        self.demand += wanted
-        if plentiful(self.units, self.demand).all():
+        after = self.demand + wanted
+        plenty = plentiful(self.units, after)
+        before = None if np.count_nonzero(plenty) == plenty.size else self._sold()
+        self.demand, self.gone = after, None
+        if before is None:
             return wanted
-        rise = mean_sold(self.units, self.demand) - mean_sold(self.units, before)
-        return np.where(plentiful(self.units, self.demand), wanted, np.clip(rise, 0.0, wanted))
+        rise = self._sold() - before
+        return np.where(plenty, wanted, np.minimum(at_least(rise, 0.0), wanted))
 
 
 @dataclass

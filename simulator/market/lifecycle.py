@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from simulator.market.audience import ratio
+from simulator.market.bounds import at_least
 from simulator.market.draws import Draws
 from simulator.market.groups import membership
 from simulator.market.rivals import USUAL
@@ -66,7 +67,7 @@ def hill(x: np.ndarray, steepness: float) -> np.ndarray:
     >>> float(hill(np.array(1.0), 3.0))
     0.5
     """
-    power = np.power(np.maximum(x, 0.0), steepness)
+    power = np.power(at_least(x, 0.0), steepness)
     return np.asarray(power / (1 + power))
 
 

@@ -10,6 +10,7 @@ Docs/model.md section 5, "Budgets".
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Purses:
     cap: np.ndarray
     """Most on one calendar day [CNY], infinite where there is none: [scene, 1]."""
 
-    @property
+    @cached_property
     def plain(self) -> bool:
         """Every scene keeps its money by phase, without a cap."""
         return not (self.daily.any() or self.cycle.any() or np.isfinite(self.cap).any())
@@ -63,7 +64,7 @@ def money_left(purses: Purses, money: np.ndarray, spent: np.ndarray, phase: int)
     75.0
     """
     whole, gone = money[:, phase], spent[:, phase]
-    if purses.cycle.any():
+    if not purses.plain and purses.cycle.any():
         whole = np.where(purses.cycle, money.sum(axis=1), whole)
         gone = np.where(purses.cycle, spent.sum(axis=1), gone)
     return _what_is_left(whole, gone)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from simulator.market.audience import BAND, STAY, TO, WAYS, ratio
+from simulator.market.audience import BAND, STAY, TO, WAYS, arrivals, ratio
+from simulator.market.bounds import at_least
 
 WIDTHS = (
     1,
@@ -28,7 +29,7 @@ WIDTHS = (
     5,
     5,
 )  # days of each age class; classes within the window are kept
-MOVES = TO != STAY
+MOVES = (TO != STAY)[..., None, None]
 DEPOSIT = 6  # chain stage
 
 
@@ -141,25 +142,28 @@ class Tracers:
         """Touches go where their people go.
 
         flows [kind, stage, segment, lane]; on_visit [scene, kind, stage, segment, lane]: part of a flow
-        that happened on a scene's paid visit and carries that visit; the rest carries the average.
+        that happened on a scene's paid visit and carries that visit; the rest carries the average. The last
+        kinds of moves may be left out: no visit causes them.
         """
-        share = np.where(MOVES[..., None, None], ratio(flows, n), 0.0)
-        on_visit = self._owners(on_visit, self.level(n)[:, None]) * share
+        share = np.where(MOVES, ratio(flows, n), 0.0)
+        kinds = on_visit.shape[1]
+        on_visit = self._owners(on_visit, self.level(n)[:, None]) * share[:kinds]
         on_visit *= self._room(on_visit, share, n)[:, None]
-        average = share - on_visit.sum(axis=0)
+        average = share
+        average[:kinds] -= on_visit.sum(axis=0)
         change = self.touched * -average.sum(axis=0)
         visited = on_visit * n
         change[0] -= visited.sum(axis=1)
         for target, kind, stages in WAYS:
-            here = self.touched[:, :, stages]
-            change[:, :, target] += np.einsum("ascgl,cgl->asgl", here, average[kind, stages])
-            change[0, :, target] += visited[:, kind, stages].sum(axis=1)
+            here, into = self.touched[:, :, stages], change[:, :, target]
+            into += np.einsum("ascgl,cgl->asgl", here, average[kind, stages])
+        change[0] += arrivals(visited)
         self.touched += change
 
     def _room(self, on_visit: np.ndarray, share: np.ndarray, n: np.ndarray) -> np.ndarray:
         """Part of the visited movers for whom there are new touches: [scene, stage, segment, lane]."""
         asked = on_visit.sum(axis=1) * n
-        room = self.touched[0] * np.maximum(1 - share.sum(axis=0), 0.0)
+        room = self.touched[0] * at_least(1 - share.sum(axis=0), 0.0)
         return ratio(room, np.maximum(asked, room))
 
     def shift(self, stage: int, target: int, share: np.ndarray) -> None:

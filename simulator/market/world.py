@@ -270,7 +270,7 @@ class Goods:
     list_price: np.ndarray
     unit_cost: np.ndarray
     salvage: np.ndarray
-    """Worth of a unit left at the end [CNY]; its cost where nothing is written down."""
+    """Worth of a unit left at the end [CNY], where `clearing`; else 0, and not read."""
     clearing: np.ndarray
     """It has a salvage value: [product] of bool."""
     refund_odds: np.ndarray

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from simulator.errors import UserError
-from simulator.outcomes.compare import paired_difference, ratio_of_means
+from simulator.outcomes.compare import Sample, by_replication, paired_difference, ratio_of_means
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
 
@@ -66,7 +66,7 @@ class Point:
     budget: float
     """What was to be split [CNY]."""
     unspent: float
-    """What no cell can take, or what does not pay [CNY]."""
+    """What is expected to be left over [CNY]: cells that run out of people or of bids that pay, in part by chance."""
     expected: Mapping[str, float]
     """Metrics of expected mode."""
     price_of_new: float | None
@@ -128,10 +128,11 @@ class Frontier:
         return ratio_of_means(self.outcomes.sample(plan, metric))
 
     def statistic(self, plan: str, metric: str, how: Statistic = "mean") -> float:
-        """Mean, 10% quantile, or mean of the worst tenth of replications."""
+        """Mean, 10% quantile, or mean of the worst tenth of replications; roi on the whole budget."""
+        sample = self._on_budget(plan, metric)
         if how == "mean":
-            return self.figure(plan, metric)
-        values = np.sort(self.outcomes.values(plan, metric))
+            return ratio_of_means(sample)
+        values = np.sort(by_replication(sample))
         if how == "p10":
             return float(np.quantile(values, TAIL, method="median_unbiased"))
         return float(values[: max(1, round(TAIL * values.size))].mean())
@@ -182,15 +183,22 @@ class Frontier:
         return known | {self.current: self.current_plan}
 
     def gain(self, plan: str, metric: str, over: str | None = None) -> tuple[float, float, float]:
-        """A plan less another (the current one by default): mean and interval on paired draws."""
-        a, b = (
-            self.outcomes.sample(plan, metric),
-            self.outcomes.sample(over or self.current, metric),
-        )
+        """A plan less another (the current one by default): mean and interval on paired draws.
+
+        The gain of roi is that of incremental profit by the whole budget: a plan that spends little
+        of it at a high return is not the better one.
+        """
+        a, b = self._on_budget(plan, metric), self._on_budget(over or self.current, metric)
         found = paired_difference(a, b)
         if self.outcomes.mode == "expected":
             return found.mean, found.mean, found.mean
         return found.mean, *found.interval
+
+    def _on_budget(self, plan: str, metric: str) -> Sample:
+        """Sample of a metric; roi on the whole budget."""
+        if metric != "roi":
+            return self.outcomes.sample(plan, metric)
+        return Sample.total(self.outcomes.sample(plan, "profit_incremental").top / self.budget)
 
     def ties(self, plan: str, metric: str) -> list[str]:
         """Points that chance alone does not tell from this plan in a metric."""

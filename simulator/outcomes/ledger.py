@@ -98,9 +98,11 @@ class Ledger:
         )  # fmt: skip
 
     def add(self, **amounts: np.ndarray) -> None:
-        """Add to totals by name: arrays [.., lane] are summed over their first axes."""
+        """Add to totals by name: arrays [.., lane] are summed over their first axes, if they have any."""
         for name, amount in amounts.items():
-            self.totals[name] += amount.reshape(-1, amount.shape[-1]).sum(axis=0)
+            whole = amount.ndim == 1
+            rows = amount if whole else amount.reshape(-1, amount.shape[-1])
+            self.totals[name] += rows if whole else np.add.reduce(rows, axis=0)
 
     def peak(self, **levels: np.ndarray) -> None:
         """Keep the highest level so far: arrays [lane] or [1, lane]."""

@@ -19,6 +19,7 @@ def make_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     engine = commands.add_parser("engine", help="speed, memory and variance of the engine")
     engine.add_argument("--quick", action="store_true", help="one run each, at most 1,024 lanes")
+    engine.add_argument("--world", type=Path, help="a scenario file (default: 90 days, 12 scenes)")
     engine.set_defaults(command=bench_engine)
     agreement = commands.add_parser("agreement", help="sampled mean against expected mode")
     agreement.add_argument("-n", type=int, default=2000, help="replications (default 2000)")
@@ -50,7 +51,10 @@ def make_parser() -> argparse.ArgumentParser:
 def bench_engine(choice: argparse.Namespace) -> bool:
     from tests.bench.engine import FULL, QUICK, engine_rows, facts
     from tests.bench.table import machine, write_table
+    from tests.bench.worlds import measure
 
+    if choice.world:
+        measure(choice.world)
     print(machine())
     print(facts())
     return write_table(engine_rows(QUICK if choice.quick else FULL))

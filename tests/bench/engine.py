@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.engine.lanes import Chunk, make_chunks
+from simulator.engine.lanes import Chunk, make_chunks, quadrature, shock_names
 from simulator.engine.run import Run
 from simulator.engine.simulate import make_grid, simulate
 from simulator.market.build import build_world
@@ -242,7 +242,7 @@ def growth_rows(size: Size) -> Iterator[Row]:
     lanes = [n for n in (256, 512, 1024, 2048, 4096) if n <= size.most_lanes]
     for sampled in (True, False):
         works: dict[str, Callable[[], object]] = {
-            str(n): partial(run_chunks, n // REPLICATIONS, REPLICATIONS, sampled=sampled)
+            str(n): partial(run_chunks, n // draws(sampled), draws(sampled), sampled=sampled)
             for n in lanes
         }
         times = medians(works, max(1, size.runs - 1))
@@ -259,7 +259,7 @@ def memory_rows(size: Size) -> Iterator[Row]:
         for sampled in (True, False):
             yield Row(
                 f"working memory of a chunk, {lanes:,} lanes, {mode_of(sampled)}",
-                working_memory(lanes // REPLICATIONS, sampled=sampled), " MB", "<=", 64,
+                working_memory(lanes // draws(sampled), sampled=sampled), " MB", "<=", 64,
             )  # fmt: skip
         if size.most_lanes == lanes:
             return
@@ -270,7 +270,7 @@ def working_memory(plans: int, *, sampled: bool) -> float:
     chosen, world = bench_plans(bench_scenario(), plans), bench_world()
     most, books = 0.0, []
     tracemalloc.start()
-    for chunk in make_chunks(chosen, REPLICATIONS):
+    for chunk in make_chunks(chosen, draws(sampled)):
         before, _ = tracemalloc.get_traced_memory()
         tracemalloc.reset_peak()
         books.append(Run(world, chunk, SEED, sampled=sampled, daily=False).go())
@@ -285,6 +285,12 @@ def size_of(book: Ledger) -> int:
     values = [getattr(book, field.name) for field in fields(book)]
     arrays = [a for v in values for a in (v.values() if isinstance(v, dict) else [v])]
     return sum(array.nbytes for array in arrays)
+
+
+def draws(sampled: bool) -> int:
+    """Replications beside each plan; expected mode has no more than points of its shocks, if there are any."""
+    names = shock_names(bench_scenario())
+    return REPLICATIONS if sampled or not names else quadrature(len(names)).shape[1]
 
 
 def mode_of(sampled: bool) -> str:

@@ -36,16 +36,26 @@ LEAST, MOST = 1e-5, 1e15  # outside, a number is a guard
 PATIENCE = 4  # times the tests' usual time
 # The engine against its twin: a second, and it kills most mutants of what is not chance or credit.
 TWIN = "tests/engine/test_twin_agrees.py"
-STRESS = tuple(
-    f"{TWIN}::test_the_engine_agrees_with_the_twin[{name}]"
-    for name in ("everything", "rush", "scarcity", "bargains")
-)
+TELLING = {
+    "choice": ["shelf", "busy_bargains"],
+    "commission": ["linked"],
+    "linkage": ["linked"],
+    "owned": ["crowds"],
+    "purse": ["crowds"],
+    "repeat": ["shown"],
+    "rivals": ["bookings"],
+    "shipping": ["busy"],
+    "shocks": ["busy"],
+}
+"""Cases of the twin that strain what a file is for."""
+STRESS = ["everything", "rush", "scarcity", "busy_bargains"]
 CREDIT = (
     "tests/engine/test_mechanics.py"
     "::test_orders_are_all_credited_where_all_visits_are_paid_and_nobody_waits"
 )
 """The twin gives no credit to scenes."""
-OWN_FIRST = {"draws", "quantiles", "tracers"}  # files that the twin does not use
+OWN_FIRST = {"draws", "quantiles", "tracers", "contract", "fulfilment", "guarantee"}
+"""Files that the twin does not use, or whose own tests take less time."""
 
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow)
 SUMS = {"einsum", "weigh"}  # their first argument says how
@@ -337,9 +347,11 @@ def quick_stages(mutant: Mutant) -> list[list[str]]:
     """The tests that are most likely to tell: seconds."""
     file, own = str(mutant.path), f"tests/market/test_{mutant.path.stem}.py"
     mine = [own] if (ROOT / own).exists() else []
+    cases = TELLING.get(mutant.path.stem, STRESS)
+    telling = [f"{TWIN}::test_the_engine_agrees_with_the_twin[{case}]" for case in cases]
     if mutant.path.stem in OWN_FIRST:
-        return [[file, *mine], [CREDIT, TWIN]]
-    return [[file, *STRESS], [CREDIT, *mine, TWIN]]
+        return [[file, *mine], telling, [CREDIT, TWIN]]
+    return [[file, *telling], [*mine, CREDIT, TWIN]]
 
 
 def environment(tree: Path) -> dict[str, str]:

@@ -122,13 +122,13 @@ def keep_answers_of_the_twin(folder: Path) -> None:
     def remembered(
         scenario: Any, money: Any, packages: Any, shocks: Any = None, **more: Any
     ) -> Any:
-        if more:
+        if more.keys() - {"commissions"}:
             return run(scenario, money, packages, shocks, **more)
-        question = json.dumps([scenario.model_dump(mode="json"), money, packages, shocks])
+        question = json.dumps([scenario.model_dump(mode="json"), money, packages, shocks, more])
         file = (folder / hashlib.sha256(question.encode()).hexdigest()).resolve()
         if not file.exists():
             part = file.with_suffix(".part")
-            part.write_bytes(pickle.dumps(run(scenario, money, packages, shocks)))
+            part.write_bytes(pickle.dumps(run(scenario, money, packages, shocks, **more)))
             part.replace(file)
         return pickle.loads(file.read_bytes())
 

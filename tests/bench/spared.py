@@ -29,7 +29,7 @@ SPARED: tuple[Spared, ...] = (
         "basket",
         "leaving",
         "bounds what was drawn, and of a drawn count with a chance above 1 all are taken, too",
-        "np.minimum(out, 1.0) -> np.minimum(out, (1.0 * 1.01))",
+        "at_most(out, 1.0) -> at_most(out, (1.0 * 1.01))",
     ),
     *_spare(
         "fulfilment",
@@ -52,7 +52,7 @@ SPARED: tuple[Spared, ...] = (
         "fulfilment",
         "found",
         "bounds rounding: no more is sold than is wanted",
-        "np.clip(ratio(sold, wanted), 0.0, 1.0) -> np.clip(ratio(sold, wanted), 0.0, (1.0 * 1.01))",
+        "at_most(ratio(sold, wanted), 1.0) -> at_most(ratio(sold, wanted), (1.0 * 1.01))",
     ),
     *_spare(
         "fulfilment",
@@ -60,6 +60,9 @@ SPARED: tuple[Spared, ...] = (
         "keeps the formula finite where its result is not used",
         "np.where(some & tight, self.units, 1.0) -> np.where(some & tight, self.units, (1.0 * 1.01))",
     ),
+    *_spare("bounds", "", "chooses the faster of two equal ways", "2048 -> (2048 * 1.01)"),
+    *_spare("groups", "", "chooses the faster of two equal ways", "256 -> (256 * 1.01)"),
+    *_spare("auction", "", "chooses the faster of two equal ways", "4000 -> (4000 * 1.01)"),
     *_spare(
         "lifecycle",
         "organic_pull",
@@ -71,14 +74,28 @@ SPARED: tuple[Spared, ...] = (
         "today",
         "today",
         "cancels: the weights are scaled to sum to 1",
-        "goods.mix * available -> (goods.mix * 1.01) * available",
+        "suited * available -> (suited * 1.01) * available",
         "gain * available -> (gain * 1.01) * available",
+    ),
+    *_spare(
+        "today",
+        "_suited",
+        "cancels: the weights are scaled to sum to 1",
+        'weigh("is,spl->ipl", goods.stage_affinity, shelf.stage)'
+        ' -> weigh("is,spl->ipl", (goods.stage_affinity * 1.01), shelf.stage)',
+        "goods.mix * suits -> (goods.mix * 1.01) * suits",
+    ),
+    *_spare(
+        "today",
+        "_partner_mix",
+        "cancels: the weights are scaled to sum to 1",
+        "mix * available -> (mix * 1.01) * available",
     ),
     *_spare(
         "build",
         "_share",
         "cancels: shares of a sum",
-        "g.people * g.activity -> (g.people * 1.01) * g.activity",
+        "g.people * activity_of(g) -> (g.people * 1.01) * activity_of(g)",
     ),
     *_spare(
         "build",
@@ -89,7 +106,7 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "build",
-        "_free",
+        "_free_rates",
         "cancels: the rates are scaled to the source's visits",
         "weight[:, None] * activity -> (weight[:, None] * 1.01) * activity",
     ),
@@ -120,7 +137,7 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "audience",
-        "mean_level",
+        "mean_fading",
         "the series gives there what the formula gives",
         "rate > 1e-4 -> rate > (1e-4 * 1.01)",
     ),
@@ -128,8 +145,8 @@ SPARED: tuple[Spared, ...] = (
         "audience",
         "renewal",
         "keeps an exponential finite: a rate of e^-700 is none",
-        "np.minimum(shape * np.log1p(u / shape), 700.0)"
-        " -> np.minimum(shape * np.log1p(u / shape), (700.0 * 1.01))",
+        "at_most(shape * np.log1p(u / shape), 700.0)"
+        " -> at_most(shape * np.log1p(u / shape), (700.0 * 1.01))",
     ),
     *_spare(
         "audience",
@@ -264,5 +281,115 @@ SPARED: tuple[Spared, ...] = (
         "_mix",
         "cancels: the weights are scaled to sum 1 again, and their mean price is common to a scene",
         "table / table.sum(axis=1, keepdims=True) -> (table * 1.01) / table.sum(axis=1, keepdims=True)",
+    ),
+    *_spare(
+        "purse",
+        "_what_is_left",
+        "tells money from rounding: nothing lies near a billionth of it",
+        "NOTHING * whole -> (NOTHING * 1.01) * whole",
+    ),
+    *_spare(
+        "shipping",
+        "",
+        "bounds what no sound world reaches: a wait of a thousand times what is late",
+        "1000.0 -> (1000.0 * 1.01)",
+    ),
+    *_spare(
+        "shipping",
+        "emptied",
+        "not read: from 1 on the queue does not run out, and the other formula counts",
+        "np.minimum(ratio(before, faster), 1.0) -> np.minimum(ratio(before, faster), (1.0 * 1.01))",
+    ),
+    *_spare(
+        "linkage",
+        "counted",
+        "cancels: each claim is divided by all claims",
+        "money * self.counts[:, None] -> (money * 1.01) * self.counts[:, None]",
+        "(money * self.counts[:, None])[:, None] * mix"
+        " -> ((money * self.counts[:, None])[:, None] * 1.01) * mix",
+    ),
+    *_spare(
+        "shocks",
+        "_most",
+        "counts clocks of which nearly all ring after the window: a few more or less bring nothing",
+        "shocks.end[n] - shocks.start[n] -> (shocks.end[n] * 1.01) - shocks.start[n]",
+        "shocks.rate[n] * (shocks.end[n] - shocks.start[n])"
+        " -> (shocks.rate[n] * 1.01) * (shocks.end[n] - shocks.start[n])",
+        "shocks.rate[n] * (shocks.end[n] - shocks.start[n]) / DAY"
+        " -> (shocks.rate[n] * (shocks.end[n] - shocks.start[n]) * 1.01) / DAY",
+        "mean + 8 * math.sqrt(mean) -> (mean * 1.01) + 8 * math.sqrt(mean)",
+        "8 * math.sqrt(mean) -> 8 * (math.sqrt(mean) * 1.01)",
+        "8 * math.sqrt(mean) -> (8 * 1.01) * math.sqrt(mean)",
+        "mean + 8 * math.sqrt(mean) + 8 -> ((mean + 8 * math.sqrt(mean)) * 1.01) + 8",
+        "mean + 8 * math.sqrt(mean) + 8 -> mean + 8 * math.sqrt(mean) + (8 * 1.01)",
+    ),
+    *_spare(
+        "build",
+        "_first_moves",
+        "cancels: parts of those who are aimed at",
+        "self._affinity()[0][:, :n, None] * bands[:, None]"
+        " -> (self._affinity()[0][:, :n, None] * 1.01) * bands[:, None]",
+        "aimed * creative[:, :n, None] -> (aimed * 1.01) * creative[:, :n, None]",
+    ),
+    *_spare(
+        "build",
+        "_first_moves",
+        "cancels: what all placements of a scene have in common moves its multiplier, not its bids",
+        "self._per_use(lambda i, k: k.viewability, uses) * share"
+        " -> (self._per_use(lambda i, k: k.viewability, uses) * 1.01) * share",
+        "drawn * weight[:, None] -> (drawn * 1.01) * weight[:, None]",
+        "clicks * self._per_use( lambda i, k: k.arrival * self.s.sources[k.source].touch, uses )"
+        " -> (clicks * 1.01)"
+        " * self._per_use( lambda i, k: k.arrival * self.s.sources[k.source].touch, uses )",
+        "k.arrival * self.s.sources[k.source].touch"
+        " -> (k.arrival * 1.01) * self.s.sources[k.source].touch",
+        "visits * each -> (visits * 1.01) * each",
+    ),
+    *_spare(
+        "build",
+        "_first_click_odds",
+        "cancels: parts of those who are aimed at",
+        "self._affinity()[0][:, :, None] * self._first_bands()[:, None]"
+        " -> (self._affinity()[0][:, :, None] * 1.01) * self._first_bands()[:, None]",
+    ),
+    *_spare(
+        "build",
+        "_first_bands",
+        "cancels: only the parts of bands in each other are read",
+        "self._start(size) / size -> (self._start(size) * 1.01) / size",
+    ),
+    *_spare(
+        "build",
+        "_creative",
+        "says which of two equal formulas is used: a factor of 1 changes nothing in the other",
+        "_unless(stack([column(row) for row in rows]), 1.0)"
+        " -> _unless(stack([column(row) for row in rows]), (1.0 * 1.01))",
+    ),
+    *_spare(
+        "build",
+        "_people",
+        "says which of two equal formulas is used: a factor of 1 changes nothing in the other",
+        "_unless(column([g.refund for g in self.segments])[None], 1.0)"
+        " -> _unless(column([g.refund for g in self.segments])[None], (1.0 * 1.01))",
+    ),
+    *_spare(
+        "build",
+        "_stage_affinity",
+        "says which of two equal formulas is used: a factor of 1 changes nothing in the other",
+        "_unless(stack(rows), 1.0) -> _unless(stack(rows), (1.0 * 1.01))",
+    ),
+    *_spare(
+        "build",
+        "_stage_affinity",
+        "cancels: the weights are scaled to sum 1",
+        "i.product_stages.get(x, 0.0) if i.product_stages else 1.0"
+        " -> i.product_stages.get(x, 0.0) if i.product_stages else (1.0 * 1.01)",
+    ),
+    *_spare(
+        "build",
+        "_first_mix",
+        "cancels: the weights are scaled to sum 1, and their mean price is common to a scene",
+        "mix * affinity[:, stage] -> (mix * 1.01) * affinity[:, stage]",
+        "suited / np.maximum(total, WORTHLESS) -> (suited * 1.01) / np.maximum(total, WORTHLESS)",
     ),
 )

@@ -15,7 +15,8 @@ from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario
 
 ROOT = Path(__file__).parents[2]
-BENCH = ROOT / "tests/bench/twelve_scenes.yaml"
+measured = [ROOT / "tests/bench/twelve_scenes.yaml"]
+"""The file whose world is measured; `measure` changes it."""
 SMALL = 0.01  # "1% scale"
 
 # What counts people, things or money; everything else is a rate, a price or a time.
@@ -28,10 +29,15 @@ SIZES = (
 WHOLE = ("stock", "units", "impressions")
 
 
+def measure(path: Path) -> None:
+    """Measure the world of another file; before anything else is asked."""
+    measured[0] = path
+
+
 @cache
 def bench_scenario(scale: float = 1.0) -> Scenario:
-    """90 days, 12 scenes, 10 slots."""
-    return scaled(read_scenario(BENCH), scale)
+    """90 days, 12 scenes, 10 slots, unless another file is measured."""
+    return scaled(read_scenario(measured[0]), scale)
 
 
 def scaled(scenario: Scenario, scale: float) -> Scenario:

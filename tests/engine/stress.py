@@ -307,6 +307,8 @@ def busy() -> Data:
     }  # fmt: skip
     data["service_score"] = 4.4
     data["payment"] = {"wallet_share": 0.2, "capacity": 2500, "fail": 0.15}
+    data["chain"]["repeat"] = {"rate_365": 4, "tau_months": 5, "event_factor": 0.7}
+    data["chain"]["buy_propensity"]["deposit"] = 1.5  # nobody's: who paid a deposit waits
     return data
 
 
@@ -534,8 +536,12 @@ def bargains() -> Data:
 
 
 def busy_bargains() -> Data:
-    """Bargains in a busy shop: buyers answer to prices at a gate that is too narrow, and in any weather."""
+    """Bargains in a busy shop: buyers answer to prices at a gate that is too narrow, and in any weather.
+
+    Some of them look for what is new besides.
+    """
     data, other = bargains(), busy()
+    data["segments"]["a"]["new_product_affinity"] = 1.3
     phases, names = data["calendar"]["phases"], list(data["products"])
     phases[next(iter(phases))]["wallet_topup"] = 0.3
     data |= {name: other[name] for name in ("payment", "shipping")}

@@ -115,7 +115,9 @@ def test_the_price_is_that_of_the_plan():
         "slots.focus.packages.opening.booked_at=2021-03-14",
     )
     assert package_price(late, "focus.opening") == pytest.approx(600 * 5 * 1.3 * 2)
-    assert book_of(late).packages["paid"] == pytest.approx(600 * 5 * 1.3 * 2)
+    book = book_of(late)
+    for name in ("paid", "price"):
+        assert book.packages[name] == pytest.approx(600 * 5 * 1.3 * 2)
     agreed = world("slots.focus.price_steps={phases: {normal: 2}}",
                    "slots.focus.packages.opening.cpm=7")  # fmt: skip
     assert book_of(agreed).packages["paid"] == pytest.approx(600 * 7)

@@ -111,6 +111,26 @@ def test_a_lane_that_is_left_over_equals_itself_in_company():
     assert differing(lanes_of(few, "p1"), lanes_of(many, "p1")) == []
 
 
+@pytest.mark.parametrize("run", [expected, sampled])
+@pytest.mark.parametrize("world", [brief, booked, everything])
+def test_few_lanes_are_summed_as_many_are(monkeypatch, world, run):
+    scenario, options = world(), {"daily": True, "attribution": True}
+    options |= {"replications": 3} if run is sampled else {}
+    few = run(scenario, plans_of(scenario)[:2], **options).book
+    for place in FEW:
+        monkeypatch.setattr(place, 0)
+    assert differing(few, run(scenario, plans_of(scenario)[:2], **options).book) == []
+
+
+FEW = (
+    "simulator.market.groups.FEW",
+    "simulator.market.audience.FEW",
+    "simulator.market.auction.SMALL",
+    "simulator.market.bounds.LARGE",
+)
+"""Where another way is taken for few lanes."""
+
+
 # --- company ------------------------------------------------------------------------------------
 
 

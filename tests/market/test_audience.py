@@ -18,9 +18,10 @@ from simulator.market.audience import (
     Chain,
     Crowd,
     Pulse,
+    blend,
     by_band,
-    decayed,
-    mean_level,
+    fading,
+    mean_fading,
     reach_hazard,
     renewal,
     wear,
@@ -150,29 +151,31 @@ def level(s, stock, inflow, rate):
 @unhurried
 @given(st.floats(0, 20), st.floats(0, 20), st.floats(1e-7, 8))
 def test_decay_is_the_integral_of_its_inflow(stock, inflow, rate):
-    after = decayed(array(stock), array(inflow), array(rate))
+    after = blend(fading(array(rate)), array(stock), array(inflow))
     assert float(after) == pytest.approx(level(1.0, stock, inflow, rate), rel=1e-7, abs=1e-12)
     mean = quad(level, 0, 1, args=(stock, inflow, rate))[0]
-    found = mean_level(array(stock), array(inflow), array(rate))
+    found = blend(mean_fading(array(rate)), array(stock), array(inflow))
     assert float(found) == pytest.approx(mean, rel=1e-6, abs=1e-12)
 
 
 @unhurried
 @given(amounts, amounts, st.floats(1e-4, 5))
 def test_two_half_steps_decay_as_one(stock, inflow, rate):
-    half = decayed(array(stock), array(inflow / 2), array(rate / 2))
-    twice = decayed(half, array(inflow / 2), array(rate / 2))
-    whole = decayed(array(stock), array(inflow), array(rate))
+    half = blend(fading(array(rate / 2)), array(stock), array(inflow / 2))
+    twice = blend(fading(array(rate / 2)), half, array(inflow / 2))
+    whole = blend(fading(array(rate)), array(stock), array(inflow))
     assert float(twice) == pytest.approx(float(whole), rel=1e-9)
-    levels = [mean_level(x, array(inflow / 2), array(rate / 2)) for x in (array(stock), half)]
-    once = mean_level(array(stock), array(inflow), array(rate))
+    levels = [
+        blend(mean_fading(array(rate / 2)), x, array(inflow / 2)) for x in (array(stock), half)
+    ]
+    once = blend(mean_fading(array(rate)), array(stock), array(inflow))
     assert float(np.mean(levels)) == pytest.approx(float(once), rel=1e-7)
 
 
 @pytest.mark.parametrize("rate", [0.99e-4, 1.01e-4])
 def test_mean_level_is_smooth_where_its_formula_changes(rate):
     series = 2 * (1 - rate / 2 + rate**2 / 6) + 3 * (1 / 2 - rate / 6 + rate**2 / 24)
-    assert mean_level(array(2), array(3), array(rate)) == pytest.approx(series, rel=1e-7)
+    assert blend(mean_fading(array(rate)), array(2), array(3)) == pytest.approx(series, rel=1e-7)
 
 
 # --- moves --------------------------------------------------------------------------------------

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
-from simulator.market.choice import greatest, mean_of_best, told
+from simulator.market.choice import DrawnTrial, Pictures, Trials, greatest, mean_of_best, told
 
 DRAWN = 200_000
 
@@ -76,3 +76,37 @@ def test_a_better_test_and_more_candidates_never_harm(
 def test_the_greatest_of_one_is_that_one():
     z = np.linspace(-6, 6, 41)
     assert greatest(z, np.array(1.0)) == pytest.approx(z, abs=1e-7)
+
+
+class Fixed:
+    """Chance that gives what it is told: by purpose, the same in the only lane."""
+
+    def __init__(self, **values: float) -> None:
+        self.values = values
+
+    def normal(self, purpose: str, cells: int) -> np.ndarray:
+        return np.full((cells, 1), self.values[purpose])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_test_as_clear_as_the_pictures_are_different_tells_half_of_the_variance(count: int):
+    """sd 0.4 and 6.25 = 1 / 0.4^2 looks: a^2 = b^2 = 0.08; the best of two is worth 2 Phi(0.2) on average."""
+    n, sd, looks = (np.array([[x]]) for x in (float(count), 0.4, 6.25))
+    pictures = Pictures.tested(n, sd, looks)
+    luck = pictures.luck(Fixed(picture_best=0.3, picture_rest=-0.5))
+    part, best = math.sqrt(0.08), ndtri(ndtr(0.3) ** (1 / count))
+    gain = {1: 1.0, 2: 2 * ndtr(0.2)}[count]
+    assert pictures.gain[0, 0] == pytest.approx(gain, rel=1e-12)
+    assert luck[0, 0] == pytest.approx(math.exp(part * (best - 0.5) - 0.08) / gain, rel=1e-12)
+
+
+def test_noise_decides_where_it_outweighs_what_the_orders_tell():
+    """Eight orders of two variants of sd 0.5 tell 0.5 sqrt(8 / 2) = 1 for each unit of truth."""
+    number = np.array([0])
+    trials = Trials(("test",), number, number, np.array([2]), np.array([0.5]), number)
+    true, error = np.array([[1.0, 1.0], [0.0, 0.0]]), np.array([[0.0, 0.0], [0.995, 1.005]])
+    one = DrawnTrial(trials, 0, true, error)
+    one.orders += 8
+    good, usual = math.exp(0.5 - 0.125), math.exp(-0.125)
+    assert one.before() == pytest.approx([(good + usual) / 2] * 2, rel=1e-12)
+    assert one.chosen() == pytest.approx([good, usual], rel=1e-12)

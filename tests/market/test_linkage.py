@@ -97,3 +97,9 @@ def test_conversion_above_the_median_pulls_free_traffic():
     weak, median, strong = (pull(20, core, on, power) for power in powers)
     assert median == pull(20, core)
     assert weak < median < strong
+
+
+def test_the_worst_score_leaves_a_hundredth_of_the_weight_without_orders():
+    bad = ("life_cycle.organic_score=3", "service_score=3", "life_cycle.organic_base=0.7")
+    rivals = minimal().life_cycle.organic_rivals
+    assert pull(20, *bad) == pytest.approx(0.007 / (0.007 + rivals), rel=1e-12)

@@ -17,7 +17,8 @@ from simulator.market.audience import (
     Contact,
     Crowd,
     Pulse,
-    decayed,
+    blend,
+    fading,
     ratio,
     reach_hazard,
     renewal,
@@ -208,7 +209,7 @@ def decaying_hazard(views, shape, window):
     exposure, hazards = np.array(0.0), []
     for today in np.repeat(views / 24, 24):
         hazards.append(reach_hazard(exposure, today, shape))
-        exposure = decayed(exposure, today, np.array(1 / 24 / window))
+        exposure = blend(fading(np.array(1 / 24 / window)), exposure, today)
     return np.array(hazards).reshape(-1, 24).sum(axis=1)
 
 

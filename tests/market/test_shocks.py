@@ -7,7 +7,7 @@ from simulator.engine.lanes import cells_of
 from simulator.engine.simulate import make_grid
 from simulator.market.build import build_world
 from simulator.market.draws import Expected, Sampled
-from simulator.market.shocks import NEVER, Weather, begin
+from simulator.market.shocks import NEVER, Weather, begin, expected_on
 from simulator.market.world import World
 from tests.worlds import brief
 
@@ -105,7 +105,48 @@ def test_nothing_is_on_outside_its_time():
     for step in np.flatnonzero(~weather.near):
         weather.read(int(step))
         assert not weather.on.any()
-    assert weather.near.sum() < len(weather.near)
+    mean = expected_on(world.shocks, world.steps)[:, 0]
+    assert ((mean > 0) == weather.near).all() and not weather.near.all()
+
+
+class Clocks:
+    """Chance of which every clock rings after the same time."""
+
+    def __init__(self, wait: float) -> None:
+        self.wait = wait
+
+    def exponential(self, purpose: str, cells: int) -> np.ndarray:
+        return np.full((cells, 1), self.wait)
+
+
+def spells_in_days(name: str, wait: float) -> list[list[float]]:
+    """Start and end of the spells that come, in days since the window opened."""
+    world = world_of(name)
+    (spells,) = begin(world.shocks, Clocks(wait))
+    days = (spells[:, :, 0] - world.shocks.start[0]) / 86400
+    return days[:, spells[0, :, 0] < NEVER].round(9).T.tolist()
+
+
+def test_spells_by_hand():
+    """At a chance of 0.7, 0.35 of all chance is a half of the 4.5 days; a clock of rate 3 rings thrice a day."""
+    assert spells_in_days("once", -np.log(1 - 0.35)) == [[2.25, 4.55]]
+    assert len(spells_in_days("once", -np.log(1 - 0.699))) == 1
+    assert spells_in_days("once", -np.log(1 - 0.701)) == []
+    assert spells_in_days("all the time", 4.5) == [[1.5, 2.5], [3.0, 4.0]]
+    assert spells_in_days("often", 0.5) == [[1.0, 2.0], [2.0, 3.0], [3.0, 4.0], [4.0, 5.7]]
+
+
+def test_the_share_of_a_step_that_spells_last():
+    """One ends after a quarter of the step, the next begins with its second half."""
+    world = world_of("once")
+    weather = drawn(world, 1)
+    step = int(np.flatnonzero(weather.near)[3])
+    begins, ends = world.steps.start[step], world.steps.end[step]
+    quarter = (ends - begins) / 4
+    starts, stops = [begins - 9e4, begins + 2 * quarter], [begins + quarter, ends + 9e4]
+    weather.spells = [np.array([starts, stops])[:, :, None]]
+    weather.read(step)
+    assert weather.on[0, 0] == pytest.approx(0.75, rel=1e-12)
 
 
 def test_factors_are_for_those_whom_a_shock_moves():

@@ -312,6 +312,22 @@ def test_orders_on_paid_visits_belong_to_their_scene():
     assert_allclose(credit.orders[1], 110.0)
 
 
+def test_balances_belong_to_those_who_touched_who_paid_the_deposit():
+    """Of a fifth, a tenth, a twentieth of those with a deposit, and twice as many of the customers."""
+    n, nothing = np.full(SHAPE, 100.0), np.zeros(SHAPE)
+    tracers, shares = Tracers(7, SCENES, SHAPE), np.array([0.2, 0.1, 0.05])
+    tracers.touched[0] = 100 * shares[:, None, None, None]
+    tracers.touched[0, :, INITIAL : INITIAL + 3] *= 2
+    tracers.before = tracers.share(n)
+    waiting = nothing.copy()
+    waiting[DEPOSIT_STAGE] = 10.0
+    none_paid, balances = np.zeros((SCENES, 5, SEGMENTS, LANES)), np.full(SHAPE[1:], 6.0)
+    credit = tracers.credit(nothing, none_paid, waiting, balances, n, balances=balances)
+    assert_allclose(credit.presale[:, 0, 0], shares * (10 + 2 * 6), rtol=1e-12)
+    assert_allclose(credit.orders, credit.presale, rtol=1e-12)
+    assert_allclose(credit.organic, 0.65 * 10 + 0.3 * 6, rtol=1e-12)
+
+
 @pytest.mark.parametrize(("kind", "stage"), [(ENGAGE, 0), (CART, 3), (ORDER, 5)])
 def test_people_whom_a_paid_visit_moves_carry_that_visit(kind, stage):
     """A hundredth of a stage has a paid visit, and all of those move: all are touched there."""
@@ -386,6 +402,21 @@ def test_the_opener_keeps_people_whom_others_touch_later():
             tracer.touch(visits, n)
             tracer.age_a_day()
         assert_allclose(tracer.share(n)[owner], 1.0)
+
+
+def test_orders_on_paid_visits_belong_to_the_opener_where_there_is_one():
+    """A fifth, a tenth, a twentieth are owned; of ten orders 5 and 3 are on visits of the first two scenes."""
+    n, nothing = np.full(SHAPE, 100.0), np.zeros(SHAPE)
+    tracers, shares = Openers(7, SCENES, SHAPE), np.array([0.2, 0.1, 0.05])
+    tracers.touched[0] = 100 * shares[:, None, None, None]
+    tracers.before = tracers.share(n)
+    paid_share, direct = np.zeros((SCENES, 5, SEGMENTS, LANES)), nothing.copy()
+    paid_share[0], paid_share[1], direct[3] = 0.5, 0.3, 10.0
+    credit = tracers.credit(direct, paid_share, nothing, nothing[0], n)
+    owned, visits = shares * 10, 0.65 * np.array([5.0, 3.0, 0.0])
+    assert_allclose(credit.orders[:, 0, 0], owned + visits, rtol=1e-12)
+    assert_allclose(credit.direct[:, 0, 0], [5 * 0.85, 3 * 0.75, 0.0], rtol=1e-12)
+    assert_allclose(credit.organic, 2 * 0.65, rtol=1e-12)
 
 
 def test_a_contact_ends_a_window_after_its_last_touch():
