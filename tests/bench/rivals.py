@@ -174,7 +174,7 @@ class Together:
             for _, future in asked:
                 future.set_exception(error)
             return
-        ends = np.cumsum([len(split) for split, _ in asked])[:-1]
-        parts = zip(np.split(found.values, ends), np.split(found.spent, ends), strict=True)
-        for (_, future), (values, spent) in zip(asked, parts, strict=True):
-            future.set_result(Answers(values, spent))
+        first = 0
+        for split, future in asked:
+            future.set_result(found.take(range(first, first + len(split))))
+            first += len(split)

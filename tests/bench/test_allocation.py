@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.allocation.aims import linear
-from simulator.allocation.market import Answers, SimulatedMarket
+from simulator.allocation.market import Answers, SimulatedMarket, certain
 from simulator.allocation.problem import Problem, Split
 from simulator.engine.lanes import quadrature, shock_names
 from tests.bench.allocation import World, our_search
@@ -49,7 +49,7 @@ class Roots:
         self.evaluations += len(split)
         self.asked.append(split)
         spent = np.minimum(split.money, 80.0)
-        return Answers(np.sqrt(spent) @ PULLS.T, spent)
+        return certain(np.sqrt(spent) @ PULLS.T, spent)
 
 
 def even(rows: int = 1) -> Split:

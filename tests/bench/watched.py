@@ -6,6 +6,7 @@ CPU time is that of the process less the time inside the market.
 """
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,14 +79,19 @@ class Trace:
 def trace_of(market: WatchedMarket) -> Trace:
     """What the market was asked until now."""
     cpu = time.process_time() - market.start
-    split, spent = stack(market.splits), np.concatenate([a.spent for a in market.answers])
-    answers = Answers(np.concatenate([a.values for a in market.answers]), spent)
+    split, answers = stack(market.splits), join_answers(market.answers)
     sizes = [len(s) for s in market.splits]
     return Trace(
-        split, counted(market.problem, split, answers), spends_it(split, spent),
+        split, counted(market.problem, split, answers), spends_it(split, answers.most),
         np.repeat(np.arange(1, len(sizes) + 1), sizes), np.repeat(market.own, sizes),
         market.calls, cpu - market.inside, cpu,
     )  # fmt: skip
+
+
+def join_answers(parts: Sequence[Answers]) -> Answers:
+    """All rows, one after another."""
+    columns = [(a.values, a.spent, a.most) for a in parts]
+    return Answers(*(np.concatenate(column) for column in zip(*columns, strict=True)))
 
 
 def counted(problem: Problem, split: Split, answers: Answers) -> Array:
