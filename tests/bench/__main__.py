@@ -78,8 +78,8 @@ def bench_allocation(choice: argparse.Namespace) -> bool:
     fine = True
     for cells in choice.worlds:
         fine &= write_table(frontier_rows(cells, size, choice.beaten))
-    named = choice.scenarios
-    return write_table(best_rows(size.scenarios if named is None else named)) and fine
+    names = size.scenarios if choice.scenarios is None else choice.scenarios
+    return (not names or write_table(best_rows(names))) and fine
 
 
 def bench_mutation(choice: argparse.Namespace) -> bool:

@@ -182,6 +182,7 @@ def test_the_watch_tells_rows_calls_and_time_apart():
         np.repeat(counted(world.problem, world.starts, plain), 2, axis=0)
     )
     assert np.isneginf(trace.values[2]).all()
+    assert np.array_equal(trace.last(), trace.values[1:])
 
 
 def test_our_search_is_measured_with_its_last_step():

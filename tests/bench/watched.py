@@ -71,6 +71,10 @@ class Trace:
     def __len__(self) -> int:
         return len(self.values)
 
+    def last(self) -> Array:
+        """Values of the rows of the last call: [row, objective]."""
+        return self.values[self.call == self.calls]
+
     def spending(self) -> Array:
         """Values of the rows that spend what they plan, -inf for the others: [row, objective]."""
         return np.where(self.strict[:, None], self.values, -np.inf)
