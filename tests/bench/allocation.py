@@ -357,8 +357,17 @@ def best_return(market: WatchedMarket) -> float:
     return float(trace_of(market).values[:, 0].max())
 
 
+def without_scenes(problem: Problem, rows: Split) -> Split:
+    """Rows with one scene closed, its money given to the others or kept; and with all of them closed."""
+    closed = np.concatenate([problem.of_scene, np.ones((1, len(problem.cells)), dtype=bool)])
+    money = np.concatenate([np.where(out, 0.0, rows.money) for out in closed])
+    kept = Split(money, np.tile(rows.booked, (len(closed), 1)))
+    return stack([kept, problem.repair(kept)])
+
+
 def look_further(market: WatchedMarket, problem: Problem, starts: Split, aim: Aims) -> None:
-    """SLSQP from the user's plan and from anywhere, then our climb from where it and our search end."""
+    """Scenes closed; SLSQP from the user's plan and anywhere, then our climb from where it and our search end."""
+    market(without_scenes(problem, starts))
     booked = starts.booked[[-1]]
     anywhere = rivals.dirichlet(problem, ANYWHERE, SEED).money
     spread = problem.repair(Split(anywhere, np.repeat(booked, ANYWHERE, axis=0)))

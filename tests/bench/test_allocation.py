@@ -12,7 +12,7 @@ from simulator.allocation.aims import linear
 from simulator.allocation.market import Answers, SimulatedMarket, certain
 from simulator.allocation.problem import Problem, Split
 from simulator.engine.lanes import quadrature, shock_names
-from tests.bench.allocation import World, our_search
+from tests.bench.allocation import World, our_search, without_scenes
 from tests.bench.rivals import Together, as_rows, nsga2, slsqp, slsqp_each
 from tests.bench.watched import (
     WANTED,
@@ -154,6 +154,14 @@ def test_nsga2_asks_for_as_many_plans_as_it_may_and_all_cost_the_budget():
     money = np.concatenate([split.money for split in market.asked])
     assert len(money) == 500
     assert money.sum(axis=1) == pytest.approx(np.full(500, 100.0))
+
+
+def test_every_scene_is_closed_once_and_its_money_kept_or_given_to_the_others():
+    money = without_scenes(problem(), even()).money * CELLS / 100
+    kept, given = np.split(money, 2)
+    assert kept == pytest.approx(np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 0]]))
+    half = np.array([[0, 1.5, 1.5], [1.5, 0, 1.5], [1.5, 1.5, 0]])
+    assert given[:3] == pytest.approx(half, abs=1e-5)
 
 
 # --- the watch and the worlds -------------------------------------------------------------------
