@@ -1,4 +1,4 @@
-"""python -m tests.bench engine | agreement | mutation | promises | grid | race | portfolio: one table each.
+"""python -m tests.bench engine | agreement | allocation | mutation | promises | grid | race | portfolio: a table each.
 
 Exit code 1 when a goal is missed. The figures are no tests: a busy machine moves them.
 """
@@ -27,6 +27,17 @@ def make_parser() -> argparse.ArgumentParser:
     portfolio = commands.add_parser("portfolio", help="three files that share one budget")
     portfolio.add_argument("-n", type=int, default=200, help="replications (default 200)")
     portfolio.set_defaults(command=bench_portfolio)
+    allocation = commands.add_parser("allocation", help="our search against other optimisers")
+    allocation.add_argument("--quick", action="store_true", help="a nearer reference")
+    allocation.add_argument(
+        "--worlds", nargs="*", type=int, choices=(6, 12, 30), default=(6, 12, 30), metavar="CELLS",
+        help="frontiers of worlds with so many cells (default: 6 12 30)",
+    )  # fmt: skip
+    allocation.add_argument(
+        "--scenarios", nargs="*", metavar="NAME", help="best return of these (default: all shipped)"
+    )
+    allocation.add_argument("--beaten", type=Path, help="folder for plans that beat ours")
+    allocation.set_defaults(command=bench_allocation)
     mutation = commands.add_parser("mutation", help="do the tests notice a wrong coefficient?")
     mutation.add_argument("--files", nargs="+", type=Path, help="modules (default: the market)")
     mutation.add_argument("--limit", type=int, help="a sample of so many mutants")
@@ -81,6 +92,19 @@ def bench_portfolio(choice: argparse.Namespace) -> bool:
     print(machine())
     print(f"{choice.n:,} replications; gains are lower ends of paired 95% intervals.")
     return write_table(portfolio_rows(choice.n))
+
+
+def bench_allocation(choice: argparse.Namespace) -> bool:
+    from tests.bench.allocation import FULL, QUICK, best_rows, frontier_rows
+    from tests.bench.table import machine, write_table
+
+    size = QUICK if choice.quick else FULL
+    print(machine())
+    fine = True
+    for cells in choice.worlds:
+        fine &= write_table(frontier_rows(cells, size, choice.beaten))
+    names = size.scenarios if choice.scenarios is None else choice.scenarios
+    return (not names or write_table(best_rows(names))) and fine
 
 
 def bench_mutation(choice: argparse.Namespace) -> bool:

@@ -112,3 +112,44 @@ def scene_factors(plan: Plan, name: str, factors: dict[str, float]) -> Plan:
     """The plan with each scene's money times its factor."""
     money = {s: {f: x * factors[s] for f, x in cells.items()} for s, cells in plan.money.items()}
     return Plan(name, money, plan.packages)
+
+
+# --- worlds in which a budget is split ----------------------------------------------------------
+
+BEFORE = ("presale", "preheat", "lull", "preheat_2")
+SALE = ("wave_1", "wave_2")
+SPLIT_WORLDS: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
+    6: ("new_coffee_100m", {
+        "new_customer": ("presale", *SALE), "harvest": SALE, "live": ("wave_2",),
+    }),
+    12: ("new_coffee_100m", {
+        "new_customer": ("presale", "lull", *SALE), "warm_up": BEFORE, "harvest": SALE, "member_recall": SALE,
+    }),
+    30: ("beauty_multi_scene", {
+        "new_customer": ("presale", "lull", *SALE), "product_test": ("presale", "lull"),
+        "new_launch": ("presale", *SALE), "hit_boost": ("presale", *SALE),
+        "member_recall": ("presale", *SALE), "clearance": ("wave_2", "after"), "warm_up": BEFORE,
+        "harvest": SALE, "live": ("presale", *SALE), "short_video": ("presale", "wave_1"),
+        "crowd_ark": ("wave_2",), "keyword": ("wave_2",),
+    }),
+}  # fmt: skip
+"""By the number of cells: a shipped scenario, and the phases in which its scenes may have money."""
+
+
+@cache
+def split_scenario(cells: int) -> Scenario:
+    """A shipped scenario with fewer cells, whole days as steps and no shared shocks: one lane a plan."""
+    name, scenes = SPLIT_WORLDS[cells]
+    data = read_scenario(ROOT / f"scenarios/{name}.yaml").model_dump(mode="json")
+    data["plans"] = {}
+    data["chance"]["demand_sd"] = 0.0
+    for product in data["products"].values():
+        product["luck_sd"] = 0.0
+    for phase in data["calendar"]["phases"].values():
+        phase.update(clock="1d", burst=None)
+    for slot in data["slots"].values():
+        if "packages" in slot:
+            own = slot["packages"].items()
+            slot["packages"] = {p: v for p, v in own if v["scene"] in scenes}
+    data["scenes"] = {s: data["scenes"][s] | {"phases": list(f)} for s, f in scenes.items()}
+    return Scenario.model_validate(data)
