@@ -30,6 +30,8 @@ NOTHING = 1e-5
 """A cell with less of the budget counts as one without money."""
 FULL = 0.9955
 """A cell that spends less of its money is full: there is no more for it to buy."""
+KINK = 0.2
+"""Share of the slope to the left by which that to the right is less where supply ends."""
 TURNS = 60
 
 
@@ -115,29 +117,32 @@ def _room(aims: Aims, split: Split) -> Array:
 
 
 def newton_step(problem: Problem, aims: Aims, split: Split, found: Slopes, reach: Array) -> Array:
-    """The step d [row, cell]: the diagonal Newton step that keeps the sum and the cells' own limits."""
+    """The step d [row, cell]: the diagonal Newton step that keeps the sum and the cells' own limits.
+
+    Where a cell's supply ends (a kink) the next yuan and the last one have slopes of their own, and
+    the cell stays if the price lies between them.
+    """
     pull = aims.pull(found.values)
-    slope = np.einsum("rco,ro->rc", found.middle, pull)
-    bend = np.einsum("rco,ro->rc", found.bend, pull)
-    slope = _at_zero(split, found, pull, slope)
-    stiff = np.maximum(-bend, _least_bend(slope, split, problem))
+    up, down, bend = (
+        np.einsum("rco,ro->rc", part, pull) for part in (found.up, found.down, found.bend)
+    )
+    kink = down - up > KINK * np.abs(down)
+    middle = np.where(split.money > 0, (up + down) / 2, up)
+    least = _least_bend(middle, split, problem)
+    stiff = np.where(kink, least, np.maximum(-bend, least))
+    right, left = np.where(kink, up, middle), np.where(kink, down, middle)
     span = reach[:, None] * (split.money + problem.budget / 100)
     low = np.maximum(-span, problem.low - split.money)
     high = np.minimum(span, problem.high - split.money)
     low, high = np.minimum(low, high), np.maximum(low, high)
 
     def step(price: Array) -> Array:
-        return np.clip((slope - price) / stiff, low, high)
+        way = np.maximum(right - price, 0.0) + np.minimum(left - price, 0.0)
+        return np.clip(way / stiff, low, high)
 
     slack = np.maximum(aims.budget - problem.total(split), 0.0) * aims.keeps
-    price = _balance(step, slope, stiff * span, slack[:, None])
+    price = _balance(step, middle, np.abs(left - right) + stiff * span, slack[:, None])
     return step(np.where(aims.keeps[:, None], np.maximum(price, 0.0), price))
-
-
-def _at_zero(split: Split, found: Slopes, pull: Array, slope: Array) -> Array:
-    """A cell without money has a slope to the right only."""
-    right = np.einsum("rco,ro->rc", found.up, pull)
-    return np.where(split.money > 0, slope, right)
 
 
 def _least_bend(slope: Array, split: Split, problem: Problem) -> Array:

@@ -149,7 +149,9 @@ def best_split(
     possible = np.flatnonzero(np.isfinite(whole.best[: room + 1]))
     if not possible.size:
         raise ValueError("the limits leave no plan")
-    total = int(possible[-1] if exact else possible[np.argmax(whole.best[possible])])
+    left = unit * (room - possible)
+    value = whole.best[possible] - (weight[0] * left if exact else 0.0)
+    total = int(possible[len(value) - 1 - value[::-1].argmax()])
     units = whole.units(total)
     cells = len(problem.cells)
     money = np.array([[units.get(c, 0) * unit for c in range(cells)]])

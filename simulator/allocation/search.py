@@ -35,14 +35,18 @@ PARKED = 0.005
 class Effort:
     """How much is played before an answer is given."""
 
-    weightings: int = 5
+    weightings: int = 3
     """Weightings of two objectives, the ends included."""
-    sweeps: int = 2
+    sweeps: int = 1
     """Near sweeps of each weighting."""
-    steps: int = 14
+    first_steps: int = 3
+    """Newton steps before the near sweeps."""
+    steps: int = 6
     """Newton steps at most."""
     fill: int = 4
     """Plans between neighbours."""
+    between: int = 150
+    """Plans on the lines between neighbours, each time."""
     fill_steps: int = 8
     settle_steps: int = 4
     """After money that is never spent is taken out."""
@@ -103,18 +107,25 @@ class Search:
         """Search; what is found stays in the archive, also when it is stopped half-way."""
         self.say("looking everywhere", 0.0)
         self.begin(starts)
+        for _ in range(self.effort.first_steps):
+            self.climb(1)
+            self.rescale()
+        self.thicken()
         for n in range(self.effort.sweeps):
             self.say("looking around the best", 0.1 + 0.1 * n)
             self.sweep_near()
             self.rescale()
+            self.thicken()
         self.say("climbing", 0.3)
         self.climb(self.effort.steps)
+        self.thicken()
         if self.objectives == 2 and self.effort.fill:
             self.say("filling gaps", 0.5)
             self.fill_gaps()
             self.climb(self.effort.fill_steps)
             self._keep_best(self.known.rows)
             self.climb(self.effort.fill_steps)
+            self.thicken()
         if budgets:
             self.say("trying other budgets", 0.7)
             self.other_budgets(budgets)
@@ -256,7 +267,11 @@ class Search:
             active = active[~stuck | (reach[active] > 0.01)]
 
     def fill_gaps(self) -> None:
-        """A new row in each of the widest gaps between neighbours, with an aim of its own."""
+        """New rows in the widest gaps between neighbours, from both sides, with an aim of their own.
+
+        Neighbours may differ in kind (two scenes that meet take each other's place), and half-way
+        between two kinds is neither.
+        """
         aims, rows = self.known
         values = aims.values(self.problem, rows, self.market(rows))
         scaled = values / aims.scale
@@ -265,8 +280,8 @@ class Search:
         gap = np.array([np.abs(scaled[a] - scaled[b]).sum() for a, b in pairs])
         chosen = [pairs[n] for n in np.argsort(-gap)[: self.effort.fill] if gap[n] > 1e-3]
         for a, b in chosen:
-            middle = Split((rows.money[[a]] + rows.money[[b]]) / 2, rows.booked[[a]])
-            self._add(self._between(a, b, values), self.problem.repair(middle))
+            aim = self._between(a, b, values)
+            self._add(aim.take([0, 0]), rows.take([a, b]))
 
     def _between(self, a: int, b: int, values: Array) -> Aims:
         """The weighting to which two neighbours are equal: what lies beyond their line beats both."""
@@ -274,6 +289,21 @@ class Search:
         span = np.maximum(np.abs(values[a] - values[b]), 1e-9 * scale)
         weights = scale / span
         return linear((weights / weights.max())[None], scale, np.array([self.problem.budget]))
+
+    def thicken(self) -> None:
+        """Play plans on the lines between neighbours; one of them may serve an aim better than its row."""
+        aims, rows = self.known
+        values = aims.values(self.problem, rows, self.market(rows))
+        order = nothing_beats(values)
+        if len(order) < 2 or not self.effort.between:
+            return
+        count = max(1, round(self.effort.between / (len(order) - 1)))
+        share = np.linspace(0, 1, count + 2)[1:-1, None]
+        lines = [
+            Split((1 - share) * rows.money[a] + share * rows.money[b], rows.booked[[a] * count])
+            for a, b in pairwise(order.tolist())
+        ]
+        self._keep_best(stack([rows, self.problem.repair(stack(lines))]))
 
     def other_budgets(self, budgets: Sequence[float]) -> None:
         """The ends and the middle at other budgets, and the return at whatever budget is best."""

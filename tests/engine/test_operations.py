@@ -349,8 +349,9 @@ def test_any_shop_in_any_weather_keeps_the_laws(shocks, pool, pay, drawn: bool, 
     ).all()
     followed = [values for name, values in totals.items() if name not in NOT_FOLLOWED]
     assert all(np.isfinite(values).all() for values in followed)
-    if (totals["pooled"] > slack).any():
-        assert (totals["paid_orders"] > stock - 1).any()
+    if (totals["pooled"] > slack).any():  # in the mean already where shelves may be empty by chance
+        nearly = stock - 1 if drawn else stock - 1 - 6 * stock**0.5
+        assert (totals["paid_orders"] > nearly).any()
 
 
 # --- all of it at once ----------------------------------------------------------------------------
