@@ -151,7 +151,7 @@ def make_frontier(scenario, *, mode="sampled", objectives=("roi", "new_customers
     made = Frontier(
         scenario="shop", budget=60_000, objectives=objectives, points=tuple(points[:2]),
         others=tuple(points[2:]), outcomes=outcomes, current_plan=plans["now"], leader="best 1",
-        moves=(Move(400_000, "harvest.sale", "new_customer.normal", 0.04, 3100.0),),
+        moves=(Move(400_000, "harvest.sale", "new_customer.normal", 24_000, 3100.0),),
         binding=("no more to buy: new_customer.sale",), calls=3, evaluations=40,
     )  # fmt: skip
     return replace(made, **changes)
