@@ -258,9 +258,23 @@ def _save(
         table = _written(frontier, scenario, picked, "csv")
         (place / "table.csv").write_text(table, encoding="utf-8-sig", newline="")
         write_schedule(scenario, picked, place / "schedule.csv")
+        _write_truth(scenario, picked, place / "truth.csv")
         drawn = write_figures(frontier, scenario, picked, place)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from None
     if not quiet:
-        files = ["frontier.json", "table.csv", "schedule.csv", *drawn]
+        files = ["frontier.json", "table.csv", "schedule.csv", "truth.csv", *drawn]
         click.echo(f"wrote to {folder}: {', '.join(files)}", err=True)
+
+
+def _write_truth(scenario: "Scenario", picked: "Plan", path: Path) -> None:
+    """What the plan loses without each of its scenes, for spreadsheet programs."""
+    import csv
+
+    from simulator.allocation.truth import METRICS, left_out
+
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["scene", *METRICS])
+        for scene, lost in left_out(scenario, picked).items():
+            table.writerow([scene, *lost.values()])

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from simulator import cli
+from simulator.allocation.truth import left_out
 from simulator.outcomes import read_outcomes
 from simulator.scenario import read_scenario
 from tests.outcomes.synthetic import make_frontier
@@ -219,7 +220,9 @@ def test_the_answer_is_saved_with_figures_and_a_schedule(room, tmp_path):
     folder = tmp_path / "a/b"
     found = answer("-o", str(folder), "--format", "json")
     assert found.exit_code == 0
-    assert found.stderr.startswith(f"wrote to {folder}: frontier.json, table.csv, schedule.csv, ")
+    assert found.stderr.startswith(
+        f"wrote to {folder}: frontier.json, table.csv, schedule.csv, truth.csv, "
+    )
     saved = json.loads((folder / "frontier.json").read_text(encoding="utf-8"))
     assert saved == json.loads(found.stdout)
     assert read_outcomes(folder).plans == room.answer.outcomes.plans
@@ -227,7 +230,13 @@ def test_the_answer_is_saved_with_figures_and_a_schedule(room, tmp_path):
     with (folder / "schedule.csv").open(encoding="utf-8-sig") as file:
         budgets = [float(row["daily_budget"]) for row in csv.DictReader(file)]
     assert sum(budgets) == pytest.approx(60_000)
-    for name in ("frontier", "split_by_scene", "split_by_phase", "marginal"):
+    with (folder / "truth.csv").open(encoding="utf-8-sig") as file:
+        lost = {row["scene"]: row for row in csv.DictReader(file)}
+    known = left_out(read_scenario(MINIMAL), room.answer.best.plan)
+    assert lost.keys() == known.keys() == {"new_customer", "harvest"}
+    for scene, found in known.items():
+        assert {m: float(lost[scene][m]) for m in found} == pytest.approx(found)
+    for name in ("frontier", "split_by_scene", "split_by_phase", "marginal", "waterfall"):
         assert (folder / f"{name}.svg").exists() and (folder / f"{name}.png").exists()
     assert answer("-o", str(folder), "--quiet").stderr == ""
 
