@@ -93,8 +93,13 @@ def _gain(frontier: Frontier, name: str, mean: float, low: float, high: float) -
     text = f"{signed(mean)} {unit}{_called(name)}"
     if frontier.outcomes.mode == "expected":
         return text
+    return with_interval(mean, low, high, text)
+
+
+def with_interval(mean: float, low: float, high: float, text: str = "") -> str:
+    """A difference and how sure it is; the text may say the mean in words."""
     tie = ", a tie" if low <= 0 <= high else ""
-    return f"{text} (95% interval {signed(low)} to {signed(high)}{tie})"
+    return f"{text or signed(mean)} (95% interval {signed(low)} to {signed(high)}{tie})"
 
 
 def _mean(frontier: Frontier, plan: str, metric: str) -> str:
