@@ -1,13 +1,32 @@
-"""`adsim optimize`: the best split of a budget, printed, and saved with figures and a schedule."""
+"""`adsim optimize`: the best split of a budget, printed, and saved with figures and a schedule.
+
+One file has a frontier, of all its time or from a date on, or a least budget for a target; several
+files share one budget.
+"""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from simulator.cli_asked import (
+    LEAST,
+    OBJECTIVES,
+    SHARED,
+    Asked,
+    Wishes,
+    read_limits,
+    read_money,
+    read_share,
+    read_shared_limits,
+    read_since,
+    read_target,
+    read_wishes,
+    refuse,
+)
 from simulator.console import (
     FORMAT,
     INTERRUPTED,
@@ -24,22 +43,16 @@ from simulator.console import (
 from simulator.errors import RunError, UserError
 
 if TYPE_CHECKING:
-    from simulator.allocation.problem import Limits
+    from datetime import datetime
+
+    from simulator.allocation.search import Effort
     from simulator.outcomes.frontier import Frontier
+    from simulator.outcomes.goal import Goal
+    from simulator.outcomes.portfolio import Portfolio
     from simulator.scenario.plan import Plan
     from simulator.scenario.schema import Scenario
 
-Texts = tuple[str, ...]
 Command = TypeVar("Command", bound=Callable[..., object])
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a plan of the frontier must reach to be picked."""
-
-    min_roi: float | None
-    sure: float | None
-    targets: dict[str, float]
 
 
 def _limit(name: str, words: str) -> Callable[[Command], Command]:
@@ -47,32 +60,41 @@ def _limit(name: str, words: str) -> Callable[[Command], Command]:
 
 
 @click.command()
-@click.argument("file")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
     "--budget", metavar="AMOUNT", help="Money to split, such as 12m. Default: the file's."
 )
 @click.option(
-    "--objective", "objectives", multiple=True, metavar="NAME", default=("roi", "new_customers"),
+    "--objective", multiple=True, metavar="NAME",
     help="What to seek, one or two of roi, profit, new_customers, gmv, recalled_members, "
-    "asset_value. Default: roi and new_customers.",
+    "asset_value. Default: roi and new_customers; of several files, one: roi.",
 )  # fmt: skip
 @click.option("--min-roi", metavar="R", help="Pick a plan with at least this roi, such as 0.5.")
-@click.option("--sure", metavar="SHARE", help="Reach --min-roi in this share of runs, such as 90%.")
 @click.option(
-    "--target", "targets", multiple=True, metavar="METRIC=AMOUNT",
+    "--sure",
+    metavar="SHARE",
+    help="Reach --min-roi, or --least-budget's target, in this share of runs.",
+)
+@click.option(
+    "--target", multiple=True, metavar="METRIC=AMOUNT",
     help="Pick a plan that reaches this, such as new_customers=30000; may be repeated.",
 )  # fmt: skip
+@click.option(
+    "--least-budget", metavar="METRIC=AMOUNT",
+    help="Seek the least budget that reaches this; --budget is then the most to try.",
+)  # fmt: skip
+@click.option(
+    "--since", metavar="DATE", help="Keep what --plan did before this date; split what is left."
+)
 @_limit("lock", "Give a scene, or a scene.phase, exactly this; 12k, 1.2万 or 30% of the budget.")
 @_limit("floor", "Give it at least this.")
 @_limit("cap", "Give it at most this.")
 @_limit("minimum", "Give a scene nothing, or at least this.")
 @click.option(
-    "--package", "packages", multiple=True, metavar="NAME=yes|no",
+    "--package", multiple=True, metavar="NAME=yes|no",
     help="Book this contract package, or do not.",
 )  # fmt: skip
-@click.option(
-    "--plan", "name", metavar="NAME", help="Your current plan. Default: the file's first."
-)
+@click.option("--plan", metavar="NAME", help="Your current plan. Default: the file's first.")
 @click.option(
     "-n", "replications", type=click.IntRange(2, 1_000_000), default=100, show_default=True,
     help="Draws of chance by which the plans found are checked.",
@@ -95,41 +117,79 @@ def _limit(name: str, words: str) -> Callable[[Command], Command]:
 )
 @FORMAT
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-def optimize(
-    file: str, *, budget: str | None, objectives: Texts, min_roi: str | None, sure: str | None,
-    targets: Texts, lock: Texts, floor: Texts, cap: Texts, minimum: Texts, packages: Texts,
-    name: str | None, replications: int, seed: int, jobs: int | None, quick: bool, sets: Texts,
-    folder: str | None, form: str, quiet: bool,
-) -> int:  # fmt: skip
+def optimize(**options: Any) -> int:
     """Find the best split of the budget of a scenario FILE.
 
     The answer is a frontier: the plans that no other beats on both objectives, each beside your
     current plan, checked on fresh draws of chance. Ctrl-C prints the best so far.
+
+    Several FILEs share one budget, by default the sum of their own. Limits then name a file, or
+    FILE/NAME, by the file's name without its ending.
     """
+    asked = Asked(**options)
+    if len(asked.files) > 1:
+        return _share(asked)
+    return _least(asked) if asked.least_budget else _split(asked)
+
+
+def _read(asked: Asked, file: str) -> "Scenario":
     from simulator.scenario import read_scenario
 
-    scenario = anchored(file, read_scenario(file, sets), quiet)
-    total = _money("--budget", budget, scenario.budget) if budget else scenario.budget
-    tables = {"floor": floor, "cap": cap, "lock": lock, "minimum": minimum}
-    limits = _limits(tables, packages, total)
-    wishes = _wishes(min_roi, sure, targets)
-    current = chosen_plans(scenario, [name] if name else [])[0]
-    target = made_folder(folder)
-    with workers(jobs or os.cpu_count() or 1) as executor, share_bar(quiet) as progress:
-        from simulator.allocation.optimize import SHORT
-        from simulator.allocation.optimize import optimize as search
+    return anchored(file, read_scenario(file, asked.sets), asked.quiet)
 
-        frontier = search(
-            scenario, objectives, budget=total, limits=limits, current=current, seed=seed,
-            replications=replications, effort=SHORT if quick else None, executor=executor,
-            progress=progress, label=Path(file).stem,
-        )  # fmt: skip
+
+def _processes(asked: Asked) -> "AbstractContextManager[Any]":
+    return workers(asked.jobs or os.cpu_count() or 1)
+
+
+def _effort(asked: Asked) -> "Effort | None":
+    from simulator.allocation.optimize import SHORT
+
+    return SHORT if asked.quick else None
+
+
+# --------------------------------------------------------------------------- one file, one budget
+def _split(asked: Asked) -> int:
+    """The frontier of a file, of the whole of its time or of what is left at a date."""
+    scenario = _read(asked, asked.files[0])
+    total = _budget(asked, scenario.budget)
+    wishes = read_wishes(asked.min_roi, asked.sure, asked.target)
+    current = chosen_plans(scenario, [asked.plan] if asked.plan else [])[0]
+    options: dict[str, Any] = {
+        "budget": total, "limits": read_limits(asked.limits, total),
+        "seed": asked.seed, "replications": asked.replications, "label": Path(asked.files[0]).stem,
+    }  # fmt: skip
+    moment = read_since(asked.since) if asked.since else None
+    target = made_folder(asked.folder)
+    with _processes(asked) as executor, share_bar(asked.quiet) as progress:
+        options |= {"effort": _effort(asked), "executor": executor, "progress": progress}
+        frontier, scenario = _searched(asked, scenario, current, moment, options)
     picked, fault = _picked(frontier, wishes)
     warn_of_shortage(scenario, [picked])
-    click.echo(_written(frontier, scenario, picked, form), nl=form != "csv")
+    click.echo(_written(frontier, scenario, picked, asked.form), nl=asked.form != "csv")
     if target is not None:
-        _save(frontier, scenario, picked, target, quiet=quiet)
+        _save(frontier, scenario, picked, target, quiet=asked.quiet)
     return _ended(frontier, fault)
+
+
+def _budget(asked: Asked, own: float) -> float:
+    return read_money("--budget", asked.budget, own) if asked.budget else own
+
+
+def _searched(
+    asked: Asked, scenario: "Scenario", current: "Plan", moment: "datetime | None",
+    options: dict[str, Any],
+) -> "tuple[Frontier, Scenario]":  # fmt: skip
+    """The frontier, and the scenario that its plans are plans of."""
+    aims = asked.objective or OBJECTIVES
+    if moment is None:
+        from simulator.allocation.optimize import optimize as search
+
+        return search(scenario, aims, current=current, **options), scenario
+    from simulator.allocation.replan import replan
+    from simulator.scenario.cut import cut_at
+
+    return replan(scenario, current, moment, objectives=aims, **options), cut_at(scenario, moment)
 
 
 def _ended(frontier: "Frontier", fault: str | None) -> int:
@@ -140,85 +200,6 @@ def _ended(frontier: "Frontier", fault: str | None) -> int:
         click.echo("stopped before the search ended: this is the best so far", err=True)
         return INTERRUPTED
     return RunError.exit_code if fault else 0
-
-
-# --------------------------------------------------------------------------- what is asked
-def _money(option: str, text: str, budget: float) -> float:
-    """An amount as scenario files write it, or a share of the budget."""
-    from simulator.scenario.amounts import read_amount
-
-    try:
-        amount = read_amount(text)
-    except ValueError as error:
-        raise UserError(f"{option}: {error}") from None
-    share = text.rstrip().endswith("%")
-    if amount < 0 or (share and amount > 1):
-        raise UserError(f"{option}: must lie between 0 and the budget (got {text!r})")
-    if 0 < amount < 1 and not share:
-        raise UserError(f"{option}: {text} is less than one yuan; did you mean {amount * 100:g}%?")
-    return amount * budget if share else amount
-
-
-def _pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
-    """NAME=VALUE, each name once."""
-    found: dict[str, str] = {}
-    for text in texts:
-        name, sign, value = text.partition("=")
-        if not (name.strip() and sign and value.strip()):
-            raise UserError(f"{option}: write NAME=VALUE (got {text!r})")
-        if name.strip() in found:
-            raise UserError(f"{option}: {name.strip()} is given twice")
-        found[name.strip()] = value.strip()
-    return found
-
-
-def _limits(tables: dict[str, Texts], packages: Texts, budget: float) -> "Limits":
-    from simulator.allocation.problem import Limits
-
-    def money(option: str, texts: Texts) -> dict[str, float]:
-        parts = _pairs(option, texts)
-        return {name: _money(f"{option} {name}", text, budget) for name, text in parts.items()}
-
-    chosen = {name: _yes(name, text) for name, text in _pairs("--package", packages).items()}
-    return Limits(
-        floors=money("--floor", tables["floor"]), caps=money("--cap", tables["cap"]),
-        locks=money("--lock", tables["lock"]), minimums=money("--minimum", tables["minimum"]),
-        packages=chosen,
-    )  # fmt: skip
-
-
-def _yes(name: str, text: str) -> bool:
-    if text.lower() not in ("yes", "no"):
-        raise UserError(f"--package {name}: write yes or no (got {text!r})")
-    return text.lower() == "yes"
-
-
-def _wishes(min_roi: str | None, sure: str | None, targets: Texts) -> Wishes:
-    from simulator.outcomes.metrics import BY_NAME
-    from simulator.scenario.amounts import suggestion
-
-    if sure is not None and min_roi is None:
-        raise UserError("--sure says how surely --min-roi is reached: give both")
-    wanted = _pairs("--target", targets)
-    for name in wanted:
-        known = [metric for metric, found in BY_NAME.items() if found.wish == "more"]
-        if name not in known:
-            near = suggestion(name, known) or ", such as new_customers, gmv or profit"
-            raise UserError(f"--target {name}: is not a metric to be reached{near}")
-    share = _number("--sure", sure)
-    if share is not None and not 0 < share <= 1:
-        raise UserError(f"--sure: must lie above 0 and up to 100% (got {sure!r})")
-    reached = {name: _number(f"--target {name}", text) or 0.0 for name, text in wanted.items()}
-    return Wishes(_number("--min-roi", min_roi), share, reached)
-
-
-def _number(option: str, text: str | None) -> float | None:
-    from simulator.scenario.amounts import read_amount
-
-    try:
-        return None if text is None else read_amount(text)
-    except ValueError as error:
-        raise UserError(f"{option}: {error}") from None
 
 
 def _picked(frontier: "Frontier", wishes: Wishes) -> "tuple[Plan, str | None]":
@@ -250,17 +231,141 @@ def _save(
     from simulator.reports.optimum_figures import write_figures
     from simulator.reports.schedule import write_schedule
 
-    write_outcomes(frontier.outcomes, folder)
-    place = Path(folder)
-    try:
-        document = _written(frontier, scenario, picked, "json")
-        (place / "frontier.json").write_text(document + "\n", encoding="utf-8")
-        table = _written(frontier, scenario, picked, "csv")
-        (place / "table.csv").write_text(table, encoding="utf-8-sig", newline="")
+    names = ["frontier.json", "table.csv", "schedule.csv", "truth.csv"]
+    with _written_to(folder, names, quiet) as place:
+        write_outcomes(frontier.outcomes, folder)
+        _put(place / "frontier.json", _written(frontier, scenario, picked, "json") + "\n")
+        _put(place / "table.csv", _written(frontier, scenario, picked, "csv"))
         write_schedule(scenario, picked, place / "schedule.csv")
-        drawn = write_figures(frontier, scenario, picked, place)
+        _write_truth(scenario, picked, place / "truth.csv")
+        names += write_figures(frontier, scenario, picked, place)
+
+
+def _write_truth(scenario: "Scenario", picked: "Plan", path: Path) -> None:
+    """What the plan loses without each of its scenes, for spreadsheet programs."""
+    import csv
+
+    from simulator.allocation.truth import METRICS, left_out
+
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["scene", *METRICS])
+        for scene, lost in left_out(scenario, picked).items():
+            table.writerow([scene, *lost.values()])
+
+
+# --------------------------------------------------------------------------- the least budget
+def _least(asked: Asked) -> int:
+    """The least budget of a file that reaches a target."""
+    refuse(asked, LEAST)
+    scenario = _read(asked, asked.files[0])
+    wanted = read_target(asked.least_budget or "")
+    options: dict[str, Any] = {
+        "sure": read_share(asked.sure), "limits": read_limits(asked.limits, None),
+        "most": read_money("--budget", asked.budget, None) if asked.budget else None,
+        "current": chosen_plans(scenario, [asked.plan] if asked.plan else [])[0],
+        "seed": asked.seed, "replications": asked.replications, "label": Path(asked.files[0]).stem,
+    }  # fmt: skip
+    target = made_folder(asked.folder)
+    with _processes(asked) as executor:
+        from simulator.allocation.goals import least_budget
+
+        goal = least_budget(scenario, wanted, effort=_effort(asked), executor=executor, **options)
+    warn_of_shortage(scenario, [goal.plan])
+    click.echo(_goal_written(goal, scenario, asked.form), nl=asked.form != "csv")
+    if target is not None:
+        _save_goal(goal, scenario, target, quiet=asked.quiet)
+    return 0
+
+
+def _goal_written(goal: "Goal", scenario: "Scenario", form: str) -> str:
+    if form == "json":
+        return json_text(goal.as_json())
+    if form == "csv":
+        rows = [f"{budget},{value}\n" for budget, value in goal.tried]
+        return "".join([f"budget,{goal.metric}\n", *rows])
+    from simulator.reports.answers import goal_text
+
+    return goal_text(goal, scenario, bold)
+
+
+def _save_goal(goal: "Goal", scenario: "Scenario", folder: str, *, quiet: bool) -> None:
+    from simulator.outcomes import write_outcomes
+    from simulator.reports.schedule import write_schedule
+
+    with _written_to(folder, ["goal.json", "table.csv", "schedule.csv"], quiet) as place:
+        write_outcomes(goal.outcomes, folder)
+        _put(place / "goal.json", _goal_written(goal, scenario, "json") + "\n")
+        _put(place / "table.csv", _goal_written(goal, scenario, "csv"))
+        write_schedule(scenario, goal.plan, place / "schedule.csv")
+
+
+# --------------------------------------------------------------------------- several files
+def _share(asked: Asked) -> int:
+    """One budget for several files."""
+    refuse(asked, SHARED)
+    if len(asked.objective) > 1:
+        raise UserError("--objective: several files are split for one objective; give one")
+    scenarios = [_read(asked, file) for file in asked.files]
+    labels = [Path(file).stem for file in asked.files]
+    total = _budget(asked, sum(s.budget for s in scenarios))
+    limits, files = read_shared_limits(asked.limits, total)
+    target = made_folder(asked.folder)
+    with _processes(asked) as executor:
+        from simulator.allocation.portfolio import optimize_portfolio
+
+        found = optimize_portfolio(
+            scenarios, total, labels=labels, objective=(asked.objective or OBJECTIVES)[0],
+            limits=limits, files=files, replications=asked.replications, seed=asked.seed,
+            effort=_effort(asked), executor=executor,
+        )  # fmt: skip
+    for scenario, plan in zip(scenarios, found.plans.values(), strict=True):
+        warn_of_shortage(scenario, [plan])
+    click.echo(_shared_written(found, asked.form), nl=asked.form != "csv")
+    if target is not None:
+        _save_shared(found, scenarios, target, quiet=asked.quiet)
+    return 0
+
+
+def _shared_written(found: "Portfolio", form: str) -> str:
+    if form == "json":
+        return json_text(found.as_json())
+    if form == "csv":
+        return found.table().to_csv(lineterminator="\n")
+    from simulator.reports.answers import portfolio_text
+
+    return portfolio_text(found, bold)
+
+
+def _save_shared(
+    found: "Portfolio", scenarios: "Sequence[Scenario]", folder: str, *, quiet: bool
+) -> None:
+    """The answer, and for every file its run and its schedule in a folder of its name."""
+    from simulator.outcomes import write_outcomes
+    from simulator.reports.schedule import write_schedule
+
+    names = ["portfolio.json", "table.csv", *(f"{file}/schedule.csv" for file in found.plans)]
+    with _written_to(folder, names, quiet) as place:
+        _put(place / "portfolio.json", _shared_written(found, "json") + "\n")
+        _put(place / "table.csv", _shared_written(found, "csv"))
+        for scenario, (file, plan) in zip(scenarios, found.plans.items(), strict=True):
+            write_outcomes(found.outcomes[file], place / file)
+            write_schedule(scenario, plan, place / file / "schedule.csv")
+
+
+# --------------------------------------------------------------------------- files
+@contextmanager
+def _written_to(folder: str, names: Sequence[str], quiet: bool) -> Iterator[Path]:
+    """The folder; what goes wrong in it is told in a line, and so is what it holds at last."""
+    try:
+        yield Path(folder)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from None
     if not quiet:
-        files = ["frontier.json", "table.csv", "schedule.csv", *drawn]
-        click.echo(f"wrote to {folder}: {', '.join(files)}", err=True)
+        click.echo(f"wrote to {folder}: {', '.join(names)}", err=True)
+
+
+def _put(path: Path, text: str) -> None:
+    """Text; tables with the mark by which spreadsheet programs know UTF-8."""
+    coding = "utf-8-sig" if path.suffix == ".csv" else "utf-8"
+    path.write_text(text, encoding=coding, newline="")

@@ -18,7 +18,12 @@ import pytest
 from click.testing import CliRunner
 
 from simulator import cli
+from simulator.allocation.truth import left_out
+from simulator.errors import UserError
 from simulator.outcomes import read_outcomes
+from simulator.outcomes.goal import Goal
+from simulator.reports.advice import signed
+from simulator.reports.tables import width
 from simulator.scenario import read_scenario
 from tests.outcomes.synthetic import make_frontier
 
@@ -41,8 +46,27 @@ def room(monkeypatch):
 
     frontier = make_frontier(read_scenario(MINIMAL))
     stand_in = SimpleNamespace(optimize=optimize, SHORT="short", calls=calls, answer=frontier)
-    monkeypatch.setitem(sys.modules, "simulator.allocation.optimize", stand_in)
+    goal = make_goal(frontier)
+
+    def replan(scenario, plan, since, *, objectives, **options):
+        return optimize(scenario, objectives, current=plan, since=since, **options)
+
+    others = {
+        "optimize": stand_in,
+        "replan": SimpleNamespace(replan=replan),
+        "goals": SimpleNamespace(least_budget=lambda s, to, **o: calls.append((s, to, o)) or goal),
+    }
+    for name, module in others.items():
+        monkeypatch.setitem(sys.modules, f"simulator.allocation.{name}", module)
     return stand_in
+
+
+def make_goal(frontier):
+    return Goal(
+        scenario="shop", metric="new_customers", least={"new_customers": 65.0}, budget=60_000,
+        plan=frontier.plans["best 2"], expected={}, current_plan=frontier.current_plan,
+        outcomes=frontier.outcomes, tried=((30_000.0, 50.0), (60_000.0, 70.0)),
+    )  # fmt: skip
 
 
 # --------------------------------------------------------------------------- what is asked
@@ -132,17 +156,18 @@ def test_what_the_scenario_does_not_allow_ends_with_2(arguments, words):
 
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^adsim optimize my_brand.yaml (.*?)\s*(?:#.*)?$", README, re.MULTILINE)
+EXAMPLES = re.findall(r"^adsim optimize my_brand.yaml (-.*?)\s*(?:#.*)?$", README, re.MULTILINE)
 
 
 def test_the_examples_of_the_readme_are_understood(room, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     coffee = str(ROOT / "scenarios/new_coffee_100m.yaml")
-    assert len(EXAMPLES) >= 5
+    assert len(EXAMPLES) >= 7
     for example in EXAMPLES:
         arguments = ["optimize", coffee, *shlex.split(example.split(" -o ")[0]), "--jobs", "1"]
         found = CliRunner().invoke(cli.adsim, [*arguments, "--format", "csv"])
         assert found.exit_code in {0, 1}, found.stderr  # 1: the wish is out of this shop's reach
+        assert "internal error" not in found.stderr
     assert len(room.calls) == len(EXAMPLES)
 
 
@@ -219,7 +244,9 @@ def test_the_answer_is_saved_with_figures_and_a_schedule(room, tmp_path):
     folder = tmp_path / "a/b"
     found = answer("-o", str(folder), "--format", "json")
     assert found.exit_code == 0
-    assert found.stderr.startswith(f"wrote to {folder}: frontier.json, table.csv, schedule.csv, ")
+    assert found.stderr.startswith(
+        f"wrote to {folder}: frontier.json, table.csv, schedule.csv, truth.csv, "
+    )
     saved = json.loads((folder / "frontier.json").read_text(encoding="utf-8"))
     assert saved == json.loads(found.stdout)
     assert read_outcomes(folder).plans == room.answer.outcomes.plans
@@ -227,7 +254,13 @@ def test_the_answer_is_saved_with_figures_and_a_schedule(room, tmp_path):
     with (folder / "schedule.csv").open(encoding="utf-8-sig") as file:
         budgets = [float(row["daily_budget"]) for row in csv.DictReader(file)]
     assert sum(budgets) == pytest.approx(60_000)
-    for name in ("frontier", "split_by_scene", "split_by_phase", "marginal"):
+    with (folder / "truth.csv").open(encoding="utf-8-sig") as file:
+        lost = {row["scene"]: row for row in csv.DictReader(file)}
+    known = left_out(read_scenario(MINIMAL), room.answer.best.plan)
+    assert lost.keys() == known.keys() == {"new_customer", "harvest"}
+    for scene, found in known.items():
+        assert {m: float(lost[scene][m]) for m in found} == pytest.approx(found)
+    for name in ("frontier", "split_by_scene", "split_by_phase", "marginal", "waterfall"):
         assert (folder / f"{name}.svg").exists() and (folder / f"{name}.png").exists()
     assert answer("-o", str(folder), "--quiet").stderr == ""
 
@@ -246,6 +279,183 @@ def test_the_best_so_far_is_printed_and_ends_with_130(room):
     assert found.stdout.startswith("UNFINISHED: ")
     assert found.stderr == "stopped before the search ended: this is the best so far\n"
     assert json.loads(answer("--format", "json").stdout)["finished"] is False
+
+
+# --------------------------------------------------------------------------- least budget, from a date on
+QUICK = ("--quick", "-n", "16")
+LEAST = ("--least-budget", "new_customers=6000")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((*LEAST, "--since", "2021-03-15"), "--since splits a budget that is given again"),
+        ((*LEAST, "--objective", "gmv"), "--objective is not asked for beside --least-budget"),
+        ((*LEAST, "--min-roi", "1"), "--min-roi picks from a frontier"),
+        ((*LEAST, "--target", "gmv=1m"), "--target picks from a frontier"),
+        ((*LEAST, "--cap", "harvest=30%"), "--cap harvest: the budget is what is sought, so give yuan"),
+        ((*LEAST, "--sure", "0"), "--sure: must lie above 0"),
+        (("--least-budget", "6000"), "--least-budget: write NAME=VALUE"),
+        (("--least-budget", "gmv=lots"), "--least-budget gmv: must be a number"),
+        (("--since", "soon"), "--since: "),
+    ],
+)  # fmt: skip
+def test_questions_that_exclude_each_other_end_with_2(room, arguments, words):
+    found = answer(*arguments)
+    assert (found.exit_code, found.stdout, room.calls) == (2, "", [])
+    assert words in found.stderr and found.stderr.count("\n") == 1
+
+
+def test_a_least_budget_is_asked_as_it_is_written(room):
+    options = ("--sure", "90%", "--budget", "90k", "--lock", "harvest=5k", "--seed", "3", "--quick")
+    assert answer(*LEAST, *options, "--plan", "mostly_new").exit_code == 0
+    scenario, target, found = room.calls.pop()
+    assert (scenario, target) == (read_scenario(MINIMAL), {"new_customers": 6_000})
+    assert (found["sure"], found["most"], found["seed"], found["effort"]) == (0.9, 90e3, 3, "short")
+    assert (found["limits"].locks, found["current"].name) == ({"harvest": 5_000}, "mostly_new")
+
+
+def test_a_least_budget_is_told_with_its_certainty(room, tmp_path):
+    found = answer(*LEAST, "-o", str(tmp_path))
+    assert found.exit_code == 0
+    assert found.stderr == f"wrote to {tmp_path}: goal.json, table.csv, schedule.csv\n"
+    goal = make_goal(room.answer)
+    share = (room.answer.outcomes.values("best 2", "new_customers") >= 65).mean()
+    assert 0 < share < 1
+    words = " ".join(found.stdout.split())
+    assert "65 new customers take 60,000 CNY at least, sought in the mean" in words
+    assert f"brings {goal.value:.1f} in the mean, and gets there in {share:.0%} of runs." in words
+    saved = json.loads((tmp_path / "goal.json").read_text(encoding="utf-8"))
+    assert saved == json.loads(answer(*LEAST, "--format", "json").stdout) == goal.as_json()
+    assert answer(*LEAST, "--format", "csv").stdout.splitlines()[1:] == [
+        "30000.0,50.0",
+        "60000.0,70.0",
+    ]
+
+
+def test_a_least_budget_costs_less_than_the_budget_and_gets_there():
+    found = answer(*LEAST, *QUICK, "--format", "json")
+    assert (found.exit_code, found.stderr) == (0, "")
+    goal = json.loads(found.stdout)
+    assert goal["expected"]["new_customers"] == pytest.approx(6_000, rel=1e-3)
+    assert sum(sum(own.values()) for own in goal["plan"].values()) == pytest.approx(goal["budget"])
+    assert 0 < goal["budget"] < 60_000
+
+
+def test_a_least_budget_out_of_reach_ends_with_1_and_the_nearest_value():
+    found = answer("--least-budget", "new_customers=30000", "--budget", "80k", *QUICK)
+    assert (found.exit_code, found.stdout) == (1, "")
+    nearest = re.search(
+        r"^Error: no budget up to 80,000 CNY .*: the nearest is ([\d,.]+)$", found.stderr
+    )
+    assert nearest and 3_000 < float(nearest[1].replace(",", "")) < 30_000
+
+
+def test_from_a_date_on_the_past_stays_and_the_rest_is_better():
+    arguments = ("--since", "2021-03-15", "--plan", "mostly_new", "--objective", "profit")
+    found = answer(*arguments, *QUICK, "--format", "json")
+    assert (found.exit_code, found.stderr) == (0, "")
+    document = json.loads(found.stdout)
+    best, own = document["frontier"][0], document["current"]
+    assert own["name"] == "mostly_new"
+    for scene, money in own["plan"].items():
+        for phase in {"normal"} & money.keys():
+            assert best["plan"][scene][phase] == pytest.approx(money[phase])
+    assert own["plan"]["new_customer"]["normal_0315"] > 0
+    assert best["profit"]["mean"] >= own["profit"]["mean"]
+    late = answer("--since", "2022-03-15")
+    assert (late.exit_code, "is not between 2021-03-01 00:00" in late.stderr) == (2, True)
+
+
+# --------------------------------------------------------------------------- several files
+@pytest.fixture
+def second(tmp_path):
+    """The same market with half the budget."""
+    path = tmp_path / "other.yaml"
+    text = Path(MINIMAL).read_text(encoding="utf-8")
+    path.write_text(text.replace("budget: 60k", "budget: 30k"), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--plan", "half_half"), "--plan names a plan of one file"),
+        (("--since", "2021-03-15"), "--since is for one file"),
+        (LEAST, "--least-budget is for one file"),
+        (("--min-roi", "1"), "--min-roi picks from the frontier of one file"),
+        (("--sure", "90%"), "--sure picks from the frontier of one file"),
+        (("--target", "gmv=1m"), "--target picks from the frontier of one file"),
+        (("--objective", "roi", "--objective", "gmv"), "for one objective; give one"),
+        (("--minimum", "other=1k"), "--minimum: of several files, write FILE/NAME (got 'other=1k')"),
+        (("--package", "a.b=yes"), "--package: of several files, write FILE/NAME"),
+        (("--cap", "otter=1k"), "no file is called 'otter', did you mean 'other'?"),
+        (("--cap", "otter/harvest=1k"), "no file is called 'otter', did you mean 'other'?"),
+        (("--cap", "other/harvst=1k"), "is called 'harvst', did you mean"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_for_several_files_is_refused(second, arguments, words):
+    found = answer(second, *arguments)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert words in found.stderr and found.stderr.count("\n") == 1
+
+
+def test_the_example_of_the_readme_for_several_files_is_understood(tmp_path, monkeypatch):
+    (example,) = re.findall(
+        r"^adsim (optimize my_brand.yaml [a-z].*?)\s*#.*$", README, re.MULTILINE
+    )
+    calls: list[Any] = []
+
+    def stopped(scenarios, budget, **options):
+        calls.append((budget, options))
+        raise UserError("seen")
+
+    stand_in = SimpleNamespace(optimize_portfolio=stopped)
+    monkeypatch.setitem(sys.modules, "simulator.allocation.portfolio", stand_in)
+    monkeypatch.chdir(tmp_path)
+    for name in ("my_brand", "toys"):
+        Path(f"{name}.yaml").write_bytes(Path(MINIMAL).read_bytes())
+    found = CliRunner().invoke(cli.adsim, [*shlex.split(example), "--jobs", "1"])
+    assert (found.exit_code, found.stderr) == (2, "Error: seen\n")
+    ((budget, options),) = calls
+    assert (budget, options["labels"], options["objective"]) == (20e6, ["my_brand", "toys"], "roi")
+    assert options["files"].caps == {"toys": 8e6}
+    assert options["limits"]["toys"].locks == {"live": 500_000}
+
+
+def test_the_same_name_twice_is_refused():
+    found = answer(MINIMAL)
+    assert (found.exit_code, "names that differ; got minimal, minimal" in found.stderr) == (2, True)
+
+
+def test_several_files_share_a_budget(second, tmp_path):
+    limits = ("--cap", "other=20k", "--lock", "minimal/harvest=10%")
+    folder = tmp_path / "out"
+    found = answer(second, "--budget", "60k", *limits, *QUICK, "-o", str(folder))
+    assert found.exit_code == 0
+    files = "portfolio.json, table.csv, minimal/schedule.csv, other/schedule.csv"
+    assert found.stderr == f"wrote to {folder}: {files}\n"
+    document = json.loads((folder / "portfolio.json").read_text(encoding="utf-8"))
+    money = document["money"]
+    assert sum(money["portfolio"].values()) == pytest.approx(60_000)
+    assert money["portfolio"]["other"] <= 20_000 * (1 + 1e-9)
+    assert sum(document["plans"]["minimal"]["plan"]["harvest"].values()) == pytest.approx(6_000)
+    assert money["proportional split"] == pytest.approx(
+        {"minimal": 40_000, "other": 20_000}, rel=1e-3
+    )
+    with (folder / "table.csv").open(encoding="utf-8-sig") as file:
+        rows = {row["split"]: row for row in csv.DictReader(file)}
+    gain = document["gains"]["equal split"]
+    less = [float(rows[n]["profit_incremental"]) for n in ("portfolio", "equal split")]
+    assert less[0] - less[1] == pytest.approx(gain["mean"])
+    with (folder / "other/schedule.csv").open(encoding="utf-8-sig") as file:
+        budgets = [float(row["daily_budget"]) for row in csv.DictReader(file)]
+    assert sum(budgets) == pytest.approx(money["portfolio"]["other"], abs=0.1)
+    assert read_outcomes(folder / "other").plans[0] == "portfolio"
+    words = " ".join(found.stdout.split())
+    low, high = (signed(gain[key]) for key in ("ci_lo", "ci_hi"))
+    assert f"{signed(gain['mean'])} (95% interval {low} to {high}" in words
+    assert all(width(line) <= 80 for line in found.stdout.splitlines())
 
 
 # --------------------------------------------------------------------------- with the optimiser

@@ -115,10 +115,10 @@ def moves_between(market: Market, problem: Problem, start: Split, goal: Split) -
     answers = market(path)
     profit = answers.values[:, 0] - problem.fixed_costs(path)
     second = answers.values[:, 1] if answers.values.shape[1] > 1 else np.zeros(len(path))
-    gains = np.diff(profit) / problem.budget, np.diff(second)
+    gains = np.diff(profit), np.diff(second)
     return [
-        Move(amount, source, target, roi=float(roi), second=float(more))
-        for (amount, source, target), roi, more in zip(words, *gains, strict=True)
+        Move(amount, source, target, profit=float(gain), second=float(more))
+        for (amount, source, target), gain, more in zip(words, *gains, strict=True)
     ]
 
 

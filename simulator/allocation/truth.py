@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from itertools import permutations
 from math import factorial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,17 +49,9 @@ def attribute(
     own = plan or plans_of(scenario)[0]
     _check(metrics, orders)
     players = players_of(scenario, own)
-
-    def worth(coalitions: Sequence[Coalition]) -> Array:
-        plans = [coalition_plan(scenario, own, s, f"plan {n}") for n, s in enumerate(coalitions)]
-        outcomes = simulate(
-            scenario, plans, mode=mode, replications=replications, seed=seed, daily=False,
-            attribution=False, chance_alone=False, executor=executor,
-        )  # fmt: skip
-        lanes = quantities(outcomes.book, outcomes.terms)
-        table = np.stack([lanes[BY_NAME[m].top] for m in metrics], axis=1)
-        return table[:-1] - table[-1]
-
+    worth = _worth(
+        scenario, own, metrics, executor, mode=mode, replications=replications, seed=seed
+    )
     whole = exact if exact is not None else len(players) <= EXACT
     chosen = every_order(players) if whole else draw_orders(players, orders, seed)
     values = _Values(worth, players, chosen, sampled=mode == "sampled", whole=whole)
@@ -76,6 +69,43 @@ def _check(metrics: Sequence[str], orders: int) -> None:
             raise UserError(f"{name!r} is no total that could be shared out: known are {known}")
     if orders < 4 or orders % 2:
         raise UserError(f"orders are drawn in pairs: an even number, at least 4 (got {orders})")
+
+
+def left_out(
+    scenario: Scenario, plan: Plan, metrics: Sequence[str] = METRICS, *, executor: Executor | None = None
+) -> dict[str, dict[str, float]]:  # fmt: skip
+    """What a plan loses when a scene alone is left out, in expected mode: [scene][metric].
+
+    One run more than there are scenes, where Shapley values take one for every coalition.
+    """
+    _check(metrics, 4)
+    players = players_of(scenario, plan)
+    whole = frozenset(players)
+    worth = _worth(scenario, plan, metrics, executor)([whole, *(whole - {p} for p in players)])
+    lost = (worth[0] - worth[1:]).mean(axis=2)
+    return {
+        p: dict(zip(metrics, row, strict=True))
+        for p, row in zip(players, lost.tolist(), strict=True)
+    }
+
+
+def _worth(
+    scenario: Scenario, plan: Plan, metrics: Sequence[str], executor: Executor | None,
+    **options: Any,
+) -> Worth:  # fmt: skip
+    """The game of a plan: its coalitions are played, all in one call."""
+
+    def worth(coalitions: Sequence[Coalition]) -> Array:
+        plans = [coalition_plan(scenario, plan, s, f"plan {n}") for n, s in enumerate(coalitions)]
+        outcomes = simulate(
+            scenario, plans, daily=False, attribution=False, chance_alone=False, executor=executor,
+            **{"mode": "expected", **options},
+        )  # fmt: skip
+        lanes = quantities(outcomes.book, outcomes.terms)
+        table = np.stack([lanes[BY_NAME[m].top] for m in metrics], axis=1)
+        return table[:-1] - table[-1]
+
+    return worth
 
 
 # --------------------------------------------------------------------------- coalitions

@@ -53,7 +53,8 @@ class Move:
     amount: float
     source: str
     target: str
-    roi: float
+    profit: float
+    """Incremental profit [CNY]."""
     second: float
     """Of the second objective."""
 

@@ -22,6 +22,8 @@ EVEN = 0.02
 SMALL = 0.002
 """A share of the budget that is not worth a word when it stays unspent."""
 RETURNS = ("roi", "profit")
+PROFIT = "profit_incremental"
+CALLED = {PROFIT: "incremental profit"}
 WORTH, DEAR = "worth its price", "dearer than it brings"
 STATES = {
     "inside": "",
@@ -66,10 +68,11 @@ def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     own = frontier.current
     if plan.name == own:
         return f"Keep the current plan {own}: nothing at this budget is better for what you ask."
-    gains = {name: frontier.gain(plan.name, name) for name in frontier.objectives}
+    gains = {name: frontier.gain(plan.name, name) for name in told(frontier)}
     parts = " and ".join(_gain(frontier, name, *gain) for name, gain in gains.items())
     words = (
         f"{plan.name} brings {parts} against the current plan {own}{_budgets(frontier, scenario)}"
+        f", at a roi of {_mean(frontier, plan.name, 'roi')} beside {_mean(frontier, own, 'roi')}"
     )
     surely = frontier.outcomes.mode == "sampled"
     if surely and all(lo <= 0 <= hi for _, lo, hi in gains.values()):
@@ -79,12 +82,28 @@ def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     return f"{words}{also}."
 
 
+def told(frontier: Frontier) -> list[str]:
+    """Totals of which the first sentence tells the gain: profit, what else is sought, new customers."""
+    sought = (name for name in frontier.objectives if name not in RETURNS)
+    return list(dict.fromkeys([PROFIT, *sought, "new_customers"]))
+
+
 def _gain(frontier: Frontier, name: str, mean: float, low: float, high: float) -> str:
-    text = f"{signed(mean)} {_called(name)}"
+    unit = "CNY " if BY_NAME[name].unit == "CNY" else ""
+    text = f"{signed(mean)} {unit}{_called(name)}"
     if frontier.outcomes.mode == "expected":
         return text
+    return with_interval(mean, low, high, text)
+
+
+def with_interval(mean: float, low: float, high: float, text: str = "") -> str:
+    """A difference and how sure it is; the text may say the mean in words."""
     tie = ", a tie" if low <= 0 <= high else ""
-    return f"{text} (95% interval {signed(low)} to {signed(high)}{tie})"
+    return f"{text or signed(mean)} (95% interval {signed(low)} to {signed(high)}{tie})"
+
+
+def _mean(frontier: Frontier, plan: str, metric: str) -> str:
+    return compact(frontier.outcomes.metrics(plan)[metric]["mean"])
 
 
 def _budgets(frontier: Frontier, scenario: Scenario) -> str:
@@ -166,8 +185,6 @@ def _legend(frontier: Frontier) -> Iterator[str]:
     for name in frontier.objectives:
         metric = BY_NAME[name]
         yield f"  {name}: {metric.title} {metric.chinese} [{metric.unit}]"
-    if "roi" in frontier.objectives:
-        yield "  Gains of roi count the whole budget, whether it is spent or not."
     if frontier.leader:
         yield f"  best {frontier.objectives[0]} in a race under chance: {frontier.leader}"
 
@@ -227,7 +244,7 @@ def moves_text(frontier: Frontier) -> str:
 
 
 def _move(move: Move, second: str | None) -> str:
-    brings = f"{signed(move.roi)} roi"
+    brings = f"{signed(move.profit)} CNY"
     if second:
         brings += f", {signed(move.second)} {_called(second)}"
     if move.source == move.target:
@@ -313,7 +330,7 @@ def signed(value: float) -> str:
 
 
 def _called(name: str) -> str:
-    return name.replace("_", " ")
+    return CALLED.get(name) or name.replace("_", " ")
 
 
 def _listed(names: Sequence[str]) -> str:

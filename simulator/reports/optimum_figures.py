@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simulator.errors import UserError
+from simulator.outcomes.decomposition import decompose
 from simulator.outcomes.frontier import Frontier
-from simulator.outcomes.metrics import BY_NAME
+from simulator.outcomes.metrics import BY_NAME, NO_ADS
 from simulator.reports.figures import (
     ALL,
     CHANCE,
@@ -41,6 +42,7 @@ def write_figures(
         "split_by_scene": plot_split(scenario, [frontier.current_plan, *others]),
         "split_by_phase": plot_split(scenario, [frontier.current_plan, *others], by="phase"),
         "marginal": plot_marginal(frontier, picked if others else None),
+        "waterfall": plot_gmv(frontier, picked),
     }
     names = []
     for name, ax in figures.items():
@@ -203,6 +205,16 @@ def plot_marginal(
 
 
 # --------------------------------------------------------------------------- from base to total
+def plot_gmv(frontier: Frontier, picked: Plan, ax: Axes | None = None) -> Axes:
+    """From the gmv of the current plan to that of the picked one; of the current one from no ads."""
+    base = NO_ADS if picked.name == frontier.current else frontier.current
+    parts = decompose(frontier.outcomes, picked.name, base)
+    named = {name.replace("_", " "): parts[name] for name in parts if name not in ("base", "total")}
+    ax = plot_waterfall({base: parts["base"]} | named, ax, total=picked.name)
+    ax.set_title(f"Where the gmv of {picked.name} comes from", loc="left", parse_math=False)
+    return ax
+
+
 def plot_waterfall(
     parts: Mapping[str, float], ax: Axes | None = None, *, total: str = "in all", unit: str = "CNY"
 ) -> Axes:

@@ -11,6 +11,7 @@ from simulator.allocation.truth import (
     attribute,
     coalition_plan,
     draw_orders,
+    left_out,
     players_of,
     shapley,
 )
@@ -31,6 +32,16 @@ def three():
 
 def mean(shares):
     return {player: share.value for player, share in shares.items()}
+
+
+def test_leaving_out_alone_is_what_shapley_values_are_told_beside():
+    metrics = ["profit", "new_customers"]
+    own = plan(three(), new_customer="20k", harvest="15k", recall="9k")
+    found, whole = left_out(three(), own, metrics), attribute(three(), own, metrics)
+    assert list(found) == ["new_customer", "harvest", "recall"]
+    for scene, lost in found.items():
+        known = {m: whole.shares[m][scene].left_out for m in metrics}
+        assert lost == pytest.approx(known, rel=1e-9)
 
 
 # --- games whose answer is known ----------------------------------------------------------------

@@ -125,6 +125,9 @@ def make_frontier(scenario, *, mode="sampled", objectives=("roi", "new_customers
     new = np.array([60.0, 70, 60, 55, 45, 66, 10])[:, None] + luck / 5
     shop = make_shop(600 * spend, 600 * gmv, new)  # all at the budget spend 60,000 CNY
     shop.book.asset = 2.0 * np.ravel(new)
+    orders = shop.book.totals["gmv"] / 60  # of 60 CNY each, one in ten visits
+    shop.book.totals["orders"], shop.book.totals["paid_orders"] = orders, orders.copy()
+    shop.book.totals["paid_visits"], shop.book.totals["free_visits"] = 4 * orders, 6 * orders
     outcomes = replace(shop, mode=mode, axes=replace(shop.axes, plans=names))
     shares = {"best 1": 0.7, "best 2": 0.9, "70% best 1": 0.5, "most profit": 0.8, "now": 0.5}
     plans = {
@@ -151,7 +154,7 @@ def make_frontier(scenario, *, mode="sampled", objectives=("roi", "new_customers
     made = Frontier(
         scenario="shop", budget=60_000, objectives=objectives, points=tuple(points[:2]),
         others=tuple(points[2:]), outcomes=outcomes, current_plan=plans["now"], leader="best 1",
-        moves=(Move(400_000, "harvest.sale", "new_customer.normal", 0.04, 3100.0),),
+        moves=(Move(400_000, "harvest.sale", "new_customer.normal", 24_000, 3100.0),),
         binding=("no more to buy: new_customer.sale",), calls=3, evaluations=40,
     )  # fmt: skip
     return replace(made, **changes)

@@ -1,5 +1,6 @@
 """The answer in words says what the figures say, calls ties ties, and fits a terminal."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from unicodedata import east_asian_width
@@ -38,10 +39,30 @@ def joined(text):
 
 def test_the_first_sentence_is_the_paired_gain_over_the_current_plan(frontier, scenario):
     first = joined(advice.answer(frontier, scenario, frontier.plans["best 1"]))
-    mean, low, high = frontier.gain("best 1", "roi")
-    assert (mean, low, high) == pytest.approx((0.3, 0.3, 0.3))
-    assert first.startswith("best 1 brings +0.300 roi (95% interval +0.300 to +0.300) and ")
-    assert "0 new customers (95% interval 0 to 0, a tie) against the current plan now." in first
+    gain = frontier.gain("best 1", "profit_incremental")
+    assert gain == pytest.approx((18_000, 18_000, 18_000))
+    assert first.startswith(
+        "best 1 brings +18.0k CNY incremental profit (95% interval +18.0k to +18.0k) and "
+        "0 new customers (95% interval 0 to 0, a tie) against the current plan now, at a roi of "
+    )
+
+
+def test_a_return_has_one_definition_in_the_whole_answer(frontier, scenario):
+    text = joined(advice.advice_text(frontier, scenario))
+    own, best = (compact(frontier.outcomes.metrics(n)["roi"]["mean"]) for n in ("now", "best 1"))
+    assert f", at a roi of {best} beside {own}" in text
+    assert f" {best} " in joined(advice.frontier_table(frontier, scenario))
+    assert not re.search(r"[+-][0-9.]+ roi", text)
+
+
+@pytest.mark.parametrize("objectives", [("roi",), ("gmv",), ("profit", "new_customers")])
+def test_profit_and_new_customers_are_told_whatever_is_sought(scenario, objectives):
+    frontier = make_frontier(scenario, objectives=objectives)
+    text = advice.against_current(frontier, scenario, frontier.plans["best 2"])
+    gain = frontier.gain("best 2", "new_customers")[0]
+    assert f"{advice.signed(gain)} new customers (95%" in text
+    assert text.count(" CNY incremental profit (95%") == 1
+    assert (" CNY gmv (95%" in text) == ("gmv" in objectives)
 
 
 def test_a_tie_with_the_current_plan_is_called_one(frontier, scenario):
@@ -129,7 +150,7 @@ def test_the_advice_is_where_price_and_value_cross(frontier):
 def test_moves_are_in_words(frontier):
     text = joined(advice.moves_text(frontier))
     assert text == (
-        "move 400k CNY from harvest.sale to new_customer.normal: +0.0400 roi, +3,100 new customers"
+        "move 400k CNY from harvest.sale to new_customer.normal: +24.0k CNY, +3,100 new customers"
     )
     assert "none" in advice.moves_text(replace(frontier, moves=()))
 
@@ -166,6 +187,7 @@ def test_unspent_money_of_the_plan_is_told_where_it_matters(frontier):
 def test_one_objective_has_no_second_column(scenario):
     single = make_frontier(scenario, objectives=("roi",))
     text = advice.advice_text(single, scenario)
+    text = text[text.index("Plans that nothing beats") :]  # the sentence before tells of them
     assert "new customers" not in text and "One more" not in text
 
 

@@ -1,0 +1,156 @@
+"""The least budget for a target, and one budget for several files, as plain text: the answer first."""
+
+from simulator.outcomes.goal import Goal
+from simulator.outcomes.metrics import BY_NAME
+from simulator.outcomes.portfolio import EQUAL, PROPORTIONAL, RIVALS, SHARED, Portfolio
+from simulator.reports.advice import (
+    CALLED,
+    EVEN,
+    STATES,
+    STEP,
+    money_table,
+    signed,
+    with_interval,
+    wrap,
+)
+from simulator.reports.tables import Bold, columns, compact, cut
+from simulator.scenario.plan import Plan
+from simulator.scenario.schema import Scenario
+
+NOTES = """  equal, proportional: each is as good inside the files as can be; neither keeps
+  limits of whole files. own plans: the first of every file, at its own budget."""
+
+
+# --------------------------------------------------------------------------- the least budget
+def goal_text(goal: Goal, scenario: Scenario, bold: Bold = str) -> str:
+    """The budget, how certain it is, and the plan."""
+    sections = [
+        (goal.outcomes.title, wrap(least_sentence(goal))),
+        ("On fresh draws of chance", goal_table(goal, scenario)),
+        (f"Money of {goal.plan.name}", money_table(scenario, goal.plan)),
+        ("Budgets that were tried", tried_table(goal)),
+    ]
+    return "\n\n".join(f"{bold(head)}\n{text}" for head, text in sections)
+
+
+def least_sentence(goal: Goal) -> str:
+    """The budget, and with what certainty it reaches the target."""
+    ((metric, target),) = goal.least.items()
+    how = f"in {goal.sure:.0%} of runs" if goal.sure else "in the mean"
+    return (
+        f"{_amount(target, metric)} take {goal.budget:,.0f} CNY at least, sought {how}: on draws "
+        f"that the search has not seen the plan brings {compact(goal.value)} in the mean, and gets "
+        f"there in {goal.chance(metric):.0%} of runs."
+    )
+
+
+def goal_table(goal: Goal, scenario: Scenario) -> str:
+    """The plan beside the current one."""
+    ((metric, target),) = goal.least.items()
+    head = ["plan", "costs\nCNY", metric.replace("_", "\n", 1), "95% interval\nof the mean"]
+    rows = [[*head, "roi", "gets\nthere in"]]
+    for plan in (goal.plan, goal.current_plan):
+        found = goal.outcomes.metrics(plan.name)
+        low, high = (compact(found[metric][key]) for key in ("ci_lo", "ci_hi"))
+        share = (goal.outcomes.values(plan.name, metric) >= target).mean()
+        rows.append(
+            [
+                _marked(goal, plan),
+                compact(plan.total(scenario)),
+                compact(found[metric]["mean"]),
+                f"{low} to {high}",
+                compact(found["roi"]["mean"]),
+                f"{share:.0%}",
+            ]
+        )
+    return columns(rows, left=1)
+
+
+def _marked(goal: Goal, plan: Plan) -> str:
+    return cut(f"{plan.name} (now)" if plan is goal.current_plan else plan.name, 22)
+
+
+def tried_table(goal: Goal) -> str:
+    """What the best plan of each budget reaches."""
+    rows = [[compact(budget), compact(value)] for budget, value in goal.tried]
+    return columns([["budget\nCNY", goal.metric.replace("_", "\n", 1)], *rows], left=0)
+
+
+def _amount(value: float, metric: str) -> str:
+    unit = "CNY " if BY_NAME[metric].unit == "CNY" else ""
+    number = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+    return f"{number} {unit}{_called(metric)}"
+
+
+def _called(metric: str) -> str:
+    return CALLED.get(metric) or metric.replace("_", " ")
+
+
+# --------------------------------------------------------------------------- several files
+def portfolio_text(found: Portfolio, bold: Bold = str) -> str:
+    """What sharing brings, the money of every file, and the next yuan."""
+    sections = [
+        (f"{compact(found.budget)} CNY for {', '.join(found.plans)}", sharing(found)),
+        ("Money of every file [CNY]", files_table(found)),
+        ("What the splits bring", splits_table(found)),
+        ("The next yuan", cells_table(found)),
+        ("What binds", "\n".join(f"  {line}" for line in found.binding or ["nothing but the budget"])),
+    ]  # fmt: skip
+    return "\n\n".join(f"{bold(head)}\n{text}" for head, text in sections)
+
+
+def sharing(found: Portfolio) -> str:
+    """The gain over splits by rule, and what the next money would bring."""
+    gains = " and ".join(
+        f"{with_interval(*found.gain(found.objective, over))} against the {over}"
+        for over in (EQUAL, PROPORTIONAL)
+    )
+    unit = "CNY " if BY_NAME[found.objective].unit == "CNY" else ""
+    first = f"Sharing brings, in {unit}{_called(found.objective)}, {gains}."
+    return "\n".join(map(wrap, [first, _next(found.shadow_price)]))
+
+
+def _next(price: float | None) -> str:
+    if price is None:
+        return "More money finds nothing to buy."
+    net = f"the next {STEP:,} CNY would bring {signed(price * STEP)} CNY net of themselves"
+    return f"Spend less: {net}." if price < -EVEN else f"{net[0].upper()}{net[1:]}."
+
+
+def files_table(found: Portfolio) -> str:
+    """A row per file, a column per split."""
+    splits = (SHARED, *RIVALS)
+    rows = [
+        [cut(file, 24), *(compact(found.money[split][file]) for split in splits)]
+        for file in found.plans
+    ]
+    whole = ["in all", *(compact(sum(found.money[split].values())) for split in splits)]
+    unspent = [f"  unspent: {compact(found.unspent)}"] if found.unspent >= 1 else []
+    head = ["file", *(split.replace(" ", "\n", 1) for split in splits)]
+    return "\n".join([columns([head, *rows, whole], left=1), *unspent])
+
+
+def splits_table(found: Portfolio) -> str:
+    """All files together: figures of every split, and what the shared one brings more."""
+    head = ["split", "roi", "incremental\nprofit", "new\ncustomers", "shared\nless this"]
+    rows = [[*head, "95%\ninterval"]]
+    for split in (SHARED, *RIVALS):
+        names = ("roi", "profit_incremental", "new_customers")
+        figures = [compact(found.figure(split, name)) for name in names]
+        rows.append([split, *figures, *(_more(found, split) if split != SHARED else ["", ""])])
+    notes = f"  less this: in {_called(found.objective)}\n{NOTES}"
+    return f"{columns(rows, left=1)}\n{notes}"
+
+
+def _more(found: Portfolio, split: str) -> list[str]:
+    mean, low, high = found.gain(found.objective, split)
+    return [signed(mean), f"{signed(low)} to {signed(high)}"]
+
+
+def cells_table(found: Portfolio) -> str:
+    """What the next money of every cell of every file brings."""
+    rows = [
+        [cut(cell, 40), compact(m.money) if m.money >= 0.5 else "-", signed(m.value - 1), STATES[m.state]]
+        for cell, m in found.margins.items()
+    ]  # fmt: skip
+    return columns([["cell", "money\nCNY", "one more yuan\nbrings, net", ""], *rows], left=1)
