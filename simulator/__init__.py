@@ -18,6 +18,8 @@ if TYPE_CHECKING:  # a type checker follows these; Python never runs them
     from simulator.reports.figures import plot_plans as plot_plans
     from simulator.scenario import read_scenario as read_scenario
     from simulator.scenario.plan import Plan as Plan
+    from simulator.sweeps.store import read_store as read_store
+    from simulator.sweeps.sweep import sweep as sweep
 
 __version__ = "0.1.0"
 
@@ -31,7 +33,9 @@ _ROOM_OF = {
     "plot_plans": "simulator.reports.figures",
     "read_outcomes": "simulator.outcomes",
     "read_scenario": "simulator.scenario",
+    "read_store": "simulator.sweeps.store",
     "simulate": "simulator.engine.simulate",
+    "sweep": "simulator.sweeps.sweep",
     "write_outcomes": "simulator.outcomes",
 }
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 import click
 
 from simulator import __version__
+from simulator.cli_sweep import sweep_command
 from simulator.errors import RunError, ScenarioError, UserError
 
 if TYPE_CHECKING:
@@ -410,3 +411,7 @@ def _write(path: str, text: str, mode: str = "w") -> None:
         raise UserError(f"{path} exists: choose another name with -o FILE") from None
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+# --------------------------------------------------------------------------- other modules
+adsim.add_command(sweep_command(_anchored))
