@@ -30,6 +30,8 @@ from simulator.sweeps.tasks import Answer, Work, play
 
 MOST_TRIES = 5
 """How often a task is tried whose worker dies."""
+PATIENCE = "10s"
+"""How long a cluster may take to answer."""
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
@@ -141,7 +143,7 @@ def _cluster(address: str) -> Iterator[Crew]:
             "executor dask: needs the package distributed: pip install 'ad-budget-simulator[distributed]'"
         ) from None
     try:
-        client = Client(address, timeout="10s", set_as_default=False)
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {address}: {error}") from error
     try:

@@ -1,4 +1,4 @@
-"""python -m tests.bench engine | agreement | mutation: measure the promises, one table each.
+"""python -m tests.bench engine | agreement | mutation | sweep: measure the promises, one table each.
 
 Exit code 1 when a goal is missed. The figures are no tests: a busy machine moves them.
 """
@@ -23,6 +23,11 @@ def make_parser() -> argparse.ArgumentParser:
     agreement = commands.add_parser("agreement", help="sampled mean against expected mode")
     agreement.add_argument("-n", type=int, default=2000, help="replications (default 2000)")
     agreement.set_defaults(command=bench_agreement)
+    sweep = commands.add_parser(
+        "sweep", help="what stores and executors cost, and what kills leave"
+    )
+    sweep.add_argument("--quick", action="store_true", help="few cells, plans and kills")
+    sweep.set_defaults(command=bench_sweep)
     mutation = commands.add_parser("mutation", help="do the tests notice a wrong coefficient?")
     mutation.add_argument("--files", nargs="+", type=Path, help="modules (default: the market)")
     mutation.add_argument("--limit", type=int, help="a sample of so many mutants")
@@ -52,6 +57,14 @@ def bench_agreement(choice: argparse.Namespace) -> bool:
     print(machine())
     print(f"{choice.n:,} replications against the quadrature points of expected mode.")
     return write_table(agreement_rows(choice.n), "row | apart | goal | | sampled less expected")
+
+
+def bench_sweep(choice: argparse.Namespace) -> bool:
+    from tests.bench.sweep import FULL, QUICK, sweep_rows
+    from tests.bench.table import machine, write_table
+
+    print(machine())
+    return write_table(sweep_rows(QUICK if choice.quick else FULL))
 
 
 def bench_mutation(choice: argparse.Namespace) -> bool:
