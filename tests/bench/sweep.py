@@ -1,7 +1,8 @@
 """Sweeps: what a store and an executor cost beside the engine, what they hold, and what kills leave.
 
-Costs are CPU time of all processes together, once they have started; the bare engine and the sweep take
-turns. Speed by the clock is shown for what it is; on a busy machine it says little.
+Costs are CPU time of all processes together, once they have started. The bare engine and the sweep
+take turns, in as many processes, for two that are busy at once slow each other. Speed by the clock is
+shown for what it is; on a busy machine it says little.
 """
 
 import multiprocessing
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -30,7 +32,7 @@ from simulator.sweeps.runner import Crew, Runner, crew_of
 from simulator.sweeps.study import METRICS, Study
 from simulator.sweeps.sweep import Sweeping, open_store, vary
 from simulator.sweeps.tasks import Work, needs_touches, prepare, tasks_of
-from tests.bench.table import Row, cpu
+from tests.bench.table import Row
 from tests.sweeps.studies import ROOT, finish, parts_in, start, write_study
 from tests.sweeps.test_kill import cluster, wait_for_workers
 
@@ -102,14 +104,17 @@ def cpu_of(pids: list[int]) -> float:
     return time.process_time() + sum(each.user + each.system for each in others)
 
 
-def turns(crew: Crew, pids: Callable[[], list[int]], size: Size) -> list[Cost]:
-    """The bare engine and a sweep by turns, when the workers have their imports behind them."""
+def turns(crew: Crew, workers: int, pids: Callable[[], list[int]], size: Size) -> list[Cost]:
+    """The bare engine in every worker and a sweep by turns, when the imports are behind them."""
     swept(study_of(4), crew)
-    study, found = study_of(size.cells), []
+    study, part, found = study_of(size.cells), study_of(size.cells // workers), []
     for _ in range(size.turns):
-        base, before, clock = cpu(lambda: bare(study)), cpu_of(pids()), time.perf_counter()
+        start = cpu_of(pids())
+        wait([crew.executor.submit(bare, part) for _ in range(workers)])
+        between, clock = cpu_of(pids()), time.perf_counter()
         swept(study, crew)
-        found.append(Cost(base, cpu_of(pids()) - before, time.perf_counter() - clock))
+        end, clock = cpu_of(pids()), time.perf_counter() - clock
+        found.append(Cost(between - start, end - between, clock))
     return found
 
 
@@ -123,7 +128,7 @@ def speed_rows(size: Size) -> Iterator[Row]:
     lanes, clocks = size.cells * 2 * 160, []
     for name, executor, jobs in CREWS:
         with crew_of(executor, jobs) as crew:
-            costs = turns(crew, children, size)
+            costs = turns(crew, jobs, children, size)
         clocks.append(median(cost.clock for cost in costs))
         yield from cost_rows(name, lanes, costs)
     yield Row("2 processes over 1, by the clock", clocks[1] / clocks[2], "x", note=load())
@@ -147,7 +152,7 @@ def dask_rows(size: Size, lanes: int) -> Iterator[Row]:
     with TemporaryDirectory() as folder, cluster(Path(folder), 2) as (address, processes):
         wait_for_workers(address, 2)
         with crew_of(f"dask:{address}") as crew:
-            costs = turns(crew, lambda: [process.pid for process in processes], size)
+            costs = turns(crew, 2, lambda: [process.pid for process in processes], size)
     yield from cost_rows("Dask with 2 workers", lanes, costs)
 
 
