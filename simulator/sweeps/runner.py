@@ -203,7 +203,7 @@ class Runner:
             self.tries[work.key] = self.tries.get(work.key, 0) + 1
             if self.tries[work.key] >= MOST_TRIES:
                 raise RunError(
-                    f"workers died {MOST_TRIES} times at cell {work.labels['cell']} of "
+                    f"workers died {MOST_TRIES} times at or beside cell {work.labels['cell']} of "
                     f"{work.labels['scenario']} (is there enough memory?); what is done is safe"
                 ) from error
             self.again.append(work)

@@ -237,18 +237,24 @@ def _first_manifest(folder: Path, fresh: Content) -> Content:
         os.replace(part, folder / MANIFEST)
     finally:
         part.unlink(missing_ok=True)
+    _sync(folder)
     return _read_manifest(folder) or fresh
 
 
 def _replace(path: Path, content: bytes) -> None:
     """A file with its name, both safe on disk."""
     os.replace(write_part(path.parent, lambda file: file.write(content)), path)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """The names in a folder safe on disk, where a folder can be opened."""
     if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
+        number = os.open(folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
+            os.fsync(number)
         finally:
-            os.close(folder)
+            os.close(number)
 
 
 # --------------------------------------------------------------------------- reading

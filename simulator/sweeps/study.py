@@ -335,12 +335,14 @@ def _read_scenarios(
 
 
 def _scenario_file(name: str, path: Path) -> Path | None:
-    folder = path.resolve().parent
+    own, folder = path.resolve(), path.resolve().parent
     if name.startswith(("./", "../", "/")):
         places = [folder / name]
     else:
         places = [folder / f"{name}.yaml", folder.parent / f"{name}.yaml"]
-    return next((Path(os.path.relpath(p)) for p in places if p.is_file() and p != path), None)
+    return next(
+        (Path(os.path.relpath(p)) for p in places if p.is_file() and p.resolve() != own), None
+    )
 
 
 def _no_file(name: str, path: Path) -> str:

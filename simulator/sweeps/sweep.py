@@ -42,7 +42,7 @@ Progress = Callable[[int, int], None]
 """Lanes done, and lanes in all."""
 
 LOOK = 1.0
-"""How often a store is looked at for what others have done [s]."""
+"""How often a store is looked at for what others have done [s]; a large one less often."""
 
 
 # --------------------------------------------------------------------------- the door
@@ -138,7 +138,8 @@ class Sweeping:
         self.tasks = {task.key(mark): task for task in tasks_of(self.study)}
         self.total = sum(task.lanes for task in self.tasks.values())
         self.done: set[str] = set()
-        self.looked = 0.0
+        self.lanes = 0
+        self.next_look = 0.0
 
     def go(self, runner: Runner) -> None:
         """Compute everything that is missing."""
@@ -177,9 +178,11 @@ class Sweeping:
 
     def _look(self) -> None:
         """See what others have done."""
-        if self.store is not None and time.monotonic() - self.looked > LOOK:
+        now = time.monotonic()
+        if self.store is not None and now > self.next_look:
             self._count(self.store.keys())
-            self.looked = time.monotonic()
+            taken = time.monotonic() - now
+            self.next_look = now + max(LOOK, 50 * taken)
 
     def _keep(self, key: str, answer: Answer) -> None:
         if self.store is None:
@@ -191,9 +194,11 @@ class Sweeping:
         self._count({key})
 
     def _count(self, keys: Iterable[str]) -> None:
-        self.done.update(key for key in keys if key in self.tasks)
+        fresh = [key for key in keys if key in self.tasks and key not in self.done]
+        self.done.update(fresh)
+        self.lanes += sum(self.tasks[key].lanes for key in fresh)
         if self.progress is not None:
-            self.progress(sum(self.tasks[key].lanes for key in self.done), self.total)
+            self.progress(self.lanes, self.total)
 
 
 # --------------------------------------------------------------------------- before and after

@@ -228,6 +228,14 @@ def test_a_grid_of_a_billion_cells_is_refused_with_its_number(tmp_path):
     assert "over makes 1,000,000,000 cells, more than 100,000" in line
 
 
+def test_a_study_may_have_the_name_of_its_scenario(tmp_path):
+    path = write_study(tmp_path, HEAD)
+    own = tmp_path / "studies" / "brief.yaml"
+    own.parent.mkdir()
+    path.rename(own)
+    assert read_study(own).cases[0].scenario.budget == 60e3
+
+
 def test_faults_of_a_scenario_are_told_in_its_own_file(tmp_path):
     path = write_study(tmp_path, HEAD)
     (tmp_path / "brief.yaml").write_text(BRIEF + "budget: -1\n", encoding="utf-8")

@@ -193,7 +193,9 @@ def test_a_task_that_kills_every_worker_is_named(study, monkeypatch):
             future.set_exception(BrokenProcessPool("gone"))
             return future
 
-    with pytest.raises(RunError, match=f"workers died {MOST_TRIES} times at cell 0 of brief"):
+    with pytest.raises(
+        RunError, match=f"workers died {MOST_TRIES} times at or beside cell [01] of brief"
+    ):
         sim.sweep(study, executor=Dying(), jobs=1)
 
 
