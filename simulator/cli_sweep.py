@@ -19,39 +19,32 @@ Progress = Callable[[int, int], None]
 Prepare = Callable[[str, "Scenario", bool], "Scenario"]
 
 
+_OPTIONS = (
+    click.option("--store", "folder", metavar="DIR", help="Where the parts are kept."),
+    click.option(
+        "--executor", default="process", show_default=True, metavar="NAME",
+        help="Who computes: process, none (this process), or dask:tcp://HOST:PORT.",
+    ),
+    click.option(
+        "--jobs", type=click.IntRange(1, 1024), default=None,
+        help="Processes to run at once. Default: one per processor.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Only say what it would take."),
+    click.option("--status", is_flag=True, help="Only say how far the store is."),
+    click.option("--table", is_flag=True, help="Print a row per cell and plan."),
+    click.option(
+        "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table",
+        show_default=True, help="How to print the answer.",
+    ),
+    click.option("--quiet", is_flag=True, help="No progress on stderr."),
+    click.option("--allow-mixed", is_flag=True, help="Go on with other versions or processors."),
+)  # fmt: skip
+
+
 def sweep_command(prepare: Prepare) -> click.Command:
     """The command; `prepare` sets a scenario to what its anchors ask for."""
 
-    @click.command("sweep")
-    @click.argument("file", metavar="STUDY")
-    @click.option("--store", "folder", metavar="DIR", help="Where the parts are kept.")
-    @click.option(
-        "--executor",
-        default="process",
-        show_default=True,
-        metavar="NAME",
-        help="Who computes: process, none (this process), or dask:tcp://HOST:PORT.",
-    )
-    @click.option(
-        "--jobs",
-        type=click.IntRange(1, 1024),
-        default=None,
-        help="Processes to run at once. Default: one per processor.",
-    )
-    @click.option("--dry-run", is_flag=True, help="Only say what it would take.")
-    @click.option("--status", is_flag=True, help="Only say how far the store is.")
-    @click.option("--table", is_flag=True, help="Print a row per cell and plan.")
-    @click.option(
-        "--format",
-        "form",
-        type=click.Choice(["table", "json", "csv"]),
-        default="table",
-        show_default=True,
-        help="How to print the answer.",
-    )
-    @click.option("--quiet", is_flag=True, help="No progress on stderr.")
-    @click.option("--allow-mixed", is_flag=True, help="Go on with other versions or processors.")
-    def command(file: str, *, quiet: bool, **options: Any) -> None:
+    def sweep(file: str, *, quiet: bool, **options: Any) -> None:
         """Play every plan of a STUDY file in every cell, and keep the answers in a store.
 
         Stopped by whatever, the same command goes on where it was.
@@ -61,7 +54,10 @@ def sweep_command(prepare: Prepare) -> click.Command:
         study = read_study(file, lambda name, scenario: prepare(name, scenario, quiet))
         _answer(study, quiet=quiet, **options)
 
-    return command
+    command = click.argument("file", metavar="STUDY")(sweep)
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return click.command("sweep")(command)
 
 
 def _answer(

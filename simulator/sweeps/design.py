@@ -69,6 +69,8 @@ def check_levels(levels: Levels, kind: Kind) -> str:
         return _check_list(levels)
     if not levels.start < levels.to:
         return f"is an empty range: from {levels.start:g} must lie below to {levels.to:g}"
+    if not math.isfinite(levels.to - levels.start):
+        return f"is wider than any number: from {levels.start:g} to {levels.to:g}"
     if levels.spacing == "log" and levels.start <= 0:
         return f"must start above 0 for log spacing (got {levels.start:g})"
     if kind != "grid" and levels.steps is not None:

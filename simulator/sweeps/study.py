@@ -8,21 +8,19 @@ its values one by one; of the cells, those that are first, last and spread evenl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field
 
 from simulator.errors import Problem, ScenarioError, UserError
 from simulator.outcomes.metrics import BY_NAME
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import Part, Whole, suggestion
-from simulator.scenario.checks import check_scenario
-from simulator.scenario.faults import problems_of
 from simulator.scenario.loader import read_tree, validate
 from simulator.scenario.nodes import NOWHERE, Parts, Tree, parts_of
 from simulator.scenario.plan import Plan, plans_of
@@ -38,6 +36,7 @@ from simulator.sweeps.design import (
     Rule,
     check_levels,
 )
+from simulator.sweeps.values import full_path, unknown, with_values
 
 MOST_LANES = 100_000_000
 MOST_TRIED = 200
@@ -197,88 +196,6 @@ def named_plans(scenario: Scenario, names: Sequence[str]) -> list[Plan]:
             near = suggestion(name, known) or f"; known are {', '.join(known)}"
             raise UserError(f"no plan is called {name!r}{near}")
     return [written.get(name) or made[name]() for name in names or written]
-
-
-# --------------------------------------------------------------------------- values
-def with_values(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
-    """The scenario with other values at dotted paths, checked as if its file said so.
-
-    A ScenarioError names the path of every fault; places in a file it cannot know.
-    """
-    document = scenario.model_dump(exclude_unset=True)
-    for path, value in values.items():
-        _put(document, _full(parts_of(path)), value)
-    try:
-        changed = Scenario.model_validate(document)
-    except ValidationError as error:
-        raise ScenarioError(problems_of(Scenario, NOWHERE, error)) from None
-    problems = check_scenario(changed)
-    if problems:
-        raise ScenarioError(problems)
-    return changed
-
-
-def _full(parts: Parts) -> Parts:
-    """The short form of a plan is written without `scenes`."""
-    beside = {"scenes", "packages", "commissions"}
-    short = len(parts) > 2 and parts[0] == "plans" and parts[2] not in beside
-    return (*parts[:2], "scenes", *parts[2:]) if short else parts
-
-
-def _put(document: Any, parts: Parts, value: Any) -> None:
-    for part in parts[:-1]:
-        if isinstance(document, list):
-            document = document[int(part)]
-        else:
-            if not isinstance(document.get(part), dict | list):
-                document[part] = {}
-            document = document[part]
-    key = int(parts[-1]) if isinstance(document, list) else parts[-1]
-    if value is None and isinstance(document, dict):
-        document.pop(key, None)
-    else:
-        document[key] = value
-
-
-def unknown(scenario: Scenario, path: str) -> str:
-    """Why a path leads nowhere in a scenario; nothing if it leads somewhere."""
-    value: Any = scenario
-    parts = _full(tuple(path.split(".")))
-    for depth, part in enumerate(parts, 1):
-        if value is None:  # a part that the file does not have, but may
-            return ""
-        names = _names_in(value)
-        if names is None:
-            above = ".".join(map(str, parts[: depth - 1]))
-            return f"leads below {above}, which is a single value"
-        if str(part) not in names:
-            return "" if depth == len(parts) and _is_open(value) else _no_name(parts[:depth], names)
-        value = _below(value, str(part))
-    return "" if parts[0] not in {"format", "name", "question"} else "changes no number"
-
-
-def _names_in(value: Any) -> list[str] | None:
-    if isinstance(value, BaseModel):
-        return list(type(value).model_fields)
-    if isinstance(value, dict):
-        return list(map(str, value))
-    return list(map(str, range(len(value)))) if isinstance(value, list) else None
-
-
-def _below(value: Any, part: str) -> Any:
-    if isinstance(value, BaseModel):
-        return getattr(value, part)
-    return value[int(part)] if isinstance(value, list) else value[part]
-
-
-def _is_open(value: Any) -> bool:
-    """A mapping of plain numbers, such as discounts by phase, may get one more."""
-    return isinstance(value, dict) and not any(isinstance(x, BaseModel) for x in value.values())
-
-
-def _no_name(parts: Parts, names: list[str]) -> str:
-    near = suggestion(str(parts[-1]), names) or (f"; known are {', '.join(names)}" if names else "")
-    return f"is not known at {'.'.join(map(str, parts))}{near if len(near) < 300 else ''}"
 
 
 # --------------------------------------------------------------------------- from a file
@@ -444,7 +361,7 @@ def _refused(scenario: Scenario, path: str, value: Any) -> str:
     try:
         with_values(scenario, {path: value})
     except ScenarioError as error:
-        dotted = ".".join(map(str, _full(parts_of(path))))
+        dotted = ".".join(map(str, full_path(parts_of(path))))
         own = [p for p in error.problems if p.path == dotted or p.path.startswith(f"{dotted}.")]
         return own[0].message if own else ""
     return ""

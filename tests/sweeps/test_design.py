@@ -13,8 +13,9 @@ from simulator.errors import ScenarioError, UserError
 from simulator.scenario import read_scenario
 from simulator.scenario.uncertain import uncertain_paths
 from simulator.sweeps.design import Design, Range, Rule
-from simulator.sweeps.study import read_study, scenario_digest, unknown, with_values
+from simulator.sweeps.study import read_study, scenario_digest
 from simulator.sweeps.tasks import tasks_of
+from simulator.sweeps.values import unknown, with_values
 from tests.sweeps.studies import BRIEF, write_study
 from tests.worlds import SCENARIOS, minimal
 
@@ -188,6 +189,7 @@ HEAD = "scenarios: [brief]\n"
         (HEAD + "over: {budget: []}", "study.yaml:2:16: over.budget is an empty list"),
         (HEAD + "over: {budget: [1, 1]}", "over.budget names 1 twice"),
         (HEAD + "over: {budget: {from: 5k, to: 5k}}", "study.yaml:2:16: over.budget is an empty range"),
+        (HEAD + "over: {budget: {from: -1e308, to: 1e308}}", "over.budget is wider than any number"),
         (HEAD + "over: {budget: {from: 5k, two: 6k}}", "over.budget.two is not a known field, did you mean 'to'?"),
         (HEAD + "over: {budget: {from: 0, to: 1, spacing: log}}", "must start above 0 for log spacing"),
         (HEAD + "over: {budget: {from: 5k, to: 6k, steps: 1}}", "over.budget.steps must be >= 2 (got 1)"),
