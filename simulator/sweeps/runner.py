@@ -102,7 +102,7 @@ def _processes(jobs: int) -> Iterator[Crew]:
             yield Crew(renew(), 2 * jobs, renew)
         finally:
             for pool in pools:
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager

@@ -125,15 +125,30 @@ def children() -> list[int]:
 def speed_rows(size: Size) -> Iterator[Row]:
     """Medians over the turns."""
     bare(study_of(1))
-    lanes, clocks = size.cells * 2 * 160, []
+    lanes, clocks, loops = size.cells * 2 * 160, [], []
     for name, executor, jobs in CREWS:
         with crew_of(executor, jobs) as crew:
             costs = turns(crew, jobs, children, size)
+            loops.append(clock_of_loops(crew))
         clocks.append(median(cost.clock for cost in costs))
         yield from cost_rows(name, lanes, costs)
     yield Row("2 processes over 1, by the clock", clocks[1] / clocks[2], "x", note=load())
+    yield Row("the same of two empty loops: what the machine gives", loops[1] / loops[2], "x")
     if find_spec("distributed") is not None:
         yield from dask_rows(size, lanes)
+
+
+def clock_of_loops(crew: Crew) -> float:
+    """Two loops of a second of CPU time each, by the clock [s]."""
+    start = time.perf_counter()
+    wait([crew.executor.submit(loop) for _ in range(2)])
+    return time.perf_counter() - start
+
+
+def loop() -> None:
+    start = time.process_time()
+    while time.process_time() < start + 1.0:
+        pass
 
 
 CREWS = (("this process", "none", 1), ("1 process", "process", 1), ("2 processes", "process", 2))

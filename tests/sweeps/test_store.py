@@ -342,6 +342,16 @@ def test_the_first_of_two_manifests_stands(study, tmp_path, monkeypatch):
     assert len(calls) == 2
 
 
+def test_a_file_system_without_hard_links_will_do(study, tmp_path, monkeypatch):
+    def fail(*names):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", fail)
+    sim.sweep(study, store=tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["manifest.json", "parts"]
+    assert len(read_store(tmp_path)) == 8
+
+
 def test_the_parts_are_plain_parquet(played):
     names = list(pd.read_parquet(played[0] / "parts").columns)
     ratio = ["profit_incremental", "outlay"]
