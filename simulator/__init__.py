@@ -30,6 +30,8 @@ if TYPE_CHECKING:  # a type checker follows these; Python never runs them
     from simulator.scenario import read_scenario as read_scenario
     from simulator.scenario.cut import cut_at as cut_at
     from simulator.scenario.plan import Plan as Plan
+    from simulator.sweeps.store import read_store as read_store
+    from simulator.sweeps.sweep import sweep as sweep
 
 __version__ = "0.1.0"
 
@@ -53,8 +55,10 @@ _ROOM_OF = {
     "plot_waterfall": "simulator.reports.optimum_figures",
     "read_outcomes": "simulator.outcomes",
     "read_scenario": "simulator.scenario",
+    "read_store": "simulator.sweeps.store",
     "replan": "simulator.allocation.replan",
     "simulate": "simulator.engine.simulate",
+    "sweep": "simulator.sweeps.sweep",
     "write_outcomes": "simulator.outcomes",
     "write_schedule": "simulator.reports.schedule",
 }

@@ -13,6 +13,7 @@ import click
 
 from simulator import __version__
 from simulator.cli_optimize import optimize
+from simulator.cli_sweep import sweep_command
 from simulator.console import (
     FORMAT,
     INTERRUPTED,
@@ -315,3 +316,7 @@ def _write(path: str, text: str, mode: str = "w") -> None:
         raise UserError(f"{path} exists: choose another name with -o FILE") from None
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
+
+
+# --------------------------------------------------------------------------- other modules
+adsim.add_command(sweep_command(anchored))

@@ -103,6 +103,13 @@ def run_job(job: Job) -> Result:
     return Result(run.go(), _terms_of(world))
 
 
+def run_alone(job: Job) -> tuple[Ledger, Terms]:
+    """One chunk whose last plan is the zero-spend one: its book, and what the metrics need."""
+    result = run_job(job)
+    terms = _join_terms([result], [job], job.scenario, list(job.chunk.plans))
+    return result.book, terms
+
+
 def _terms_of(world: World) -> dict[str, np.ndarray]:
     people, costs = world.people, world.costs
     return {

@@ -43,7 +43,7 @@ def write_outcomes(outcomes: Outcomes, folder: str | Path) -> Path:
         name, digest = _write_arrays(outcomes, folder)
         manifest = _manifest(outcomes) | {"arrays": {"file": name, "sha256": digest}}
         text = json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-        part = _write_part(folder, lambda file: file.write(text.encode("utf-8")))
+        part = write_part(folder, lambda file: file.write(text.encode("utf-8")))
         os.replace(part, folder / MANIFEST)
         _sweep(folder, name)
     except OSError as error:
@@ -114,14 +114,14 @@ def _arrays(outcomes: Outcomes, prefix: str = "") -> Arrays:
 def _write_arrays(outcomes: Outcomes, folder: Path) -> tuple[str, str]:
     """Write all arrays into one file; return its name and SHA-256."""
     found: dict[str, Any] = _arrays(outcomes)
-    part = _write_part(folder, lambda file: np.savez_compressed(file, **found))
+    part = write_part(folder, lambda file: np.savez_compressed(file, **found))
     digest = _digest(part)
     name = f"book-{digest[:16]}.npz"
     os.replace(part, folder / name)
     return name, digest
 
 
-def _write_part(folder: Path, write: Callable[[IO[bytes]], object]) -> Path:
+def write_part(folder: Path, write: Callable[[IO[bytes]], object]) -> Path:
     """A whole file, safe on disk, under a name that nobody reads yet."""
     part = folder / f".{uuid4().hex}.part"
     try:

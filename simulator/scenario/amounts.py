@@ -5,6 +5,7 @@ the way people write them, as pydantic types.
 | --- | --- | --- |
 | Amount | 40, 1e6, 1_000_000, 12k, 5m, 1.5bn, 1.2万, 3亿 | float, any sign |
 | Whole | the same, without a fraction | int |
+| Number | an Amount, or 2.5% | float, any sign |
 | Share | 0.025 or 2.5% | float in 0..1 |
 | Multiple | 1.05 or 105% | float >= 0 |
 | Level | an Amount, or {value: 80, sd: 20%}, or {low: 60, high: 100} | Uncertain >= 0 |
@@ -322,6 +323,7 @@ def read_moment(value: object) -> datetime:
 # To a type checker an uncertain number is a float, so that a default can be a plain 1.0.
 Amount = Annotated[float, _Number()]
 Whole = Annotated[int, _Number()]
+Number = Annotated[float, _Number(percent=True)]
 Share = Annotated[float, _Number(percent=True, least=0, most=1)]
 Multiple = Annotated[float, _Number(percent=True, least=0)]
 Level = Annotated[float, _Number(least=0, uncertain=True)]

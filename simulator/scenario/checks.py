@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from simulator.errors import Problem, UserError
 from simulator.scenario.amounts import spread_of
 from simulator.scenario.faults import as_written
-from simulator.scenario.nodes import Parts, Tree
+from simulator.scenario.nodes import NOWHERE, Parts, Tree
 from simulator.scenario.offers import check_offers
 from simulator.scenario.plan import Plan, has_budgets, price_of_scene
 from simulator.scenario.plausible import check_parts, packages_of, percent, runoff_days
@@ -27,8 +27,11 @@ MOST_WORK = 10_000_000
 """Steps x (placements + segments + products) of one lane; more would take hours."""
 
 
-def check_scenario(scenario: Scenario, tree: Tree) -> list[Problem]:
-    """Everything in the scenario that contradicts itself or cannot be run, at its place."""
+def check_scenario(scenario: Scenario, tree: Tree | None = None) -> list[Problem]:
+    """Everything in the scenario that contradicts itself or cannot be run, at its place.
+
+    Without the tree of a file places are unknown, and the order of the phases is not asked for.
+    """
     faults = [
         *check_references(scenario),
         *check_parts(scenario, tree),
@@ -36,7 +39,7 @@ def check_scenario(scenario: Scenario, tree: Tree) -> list[Problem]:
     ]
     if not faults:
         faults = [*_check_plans(scenario), *_check_size(scenario)]
-    return [_placed(fault, tree) for fault in faults]
+    return [_placed(fault, tree or NOWHERE) for fault in faults]
 
 
 def _placed(fault: Fault, tree: Tree) -> Problem:

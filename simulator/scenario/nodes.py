@@ -117,6 +117,10 @@ class Tree:
         return (node.key or node if found else node).problem(message, parts_of(path))
 
 
+NOWHERE = Tree(Node(None, Source(""), 1, 1), {})
+"""The tree of what was never written in a file."""
+
+
 def parts_of(path: str | Sequence[str | int]) -> Parts:
     """The parts of a dotted path.
 

@@ -66,9 +66,10 @@ _RANGES_OF_PARTS: _Ranges = {
 }  # fmt: skip
 
 
-def check_parts(scenario: Scenario, tree: Tree) -> Iterator[Fault]:
+def check_parts(scenario: Scenario, tree: Tree | None) -> Iterator[Fault]:
     """Everything that cannot be meant, whatever the rest of the file says."""
-    yield from _check_order(scenario.calendar, tree)
+    if tree is not None:
+        yield from _check_order(scenario.calendar, tree)
     for check in _CHECKS:
         yield from check(scenario)
 

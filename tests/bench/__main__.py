@@ -1,4 +1,6 @@
-"""python -m tests.bench engine | agreement | allocation | mutation | promises | grid | race | portfolio: a table each.
+"""python -m tests.bench engine | agreement | allocation | mutation | promises | grid | race | portfolio | sweep.
+
+Measure the promises, one table each.
 
 Exit code 1 when a goal is missed. The figures are no tests: a busy machine moves them.
 """
@@ -38,6 +40,11 @@ def make_parser() -> argparse.ArgumentParser:
     )
     allocation.add_argument("--beaten", type=Path, help="folder for plans that beat ours")
     allocation.set_defaults(command=bench_allocation)
+    sweep = commands.add_parser(
+        "sweep", help="what stores and executors cost, and what kills leave"
+    )
+    sweep.add_argument("--quick", action="store_true", help="few cells, plans and kills")
+    sweep.set_defaults(command=bench_sweep)
     mutation = commands.add_parser("mutation", help="do the tests notice a wrong coefficient?")
     mutation.add_argument("--files", nargs="+", type=Path, help="modules (default: the market)")
     mutation.add_argument("--limit", type=int, help="a sample of so many mutants")
@@ -105,6 +112,14 @@ def bench_allocation(choice: argparse.Namespace) -> bool:
         fine &= write_table(frontier_rows(cells, size, choice.beaten))
     names = size.scenarios if choice.scenarios is None else choice.scenarios
     return (not names or write_table(best_rows(names))) and fine
+
+
+def bench_sweep(choice: argparse.Namespace) -> bool:
+    from tests.bench.sweep import FULL, QUICK, sweep_rows
+    from tests.bench.table import machine, write_table
+
+    print(machine())
+    return write_table(sweep_rows(QUICK if choice.quick else FULL))
 
 
 def bench_mutation(choice: argparse.Namespace) -> bool:

@@ -1,0 +1,216 @@
+"""`adsim sweep`: play a study, go on where it was stopped, and show what is there."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from simulator.errors import UserError
+
+if TYPE_CHECKING:
+    from simulator.scenario.schema import Scenario
+    from simulator.sweeps.study import Study
+    from simulator.sweeps.sweep import Estimate
+
+Progress = Callable[[int, int], None]
+Prepare = Callable[[str, "Scenario", bool], "Scenario"]
+
+
+_OPTIONS = (
+    click.option("--store", "folder", metavar="DIR", help="Where the parts are kept."),
+    click.option(
+        "--executor", default="process", show_default=True, metavar="NAME",
+        help="Who computes: process, none (this process), or dask:tcp://HOST:PORT.",
+    ),
+    click.option(
+        "--jobs", type=click.IntRange(1, 1024), default=None,
+        help="Processes to run at once. Default: one per processor.",
+    ),
+    click.option("--dry-run", is_flag=True, help="Only say what it would take."),
+    click.option("--status", is_flag=True, help="Only say how far the store is."),
+    click.option("--table", is_flag=True, help="Print a row per cell and plan."),
+    click.option(
+        "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table",
+        show_default=True, help="How to print the answer.",
+    ),
+    click.option("--quiet", is_flag=True, help="No progress on stderr."),
+    click.option("--allow-mixed", is_flag=True, help="Go on with other versions or processors."),
+)  # fmt: skip
+
+
+def sweep_command(prepare: Prepare) -> click.Command:
+    """The command; `prepare` sets a scenario to what its anchors ask for."""
+
+    def sweep(file: str, *, quiet: bool, **options: Any) -> None:
+        """Play every plan of a STUDY file in every cell, and keep the answers in a store.
+
+        Stopped by whatever, the same command goes on where it was.
+        """
+        from simulator.sweeps.study import read_study
+
+        study = read_study(file, lambda name, scenario: prepare(name, scenario, quiet))
+        _answer(study, quiet=quiet, **options)
+
+    command = click.argument("file", metavar="STUDY")(sweep)
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return click.command("sweep")(command)
+
+
+def _answer(
+    study: "Study", *, folder: str | None, executor: str, jobs: int | None, dry_run: bool,
+    status: bool, table: bool, form: str, quiet: bool, allow_mixed: bool,
+) -> None:  # fmt: skip
+    """What the options ask for."""
+    if dry_run:
+        _say_estimate(study, jobs, form)
+    elif folder is None:
+        raise UserError("say where to keep the parts: --store DIR")
+    elif status:
+        _say_status(study, folder, form)
+    else:
+        _play(study, folder, executor, jobs, quiet=quiet, allow_mixed=allow_mixed)
+        if table:
+            _say_table(study, folder, form)
+        else:
+            _say_status(study, folder, form)
+
+
+def _play(
+    study: "Study", folder: str, executor: str, jobs: int | None, *, quiet: bool, allow_mixed: bool
+) -> None:
+    from simulator.sweeps.runner import Runner, crew_of
+    from simulator.sweeps.sweep import Sweeping, open_store
+
+    store = open_store(study, folder, allow_mixed=allow_mixed)
+    with _bar(quiet) as progress, crew_of(executor, jobs) as crew:
+        Sweeping(study, store, progress).go(Runner(crew))
+
+
+@contextmanager
+def _bar(quiet: bool) -> Iterator[Progress | None]:
+    """Lanes done, their rate and the time left, on stderr, where somebody looks at it."""
+    if quiet or not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    rate = TextColumn("{task.fields[rate]:,.0f} lanes/s")
+    columns = (BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("playing", total=None, rate=0.0)
+
+        def show(done: int, total: int) -> None:
+            speed = bar.tasks[task].speed or 0.0
+            bar.update(task, completed=done, total=total, rate=speed)
+
+        yield show
+
+
+# --------------------------------------------------------------------------- answers
+def _say_estimate(study: "Study", jobs: int | None, form: str) -> None:
+    import os
+    from dataclasses import asdict
+
+    from simulator.sweeps.sweep import estimate
+
+    found = estimate(study, jobs or os.cpu_count() or 1)
+    _say(asdict(found), form, _estimate_text(found))
+
+
+def _estimate_text(found: "Estimate") -> str:
+    return (
+        f"{found.cells:,} cells, {found.plans:,} plans, {found.lanes:,} lanes in {found.tasks:,} parts\n"
+        f"about {_duration(found.seconds)} and {found.size / 1e6:,.1f} MB on disk"
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _say_status(study: "Study", folder: str, form: str) -> None:
+    from simulator.sweeps.sweep import status_of
+
+    found = status_of(study, folder)
+    text = "{done:,} of {tasks:,} parts are done, {missing:,} missing, {damaged:,} damaged"
+    _say(found, form, text.format(**found))
+
+
+def _say(numbers: dict[str, Any], form: str, text: str) -> None:
+    if form == "json":
+        click.echo(json.dumps(numbers))
+    elif form == "csv":
+        click.echo(",".join(numbers) + "\n" + ",".join(map(str, numbers.values())))
+    else:
+        click.echo(text)
+
+
+def _say_table(study: "Study", folder: str, form: str) -> None:
+    from simulator.sweeps.store import read_store
+    from simulator.sweeps.sweep import cells_of
+
+    rows = cells_of(read_store(folder), study)
+    if form == "json":
+        head = {"study": study.name, "seed": study.seed, "replications": study.replications}
+        document = head | {"mode": study.mode, "rows": rows}
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
+    elif form == "csv":
+        click.echo(_csv(rows), nl=False)
+    else:
+        click.echo(_columns(rows))
+
+
+def _csv(rows: list[dict[str, Any]]) -> str:
+    """A row per scenario, cell, plan and metric."""
+    import csv
+    import io
+
+    statistics = ["mean", "p10", "p50", "p90", "ci_lo", "ci_hi"]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["scenario", "cell", *rows[0]["values"], "plan", "metric", *statistics])
+    for row in rows:
+        head = [row["scenario"], row["cell"], *row["values"].values(), row["plan"]]
+        for name, figures in row["metrics"].items():
+            table.writerow([*head, name, *(figures.get(key) for key in statistics)])
+    return text.getvalue()
+
+
+def _columns(rows: list[dict[str, Any]]) -> str:
+    """Means, for people."""
+    names, metrics = list(rows[0]["values"]), list(rows[0]["metrics"])
+    head = ["scenario", "cell", *(name.rpartition(".")[2] for name in names), "plan", *metrics]
+    lines = [head]
+    for row in rows:
+        means = [_number(figures["mean"]) for figures in row["metrics"].values()]
+        values = [_number(value) for value in row["values"].values()]
+        lines.append([row["scenario"], str(row["cell"]), *values, row["plan"], *means])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    left = {0, 2 + len(names)}
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if n in left else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )
+
+
+def _number(value: float | str | None) -> str:
+    if value is None:
+        return "-"
+    return (
+        value
+        if isinstance(value, str)
+        else f"{value:,.4g}"
+        if abs(value) < 1e4
+        else f"{value:,.0f}"
+    )

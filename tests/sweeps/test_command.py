@@ -1,0 +1,173 @@
+"""`adsim sweep` and the shipped studies."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+
+import simulator as sim
+from simulator import cli
+from simulator.errors import UserError
+from simulator.sweeps.study import read_study
+from simulator.sweeps.sweep import cells_of, estimate
+from simulator.sweeps.tasks import tasks_of
+from tests.sweeps.studies import ROOT, STUDY, parts_in, write_study
+from tests.worlds import brief
+
+SHORT = STUDY.replace("steps: 4", "steps: 2").replace("replications: 3", "replications: 2")
+STUDIES = sorted((ROOT / "scenarios/studies").glob("*.yaml"))
+
+
+def answer(*arguments):
+    return CliRunner().invoke(cli.adsim, ["sweep", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    return write_study(tmp_path_factory.mktemp("study"), SHORT)
+
+
+@pytest.fixture(scope="module")
+def store(study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("store")
+    found = answer(study, "--store", folder, "--executor", "none")
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert found.stdout == "4 of 4 parts are done, 0 missing, 0 damaged\n"
+    return folder
+
+
+def test_a_dry_run_computes_no_part_and_needs_no_store(study, tmp_path):
+    found = answer(study, "--dry-run", "--format", "json", "--jobs", "1")
+    numbers = json.loads(found.stdout)
+    assert {key: numbers[key] for key in ("cells", "plans", "lanes", "tasks")} == {
+        "cells": 4, "plans": 1, "lanes": 8, "tasks": 4,
+    }  # fmt: skip
+    text = answer(study, "--dry-run", "--store", tmp_path / "none").stdout
+    assert text.startswith("4 cells, 1 plans, 8 lanes in 4 parts\nabout ")
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_estimate_grows_with_the_work_and_knows_the_size_of_a_part(study, store):
+    read = read_study(study)
+    found = estimate(read)
+    size = sum(map(len, parts_in(store).values()))
+    assert 0.8 * size < found.size < 1.25 * size
+    assert found.seconds > 0
+    assert found.tasks == len(list(tasks_of(read)))
+
+
+def test_the_status_changes_nothing(study, store, tmp_path):
+    found = answer(study, "--store", store, "--status", "--format", "json")
+    assert json.loads(found.stdout) == {"tasks": 4, "done": 4, "missing": 0, "damaged": 0}
+    found = answer(study, "--store", tmp_path, "--status")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "there is no store in" in found.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_table_is_the_same_in_all_forms(study, store):
+    rows = cells_of(sim.read_store(store), read_study(study))
+    found = json.loads(answer(study, "--store", store, "--table", "--format", "json").stdout)
+    assert found["rows"] == json.loads(json.dumps(rows))
+    assert (found["mode"], found["replications"], found["seed"]) == ("sampled", 2, 11)
+    text = answer(study, "--store", store, "--table", "--format", "csv").stdout
+    table = list(csv.DictReader(io.StringIO(text)))
+    assert len(table) == 4 * 3
+    means = [float(row["mean"]) for row in table if row["metric"] == "profit"]
+    assert means == [row["metrics"]["profit"]["mean"] for row in rows]
+    lines = answer(study, "--store", store, "--table").stdout.splitlines()
+    assert lines[0].split() == [
+        "scenario", "cell", "budget", "median_cpm", "plan", "roi", "profit", "new_customers",
+    ]  # fmt: skip
+    assert [line.split()[:5] for line in lines[1:3]] == [
+        ["brief", "0", "40,000", "60", "half_half"], ["brief", "1", "40,000", "90", "half_half"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "say where to keep the parts: --store DIR"),
+        (("--store", "x", "--executor", "ray"), "no executor is called 'ray'"),
+        (("--store", "x", "--executor", "dask:nowhere"), "at nowhere"),
+        (("--jobs", "0"), "--jobs"),
+    ],
+)
+def test_a_wrong_command_ends_with_2_and_one_line(study, arguments, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if "dask:nowhere" in arguments:
+        pytest.importorskip("distributed")
+        monkeypatch.setattr("simulator.sweeps.runner.PATIENCE", "0.3s")
+    found = answer(study, *arguments)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert words in found.stderr
+
+
+def test_a_wrong_study_ends_with_2_and_its_lines(tmp_path):
+    path = write_study(tmp_path, "scenarios: [brief]\nover: {budgt: [1]}\nmetrics: [rio]\n")
+    found = answer(path, "--store", tmp_path / "store")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert f"{path}:3:11: metrics.0 is no metric: 'rio', did you mean 'roi'?" in found.stderr
+    assert not (tmp_path / "store").exists()
+
+
+def test_scenarios_are_prepared_before_anything_is_varied(tmp_path):
+    seen = []
+    path = write_study(tmp_path, "scenarios: [brief]\n")
+    read_study(path, lambda name, scenario: seen.append(name) or scenario)
+    assert seen == ["brief"]
+
+
+# --- the front door -----------------------------------------------------------------------------
+
+
+def test_a_pair_is_a_range_and_faults_are_told_as_in_a_file():
+    frame = sim.sweep(
+        brief(), over={"budget": (40e3, 60e3)}, plans=["even"], design="sobol", points=2,
+        replications=1, metrics=["profit"],
+    )  # fmt: skip
+    assert len(frame) == 2
+    assert frame["budget"].between(40e3, 60e3).all()
+    wrong = {"over": {"budgt": [1]}, "metrics": ["profit"]}
+    with pytest.raises(
+        UserError, match=r"sweep:1:1: over\.budgt is not known at budgt, did you mean 'budget'"
+    ):
+        sim.sweep(brief(), **wrong)
+    with pytest.raises(UserError, match="plan names must differ; got even, even"):
+        sim.sweep(brief(), plans=["even", "even"])
+    with pytest.raises(UserError, match="no plan is called 'evn', did you mean 'even'"):
+        sim.sweep(brief(), plans=["evn"])
+
+
+def test_a_study_says_itself_what_is_varied(study):
+    with pytest.raises(UserError, match="leave out over and plans"):
+        sim.sweep(study, over={"budget": [1]})
+
+
+# --- shipped studies ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_shipped_study_runs(path):
+    """In expected mode, so that each cell is one lane a plan; every answer is a number."""
+    study = replace(read_study(path), mode="expected")
+    assert study.question
+    frame = sim.sweep(study)
+    assert len(frame.groupby(["cell", "plan"])) == len(study.cells) * len(study.cases[0].plans)
+    assert frame[list(study.metrics)].notna().all(axis=None)
+
+
+def test_dear_search_words_lower_the_return_and_the_better_plan_stays_the_better():
+    """What the shipped study asks, in expected mode."""
+    study = read_study(ROOT / "scenarios/studies/dear_search.yaml")
+    frame = sim.sweep(replace(study, mode="expected"))
+    own = frame[(frame["budget"] == 60e3) & (frame["slots.search_words.sigma"] == 0.6)]
+    cpm = "slots.search_words.median_cpm"
+    table = own.pivot_table(index=cpm, columns="plan", values="roi")
+    assert list(table.index) == [30.0, 45.0, 60.0]
+    assert table["half_half"].is_monotonic_decreasing
+    assert table["mostly_new"].is_monotonic_decreasing
+    assert (table["mostly_new"] > table["half_half"]).all()
