@@ -43,8 +43,8 @@ class Effort:
     """Newton steps before the near sweeps."""
     steps: int = 6
     """Newton steps at most."""
-    fill: int = 4
-    """Plans between neighbours."""
+    fill: int = 6
+    """Gaps between neighbours that are filled at most, each time."""
     between: int = 150
     """Plans on the lines between neighbours, each time."""
     fill_steps: int = 8
@@ -119,13 +119,16 @@ class Search:
         self.say("climbing", 0.3)
         self.climb(self.effort.steps)
         self.thicken()
-        if self.objectives == 2 and self.effort.fill:
+        if self.objectives == 1:
+            self.climb(2 * self.effort.fill_steps)
+        elif self.effort.fill:
             self.say("filling gaps", 0.5)
             self.fill_gaps()
             self.climb(self.effort.fill_steps)
             self._keep_best(self.known.rows)
             self.climb(self.effort.fill_steps)
             self.thicken()
+            self.show_more()
         if budgets:
             self.say("trying other budgets", 0.7)
             self.other_budgets(budgets)
@@ -272,16 +275,26 @@ class Search:
         Neighbours may differ in kind (two scenes that meet take each other's place), and half-way
         between two kinds is neither.
         """
+        rows = self.known.rows
+        for pair, aim in self._gaps():
+            self._add(aim.take([0, 0]), rows.take(pair))
+
+    def _gaps(self) -> list[tuple[list[int], Aims]]:
+        """The widest gaps between neighbours of the frontier: their rows, and the aim between them."""
         aims, rows = self.known
         values = aims.values(self.problem, rows, self.market(rows))
         scaled = values / aims.scale
-        order = np.argsort(scaled[:, 0])
-        pairs = list(pairwise(order.tolist()))
+        pairs = [list(pair) for pair in pairwise(nothing_beats(values).tolist())]
         gap = np.array([np.abs(scaled[a] - scaled[b]).sum() for a, b in pairs])
         chosen = [pairs[n] for n in np.argsort(-gap)[: self.effort.fill] if gap[n] > 1e-3]
-        for a, b in chosen:
-            aim = self._between(a, b, values)
-            self._add(aim.take([0, 0]), rows.take([a, b]))
+        return [(pair, self._between(pair[0], pair[1], values)) for pair in chosen]
+
+    def show_more(self) -> None:
+        """What was played between neighbours, improved a little, as plans of the answer."""
+        first = len(self.known.aims)
+        for _, aim in self._gaps():
+            self._add(aim, self._best_ever(aim))
+        self.climb(self.effort.settle_steps, first)
 
     def _between(self, a: int, b: int, values: Array) -> Aims:
         """The weighting to which two neighbours are equal: what lies beyond their line beats both."""
