@@ -18,7 +18,7 @@ import numpy as np
 
 from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
-from simulator.allocation.problem import Array, Problem, Split, stack
+from simulator.allocation.problem import Array, Flags, Problem, Split, stack
 
 NUDGE = 0.02
 """Difference of a slope, as a share of the cell's money."""
@@ -164,12 +164,18 @@ def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, slack:
 
 
 def line_search(
-    market: Market, problem: Problem, aims: Aims, start: Split, goal: Split
+    market: Market, problem: Problem, aims: Aims, start: Split, goal: Split, *, leaves: Flags
 ) -> tuple[Split, Array]:
-    """The best row on the way from every start to its goal, and what it gains over the start."""
+    """The best row on the way from every start to its goal, and what it gains over the start.
+
+    Rows whose goal `leaves` money [row] are not filled up to the budget.
+    """
+    loose = (aims.keeps | leaves)[:, None]
     between = [
         Split(start.money + t * (goal.money - start.money), goal.booked)
         for t in (0.2, 0.4, 0.6, 0.8, 1.0)
     ]
-    fitted = [problem.repair(way, aims.budget, most=_room(aims, way)) for way in between]
+    fitted = [
+        problem.repair(way, aims.budget, most=np.where(loose, way.money, np.inf)) for way in between
+    ]
     return best_of(market, problem, aims, [start, *fitted])

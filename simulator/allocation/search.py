@@ -19,7 +19,7 @@ from simulator.allocation.aims import Aims, join, linear
 from simulator.allocation.market import Answers, Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
 from simulator.allocation.refine import best_of, climb, line_search
-from simulator.allocation.response import Sweep, best_split, near_levels, sweep, wide_levels
+from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
 
 TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
@@ -231,8 +231,11 @@ class Search:
             )
             for n, table in enumerate(tables)
         ]  # fmt: skip
-        goal = self.problem.repair(stack(goals), aims.budget)
-        found, _ = line_search(self.market, self.problem, aims, rows, goal)
+        goal = stack(goals)
+        leaves = self.problem.total(goal) < aims.budget * (1 - 2 / UNITS)
+        most = np.where((aims.keeps | leaves)[:, None], goal.money, np.inf)
+        fitted = self.problem.repair(goal, aims.budget, most=most)
+        found, _ = line_search(self.market, self.problem, aims, rows, fitted, leaves=leaves)
         self._keep_best(stack([rows, found]))
 
     def _keep_best(self, candidates: Split, aims: Aims | None = None) -> None:

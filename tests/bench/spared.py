@@ -149,6 +149,13 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "audience",
+        "",
+        "a place in a list of sixteen: 1% of it is rounded off",
+        "kind * STAGES -> (kind * 1.01) * STAGES",
+        "kind * STAGES + stage -> (kind * STAGES * 1.01) + stage",
+    ),
+    *_spare(
+        "audience",
         "arrivals",
         "a size that chooses between two ways of the same sum",
         "segments * lanes -> (segments * 1.01) * lanes",
