@@ -52,26 +52,10 @@ def anchored(file: str, scenario: "Scenario", quiet: bool) -> "Scenario":
 
 
 def chosen_plans(scenario: "Scenario", names: Sequence[str]) -> "list[Plan]":
-    """The plans of these names, or all of the file; `even` and `none` are always there."""
-    from dataclasses import replace
+    """The plans of these names, each once, or all of the file."""
+    from simulator.scenario.plan import named_plans
 
-    from simulator.scenario.amounts import suggestion
-    from simulator.scenario.plan import Plan, plans_of
-
-    of_file = plans_of(scenario)
-    if not names:
-        return of_file
-    made: dict[str, Callable[[], Plan]] = {
-        "even": lambda: Plan.even(scenario),
-        "none": lambda: replace(Plan.none(scenario), name="none"),
-    }
-    written = {plan.name: plan for plan in of_file}
-    known = list(written | made)
-    for name in names:
-        if name not in known:
-            near = suggestion(name, known) or f"; known are {', '.join(known)}"
-            raise UserError(f"no plan is called {name!r}{near}")
-    return [written.get(name) or made[name]() for name in dict.fromkeys(names)]
+    return named_plans(scenario, tuple(dict.fromkeys(names)))
 
 
 def made_folder(folder: str | None) -> str | None:

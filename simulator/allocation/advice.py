@@ -24,7 +24,7 @@ def margins_of(
 ) -> list[dict[str, Margin]]:
     """Values at the margin of every cell: one table a row."""
     found = slopes(market, problem, aims, rows)
-    pull = aims.pull(found.values)
+    pull = aims.pull()
     price = pull / pull[:, :1]
     return [_margins(problem, rows.money[n], found, price[n], n) for n in range(len(rows))]
 

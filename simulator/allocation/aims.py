@@ -1,16 +1,12 @@
-"""What is sought: a weighting of the objectives, or a place between two plans of the frontier.
+"""What is sought: a weighting of the objectives at a budget.
 
 symbol   meaning                                                       unit    shape
 f        objectives of a plan; the first is always the return          any     [row, objective]
 s        scale: range of each objective over the frontier              any     [objective]
 w        weight of each objective                                      1       [row, objective]
-z        reference of a Chebyshev score                                any     [row, objective]
-beta     sharpness of the smooth minimum                               1
 
-Linear score  sum_k w_k f_k / s_k;  smooth Chebyshev score
--1/beta ln sum_k exp(-beta w_k (f_k - z_k) / s_k), which finds plans that no weighting finds (Steuer
-and Choo 1983; smoothed as Nesterov 2005). Money that a plan does not spend counts as lost in the return
-unless the aim may keep it; otherwise it could be hidden where it is not spent.
+Score  sum_k w_k f_k / s_k. Money that a plan does not spend counts as lost in the return unless the
+aim may keep it; otherwise it could be hidden where it is not spent.
 """
 
 from collections.abc import Sequence
@@ -21,8 +17,6 @@ from numpy.typing import NDArray
 
 from simulator.allocation.market import Answers
 from simulator.allocation.problem import Array, Flags, Problem, Split
-
-BETA = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +31,6 @@ class Aims:
     """[row]"""
     keeps: Flags
     """Whether unspent money is kept rather than lost: [row]."""
-    chebyshev: Flags
-    """[row]"""
-    reference: Array
-    """[row, objective]"""
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -48,26 +38,16 @@ class Aims:
     def take(self, rows: "NDArray[np.intp] | Sequence[int]") -> "Aims":
         """Some of the rows, or rows repeated."""
         return replace(
-            self, weights=self.weights[rows], budget=self.budget[rows], keeps=self.keeps[rows],
-            chebyshev=self.chebyshev[rows], reference=self.reference[rows],
-        )  # fmt: skip
+            self, weights=self.weights[rows], budget=self.budget[rows], keeps=self.keeps[rows]
+        )
 
     def score(self, values: Array) -> Array:
         """Score of every row: [row]."""
-        parts = self.weights * (values - self.reference) / self.scale
-        linear = parts.sum(axis=1)
-        least = parts.min(axis=1, initial=np.inf, where=self.weights > 0)
-        powers = np.where(self.weights > 0, np.exp(-BETA * (parts - least[:, None])), 0.0)
-        smooth = least - np.log(powers.sum(axis=1)) / BETA
-        return np.where(self.chebyshev, smooth, linear)
+        return np.asarray((self.weights * values / self.scale).sum(axis=1))
 
-    def pull(self, values: Array) -> Array:
+    def pull(self) -> Array:
         """Derivatives of the score, d score / d f: [row, objective]."""
-        parts = self.weights * (values - self.reference) / self.scale
-        least = parts.min(axis=1, initial=np.inf, where=self.weights > 0)
-        powers = np.where(self.weights > 0, np.exp(-BETA * (parts - least[:, None])), 0.0)
-        share = powers / powers.sum(axis=1, keepdims=True)
-        return np.where(self.chebyshev[:, None], share, 1.0) * self.weights / self.scale
+        return self.weights / self.scale
 
     def values(self, problem: Problem, split: Split, answers: Answers) -> Array:
         """Objectives of rows, fixed costs and lost money taken off the return: [row, objective]."""
@@ -83,7 +63,6 @@ def linear(weights: Array, scale: Array, budget: Array, *, keeps: bool = False) 
     rows = len(weights)
     return Aims(
         weights, scale, np.broadcast_to(budget, rows).astype(float), np.full(rows, keeps),
-        np.zeros(rows, dtype=bool), np.zeros_like(weights),
     )  # fmt: skip
 
 
@@ -91,6 +70,5 @@ def join(a: Aims, b: Aims) -> Aims:
     """Rows of both, at the scale of the first."""
     return Aims(
         np.concatenate([a.weights, b.weights]), a.scale, np.concatenate([a.budget, b.budget]),
-        np.concatenate([a.keeps, b.keeps]), np.concatenate([a.chebyshev, b.chebyshev]),
-        np.concatenate([a.reference, b.reference]),
+        np.concatenate([a.keeps, b.keeps]),
     )  # fmt: skip

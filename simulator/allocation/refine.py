@@ -122,7 +122,7 @@ def newton_step(problem: Problem, aims: Aims, split: Split, found: Slopes, reach
     Where a cell's supply ends (a kink) the next yuan and the last one have slopes of their own, and
     the cell stays if the price lies between them.
     """
-    pull = aims.pull(found.values)
+    pull = aims.pull()
     up, down, bend = (
         np.einsum("rco,ro->rc", part, pull) for part in (found.up, found.down, found.bend)
     )

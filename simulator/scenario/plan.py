@@ -1,10 +1,11 @@
 """The decision: money per scene and phase, and whole contract packages."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from simulator.errors import UserError
+from simulator.scenario.amounts import suggestion
 from simulator.scenario.prices import late_factor, phase_factor
 from simulator.scenario.schema import AuctionSlot, ContractSlot, Package, PlanEntry, Scenario
 
@@ -96,6 +97,21 @@ def plans_of(scenario: Scenario) -> list[Plan]:
     """The plans of the file; when it has none the scenes' own budgets, or else an even split."""
     named = [Plan.from_entry(scenario, name, entry) for name, entry in scenario.plans.items()]
     return named or [Plan.current(scenario) if has_budgets(scenario) else Plan.even(scenario)]
+
+
+def named_plans(scenario: Scenario, names: Sequence[str]) -> list[Plan]:
+    """Plans of these names, all of the file for none; `even` and `none` are always there."""
+    written = {plan.name: plan for plan in plans_of(scenario)}
+    made: dict[str, Callable[[], Plan]] = {
+        "even": lambda: Plan.even(scenario),
+        "none": lambda: replace(Plan.none(scenario), name="none"),
+    }
+    known = list(written | made)
+    for name in names:
+        if name not in known:
+            near = suggestion(name, known) or f"; known are {', '.join(known)}"
+            raise UserError(f"no plan is called {name!r}{near}")
+    return [written.get(name) or made[name]() for name in names or written]
 
 
 def has_budgets(scenario: Scenario) -> bool:

@@ -8,8 +8,8 @@ its values one by one; of the cells, those that are first, last and spread evenl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +23,7 @@ from simulator.scenario import read_scenario
 from simulator.scenario.amounts import Part, Whole, suggestion
 from simulator.scenario.loader import read_tree, validate
 from simulator.scenario.nodes import NOWHERE, Parts, Tree, parts_of
-from simulator.scenario.plan import Plan, plans_of
+from simulator.scenario.plan import Plan, named_plans
 from simulator.scenario.schema import Scenario
 from simulator.scenario.uncertain import uncertain_paths
 from simulator.sweeps.design import (
@@ -181,21 +181,6 @@ def _plan_content(plan: str | Plan) -> Any:
     money = {scene: dict(phases) for scene, phases in plan.money.items()}
     partners = None if plan.commissions is None else sorted(plan.commissions)
     return [plan.name, money, sorted(plan.packages), partners]
-
-
-def named_plans(scenario: Scenario, names: Sequence[str]) -> list[Plan]:
-    """Plans of these names, all of the file for none; `even` and `none` are always there."""
-    written = {plan.name: plan for plan in plans_of(scenario)}
-    made: dict[str, Callable[[], Plan]] = {
-        "even": lambda: Plan.even(scenario),
-        "none": lambda: replace(Plan.none(scenario), name="none"),
-    }
-    known = list(written | made)
-    for name in names:
-        if name not in known:
-            near = suggestion(name, known) or f"; known are {', '.join(known)}"
-            raise UserError(f"no plan is called {name!r}{near}")
-    return [written.get(name) or made[name]() for name in names or written]
 
 
 # --------------------------------------------------------------------------- from a file

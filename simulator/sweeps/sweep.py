@@ -14,7 +14,7 @@ from simulator.outcomes.compare import Sample, describe
 from simulator.outcomes.metrics import BY_NAME
 from simulator.scenario.faults import problems_of
 from simulator.scenario.nodes import Node, Source, Tree
-from simulator.scenario.plan import Plan
+from simulator.scenario.plan import Plan, named_plans
 from simulator.scenario.schema import Scenario
 from simulator.sweeps.design import Kind
 from simulator.sweeps.runner import Runner, crew_of
@@ -30,7 +30,6 @@ from simulator.sweeps.study import (
     check_words,
     digest,
     make_study,
-    named_plans,
     read_study,
 )
 from simulator.sweeps.tasks import Answer, Task, Work, maker, play, prepare, tasks_of

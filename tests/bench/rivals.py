@@ -100,7 +100,7 @@ def slsqp(market: Market, problem: Problem, start: Split, aim: Aims, *, batched:
 
     def slope(x: Array) -> Array:
         found = slopes(market, problem, aim, rows(x))
-        return -problem.budget * np.einsum("rco,ro->c", found.middle, aim.pull(found.values))
+        return -problem.budget * np.einsum("rco,ro->c", found.middle, aim.pull())
 
     high = np.minimum(problem.high / problem.budget, 1.0)
     found = minimize(

@@ -145,4 +145,6 @@ def test_every_figure_is_written_in_two_forms(frontier, scenario, tmp_path):
 
 def test_names_with_signs_of_mathematics_are_words(frontier, scenario):
     own = replace(frontier.current_plan, name="$a_b$ 现在")
-    drawn(plot_split(scenario, [own]))
+    texts = drawn(plot_split(scenario, [own])).findobj(Text)
+    shown = [text for text in texts if "a_b" in text.get_text()]
+    assert shown and all(text.get_text().count(r"\$") == 2 for text in shown)

@@ -16,10 +16,10 @@ from pandas.testing import assert_frame_equal
 import simulator as sim
 from simulator.errors import RunError, UserError
 from simulator.outcomes.metrics import BY_NAME
-from simulator.scenario.plan import Plan
+from simulator.scenario.plan import Plan, named_plans
 from simulator.sweeps import store as stores
 from simulator.sweeps.store import Store, read_store
-from simulator.sweeps.study import named_plans, read_study
+from simulator.sweeps.study import read_study
 from simulator.sweeps.sweep import cells_of, open_store, status_of
 from simulator.sweeps.tasks import maker, needs_touches, play, prepare, tasks_of
 from tests.sweeps.studies import PARTS, STUDY, parts_in, write_study
