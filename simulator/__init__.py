@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # a type checker follows these; Python never runs them
     from simulator.reports.optimum_figures import plot_split as plot_split
     from simulator.reports.optimum_figures import plot_waterfall as plot_waterfall
     from simulator.reports.schedule import write_schedule as write_schedule
+    from simulator.reports.study_figures import plot_heat_map as plot_heat_map
+    from simulator.reports.study_figures import plot_tornado as plot_tornado
     from simulator.scenario import read_scenario as read_scenario
     from simulator.scenario.cut import cut_at as cut_at
     from simulator.scenario.plan import Plan as Plan
@@ -49,9 +51,11 @@ _ROOM_OF = {
     "optimize_portfolio": "simulator.allocation.portfolio",
     "plot_days": "simulator.reports.figures",
     "plot_frontier": "simulator.reports.optimum_figures",
+    "plot_heat_map": "simulator.reports.study_figures",
     "plot_marginal": "simulator.reports.optimum_figures",
     "plot_plans": "simulator.reports.figures",
     "plot_split": "simulator.reports.optimum_figures",
+    "plot_tornado": "simulator.reports.study_figures",
     "plot_waterfall": "simulator.reports.optimum_figures",
     "read_outcomes": "simulator.outcomes",
     "read_scenario": "simulator.scenario",

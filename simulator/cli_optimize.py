@@ -5,8 +5,8 @@ files share one budget.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -36,9 +36,11 @@ from simulator.console import (
     chosen_plans,
     json_text,
     made_folder,
+    put,
     share_bar,
     warn_of_shortage,
     workers,
+    written_to,
 )
 from simulator.errors import RunError, UserError
 
@@ -232,10 +234,10 @@ def _save(
     from simulator.reports.schedule import write_schedule
 
     names = ["frontier.json", "table.csv", "schedule.csv", "truth.csv"]
-    with _written_to(folder, names, quiet) as place:
+    with written_to(folder, names, quiet) as place:
         write_outcomes(frontier.outcomes, folder)
-        _put(place / "frontier.json", _written(frontier, scenario, picked, "json") + "\n")
-        _put(place / "table.csv", _written(frontier, scenario, picked, "csv"))
+        put(place / "frontier.json", _written(frontier, scenario, picked, "json") + "\n")
+        put(place / "table.csv", _written(frontier, scenario, picked, "csv"))
         write_schedule(scenario, picked, place / "schedule.csv")
         _write_truth(scenario, picked, place / "truth.csv")
         names += write_figures(frontier, scenario, picked, place)
@@ -293,10 +295,10 @@ def _save_goal(goal: "Goal", scenario: "Scenario", folder: str, *, quiet: bool) 
     from simulator.outcomes import write_outcomes
     from simulator.reports.schedule import write_schedule
 
-    with _written_to(folder, ["goal.json", "table.csv", "schedule.csv"], quiet) as place:
+    with written_to(folder, ["goal.json", "table.csv", "schedule.csv"], quiet) as place:
         write_outcomes(goal.outcomes, folder)
-        _put(place / "goal.json", _goal_written(goal, scenario, "json") + "\n")
-        _put(place / "table.csv", _goal_written(goal, scenario, "csv"))
+        put(place / "goal.json", _goal_written(goal, scenario, "json") + "\n")
+        put(place / "table.csv", _goal_written(goal, scenario, "csv"))
         write_schedule(scenario, goal.plan, place / "schedule.csv")
 
 
@@ -345,27 +347,9 @@ def _save_shared(
     from simulator.reports.schedule import write_schedule
 
     names = ["portfolio.json", "table.csv", *(f"{file}/schedule.csv" for file in found.plans)]
-    with _written_to(folder, names, quiet) as place:
-        _put(place / "portfolio.json", _shared_written(found, "json") + "\n")
-        _put(place / "table.csv", _shared_written(found, "csv"))
+    with written_to(folder, names, quiet) as place:
+        put(place / "portfolio.json", _shared_written(found, "json") + "\n")
+        put(place / "table.csv", _shared_written(found, "csv"))
         for scenario, (file, plan) in zip(scenarios, found.plans.items(), strict=True):
             write_outcomes(found.outcomes[file], place / file)
             write_schedule(scenario, plan, place / file / "schedule.csv")
-
-
-# --------------------------------------------------------------------------- files
-@contextmanager
-def _written_to(folder: str, names: Sequence[str], quiet: bool) -> Iterator[Path]:
-    """The folder; what goes wrong in it is told in a line, and so is what it holds at last."""
-    try:
-        yield Path(folder)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from None
-    if not quiet:
-        click.echo(f"wrote to {folder}: {', '.join(names)}", err=True)
-
-
-def _put(path: Path, text: str) -> None:
-    """Text; tables with the mark by which spreadsheet programs know UTF-8."""
-    coding = "utf-8-sig" if path.suffix == ".csv" else "utf-8"
-    path.write_text(text, encoding=coding, newline="")

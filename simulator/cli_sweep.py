@@ -4,13 +4,17 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from simulator.console import FORMAT, json_text, made_folder, put, written_to
 from simulator.errors import UserError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from simulator.scenario.schema import Scenario
     from simulator.sweeps.study import Study
     from simulator.sweeps.sweep import Estimate
@@ -32,27 +36,56 @@ _OPTIONS = (
     click.option("--dry-run", is_flag=True, help="Only say what it would take."),
     click.option("--status", is_flag=True, help="Only say how far the store is."),
     click.option("--table", is_flag=True, help="Print a row per cell and plan."),
+    click.option("-o", "target", metavar="DIR", help="Save tables here, with figures."),
+    click.option("--metric", metavar="NAME", help="What -o is about. Default: the study's first."),
     click.option(
-        "--format", "form", type=click.Choice(["table", "json", "csv"]), default="table",
-        show_default=True, help="How to print the answer.",
+        "--plan", metavar="NAME",
+        help="Whose figures -o draws. Default: the plan that gives away least over all cells.",
     ),
+    click.option(
+        "--by", multiple=True, metavar="NAME",
+        help="Parameter across, and given again up, in the heat map of -o. Default: the two that "
+        "move the plan most.",
+    ),
+    FORMAT,
     click.option("--quiet", is_flag=True, help="No progress on stderr."),
     click.option("--allow-mixed", is_flag=True, help="Go on with other versions or processors."),
 )  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What the options say."""
+
+    folder: str | None
+    executor: str
+    jobs: int | None
+    dry_run: bool
+    status: bool
+    table: bool
+    target: str | None
+    metric: str | None
+    plan: str | None
+    by: tuple[str, ...]
+    form: str
+    quiet: bool
+    allow_mixed: bool
+
+
 def sweep_command(prepare: Prepare) -> click.Command:
     """The command; `prepare` sets a scenario to what its anchors ask for."""
 
-    def sweep(file: str, *, quiet: bool, **options: Any) -> None:
+    def sweep(file: str, **options: Any) -> None:
         """Play every plan of a STUDY file in every cell, and keep the answers in a store.
 
         Stopped by whatever, the same command goes on where it was.
         """
         from simulator.sweeps.study import read_study
 
-        study = read_study(file, lambda name, scenario: prepare(name, scenario, quiet))
-        _answer(study, quiet=quiet, **options)
+        asked = Asked(**options)
+        _check(asked)
+        study = read_study(file, lambda name, scenario: prepare(name, scenario, asked.quiet))
+        _answer(study, asked)
 
     command = click.argument("file", metavar="STUDY")(sweep)
     for option in reversed(_OPTIONS):
@@ -60,33 +93,63 @@ def sweep_command(prepare: Prepare) -> click.Command:
     return click.command("sweep")(command)
 
 
-def _answer(
-    study: "Study", *, folder: str | None, executor: str, jobs: int | None, dry_run: bool,
-    status: bool, table: bool, form: str, quiet: bool, allow_mixed: bool,
-) -> None:  # fmt: skip
-    """What the options ask for."""
-    if dry_run:
-        _say_estimate(study, jobs, form)
-    elif folder is None:
+def _check(asked: Asked) -> None:
+    """Refuse options that make no sense together."""
+    only = [name for name in ("dry_run", "status") if getattr(asked, name)]
+    more = [name for name, value in (("table", asked.table), ("o", asked.target)) if value]
+    if len(only) > 1 or (only and more):
+        both = [
+            f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}" for name in only + more
+        ]
+        raise UserError(f"{both[0]} prints nothing else: leave out {' and '.join(both[1:])}")
+    if not asked.dry_run and asked.folder is None:
         raise UserError("say where to keep the parts: --store DIR")
-    elif status:
-        _say_status(study, folder, form)
+    figures = [name for name in ("metric", "plan", "by") if getattr(asked, name)]
+    if figures and asked.target is None:
+        raise UserError(
+            f"--{figures[0]} is about tables and figures: say where to save them, -o DIR"
+        )
+    if len(asked.by) not in {0, 2}:
+        raise UserError(f"--by: name two parameters (got {len(asked.by)})")
+
+
+def _answer(study: "Study", asked: Asked) -> None:
+    """What the options ask for."""
+    store = asked.folder or ""
+    if asked.dry_run:
+        _say_estimate(study, asked.jobs, asked.form)
+    elif asked.status:
+        _say_status(study, store, asked.form)
     else:
-        _play(study, folder, executor, jobs, quiet=quiet, allow_mixed=allow_mixed)
-        if table:
-            _say_table(study, folder, form)
-        else:
-            _say_status(study, folder, form)
+        _check_names(study, asked)
+        target = made_folder(asked.target)
+        _play(study, asked, store)
+        (_say_table if asked.table else _say_status)(study, store, asked.form)
+        if target is not None:
+            _save(study, asked, target)
 
 
-def _play(
-    study: "Study", folder: str, executor: str, jobs: int | None, *, quiet: bool, allow_mixed: bool
-) -> None:
+def _check_names(study: "Study", asked: Asked) -> None:
+    """Refuse to draw what the study does not have, before any work."""
+    plans = [plan for case in study.cases for plan in case.plan_names]
+    for option, names, known in (
+        ("--metric", [asked.metric], study.metrics), ("--plan", [asked.plan], plans),
+        ("--by", asked.by, list(study.design.over)),
+    ):  # fmt: skip
+        for name in filter(None, names):
+            if name not in known:
+                from simulator.scenario.amounts import suggestion
+
+                near = suggestion(name, list(known)) or f"; known are {', '.join(known) or 'none'}"
+                raise UserError(f"{option}: the study has no {name!r}{near}")
+
+
+def _play(study: "Study", asked: Asked, folder: str) -> None:
     from simulator.sweeps.runner import Runner, crew_of
     from simulator.sweeps.sweep import Sweeping, open_store
 
-    store = open_store(study, folder, allow_mixed=allow_mixed)
-    with _bar(quiet) as progress, crew_of(executor, jobs) as crew:
+    with crew_of(asked.executor, asked.jobs) as crew, _bar(asked.quiet) as progress:
+        store = open_store(study, folder, allow_mixed=asked.allow_mixed)
         Sweeping(study, store, progress).go(Runner(crew))
 
 
@@ -161,7 +224,7 @@ def _say_table(study: "Study", folder: str, form: str) -> None:
     if form == "json":
         head = {"study": study.name, "seed": study.seed, "replications": study.replications}
         document = head | {"mode": study.mode, "rows": rows}
-        click.echo(json.dumps(document, ensure_ascii=False, indent=1, allow_nan=False))
+        click.echo(json_text(document))
     elif form == "csv":
         click.echo(_csv(rows), nl=False)
     else:
@@ -214,3 +277,32 @@ def _number(value: float | str | None) -> str:
         if abs(value) < 1e4
         else f"{value:,.0f}"
     )
+
+
+# --------------------------------------------------------------------------- files
+def _save(study: "Study", asked: Asked, folder: str) -> None:
+    """Write tables and figures, from what is in the store."""
+    from simulator.reports.study_figures import write_study_figures
+    from simulator.sweeps.store import read_store
+    from simulator.sweeps.sweep import cells_of
+
+    rows, metric = read_store(asked.folder or ""), asked.metric or study.metrics[0]
+    tables = {"table.csv": _csv(cells_of(rows, study)), **_tables(study, rows, metric)}
+    names = list(tables)
+    with written_to(folder, names, asked.quiet) as place:
+        for name, text in tables.items():
+            put(place / name, text)
+        by = (asked.by[0], asked.by[1]) if asked.by else None
+        names += write_study_figures(rows, metric, place, plan=asked.plan, by=by, mode=study.mode)
+
+
+def _tables(study: "Study", rows: "pd.DataFrame", metric: str) -> dict[str, str]:
+    """What the rows say of a metric, by the names of the files."""
+    from simulator.outcomes.metrics import BY_NAME
+    from simulator.sweeps.analysis import best_plans, regrets
+    from simulator.sweeps.effects import swings
+
+    frames = {"swings.csv": swings(rows, metric, study.mode)} if study.design.over else {}
+    if BY_NAME[metric].wish:
+        frames |= {"best_plans.csv": best_plans(rows, metric), "regrets.csv": regrets(rows, metric)}
+    return {name: frame.to_csv(index=False, lineterminator="\n") for name, frame in frames.items()}

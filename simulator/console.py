@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -67,6 +68,23 @@ def made_folder(folder: str | None) -> str | None:
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None
     return folder
+
+
+@contextmanager
+def written_to(folder: str, names: Sequence[str], quiet: bool) -> Iterator[Path]:
+    """The folder; what goes wrong in it is told in a line, and so is what it holds at last."""
+    try:
+        yield Path(folder)
+    except OSError as error:
+        raise UserError(f"cannot write to {folder}: {error.strerror or error}") from None
+    if not quiet:
+        click.echo(f"wrote to {folder}: {', '.join(names)}", err=True)
+
+
+def put(path: Path, text: str) -> None:
+    """Text; tables with the mark by which spreadsheet programs know UTF-8."""
+    coding = "utf-8-sig" if path.suffix == ".csv" else "utf-8"
+    path.write_text(text, encoding=coding, newline="")
 
 
 def json_text(document: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -214,6 +215,41 @@ def _money_forms() -> list[Json]:
     return list(share["anyOf"])
 
 
+# --------------------------------------------------------------------------- units
+def unit_of(path: str) -> str:
+    """The unit of the number at a dotted path of a scenario file; nothing where it has none.
+
+    >>> unit_of("slots.search_words.median_cpm"), unit_of("slots.search_words.ctr"), unit_of("name")
+    ('CNY per 1000 impressions', 'share', '')
+    """
+    schema = _made_once()
+    fields, words = [schema], path.split(".")
+    for word in words:
+        fields = [below for field in fields for below in _below(field, word, schema["$defs"])]
+    return next(filter(None, (_unit(words[-1], field, _type(field)) for field in fields)), "")
+
+
+@cache
+def _made_once() -> Json:
+    return make_schema()
+
+
+def _below(field: Json, word: str, parts: Json) -> Iterator[Json]:
+    """What a field of this kind has under a name or a number."""
+    part = field.get("$ref", "").rpartition("/")[2]
+    for form in [*field.get("anyOf", []), *field.get("oneOf", [])]:
+        yield from _below(form, word, parts)
+    if part and part not in _NUMBER_NAMES:
+        yield from _below(parts[part], word, parts)
+    elif word in field.get("properties", {}):
+        yield field["properties"][word]
+    elif isinstance(field.get("additionalProperties"), dict):
+        more = field["additionalProperties"]
+        yield {"description": field.get("description", "")} | more
+    elif "items" in field:
+        yield field["items"]
+
+
 # --------------------------------------------------------------------------- the page
 _HEAD = """\
 # The scenario file
@@ -307,17 +343,18 @@ def _parts_in(field: Json, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _row(name: str, field: Json, required: bool) -> str:
-    sentence = field.get("description", "")
-    units = re.findall(r"\[([^\]]+)\]", sentence)
-    plain = re.sub(r"\s*\[[^\]]+\]", "", sentence)
+    plain = re.sub(r"\s*\[[^\]]+\]", "", field.get("description", ""))
     kind = _type(field)
     default = "required" if required else _default(field.get("default"))
-    unit = units[0] if units else _usual_unit(name, kind, field)
+    unit = _unit(name, field, kind)
     return f"| `{name}` | {kind} | {_bound(field)} | {unit} | {default} | {plain} |"
 
 
-def _usual_unit(name: str, kind: str, field: Json) -> str:
-    """The unit of a field whose sentence names none."""
+def _unit(name: str, field: Json, kind: str) -> str:
+    """The unit that the sentence of a field names, or else the usual one of its kind."""
+    units = re.findall(r"\[([^\]]+)\]", field.get("description", ""))
+    if units:
+        return units[0]
     if kind in {"share", "rate"}:
         return "x" if field.get("maximum", 1) > 1 else "share"
     return "d" if name.endswith("_days") else ""

@@ -13,6 +13,7 @@ import math
 from typing import TYPE_CHECKING
 
 from simulator.errors import UserError
+from simulator.outcomes.compare import NOTHING
 from simulator.outcomes.metrics import BY_NAME, METRICS
 from simulator.scenario.amounts import suggestion
 
@@ -29,16 +30,22 @@ def parameters_of(rows: "pd.DataFrame") -> list[str]:
     return [name for name in rows.columns if name not in known]
 
 
+def check_metric(rows: "pd.DataFrame", metric: str) -> None:
+    """Refuse what the study does not keep."""
+    kept = [name for name in rows.columns if name in BY_NAME]
+    if metric not in kept:
+        near = suggestion(metric, kept) or f"; it keeps {', '.join(kept)}"
+        raise UserError(f"the study keeps no metric {metric!r}{near}")
+
+
 def cell_figures(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
     """y: a row per scenario, cell and plan, with the values of the parameters and the metric."""
-    if metric not in BY_NAME or metric not in rows.columns:
-        near = suggestion(metric, [name for name in rows.columns if name in BY_NAME])
-        raise UserError(f"the study keeps no metric {metric!r}{near}")
+    check_metric(rows, metric)
     own, keys = BY_NAME[metric], ["scenario", "cell", "plan", *parameters_of(rows)]
     parts = [own.top, own.bottom] if own.bottom else [metric]
     means = rows.groupby(keys, sort=False, as_index=False, dropna=False)[parts].mean()
     if own.bottom:
-        below = means[own.bottom].where(means[own.bottom] > 0)
+        below = means[own.bottom].where(means[own.bottom] > NOTHING)
         means[metric] = means[own.top] * own.scale / below
     return means[[*keys, metric]]
 
@@ -46,7 +53,7 @@ def cell_figures(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
 # --------------------------------------------------------------------------- plans
 def best_plans(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
     """The best plan of every cell, and how far it is ahead of the second."""
-    figures = _lost(rows, metric)
+    figures = lost_of(rows, metric)
     keys = ["scenario", "cell", *parameters_of(rows)]
     order = figures.sort_values("lost", kind="stable").groupby(["scenario", "cell"], sort=True)
     best = order.nth(0).set_index(["scenario", "cell"])
@@ -56,13 +63,13 @@ def best_plans(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
 
 def regrets(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
     """What a plan gives away if it is fixed for all cells: on the mean, at worst, and how often it is best."""
-    figures = _lost(rows, metric)
+    figures = lost_of(rows, metric)
     groups = figures.assign(best=figures["lost"] == 0).groupby("plan", sort=False)
     table = groups.agg(mean=("lost", "mean"), worst=("lost", "max"), best_share=("best", "mean"))
     return table.sort_values("mean", kind="stable").reset_index()
 
 
-def _lost(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
+def lost_of(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
     """y, and how far it lies behind the best plan of its cell."""
     figures = cell_figures(rows, metric)
     if not BY_NAME[metric].wish:

@@ -71,8 +71,8 @@ def sweep(
         raise UserError("a study file says itself what is varied: leave out over and plans")
     else:
         study = question if isinstance(question, Study) else read_study(question)
-    place = None if store is None else open_store(study, store, allow_mixed=allow_mixed)
     with crew_of(executor, jobs) as crew:
+        place = None if store is None else open_store(study, store, allow_mixed=allow_mixed)
         sweeping = Sweeping(study, place, progress)
         sweeping.go(Runner(crew))
     return sweeping.frame()

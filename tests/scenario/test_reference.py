@@ -9,7 +9,7 @@ import pytest
 from simulator.scenario import goods, incentives, schema
 from simulator.scenario.amounts import Part
 from simulator.scenario.nodes import Source, compose
-from simulator.scenario.reference import make_schema, page_text, schema_text
+from simulator.scenario.reference import make_schema, page_text, schema_text, unit_of
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = make_schema()
@@ -95,6 +95,18 @@ def test_bounds_units_and_defaults_stand_on_the_page():
         "| `mechanism` | `second_price`, `gsp`, `vcg`, `first_price` |  |  | `second_price` | ",
     ):
         assert row in page, row
+
+
+@pytest.mark.parametrize(
+    ("path", "unit"),
+    [
+        ("budget", "CNY"), ("slots.any.reserve_cpm", "CNY per 1000 impressions"),
+        ("products.任何.discount.sale", "share"), ("calendar.phases.sale.cvr", "x"),
+        ("commerce.refund_slow_days", "d"), ("slots.any.mechanism", ""), ("nothing.at.all", ""),
+    ],
+)  # fmt: skip
+def test_the_unit_of_a_path_is_that_of_its_field(path, unit):
+    assert unit_of(path) == unit
 
 
 # --------------------------------------------------------------------------- true

@@ -3,7 +3,6 @@
 from itertools import product
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from simulator.errors import UserError
@@ -16,27 +15,7 @@ from simulator.sweeps.analysis import (
     regrets,
     variance_shares,
 )
-
-
-def rows_of(formulas, levels, metric="profit"):
-    """Two replications, one above and one below the formula, for every plan in every cell."""
-    rows = [
-        {
-            "scenario": "made",
-            "cell": cell,
-            "plan": plan,
-            "replication": r,
-            **values,
-            metric: y + (-1) ** r,
-        }
-        for cell, point in enumerate(product(*levels.values()))
-        for values in [dict(zip(levels, point, strict=True))]
-        for plan, formula in formulas.items()
-        for y in [formula(**values)]
-        for r in (0, 1)
-    ]
-    return pd.DataFrame(rows)
-
+from tests.sweeps.made import rows_of
 
 LEVELS = {"a": [-1.0, 0.0, 1.0], "b": [-2.0, 2.0]}
 ROWS = rows_of({"sum": lambda a, b: 2 * a + b, "product": lambda a, b: a * b}, LEVELS)

@@ -5,12 +5,15 @@ import io
 import json
 from dataclasses import replace
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 import simulator as sim
 from simulator import cli
 from simulator.errors import UserError
+from simulator.sweeps.analysis import best_plans, regrets
+from simulator.sweeps.effects import swings
 from simulator.sweeps.study import read_study
 from simulator.sweeps.sweep import cells_of, estimate
 from simulator.sweeps.tasks import tasks_of
@@ -87,6 +90,37 @@ def test_the_table_is_the_same_in_all_forms(study, store):
     ]  # fmt: skip
 
 
+def test_tables_and_figures_are_saved_from_the_store_alone(study, store, tmp_path, monkeypatch):
+    def play(work):
+        raise AssertionError("nothing is left to compute")
+
+    monkeypatch.setattr("simulator.sweeps.runner.play", play)
+    found = answer(
+        study, "--store", store, "--executor", "none", "-o", tmp_path, "--metric", "profit"
+    )
+    assert found.exit_code == 0, found.stderr
+    names = found.stderr.removeprefix(f"wrote to {tmp_path}: ").strip().split(", ")
+    assert sorted(names) == sorted(path.name for path in tmp_path.iterdir())
+    assert {"table.csv", "tornado.svg", "heat_map.png"} <= set(names)
+    rows = sim.read_store(store)
+    for name, frame in {
+        "swings": swings(rows, "profit"), "best_plans": best_plans(rows, "profit"),
+        "regrets": regrets(rows, "profit"),
+    }.items():  # fmt: skip
+        saved = pd.read_csv(tmp_path / f"{name}.csv", encoding="utf-8-sig")
+        pd.testing.assert_frame_equal(saved, frame, check_dtype=False)
+    text = (tmp_path / "table.csv").read_text(encoding="utf-8-sig")
+    assert text == answer(study, "--store", store, "--table", "--format", "csv").stdout
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_any_work(study, tmp_path):
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    found = answer(study, "--store", tmp_path / "store", "-o", tmp_path / "file/below")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "cannot write to" in found.stderr
+    assert not (tmp_path / "store").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -94,6 +128,25 @@ def test_the_table_is_the_same_in_all_forms(study, store):
         (("--store", "x", "--executor", "ray"), "no executor is called 'ray'"),
         (("--store", "x", "--executor", "dask:nowhere"), "at nowhere"),
         (("--jobs", "0"), "--jobs"),
+        (("--dry-run", "--status"), "--dry-run prints nothing else: leave out --status"),
+        (("--status", "--table", "-o", "y"), "leave out --table and -o"),
+        (
+            ("--store", "x", "--by", "budget"),
+            "--by is about tables and figures: say where to save them, -o",
+        ),
+        (("--store", "x", "-o", "y", "--by", "budget"), "--by: name two parameters (got 1)"),
+        (
+            ("--store", "x", "-o", "y", "--metric", "prof"),
+            "--metric: the study has no 'prof', did you mean 'profit'",
+        ),
+        (
+            ("--store", "x", "-o", "y", "--plan", "z"),
+            "--plan: the study has no 'z'; known are half_half",
+        ),
+        (
+            ("--store", "x", "-o", "y", "--by", "budgt", "--by", "a"),
+            "no 'budgt', did you mean 'budget'",
+        ),
     ],
 )
 def test_a_wrong_command_ends_with_2_and_one_line(study, arguments, words, tmp_path, monkeypatch):
@@ -104,6 +157,7 @@ def test_a_wrong_command_ends_with_2_and_one_line(study, arguments, words, tmp_p
     found = answer(study, *arguments)
     assert (found.exit_code, found.stdout) == (2, "")
     assert words in found.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_wrong_study_ends_with_2_and_its_lines(tmp_path):

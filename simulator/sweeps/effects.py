@@ -1,0 +1,206 @@
+"""How far a parameter moves a metric, and which plan is best where, with what certainty.
+
+symbol   meaning                                                                shape
+y        a metric of one plan in one cell                                       a number per cell and plan
+e_r      influence of replication r on y (outcomes/compare.py)                  [replication]
+end      the cells in which a parameter is lowest, or highest                   some cells
+square   one value (or part of the range) of each of two parameters             some cells
+
+Every cell draws the same chance, so the influence of r on a mean over cells is the mean of their e_r,
+and that on a difference is the difference. An end is compared with the other at all else equal: only
+cells that have a partner at the other end count. Where no cell has one (a space-filling design), an end
+is a fifth of the cells, and its interval also holds the luck of which cells those are.
+"""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from simulator.errors import UserError
+from simulator.outcomes.compare import NOTHING, interval_of, student_t
+from simulator.outcomes.metrics import BY_NAME
+from simulator.scenario.amounts import suggestion
+from simulator.sweeps.analysis import cell_figures, check_metric, lost_of, parameters_of
+from simulator.sweeps.study import Mode
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = NDArray[np.float64]
+
+END = 0.2
+"""Share of the cells that an end has where no two cells differ in one parameter alone."""
+MOST_LEVELS = 12
+PARTS = 6
+"""Parts of equal count into which numbers are cut that have more levels."""
+
+
+def influences(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
+    """Every row with y of its plan in its cell and its own e_r; where y is undefined there is none."""
+    check_metric(rows, metric)
+    own, keys = BY_NAME[metric], ["scenario", "cell", "plan"]
+    table = rows[[*keys, "replication", *parameters_of(rows)]]
+    top = rows[own.top] * own.scale
+    bottom = rows[own.bottom] if own.bottom else top * 0.0 + 1.0
+    groups = [rows[key] for key in keys]
+    over, below = (part.groupby(groups, sort=False).transform("mean") for part in (top, bottom))
+    y = over / below.where(below > NOTHING)
+    return table.assign(y=y, effect=(top - y * bottom) / below).dropna(subset=["y"])
+
+
+# --------------------------------------------------------------------------- parameters
+def swings(rows: "pd.DataFrame", metric: str, mode: Mode = "sampled") -> "pd.DataFrame":
+    """The metric at both ends of every parameter, and their difference, each with its 95% interval.
+
+    A row per scenario, plan and parameter, the widest swing of a plan first. In expected mode chance
+    has no part in the intervals.
+    """
+    import pandas as pd
+
+    names = parameters_of(rows)
+    found = [
+        {"scenario": scenario, "plan": plan, "parameter": name}
+        | _swing(group, [name, *(other for other in names if other != name)], mode)
+        for (scenario, plan), group in influences(rows, metric).groupby(
+            ["scenario", "plan"], sort=False
+        )
+        for name in names
+    ]
+    table = pd.DataFrame(found)
+    if table.empty:
+        raise UserError("the study varies no parameter")
+    place = table.groupby(["scenario", "plan"], sort=False).ngroup()
+    order = table.assign(_place=place, _width=-table["swing"].abs())
+    return order.sort_values(["_place", "_width"], kind="stable", ignore_index=True)[table.columns]
+
+
+def _swing(group: "pd.DataFrame", names: list[str], mode: Mode) -> dict[str, Any]:
+    """Of the first of the parameters."""
+    cells, name = group.drop_duplicates("cell").set_index("cell"), names[0]
+    low, high, paired = _ends(cells, names)
+    effects = group.pivot(index="replication", columns="cell", values="effect")
+    y, chance = [], []
+    for end in (low, high):
+        y.append(cells.loc[end, "y"].to_numpy(dtype=float))
+        chance.append(effects[end].mean(axis=1).to_numpy())
+    luck = [0.0 if paired else _luck(values) for values in y]
+    figures = {
+        "at_low": (y[0].mean(), chance[0], luck[0]),
+        "at_high": (y[1].mean(), chance[1], luck[1]),
+    }
+    figures["swing"] = (y[1].mean() - y[0].mean(), chance[1] - chance[0], math.hypot(*luck))
+    answer = {"low": _value(cells.loc[low, name]), "high": _value(cells.loc[high, name])}
+    for word, (figure, effect, more) in figures.items():
+        half = _half(figure, effect, more, mode)
+        answer |= {word: figure, f"{word}_lo": figure - half, f"{word}_hi": figure + half}
+    return answer
+
+
+def _ends(cells: "pd.DataFrame", names: list[str]) -> tuple[list[int], list[int], bool]:
+    """Cells at the lower and the upper end, and whether each has a partner at the other one."""
+    rank, others = _rank(cells, names[0]), names[1:]
+    same = cells.groupby(others, dropna=False, sort=False).ngroup() if others else rank * 0
+    ends = [same[rank == edge] for edge in (rank.min(), rank.max())]
+    both = set(ends[0]) & set(ends[1])
+    if both:
+        low, high = (end[end.isin(both)].index.tolist() for end in ends)
+        return low, high, True
+    edges = rank.quantile(END), rank.quantile(1 - END)
+    low, high = rank.index[rank <= edges[0]].tolist(), rank.index[rank >= edges[1]].tolist()
+    return low, high, False
+
+
+def _rank(cells: "pd.DataFrame", name: str) -> "pd.Series[float]":
+    """Numbers by size; words by the mean of y that they bring."""
+    import pandas as pd
+
+    values = cells[name]
+    if pd.api.types.is_numeric_dtype(values):
+        return values
+    return cells.groupby(name, sort=False)["y"].transform("mean")
+
+
+def _value(values: "pd.Series[Any]") -> Any:
+    """What stands for the values of an end: their mean, or the word."""
+    import pandas as pd
+
+    return float(values.mean()) if pd.api.types.is_numeric_dtype(values) else values.iloc[0]
+
+
+def _luck(values: Array) -> float:
+    """Half of the interval of a mean over cells that are a sample."""
+    if len(values) < 2:
+        return math.nan
+    return student_t(len(values) - 1) * float(values.std(ddof=1)) / math.sqrt(len(values))
+
+
+def _half(figure: float, effect: Array, luck: float, mode: Mode) -> float:
+    chance = interval_of(figure, effect).hi - figure if mode == "sampled" else 0.0
+    half = math.hypot(chance, luck)
+    return half if half > 0 or mode == "sampled" else math.nan
+
+
+# --------------------------------------------------------------------------- squares
+def squares(rows: "pd.DataFrame", metric: str, by: tuple[str, str]) -> "pd.DataFrame":
+    """The metric of every plan, and what it gives away, in every square of two parameters: means over all else.
+
+    A row per scenario, square and plan. Numbers with many levels are cut into parts of equal count,
+    each under its mean. Nothing is given away where neither more nor less of the metric is better.
+    """
+    check_metric(rows, metric)
+    wished = bool(BY_NAME[metric].wish)
+    figures = (lost_of if wished else cell_figures)(_cut(rows, by), metric)
+    groups = figures.groupby(["scenario", *by, "plan"], sort=False, as_index=False)
+    return groups[[metric, "lost"] if wished else [metric]].mean()
+
+
+def best_in_squares(
+    rows: "pd.DataFrame", metric: str, by: tuple[str, str], mode: Mode = "sampled"
+) -> "pd.DataFrame":
+    """The best plan of every square, how far it is ahead, and whether more than luck says so."""
+    import pandas as pd
+
+    rows, keys = _cut(rows, by), ["scenario", *by]
+    effects = influences(rows, metric).groupby([*keys, "plan", "replication"], sort=False)["effect"]
+    effect, found = effects.mean().unstack("replication"), []
+    for square, group in squares(rows, metric, by).groupby(keys, sort=False):
+        order = group.sort_values("lost", kind="stable").iloc[[0, min(1, len(group) - 1)]]
+        ahead = float(order["lost"].iloc[1] - order["lost"].iloc[0])
+        first, second = (effect.loc[(*square, plan)].to_numpy() for plan in order["plan"])
+        noise = _half(ahead, first - second, 0.0, mode)
+        sure = ahead > (noise if mode == "sampled" else NOTHING)
+        found.append((*square, *order.iloc[0][["plan", metric]], ahead, sure))
+    return pd.DataFrame(found, columns=[*keys, "plan", metric, "ahead", "sure"])
+
+
+def _cut(rows: "pd.DataFrame", by: tuple[str, str]) -> "pd.DataFrame":
+    """The rows, with two of the parameters in parts."""
+    names = parameters_of(rows)
+    for name in by:
+        if name not in names:
+            near = suggestion(name, names) or f"; it varies {', '.join(names) or 'nothing'}"
+            raise UserError(f"the study does not vary {name!r}{near}")
+    if by[0] == by[1]:
+        raise UserError(f"two parameters are needed; got {by[0]} twice")
+    return rows.assign(**{name: in_parts(rows[name]) for name in by})
+
+
+def in_parts(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """The values; where they are many numbers, the mean of the part in which each lies.
+
+    >>> import pandas as pd
+    >>> in_parts(pd.Series([3.0, 1.0, 3.0])).tolist()
+    [3.0, 1.0, 3.0]
+    >>> in_parts(pd.Series(range(600), dtype=float)).unique().tolist()
+    [49.5, 149.5, 249.5, 349.5, 449.5, 549.5]
+    """
+    import pandas as pd
+
+    levels = pd.Series(values.unique())
+    if not pd.api.types.is_numeric_dtype(values) or len(levels) <= MOST_LEVELS:
+        return values
+    parts = (levels.rank() - 1) * PARTS // len(levels)
+    means = levels.groupby(parts).transform("mean")
+    return values.map(dict(zip(levels, means, strict=True)))

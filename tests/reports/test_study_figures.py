@@ -1,0 +1,214 @@
+"""Figures of a study show the numbers of its tables, on the axes that are given, in any language."""
+
+import io
+import warnings
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from simulator.errors import UserError
+from simulator.reports.figures import COLOURS
+from simulator.reports.study_figures import (
+    MOST_BARS,
+    plot_heat_map,
+    plot_tornado,
+    write_study_figures,
+)
+from simulator.sweeps.analysis import cell_figures, regrets
+from simulator.sweeps.effects import best_in_squares, squares, swings
+from tests.sweeps.made import rows_of
+
+CPM = "slots.search_words.median_cpm"
+LEVELS = {"budget": [40e3, 50e3, 60e3], CPM: [30.0, 60.0], "words": ["热门", "plain"]}
+PLANS = {
+    "拉新为主": lambda **v: v["budget"] / 10 - 100 * v[CPM] + 500 * (v["words"] == "热门"),
+    "half_half": lambda **v: 900 - v[CPM],
+}
+ROWS = rows_of(PLANS, LEVELS, noise=(300.0, -500.0, 100.0))
+
+
+def drawn(ax):
+    """The figure is drawn; a missing glyph would be a warning, and so an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ax.figure.savefig(io.BytesIO(), format="png")
+    return ax
+
+
+def labels(axis):
+    return [text.get_text() for text in axis.get_ticklabels()]
+
+
+def words(ax):
+    """What is written in the axes."""
+    return [text.get_text() for text in ax.texts]
+
+
+def errorbars(ax, label):
+    """Means, and both ends of their lines, of what stands under a label."""
+    own = next(c for c in ax.containers if c.get_label() == label)
+    ends = np.array([segment[:, 0] for segment in own[2][0].get_segments()])
+    return own[0].get_xdata(), ends
+
+
+# --- tornado ------------------------------------------------------------------------------------
+
+
+def test_the_bars_reach_from_the_lowest_to_the_highest_value_widest_first():
+    ax = drawn(plot_tornado(ROWS, "profit", plan="拉新为主"))
+    table = swings(ROWS[ROWS["plan"] == "拉新为主"], "profit")
+    assert list(table["parameter"]) == [CPM, "budget", "words"]
+    bars = [(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches]
+    ends = np.sort(table[["at_low", "at_high"]].to_numpy())
+    np.testing.assert_allclose(bars, ends)
+    for end in ("low", "high"):
+        means, lines = errorbars(ax, f"at the {end}est value")
+        np.testing.assert_allclose(means, table[f"at_{end}"])
+        np.testing.assert_allclose(lines, table[[f"at_{end}_lo", f"at_{end}_hi"]])
+    assert sorted(words(ax)) == sorted(["30", "60", "40k", "60k", "plain", "热门"])
+
+
+def test_names_and_units_stand_beside_the_bars_and_the_difference_with_its_interval():
+    ax = drawn(plot_tornado(ROWS, "profit", plan="拉新为主"))
+    assert labels(ax.yaxis) == [
+        f"{CPM} [CNY per 1000 impressions]\n-3e+03 (-3e+03 to -3e+03)",
+        "budget [CNY]\n+2e+03 (+2e+03 to +2e+03)", "words\n+500 (+500 to +500)",
+    ]  # fmt: skip
+    assert ax.get_xlabel() == "Profit 利润 [CNY]"
+    assert ax.get_title(loc="left") == "made: what moves 拉新为主"
+    line = next(x for x in ax.lines if x.get_label() == "mean of all cells")
+    own = cell_figures(ROWS[ROWS["plan"] == "拉新为主"], "profit")["profit"].mean()
+    assert line.get_xdata() == pytest.approx([own, own])
+
+
+def test_unless_named_the_plan_is_the_one_that_gives_away_least():
+    best = regrets(ROWS, "profit")["plan"].iloc[0]
+    assert best in plot_tornado(ROWS, "profit").get_title(loc="left")
+    assert "拉新为主" in plot_tornado(ROWS.rename(columns={"profit": "spend"}), "spend").get_title(
+        loc="left"
+    )  # neither more nor less is better: the first
+    with pytest.raises(UserError, match="no plan 'half_hal', did you mean 'half_half'"):
+        plot_tornado(ROWS, "profit", plan="half_hal")
+    with pytest.raises(UserError, match="no scenario 'x'; it has made"):
+        plot_tornado(ROWS, "profit", scenario="x")
+
+
+def test_expected_mode_has_no_lines_and_many_parameters_are_cut():
+    many = {f"p{n}": [0.0] if n else [0.0, 1.0] for n in range(MOST_BARS + 3)}
+    rows = rows_of({"p": lambda **v: v["p0"]}, many)
+    ax = drawn(plot_tornado(rows, "profit", mode="expected"))
+    assert len(ax.patches) == MOST_BARS
+    assert ax.get_title(loc="left").endswith(f"{MOST_BARS} widest of {MOST_BARS + 3}")
+    assert labels(ax.yaxis)[0] == "p0\n+1"
+    own = next(c for c in ax.containers if c.get_label() == "at the lowest value")
+    assert not any(len(segment) for segment in own[2][0].get_segments())
+
+
+# --- heat map -----------------------------------------------------------------------------------
+
+
+def grid(table, by, column):
+    return table.pivot_table(index=by[1], columns=by[0], values=column).to_numpy()
+
+
+@pytest.mark.parametrize(("show", "column"), [("figure", "profit"), ("regret", "lost")])
+def test_the_squares_are_those_of_the_table(show, column):
+    by = ("budget", CPM)
+    ax = drawn(plot_heat_map(ROWS, "profit", by=by, plan="half_half", show=show))
+    table = squares(ROWS, "profit", by)
+    wanted = grid(table[table["plan"] == "half_half"], by, column)
+    assert wanted.shape == (2, 3)
+    np.testing.assert_allclose(ax.images[0].get_array(), wanted)
+    assert labels(ax.xaxis) == ["40k", "50k", "60k"]
+    assert labels(ax.yaxis) == ["30", "60"]
+    assert ax.get_xlabel() == "budget [CNY]"
+    assert ax.get_ylabel() == f"{CPM} [CNY per 1000 impressions]"
+    bar = ax.images[0].colorbar.ax
+    named = {"figure": "Profit 利润 [CNY]", "regret": "profit given away [CNY]"}
+    assert bar.get_ylabel() == named[show]
+    if show == "figure":
+        assert words(ax)[0] == "837"  # 900 - 30, and a mean noise of -33
+
+
+def test_the_best_plan_has_its_colour_and_a_lead_that_may_be_luck_its_mark():
+    by = ("budget", "words")
+    rows = ROWS.copy()
+    own = rows["plan"] == "half_half"
+    rows.loc[own, "profit"] += np.tile([900.0, -900.0, 0.0], own.sum() // 3)
+    ax = drawn(plot_heat_map(rows, "profit", by=by, show="best"))
+    table = best_in_squares(rows, "profit", by).set_index(["words", "budget"])
+    assert set(table["plan"]) == set(PLANS)
+    shown = np.array(ax.images[0].get_array())
+    plans = list(dict.fromkeys(table["plan"]))
+    for (row, place), text in zip(np.ndindex(2, 3), words(ax), strict=True):
+        found = table.loc[(LEVELS["words"][row], LEVELS["budget"][place])]
+        assert shown[row, place] == pytest.approx(to_rgb(COLOURS[plans.index(found["plan"])]))
+        assert text == found["plan"] + ("" if found["sure"] else " ~")
+    assert table["sure"].any() == any("~" not in text for text in words(ax))
+    assert not table["sure"].all()
+
+
+def test_a_square_without_a_cell_stays_empty():
+    rows = rows_of(PLANS, LEVELS, keep=lambda **v: v["budget"] > 40e3 or v[CPM] < 60)
+    ax = drawn(plot_heat_map(rows, "profit", by=("budget", CPM)))
+    values = np.asarray(ax.images[0].get_array(), dtype=float)
+    assert np.isnan(values[1, 0])
+    assert len(words(ax)) == 5
+    assert len(words(drawn(plot_heat_map(rows, "profit", by=("budget", CPM), show="best")))) == 5
+
+
+def test_the_parameters_are_those_that_move_the_plan_most_unless_named():
+    ax = plot_heat_map(ROWS, "profit", plan="拉新为主")
+    assert (ax.get_xlabel()[:4], ax.get_ylabel()) == ("slot", "budget [CNY]")
+    with pytest.raises(UserError, match="a heat map needs two parameters"):
+        plot_heat_map(ROWS.drop(columns=["words", CPM]), "profit")
+    with pytest.raises(UserError, match="the figure, the regret or the best plan, not 'worst'"):
+        plot_heat_map(ROWS, "profit", show="worst")
+    with pytest.raises(UserError, match="neither more nor less of spend is better"):
+        plot_heat_map(ROWS.rename(columns={"profit": "spend"}), "spend", show="regret")
+
+
+# --- both ---------------------------------------------------------------------------------------
+
+
+def test_given_axes_are_used_and_returned():
+    axes = Figure().subplots(1, 2)
+    assert plot_tornado(ROWS, "profit", axes[0]) is axes[0]
+    assert plot_heat_map(ROWS, "profit", axes[1]) is axes[1]
+
+
+def test_names_with_signs_of_mathematics_are_words():
+    rows = ROWS.replace({"half_half": "$a_b$"}).rename(columns={"words": "$w_x$"})
+    for ax in (
+        drawn(plot_tornado(rows, "profit", plan="$a_b$")),
+        drawn(plot_heat_map(rows, "profit", by=("budget", "$w_x$"), show="best")),
+        drawn(plot_heat_map(rows, "profit", by=("budget", "$w_x$"), plan="$a_b$")),
+    ):
+        shown = [t for t in ax.figure.findobj(Text) if "$" in t.get_text()]
+        assert shown
+        assert not any(text.get_parse_math() for text in shown)
+
+
+def test_files_are_those_that_the_rows_allow(tmp_path):
+    names = write_study_figures(ROWS, "profit", tmp_path)
+    kinds = ["tornado", "heat_map", "best_plan", "regret"]
+    assert names == [f"{kind}.{end}" for kind in kinds for end in ("svg", "png")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    one = ROWS[ROWS["plan"] == "half_half"].drop(columns=["words", CPM])
+    assert write_study_figures(one, "profit", tmp_path / ".") == names[:2]
+
+
+def test_every_scenario_has_its_own_files_if_it_has_the_plan(tmp_path):
+    other = ROWS[ROWS["plan"] == "half_half"].assign(scenario="other")
+    import pandas as pd
+
+    both = pd.concat([ROWS, other])
+    names = write_study_figures(both, "profit", tmp_path)
+    assert [name for name in names if "other" in name] == [
+        "tornado-other.svg", "tornado-other.png", "heat_map-other.svg", "heat_map-other.png",
+    ]  # fmt: skip
+    named = write_study_figures(both, "profit", tmp_path, plan="拉新为主")
+    assert not [name for name in named if "other" in name]

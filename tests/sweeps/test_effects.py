@@ -1,0 +1,172 @@
+"""Swings and squares against formulas, and their intervals against those of outcomes."""
+
+import math
+
+import numpy as np
+import pytest
+
+from simulator.errors import UserError
+from simulator.outcomes.compare import Sample, describe, paired_difference
+from simulator.sweeps.analysis import cell_figures, main_effects
+from simulator.sweeps.effects import (
+    PARTS,
+    best_in_squares,
+    in_parts,
+    influences,
+    squares,
+    swings,
+)
+from tests.sweeps.made import rows_at, rows_of, scattered
+
+LEVELS = {"a": [-1.0, 0.0, 1.0], "b": [-2.0, 2.0], "word": ["x", "y"]}
+SUM = {"p": lambda a, b, word: 2 * a + 5 * b + (9 if word == "x" else 0)}
+NOISE = (1.0, -2.0, 4.0)
+
+
+def swing_of(table, name, *columns):
+    return table.set_index("parameter").loc[name, list(columns)].tolist()
+
+
+# --- parameters ---------------------------------------------------------------------------------
+
+
+def test_a_swing_is_the_main_effect_from_the_lowest_to_the_highest_value():
+    rows = rows_of(SUM, LEVELS, noise=NOISE)
+    table = swings(rows, "profit")
+    effects = main_effects(rows, "profit").set_index(["parameter", "value"])["profit"]
+    for name, low, high in (("a", -1.0, 1.0), ("b", -2.0, 2.0), ("word", "y", "x")):
+        ends = [effects[name, low], effects[name, high]]
+        assert swing_of(table, name, "low", "high") == [low, high]
+        assert swing_of(table, name, "at_low", "at_high") == pytest.approx(ends)
+        assert swing_of(table, name, "swing") == pytest.approx([ends[1] - ends[0]])
+    assert list(table["parameter"]) == ["b", "word", "a"]  # 20, 9 and 4
+
+
+def test_the_interval_of_an_end_is_that_of_a_run_and_the_swing_has_no_common_luck():
+    table = swings(rows_of(SUM, LEVELS, noise=NOISE), "profit")
+    low, lo, hi = swing_of(table, "a", "at_low", "at_low_lo", "at_low_hi")
+    own = describe(Sample.total(low + np.array(NOISE) - np.mean(NOISE)))
+    assert (lo, hi) == pytest.approx((own["ci_lo"], own["ci_hi"]))
+    assert swing_of(table, "a", "swing_lo", "swing_hi") == pytest.approx([4.0, 4.0])
+
+
+def test_the_interval_of_a_ratio_is_paired():
+    """Two cells, one parameter: the swing is the difference of two runs under the same luck."""
+    chance = np.random.default_rng(1)
+    rows = rows_of({"p": lambda a: a}, {"a": [0.0, 1.0]}, metric="roi", noise=(0.0,) * 8)
+    rows["profit_incremental"] = chance.uniform(1, 2, 16)
+    rows["outlay"] = chance.uniform(4, 5, 16)
+    samples = [
+        Sample(own["profit_incremental"].to_numpy(), own["outlay"].to_numpy())
+        for _, own in rows.groupby("cell")
+    ]
+    wanted = paired_difference(samples[1], samples[0])
+    table = swings(rows, "roi")
+    assert swing_of(table, "a", "swing", "swing_lo", "swing_hi") == pytest.approx(
+        [wanted.mean, *wanted.interval]
+    )
+    assert influences(rows, "roi").groupby("cell")["effect"].mean().tolist() == pytest.approx(
+        [0, 0]
+    )
+
+
+def test_expected_mode_knows_no_chance():
+    table = swings(rows_of(SUM, LEVELS, noise=NOISE), "profit", "expected")
+    assert all(map(math.isnan, swing_of(table, "a", "swing_lo", "at_high_hi")))
+
+
+def test_ends_are_compared_at_all_else_equal():
+    """Where high a goes with high b alone, b is no part of what a does."""
+    rows = rows_of(SUM, LEVELS, keep=lambda a, b, word: a < 1 or b > 0)
+    table = swings(rows, "profit")
+    assert swing_of(table, "a", "swing") == pytest.approx([4.0])
+    effects = main_effects(rows, "profit").set_index(["parameter", "value"])["profit"]
+    assert effects["a", 1.0] - effects["a", -1.0] == pytest.approx(14.0)
+
+
+def test_without_partners_an_end_is_a_fifth_and_its_interval_knows_the_luck_of_the_cells():
+    """y = 10 a + b on scattered points: from the lowest fifth of a to the highest are 10 x 0.8."""
+    inside = 0
+    for seed in range(20):
+        points = scattered(100, seed)
+        rows = rows_at(points, {"p": lambda a, b: 10 * a + b}, noise=(0.0, 0.0))
+        own = swings(rows, "profit").set_index("parameter").loc["a"]
+        a = np.sort([point["a"] for point in points])
+        assert own["low"] == pytest.approx(a[:20].mean())
+        assert own["high"] == pytest.approx(a[-20:].mean())
+        inside += own["swing_lo"] <= 8.0 <= own["swing_hi"]
+        assert own["swing_hi"] - own["swing_lo"] < 2.0
+    assert inside >= 18
+
+
+def test_a_plan_has_its_own_order():
+    rows = rows_of({"p": lambda a, b: a, "q": lambda a, b: b}, {"a": [0.0, 1.0], "b": [0.0, 1.0]})
+    table = swings(rows, "profit")
+    assert list(table["plan"]) == ["p", "p", "q", "q"]
+    assert list(table["parameter"]) == ["a", "b", "b", "a"]
+
+
+def test_what_is_undefined_has_no_part():
+    rows = rows_of({"p": lambda a: a}, {"a": [0.0, 1.0, 2.0]}, metric="roi")
+    rows = rows.assign(profit_incremental=rows["a"], outlay=1.0 - (rows["a"] == 2.0))
+    table = swings(rows, "roi")
+    assert swing_of(table, "a", "high", "at_high") == [1.0, 1.0]
+    with pytest.raises(UserError, match="varies no parameter"):
+        swings(rows.drop(columns="a"), "roi")
+
+
+# --- squares ------------------------------------------------------------------------------------
+
+
+TWO = {"up": lambda a, b, word: a * b, "flat": lambda a, b, word: 0.5}
+
+
+def test_a_square_is_the_mean_over_all_else():
+    rows = rows_of(SUM | {"none": lambda a, b, word: 0.0}, LEVELS)
+    table = squares(rows, "profit", ("a", "b")).set_index(["plan", "a", "b"])
+    assert table.loc[("p", 1.0, 2.0), "profit"] == pytest.approx(2 + 10 + 4.5)
+    assert table.loc[("none", 1.0, -2.0), "lost"] == pytest.approx((0 + (2 - 10 + 9)) / 2)
+    assert "lost" not in squares(rows.rename(columns={"profit": "spend"}), "spend", ("a", "b"))
+
+
+def test_the_best_plan_of_a_square():
+    table = best_in_squares(rows_of(TWO, LEVELS), "profit", ("a", "b"))
+    for row in table.itertuples():
+        assert row.plan == ("up" if row.a * row.b > 0.5 else "flat")
+        assert row.ahead == pytest.approx(abs(row.a * row.b - 0.5))
+        assert row.sure  # both plans have the same luck
+
+
+def test_a_lead_that_luck_explains_is_not_sure():
+    rows = rows_of(TWO, LEVELS, noise=(0.0,) * 4)
+    rows.loc[rows["plan"] == "up", "profit"] += np.tile([3.0, -3.0, 1.0, -1.0], 12)
+    table = best_in_squares(rows, "profit", ("a", "b"))
+    luck = describe(Sample.total(np.array([3.0, -3.0, 1.0, -1.0])))["ci_hi"]
+    assert 1.5 < luck < 5.0
+    assert list(table["sure"]) == list(table["ahead"] > luck)
+    assert not table["sure"].any()
+    sure = best_in_squares(rows, "profit", ("a", "b"), "expected")["sure"]
+    assert sure.all()
+
+
+def test_many_numbers_are_cut_into_parts_of_equal_count():
+    rows = rows_at(scattered(60), {"p": lambda a, b: a, "q": lambda a, b: b})
+    table = squares(rows, "profit", ("a", "b"))
+    assert table["a"].nunique() == table["b"].nunique() == PARTS
+    counts = in_parts(cell_figures(rows, "profit")["a"]).value_counts()
+    assert set(counts) == {60 // PARTS * 2}
+    best = best_in_squares(rows, "profit", ("a", "b"))
+    assert {"p", "q"} == set(best["plan"])
+
+
+@pytest.mark.parametrize(
+    ("by", "words"),
+    [
+        (("a", "bb"), "the study does not vary 'bb', did you mean 'b'"),
+        (("zzz", "b"), "the study does not vary 'zzz'; it varies a, b, word"),
+        (("a", "a"), "two parameters are needed; got a twice"),
+    ],
+)
+def test_a_parameter_that_is_not_there_is_refused(by, words):
+    with pytest.raises(UserError, match=words):
+        squares(rows_of(SUM, LEVELS), "profit", by)
