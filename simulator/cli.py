@@ -297,11 +297,22 @@ def new(name: str, path: str | None) -> None:
     "--format", "form", type=click.Choice(["json", "markdown"]), default="json",
     show_default=True, help="The JSON Schema, or a page with every field.",
 )  # fmt: skip
-def schema(path: str | None, form: str) -> None:
-    """Print what a scenario file may hold."""
+@click.option(
+    "--of", "kind", type=click.Choice(["scenario", "study"]), default="scenario",
+    show_default=True, help="Which file.",
+)  # fmt: skip
+def schema(path: str | None, form: str, kind: str) -> None:
+    """Print what a scenario file, or a study file of `adsim sweep`, may hold."""
     from simulator.scenario.reference import page_text, schema_text
 
-    text = schema_text() if form == "json" else page_text()
+    if kind == "study" and form == "markdown":
+        raise UserError("the fields of a study are on the page docs/scale.md: leave out --format")
+    if kind == "study":
+        from simulator.sweeps.reference import make_study_schema
+
+        text = schema_text(make_study_schema())
+    else:
+        text = schema_text() if form == "json" else page_text()
     if path is None:
         click.echo(text, nl=False)
     else:

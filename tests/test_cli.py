@@ -526,6 +526,11 @@ def test_the_schema_is_printed_or_written(tmp_path):
     assert json.loads(path.read_bytes())["properties"]["extends"]
     page = answer("schema", "--format", "markdown").stdout
     assert page.startswith("# The scenario file\n")
+    study = json.loads(answer("schema", "--of", "study").stdout)
+    assert {"over", "scenarios"} <= study["properties"].keys()
+    found = answer("schema", "--of", "study", "--format", "markdown")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "docs/scale.md" in found.stderr
 
 
 # --------------------------------------------------------------------------- with the engine

@@ -55,25 +55,26 @@ _WORDS = {
 _NUMBER_NAMES = {_MONEY[0], *(name for name, _ in _NUMBERS.values())}
 
 
-def _tidied() -> tuple[Json, Json, Json]:
-    """The model as JSON Schema: the root, its parts by name, and the numbers by name."""
-    root = Scenario.model_json_schema()
+def tidied(file: type[Part] = Scenario) -> tuple[Json, Json, Json]:
+    """The model of a file as JSON Schema: the root, its parts by name, and the numbers by name."""
+    root = file.model_json_schema()
     definitions: Json = root.pop("$defs")
-    described = definitions | {"Scenario": root}
+    described = definitions | {file.__name__: root}
     for kind in _kinds(Part):
         if kind.__name__ in described:
             _describe(described[kind.__name__]["properties"], kind)
     numbers: Json = {}
     parts: Json = _tidy(definitions, numbers)
     root = _tidy(root, numbers)
-    for (owner, field), words in _WORDS.items():
+    for (owner, field), words in _WORDS.items() if file is Scenario else ():
         parts[owner]["properties"][field]["propertyNames"] = {"enum": words}
     return root, parts, numbers
 
 
 def _describe(fields: Json, kind: type[Part]) -> None:
     """Gives every field of a part its sentence."""
-    for name, sentence in _sentences(kind).items():
+    for field, sentence in _sentences(kind).items():
+        name = kind.model_fields[field].alias or field
         fields[name] = dict(sorted((fields[name] | {"description": sentence}).items()))
 
 
@@ -106,21 +107,27 @@ def _sentences(kind: type[Part]) -> dict[str, str]:
 # --------------------------------------------------------------------------- JSON Schema
 def make_schema() -> Json:
     """The JSON Schema of a scenario file."""
-    root, parts, numbers = _tidied()
+    root, parts, numbers = tidied()
     in_lists = {*_inside_lists(root), *_inside_lists(parts)}
     for name in parts.keys() - in_lists:
         parts[name].pop("required", None)
+    root.pop("required", None)
     _know_presets(root["properties"], parts)
     _know_short_plans(parts["PlanEntry"])
-    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Scenario"}
-    head |= {key: root[key] for key in ("description", "type", "additionalProperties")}
-    properties = {"extends": _extends()} | root["properties"]
-    return head | {"properties": properties, "$defs": parts | numbers}
+    root["properties"] = {"extends": _extends()} | root["properties"]
+    return headed("Scenario", root) | {"$defs": parts | numbers}
 
 
-def schema_text() -> str:
-    """The JSON Schema as it stands in simulator/scenario/scenario.schema.json."""
-    return json.dumps(make_schema(), indent=1, ensure_ascii=False) + "\n"
+def headed(title: str, root: Json) -> Json:
+    """The root of a model under its title, as a JSON Schema begins."""
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": title}
+    keys = ("description", "type", "additionalProperties", "required", "properties")
+    return head | {key: root[key] for key in keys if key in root}
+
+
+def schema_text(schema: Json | None = None) -> str:
+    """A JSON Schema as text; that of a scenario stands in simulator/scenario/scenario.schema.json."""
+    return json.dumps(schema or make_schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 def _extends() -> Json:
@@ -293,7 +300,7 @@ is `incentives.hosted`, as in `scenarios/hosted_guarantee.yaml`.
 
 def page_text() -> str:
     """The reference page as it stands in docs/scenario.md."""
-    root, parts, numbers = _tidied()
+    root, parts, numbers = tidied()
     written = {name.lower(): number["description"] for name, number in numbers.items()}
     lines = [
         _HEAD.rstrip(),
