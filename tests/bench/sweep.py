@@ -1,4 +1,5 @@
-"""Sweeps: what a store and an executor cost beside the engine, what they hold, and what kills leave.
+"""Sweeps: what a store and an executor cost beside the engine, what they hold, that all executors
+write the same bytes, and what kills leave.
 
 Costs are CPU time of all processes together, once they have started. The bare engine and the sweep
 take turns, in as many processes, for two that are busy at once slow each other. Speed by the clock is
@@ -29,6 +30,7 @@ from simulator.engine.simulate import Job, run_alone
 from simulator.scenario import read_scenario
 from simulator.scenario.plan import Plan
 from simulator.sweeps.runner import Crew, Runner, crew_of
+from simulator.sweeps.store import read_store
 from simulator.sweeps.study import METRICS, Study
 from simulator.sweeps.sweep import Sweeping, open_store, vary
 from simulator.sweeps.tasks import Work, needs_touches, prepare, tasks_of
@@ -57,7 +59,7 @@ QUICK = Size(cells=2, plans=200, kills=5, turns=3)
 def sweep_rows(size: Size) -> Iterator[Row]:
     """All rows, in the order of the table."""
     yield from speed_rows(size)
-    yield from memory_rows(size)
+    yield from many_rows(size)
     yield from kill_rows(size)
 
 
@@ -175,10 +177,10 @@ def load() -> str:
     return f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}"
 
 
-# --- memory -------------------------------------------------------------------------------------
+# --- many plans ---------------------------------------------------------------------------------
 
 HOLD = """
-import sys, tempfile
+import sys
 from pathlib import Path
 from tests.bench.sweep import many_plans, resident
 from simulator.sweeps.runner import Crew, Runner, crew_of
@@ -189,11 +191,9 @@ play(prepare(small, next(tasks_of(small))))
 study = many_plans(int(sys.argv[1]), 50)
 Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
 before = resident("VmRSS")
-with tempfile.TemporaryDirectory() as folder, crew_of("none") as crew:
-    store = open_store(study, folder)
-    Sweeping(study, store).go(Runner(crew))
-    size = sum(path.stat().st_size for path in store.folder.rglob("*.parquet"))
-print(resident("VmHWM") - before, size)
+with crew_of("none") as crew:
+    Sweeping(study, open_store(study, sys.argv[2])).go(Runner(crew))
+print(resident("VmHWM") - before)
 """
 
 
@@ -215,16 +215,46 @@ def resident(kind: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:"))
 
 
-def memory_rows(size: Size) -> Iterator[Row]:
-    """Growth of the resident size of a process that computes and writes [MB]."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+def many_rows(size: Size) -> Iterator[Row]:
+    """A study of many plans: what it holds in memory, and its store by each kind of worker."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        grown = grown_by(size.plans, folder / "alone")
+        alone = parts_in(folder / "alone")
+        written, count = sum(map(len, alone.values())), len(alone)
+        what = f"memory, {size.plans:,} plans x 50 replications, store apart"
+        yield Row(what, grown / 1024, " MB", "<=", 64, note=f"{written / 1e6:.1f} MB written")
+        table = read_store(folder / "alone")
+        for crew, store in others_of(many_plans(size.plans, 50), folder):
+            wrong = len(alone.items() ^ parts_in(store).items())
+            wrong += not table.equals(read_store(store))
+            note = f"{count} parts and {len(table):,} rows compared"
+            yield Row(f"its parts that differ from in-process: {crew}", wrong, "", "<=", 0, note)
+
+
+def grown_by(plans: int, store: Path) -> int:
+    """Growth of the resident size of a process that computes a study and writes its store [kB]."""
     found = subprocess.run(
-        [sys.executable, "-c", HOLD, str(size.plans)],
-        cwd=ROOT, env=environment, capture_output=True, encoding="utf-8", check=True,
+        [sys.executable, "-c", HOLD, str(plans), str(store)],
+        cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True,
+        encoding="utf-8", check=True,
     )  # fmt: skip
-    grown, written = map(int, found.stdout.split())
-    what = f"memory, {size.plans:,} plans x 50 replications, store apart"
-    yield Row(what, grown / 1024, " MB", "<=", 64, note=f"{written / 1e6:.1f} MB written")
+    return int(found.stdout)
+
+
+def others_of(study: Study, folder: Path) -> Iterator[tuple[str, Path]]:
+    """The study's store by two processes, and by a scheduler and two workers on the loopback."""
+    with crew_of("process", 2) as crew:
+        Sweeping(study, open_store(study, folder / "process")).go(Runner(crew))
+    yield "2 processes", folder / "process"
+    if find_spec("distributed") is None:
+        return
+    (folder / "cluster").mkdir()
+    with cluster(folder / "cluster", 2) as (address, _):
+        wait_for_workers(address, 2)
+        with crew_of(f"dask:{address}") as crew:
+            Sweeping(study, open_store(study, folder / "dask")).go(Runner(crew))
+    yield "Dask with 2 workers", folder / "dask"
 
 
 # --- kills --------------------------------------------------------------------------------------
