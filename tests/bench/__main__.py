@@ -1,8 +1,7 @@
-"""python -m tests.bench engine | agreement | allocation | mutation | promises | grid | race | portfolio | sweep.
+"""Measure the promises, one table each: python -m tests.bench NAME.
 
-Measure the promises, one table each.
-
-Exit code 1 when a goal is missed. The figures are no tests: a busy machine moves them.
+NAME is engine, agreement, allocation, mutation, promises, grid, race, portfolio, sweep or growth. Exit
+code 1 when a goal is missed. The figures are no tests: a busy machine moves them.
 """
 
 import argparse
@@ -45,6 +44,8 @@ def make_parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("--quick", action="store_true", help="few cells, plans and kills")
     sweep.set_defaults(command=bench_sweep)
+    growth = commands.add_parser("growth", help="cost by lanes, placements and steps")
+    growth.set_defaults(command=bench_growth)
     mutation = commands.add_parser("mutation", help="do the tests notice a wrong coefficient?")
     mutation.add_argument("--files", nargs="+", type=Path, help="modules (default: the market)")
     mutation.add_argument("--limit", type=int, help="a sample of so many mutants")
@@ -120,6 +121,14 @@ def bench_sweep(choice: argparse.Namespace) -> bool:
 
     print(machine())
     return write_table(sweep_rows(QUICK if choice.quick else FULL))
+
+
+def bench_growth(_: argparse.Namespace) -> bool:
+    from tests.bench.growth import growth_rows
+    from tests.bench.table import machine, write_table
+
+    print(machine())
+    return write_table(growth_rows())
 
 
 def bench_mutation(choice: argparse.Namespace) -> bool:

@@ -163,6 +163,58 @@ def test_a_full_disk_ends_with_1_and_what_is_done_stays(study, whole, tmp_path):
     assert parts_in(tmp_path) == whole
 
 
+def test_a_full_file_system_leaves_whole_parts_and_is_gone_on_with(study, whole, tmp_path):
+    """A real one: of memory, with room for the manifest and a few parts, then made larger."""
+    store, copies = tmp_path / "store", tmp_path / "copies"
+    store.mkdir()
+    room = write_manifest(study, tmp_path / "measured") + sum(map(len, whole.values())) // 2
+    space = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-c", FULL]
+    command = [sys.executable, "-c", MAIN, "sweep", str(study), "--store", str(store), *ALONE]
+    answer = in_own_space([*space, str(store), str(copies), str(room), *command])
+    (code, out, err), then = answer
+    assert (code, out) == (1, "")
+    assert f"Error: cannot write to {store}: No space left on device; what is done is safe" in err
+    assert leftovers(copies / "full") == []
+    kept = parts_in(copies / "full")
+    assert 0 < len(kept) < PARTS
+    assert kept.items() < whole.items()
+    assert then == [0, f"{PARTS} of {PARTS} parts are done, 0 missing, 0 damaged\n", ""]
+    assert parts_in(copies / "done") == whole
+
+
+def in_own_space(command):
+    """The JSON that a process prints which may mount file systems that nobody else sees."""
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    try:
+        found = subprocess.run(
+            command, cwd=ROOT, env=os.environ | {"PYTHONPATH": path}, encoding="utf-8",
+            capture_output=True, timeout=120, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        pytest.skip("no unshare on this system, so no file system of its own")
+    if found.returncode == 77 or "unshare" in found.stderr:
+        pytest.skip(f"a file system of memory may not be mounted here: {found.stderr.strip()}")
+    assert found.returncode == 0, found.stderr
+    return json.loads(found.stdout)
+
+
+FULL = """
+import json, shutil, subprocess, sys
+store, copies, room, *command = sys.argv[1:]
+def mount(*options):
+    if shutil.which("mount") is None or subprocess.run(["mount", *options, store]).returncode:
+        sys.exit(77)
+def sweep(name):
+    found = subprocess.run(command, capture_output=True, encoding="utf-8")
+    shutil.copytree(store, copies + "/" + name)
+    return found.returncode, found.stdout, found.stderr
+mount("-t", "tmpfs", "-o", "size=" + room, "none")
+first = sweep("full")
+mount("-o", "remount,size=8m")
+print(json.dumps([first, sweep("done")]))
+"""
+
+
 def write_manifest(study, store):
     """Begin the store; the size of its manifest."""
     open_store(read_study(study), store)
