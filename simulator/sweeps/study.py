@@ -48,6 +48,9 @@ METRICS = (
 )  # fmt: skip
 """What is kept unless the study says otherwise: all that needs no attribution."""
 
+NOT_PLAYED = {"mroi"}
+"""Metrics that no run can know."""
+
 Mode = Literal["expected", "sampled"]
 Prepare = Callable[[str, Scenario], Scenario]
 
@@ -81,7 +84,7 @@ class StudyFile(Part):
     """Every decision drawn, or the mean alone."""
     spreads: bool = True
     """Whether uncertain numbers are drawn in sampled mode."""
-    metrics: list[str] = list(METRICS)  # noqa: RUF012
+    metrics: Annotated[list[str], Field(min_length=1)] = list(METRICS)  # noqa: RUF012
     """Figures to keep."""
 
 
@@ -265,12 +268,31 @@ def check_words(file: StudyFile, tree: Tree, others: Iterable[Problem] = ()) -> 
 def _wrong_words(file: StudyFile) -> Iterator[tuple[Parts, str]]:
     for name, levels in file.over.items():
         yield ("over", name), check_levels(levels, file.design)
+        yield ("over", name), _inside(name, file.over)
+    for n, name in enumerate(file.plans):
+        yield ("plans", n), f"names {name!r} twice" if name in file.plans[:n] else ""
     for n, name in enumerate(file.metrics):
-        near = suggestion(name, list(BY_NAME))
-        yield ("metrics", n), "" if name in BY_NAME else f"is no metric: {name!r}{near}"
+        yield ("metrics", n), _check_metric(name)
     yield ("points",), _check_points(file)
     for n, text in enumerate(file.where):
         yield ("where", n), _check_rule(file, text)
+
+
+def _inside(name: str, names: Iterable[str]) -> str:
+    """A parameter within another would change what that one says."""
+    own = full_path(tuple(name.split(".")))
+    for other in names:
+        outer = full_path(tuple(other.split(".")))
+        if other != name and own[: len(outer)] == outer:
+            return f"is a part of over.{other}: vary one of the two"
+    return ""
+
+
+def _check_metric(name: str) -> str:
+    if name in NOT_PLAYED:
+        return f"is no metric of a study: {name!r}; adsim optimize finds it"
+    near = suggestion(name, list(BY_NAME))
+    return "" if name in BY_NAME else f"is no metric: {name!r}{near}"
 
 
 def _check_points(file: StudyFile) -> str:

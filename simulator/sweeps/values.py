@@ -5,6 +5,7 @@ Python can be varied like one from a file.
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -54,7 +55,7 @@ def _put(document: Any, parts: Parts, value: Any) -> None:
     if value is None and isinstance(document, dict):
         document.pop(key, None)
     else:
-        document[key] = value
+        document[key] = deepcopy(value)
 
 
 def unknown(scenario: Scenario, path: str) -> str:

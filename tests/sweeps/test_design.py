@@ -108,6 +108,13 @@ def test_a_rule_that_cannot_be_read_says_why(text, words):
 # --- values in a scenario -----------------------------------------------------------------------
 
 
+def test_values_that_are_put_in_stay_as_they_are():
+    phases = {"sale": 0.1}
+    values = {"products.coffee.discount": phases, "products.coffee.discount.sale": 0.2}
+    assert with_values(minimal(), values).products["coffee"].discount == {"sale": 0.2}
+    assert phases == {"sale": 0.1}
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_scenario_without_changes_is_itself_spreads_included(name):
     scenario = read_scenario(SCENARIOS / f"{name}.yaml")
@@ -202,6 +209,17 @@ HEAD = "scenarios: [brief]\n"
         (HEAD + "design: cube", "design must be one of grid, latin_hypercube, sobol (got 'cube')"),
         (HEAD + "over: {budget: [5k]}\nwhere: [budget < cpm]", "study.yaml:3:9: where.0 speaks of 'cpm'"),
         (HEAD + "over: {budget: [50k]}\nwhere: [budget < 1]", "study.yaml:3:8: where leaves none of 1 cells"),
+        (HEAD + "plans: [half_half, half_half]", "study.yaml:2:20: plans.1 names 'half_half' twice"),
+        (HEAD + "metrics: []", "study.yaml:2:10: metrics"),
+        (HEAD + "metrics: [roi, mroi]", "metrics.1 is no metric of a study: 'mroi'; adsim optimize finds it"),
+        (
+            HEAD + "over: {slots.feed: [1], slots.feed.ctr: [2]}",
+            "over.slots.feed.ctr is a part of over.slots.feed: vary one of the two",
+        ),
+        (
+            HEAD + "over: {plans.a.x: [1], plans.a.scenes.x: [2]}",
+            "over.plans.a.scenes.x is a part of over.plans.a.x",
+        ),
         (HEAD + "metrics: [rio]", "study.yaml:2:11: metrics.0 is no metric: 'rio', did you mean 'roi'?"),
         (HEAD + "replications: 0", "replications must be >= 1 (got 0)"),
         (HEAD + "format: 2", "study.yaml:2:9: file is written for format 2"),
