@@ -5,10 +5,12 @@ as there are workers, each answer is handed on as soon as it is there, and a tas
 is given to another. So the memory of a sweep is that of the tasks under way, whatever its size.
 """
 
+import math
 import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
@@ -20,7 +22,7 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait as wait_for
 from typing import Any
@@ -30,8 +32,10 @@ from simulator.sweeps.tasks import Answer, Work, play
 
 MOST_TRIES = 5
 """How often a task is tried whose worker dies."""
-PATIENCE = "10s"
-"""How long a cluster may take to answer."""
+PATIENCE = "30s"
+"""How long a cluster may take to answer, and to have its first worker."""
+COUNT_AGAIN = 5.0
+"""How often the workers of a cluster are counted, for they come and go [s]."""
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
@@ -59,6 +63,18 @@ class Crew:
     renew: Callable[[], Executor] | None = None
     lost: tuple[type[BaseException], ...] = (BrokenExecutor,)
     """What a task whose worker died raises."""
+    count: Callable[[], int] | None = None
+    """Workers now, where they may become more or fewer."""
+    counted: float = -math.inf
+
+    def room(self) -> int:
+        """Tasks that may be under way now."""
+        now = time.monotonic()
+        if self.count is not None and now > self.counted + COUNT_AGAIN:
+            self.counted = now
+            with suppress(OSError):  # whoever is gone shows by the tasks
+                self.under_way = 2 * max(1, self.count())
+        return self.under_way
 
 
 @contextmanager
@@ -147,14 +163,22 @@ def _cluster(address: str) -> Iterator[Crew]:
     except (OSError, ValueError) as error:
         raise UserError(f"no Dask scheduler answers at {address}: {error}") from error
     try:
-        threads = sum(client.nthreads().values())
-        if not threads:
-            raise UserError(f"the Dask scheduler at {address} has no workers")
-        yield Crew(
-            client.get_executor(pure=False), 2 * threads, None, (BrokenExecutor, KilledWorker)
-        )
+        _wait_for_one(client, address)
+        executor = client.get_executor(pure=False)
+        lost = (BrokenExecutor, KilledWorker)
+        crew = Crew(executor, 2, None, lost, lambda: sum(client.nthreads().values()))
+        crew.room()
+        yield crew
     finally:
         client.close()
+
+
+def _wait_for_one(client: Any, address: str) -> None:
+    """Workers that are started together with the sweep may come a little later."""
+    try:
+        client.wait_for_workers(1, timeout=PATIENCE)
+    except TimeoutError:
+        raise UserError(f"the Dask scheduler at {address} has no workers") from None
 
 
 # --------------------------------------------------------------------------- the loop
@@ -184,7 +208,7 @@ class Runner:
 
     def _fill(self, waiting: Iterator[Work]) -> bool:
         """Give out tasks while there is room; whether any is under way."""
-        while len(self.flying) < self.crew.under_way:
+        while len(self.flying) < self.crew.room():
             work = self.again.popleft() if self.again else next(waiting, None)
             if work is None:
                 break

@@ -306,21 +306,40 @@ def test_an_unknown_executor_is_refused(study, name):
 @contextmanager
 def cluster(folder, workers):
     """A Dask scheduler and workers on the loopback, ended by their own ids."""
+    with (
+        started("scheduler", folder, 1, "--port", "0") as scheduler,
+        workers_of(folder, workers) as others,
+    ):
+        yield address_in(folder / "scheduler.json"), [*scheduler, *others]
+
+
+def workers_of(folder, count):
+    options = ("--nthreads", "1", "--no-nanny", "--local-directory", str(folder))
+    return started("worker", folder, count, *options)
+
+
+@contextmanager
+def started(kind, folder, count, *options):
+    """So many processes of `dask scheduler` or `dask worker`."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
-    file = folder / "scheduler.json"
-    common = ["--scheduler-file", str(file), "--host", "127.0.0.1", "--no-dashboard"]
-    worker = [*common, "--nthreads", "1", "--no-nanny", "--local-directory", str(folder)]
-    commands = [["dask_scheduler", *common, "--port", "0"], *[["dask_worker", *worker]] * workers]
+    common = [
+        "--scheduler-file",
+        str(folder / "scheduler.json"),
+        "--host",
+        "127.0.0.1",
+        "--no-dashboard",
+    ]
+    command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *common, *options]
     processes = [
         subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{command[0]}", *command[1:]],
-            cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            command, cwd=folder, env=environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )
-        for command in commands
+        for _ in range(count)
     ]  # fmt: skip
     try:
-        yield address_in(file), processes
+        yield processes
     finally:
         for process in processes:
             process.kill()
@@ -367,6 +386,21 @@ def test_a_cluster_gives_the_same_bytes_and_may_lose_a_worker(study, whole, tmp_
         assert processes[-1].wait() == -signal.SIGKILL
     assert parts_in(tmp_path / "store") == whole
     assert len(read_store(tmp_path / "store")) == 3 * PARTS
+
+
+@needs_dask
+def test_workers_may_come_later_and_none_at_all_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("simulator.sweeps.runner.PATIENCE", "0.3s")
+    monkeypatch.setattr("simulator.sweeps.runner.COUNT_AGAIN", 0.0)
+    with cluster(tmp_path, 0) as (address, _):
+        with pytest.raises(UserError, match=f"scheduler at {address} has no workers"):
+            next(crew_of(f"dask:{address}").gen)
+        monkeypatch.setattr("simulator.sweeps.runner.PATIENCE", "60s")
+        with workers_of(tmp_path, 1), crew_of(f"dask:{address}") as crew:
+            assert crew.room() == 2
+            with workers_of(tmp_path, 1):
+                wait_for_workers(address, 2)
+                assert crew.room() == 4
 
 
 @needs_dask
