@@ -189,8 +189,17 @@ def _say_estimate(study: "Study", jobs: int | None, form: str) -> None:
 def _estimate_text(found: "Estimate") -> str:
     return (
         f"{found.cells:,} cells, {found.plans:,} plans, {found.lanes:,} lanes in {found.tasks:,} parts\n"
-        f"about {_duration(found.seconds)} and {found.size / 1e6:,.1f} MB on disk"
+        f"about {_duration(found.seconds)} and {_size(found.size)} on disk"
     )
+
+
+def _size(size: float) -> str:
+    """Bytes in words.
+
+    >>> _size(5_236), _size(2.5e6), _size(1.8e9)
+    ('5 kB', '2.5 MB', '1,800.0 MB')
+    """
+    return f"{size / 1e3:,.0f} kB" if size < 1e6 else f"{size / 1e6:,.1f} MB"
 
 
 def _duration(seconds: float) -> str:

@@ -37,6 +37,9 @@ def _checked(tree: "Tree") -> "Scenario":
     from simulator.scenario.loader import validate
     from simulator.scenario.schema import Scenario
 
+    if tree.root.child("scenarios") and not tree.root.child("scenes"):
+        words = "make this a study, not a scenario: adsim sweep plays it"
+        raise ScenarioError([tree.key_problem("scenarios", words)])
     scenario = validate(Scenario, tree)
     problems = check_scenario(scenario, tree)
     if problems:

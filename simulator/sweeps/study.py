@@ -193,6 +193,9 @@ def read_study(path: str | os.PathLike[str], prepare: Prepare | None = None) -> 
     `prepare` changes every scenario once, before anything is varied in it.
     """
     tree = read_tree(path)
+    if tree.root.child("scenes") and not tree.root.child("scenarios"):
+        words = "make this a scenario, not a study: a study names its file under scenarios"
+        raise ScenarioError([tree.key_problem("scenes", words)])
     file = validate(StudyFile, tree)
     problems: list[Problem] = []
     scenarios = _read_scenarios(file, tree, Path(path), problems)

@@ -6,8 +6,12 @@ finer; the world of twelve_scenes.yaml stands beside it. An exponent is the slop
 ln size over the whole row.
 """
 
+import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from statistics import median
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -18,10 +22,14 @@ from simulator.market.build import build_world
 from simulator.market.world import World
 from simulator.scenario import read_scenario
 from simulator.scenario.schema import Scenario
+from simulator.sweeps.study import read_study
+from simulator.sweeps.sweep import open_store
+from simulator.sweeps.tasks import play, prepare, tasks_of
 from tests.bench.table import Row, medians
 from tests.bench.worlds import ROOT, bench_plans, bench_scenario
 
 MINIMAL = ROOT / "scenarios/minimal.yaml"
+STUDY = ROOT / "scenarios/studies/dear_search.yaml"
 REPLICATIONS = 16
 LANES = 1024
 RUNS = 3
@@ -33,6 +41,7 @@ def growth_rows() -> Iterator[Row]:
     yield from row_of("placements", [split(n) for n in (1, 2, 4, 8, 16)], placements_of)
     yield from row_of("steps", [finer(clock) for clock in ("1d", "6h", "2h", "1h")], steps_of)
     yield from large_rows()
+    yield from file_rows()
 
 
 def split(count: int) -> Scenario:
@@ -102,6 +111,32 @@ def large_rows() -> Iterator[Row]:
         cost = seconds / LANES / steps / places
         note = f"{places} placements, {steps} steps, {1000 * seconds / LANES:.2f} ms a lane"
         yield Row(f"a lane, step and placement of {name}", 1e6 * cost, " us", note=note)
+
+
+def file_rows() -> Iterator[Row]:
+    """What reads, makes ready, writes and looks over: work of the one process that leads a sweep."""
+    study = replace(read_study(STUDY), mode="expected")
+    task = next(tasks_of(study))
+    part = play(prepare(study, task)).part
+    with TemporaryDirectory() as folder:
+        store = open_store(study, folder)
+        yield Row("reading a scenario file", each(lambda: read_scenario(MINIMAL)), " ms")
+        yield Row("making a task ready", each(lambda: prepare(study, task)), " ms")
+        keys = iter(range(10**6))
+        yield Row("writing a part", each(lambda: store.write(f"{next(keys):016x}", part)), " ms")
+        count = len(store.keys())
+        look = each(store.sound) / count
+        yield Row("looking over a part at the start", look, " ms", note=f"{len(part):,} bytes each")
+
+
+def each(work: Callable[[], object], times: int = 50) -> float:
+    """Median time of a call by the clock [ms]."""
+    found = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return 1000 * median(found)
 
 
 def listed(sizes: "list[int] | tuple[int, ...]", costs: list[float], unit: str) -> str:

@@ -236,6 +236,20 @@ def test_a_wrong_study_is_told_at_its_line(tmp_path, text, words):
     assert [line for line in found if words in line], found
 
 
+def test_a_scenario_is_no_study_and_a_study_no_scenario(tmp_path):
+    path = write_study(tmp_path)
+    with pytest.raises(ScenarioError) as told:
+        read_study(SCENARIOS / "minimal.yaml")
+    [line] = str(told.value).splitlines()
+    assert "minimal.yaml:21:1: scenes make this a scenario, not a study: a study names its" in line
+    with pytest.raises(ScenarioError) as told:
+        read_scenario(path)
+    assert (
+        str(told.value)
+        == f"{path}:2:1: scenarios make this a study, not a scenario: adsim sweep plays it"
+    )
+
+
 def test_everything_wrong_is_told_at_once(tmp_path):
     found = faults(tmp_path, HEAD + "over: {budget: []}\nmetrics: [rio]\npoints: 3\nwhere: [a]")
     assert len(found) == 4

@@ -1,13 +1,18 @@
 """docs/scale.md does what it says: its study, its Python, its columns."""
 
 import re
+import shlex
 from dataclasses import replace
+from importlib import import_module
+from textwrap import dedent
 
 import pandas as pd
 import pytest
+import yaml
 from pyarrow.dataset import dataset
 
 import simulator as sim
+from simulator.cli import adsim
 from simulator.sweeps.analysis import cell_figures
 from simulator.sweeps.study import StudyFile, read_study
 from tests.sweeps.studies import ROOT
@@ -16,16 +21,75 @@ PAGE = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
+    found = re.findall(rf"^ *```{language}\n(.*?)```", PAGE, flags=re.DOTALL | re.MULTILINE)
+    return [dedent(text) for text in found]
+
+
+def commands():
+    """Every command of the page as its words, those of the manifest included."""
+    manifest = yaml.safe_load_all(blocks("yaml")[1])
+    pods = [part["spec"]["template"]["spec"] for part in manifest if "template" in part["spec"]]
+    lines = [line for text in blocks("bash") for line in text.splitlines()]
+    shown = [line.partition("  #")[0].removeprefix("srun ").rstrip("& ") for line in lines]
+    words = [shlex.split(line) for line in shown if line.startswith(("adsim ", "dask "))]
+    return [*words, *(pod["containers"][0]["args"] for pod in pods)]
+
+
+def options_of(command):
+    return {
+        name
+        for parameter in command.params
+        for name in (*parameter.opts, *parameter.secondary_opts)
+    }
 
 
 def test_the_study_of_the_page_is_read(tmp_path):
-    [text] = blocks("yaml")
+    text = blocks("yaml")[0]
     path = tmp_path / "studies/study.yaml"
     path.parent.mkdir()
     minimal = ROOT / "scenarios/minimal.yaml"
     path.write_text(text.replace("[minimal]", f"[{minimal}]"), encoding="utf-8")
     assert len(read_study(path).cells) == 4
+
+
+def test_the_commands_of_the_page_have_the_options_that_they_name():
+    found = commands()
+    assert len(found) >= 12
+    for words in found:
+        if words[0] == "dask":
+            pytest.importorskip("distributed")
+            command = import_module(f"distributed.cli.dask_{words[1]}").main
+        else:
+            command = adsim.commands[words[1]]
+        used = {word for word in words if re.match(r"--?[a-z]", word)}
+        assert used <= options_of(command), words
+
+
+def test_the_manifest_of_the_page_holds_together():
+    """Whoever is asked by name is there under that name, and every volume is declared."""
+    parts = list(yaml.safe_load_all(blocks("yaml")[1]))
+    named = {(part["kind"], part["metadata"]["name"]): part["spec"] for part in parts}
+    assert len(named) == len(parts) == 5
+    service = named["Service", "sweep-scheduler"]
+    scheduler = named["Deployment", "sweep-scheduler"]["template"]
+    assert service["selector"] == scheduler["metadata"]["labels"]
+    port = service["ports"][0]["port"]
+    assert str(port) in scheduler["spec"]["containers"][0]["args"]
+    for kind in ("scheduler", "worker"):
+        spec = named["Deployment", f"sweep-{kind}"]
+        assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    address = f"tcp://sweep-scheduler:{port}"
+    worker = named["Deployment", "sweep-worker"]["template"]["spec"]["containers"][0]
+    pod = named["Job", "sweep"]["template"]["spec"]
+    leader = pod["containers"][0]
+    assert address in worker["args"]
+    assert f"dask:{address}" in leader["args"]
+    mounted = {mount["name"]: mount["mountPath"] for mount in leader["volumeMounts"]}
+    assert mounted.keys() == {volume["name"] for volume in pod["volumes"]}
+    claim = next(v["persistentVolumeClaim"] for v in pod["volumes"] if "persistentVolumeClaim" in v)
+    assert ("PersistentVolumeClaim", claim["claimName"]) in named
+    paths = [word for word in leader["args"] if word.startswith("/")]
+    assert all(path.startswith(tuple(mounted.values())) for path in paths)
 
 
 def test_every_field_of_a_study_is_on_the_page():
