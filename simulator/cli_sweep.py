@@ -123,7 +123,8 @@ def _answer(study: "Study", asked: Asked) -> None:
     else:
         _check_names(study, asked)
         target = made_folder(asked.target)
-        _play(study, asked, store)
+        if not _is_complete(study, store):
+            _play(study, asked, store)
         (_say_table if asked.table else _say_status)(study, store, asked.form)
         if target is not None:
             _save(study, asked, target)
@@ -142,6 +143,17 @@ def _check_names(study: "Study", asked: Asked) -> None:
 
                 near = suggestion(name, list(known)) or f"; known are {', '.join(known) or 'none'}"
                 raise UserError(f"{option}: the study has no {name!r}{near}")
+
+
+def _is_complete(study: "Study", folder: str) -> bool:
+    """Whether only reading is left, which any later version of the program may do, too."""
+    from simulator.sweeps.store import has_manifest
+    from simulator.sweeps.sweep import status_of
+
+    if not has_manifest(folder):
+        return False
+    found = status_of(study, folder)
+    return found["done"] == found["tasks"]
 
 
 def _play(study: "Study", asked: Asked, folder: str) -> None:

@@ -98,9 +98,18 @@ def plot_tornado(
 
 def _swing(row: "pd.Series[Any]") -> str:
     """A parameter, and below it how far it moves the metric."""
-    ends = f" ({row['swing_lo']:+.3g} to {row['swing_hi']:+.3g})"
+    ends = f" ({_signed(row['swing_lo'])} to {_signed(row['swing_hi'])})"
     more = ends if np.isfinite(row["swing_lo"]) else ""
-    return f"{_titled(row['parameter'])}\n{row['swing']:+.3g}{more}"
+    return f"{_titled(row['parameter'])}\n{_signed(row['swing'])}{more}"
+
+
+def _signed(value: float) -> str:
+    """A difference, with its sign.
+
+    >>> _signed(108_123.0), _signed(-0.03471), _signed(0.0)
+    ('+108k', '-0.0347', '0')
+    """
+    return ("+" if value > 0 else "") + short(float(f"{value:.3g}"))
 
 
 def _draw_swings(ax: Axes, table: "pd.DataFrame") -> None:
@@ -121,9 +130,11 @@ def _draw_swings(ax: Axes, table: "pd.DataFrame") -> None:
 
 
 def _name_end(ax: Axes, row: "pd.Series[Any]", end: str, where: tuple[int, str]) -> None:
-    """The value of the parameter, outside its end."""
+    """The value of the parameter, outside of all that is drawn."""
     place, side = where
-    edge = row[[f"at_{end}", f"at_{end}_lo", f"at_{end}_hi"]].astype(float)
+    edge = row[[f"at_{e}{more}" for e in ("low", "high") for more in ("", "_lo", "_hi")]].astype(
+        float
+    )
     x = edge.min() if side == "right" else edge.max()
     ax.annotate(
         _level(row[end]), (x, place), xytext=(-7 if side == "right" else 7, 0),
@@ -217,8 +228,10 @@ def _draw_best(ax: Axes, table: "pd.DataFrame", by: tuple[str, str]) -> None:
         if plan in colours:
             words = plan if sure[row, place] else f"{plan} ~"
             _write(ax, place, row, words, colours[plan])
-    handles = [Patch(color=colours[plan]) for plan in plans]
-    legend(ax, [*handles, Patch(alpha=0)], [*plans, "~ its lead may be luck"])
+    handles, words = [Patch(color=colours[plan]) for plan in plans], plans
+    if not table["sure"].all():
+        handles, words = [*handles, Patch(alpha=0)], [*plans, "~ its lead may be luck"]
+    legend(ax, handles, words)
 
 
 def _write(ax: Axes, x: int, y: int, words: str, behind: tuple[float, ...]) -> None:

@@ -8,11 +8,13 @@ square   one value (or part of the range) of each of two parameters             
 
 Every cell draws the same chance, so the influence of r on a mean over cells is the mean of their e_r,
 and that on a difference is the difference. An end is compared with the other at all else equal: only
-cells that have a partner at the other end count. Where no cell has one (a space-filling design), an end
-is a fifth of the cells, and its interval also holds the luck of which cells those are.
+cells that have a partner at the other end count. Where no cell has one (a space-filling design), the
+straight-line effects of the other parameters are taken off, an end is a fifth of the cells, and its
+interval also holds the luck of which cells those are.
 """
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+Cells = NDArray[np.intp]
 
 END = 0.2
 """Share of the cells that an end has where no two cells differ in one parameter alone."""
@@ -59,67 +62,89 @@ def swings(rows: "pd.DataFrame", metric: str, mode: Mode = "sampled") -> "pd.Dat
     """
     import pandas as pd
 
-    names = parameters_of(rows)
-    found = [
-        {"scenario": scenario, "plan": plan, "parameter": name}
-        | _swing(group, [name, *(other for other in names if other != name)], mode)
-        for (scenario, plan), group in influences(rows, metric).groupby(
-            ["scenario", "plan"], sort=False
-        )
-        for name in names
-    ]
-    table = pd.DataFrame(found)
-    if table.empty:
+    names, found = parameters_of(rows), []
+    if not names:
         raise UserError("the study varies no parameter")
-    place = table.groupby(["scenario", "plan"], sort=False).ngroup()
-    order = table.assign(_place=place, _width=-table["swing"].abs())
-    return order.sort_values(["_place", "_width"], kind="stable", ignore_index=True)[table.columns]
+    groups = influences(rows, metric).groupby(["scenario", "plan"], sort=False)
+    for (scenario, plan), group in groups:
+        surface = Surface.of(group, names)
+        own = [{"parameter": name, **_swing(surface, name, mode)} for name in names]
+        own.sort(key=lambda row: -abs(row["swing"]))
+        found += [{"scenario": scenario, "plan": plan, **row} for row in own]
+    return pd.DataFrame(found)
 
 
-def _swing(group: "pd.DataFrame", names: list[str], mode: Mode) -> dict[str, Any]:
-    """Of the first of the parameters."""
-    cells, name = group.drop_duplicates("cell").set_index("cell"), names[0]
-    low, high, paired = _ends(cells, names)
-    effects = group.pivot(index="replication", columns="cell", values="effect")
-    y, chance = [], []
-    for end in (low, high):
-        y.append(cells.loc[end, "y"].to_numpy(dtype=float))
-        chance.append(effects[end].mean(axis=1).to_numpy())
+@dataclass(frozen=True)
+class Surface:
+    """One plan over the cells: values of the parameters, y [cell], and e [cell, replication]."""
+
+    values: "pd.DataFrame"
+    y: Array
+    effect: Array
+
+    @classmethod
+    def of(cls, group: "pd.DataFrame", names: list[str]) -> "Surface":
+        """From the rows of one plan."""
+        cells = group.drop_duplicates("cell").sort_values("cell")
+        table = group.pivot(index="cell", columns="replication", values="effect")
+        y = cells["y"].to_numpy(dtype=float)
+        return cls(cells[names].reset_index(drop=True), y, table.to_numpy())
+
+    def without_others(self, name: str) -> "Surface":
+        """What is left when the straight-line effects of the other parameters are taken off."""
+        from pandas import get_dummies
+
+        x = get_dummies(self.values, prefix_sep="=", dtype=float)
+        x = (x - x.mean()) / x.std(ddof=0).replace(0.0, 1.0)
+        if len(x) < 2 * (x.shape[1] + 1):  # too few to tell them apart
+            return self
+        own = [column == name or column.startswith(f"{name}=") for column in x.columns]
+        slopes = np.linalg.pinv(x.to_numpy())
+        slopes[own] = 0.0
+        y, effect = (part - x.to_numpy() @ (slopes @ part) for part in (self.y, self.effect))
+        return Surface(self.values, y, effect)
+
+
+def _swing(surface: Surface, name: str, mode: Mode) -> dict[str, Any]:
+    """Of one parameter."""
+    low, high, paired = _ends(surface, name)
+    shown = surface if paired else surface.without_others(name)
+    y, chance = [shown.y[end] for end in (low, high)], [shown.effect[end] for end in (low, high)]
     luck = [0.0 if paired else _luck(values) for values in y]
+    means, effects = [part.mean() for part in y], [part.mean(axis=0) for part in chance]
     figures = {
-        "at_low": (y[0].mean(), chance[0], luck[0]),
-        "at_high": (y[1].mean(), chance[1], luck[1]),
-    }
-    figures["swing"] = (y[1].mean() - y[0].mean(), chance[1] - chance[0], math.hypot(*luck))
-    answer = {"low": _value(cells.loc[low, name]), "high": _value(cells.loc[high, name])}
+        "at_low": (means[0], effects[0], luck[0]), "at_high": (means[1], effects[1], luck[1]),
+        "swing": (means[1] - means[0], effects[1] - effects[0], math.hypot(*luck)),
+    }  # fmt: skip
+    values = surface.values[name]
+    answer = {"low": _value(values[low]), "high": _value(values[high])}
     for word, (figure, effect, more) in figures.items():
         half = _half(figure, effect, more, mode)
         answer |= {word: figure, f"{word}_lo": figure - half, f"{word}_hi": figure + half}
     return answer
 
 
-def _ends(cells: "pd.DataFrame", names: list[str]) -> tuple[list[int], list[int], bool]:
+def _ends(surface: Surface, name: str) -> tuple[Cells, Cells, bool]:
     """Cells at the lower and the upper end, and whether each has a partner at the other one."""
-    rank, others = _rank(cells, names[0]), names[1:]
-    same = cells.groupby(others, dropna=False, sort=False).ngroup() if others else rank * 0
-    ends = [same[rank == edge] for edge in (rank.min(), rank.max())]
-    both = set(ends[0]) & set(ends[1])
-    if both:
-        low, high = (end[end.isin(both)].index.tolist() for end in ends)
-        return low, high, True
-    edges = rank.quantile(END), rank.quantile(1 - END)
-    low, high = rank.index[rank <= edges[0]].tolist(), rank.index[rank >= edges[1]].tolist()
-    return low, high, False
+    rank, others = _rank(surface, name), [n for n in surface.values.columns if n != name]
+    groups = surface.values.groupby(others, dropna=False, sort=False) if others else None
+    same = groups.ngroup().to_numpy() if groups is not None else np.zeros(len(rank), dtype=int)
+    low, high = np.flatnonzero(rank == rank.min()), np.flatnonzero(rank == rank.max())
+    both = np.intersect1d(same[low], same[high])
+    if len(both):
+        return low[np.isin(same[low], both)], high[np.isin(same[high], both)], True
+    edges = np.quantile(rank, [END, 1 - END])
+    return np.flatnonzero(rank <= edges[0]), np.flatnonzero(rank >= edges[1]), False
 
 
-def _rank(cells: "pd.DataFrame", name: str) -> "pd.Series[float]":
+def _rank(surface: Surface, name: str) -> Array:
     """Numbers by size; words by the mean of y that they bring."""
     import pandas as pd
 
-    values = cells[name]
+    values = surface.values[name]
     if pd.api.types.is_numeric_dtype(values):
-        return values
-    return cells.groupby(name, sort=False)["y"].transform("mean")
+        return values.to_numpy(dtype=float)
+    return pd.Series(surface.y).groupby(values).transform("mean").to_numpy()
 
 
 def _value(values: "pd.Series[Any]") -> Any:

@@ -58,6 +58,11 @@ def _read_manifest(folder: Path) -> Content | None:
     return dict(manifest)
 
 
+def has_manifest(folder: str | os.PathLike[str]) -> bool:
+    """Whether a store has been begun here."""
+    return (Path(folder) / MANIFEST).is_file()
+
+
 def _known_manifest(folder: Path) -> Content:
     manifest = _read_manifest(folder)
     if manifest is None:

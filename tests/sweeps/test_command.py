@@ -113,6 +113,23 @@ def test_tables_and_figures_are_saved_from_the_store_alone(study, store, tmp_pat
     assert text == answer(study, "--store", store, "--table", "--format", "csv").stdout
 
 
+def test_a_complete_store_of_older_code_is_read_and_an_incomplete_one_is_refused(
+    study, store, tmp_path
+):
+    (tmp_path / "parts").mkdir()
+    manifest = json.loads((store / "manifest.json").read_text(encoding="utf-8"))
+    manifest["makers"][0]["code"] = "0" * 64
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    for name, content in parts_in(store).items():
+        (tmp_path / "parts" / name).write_bytes(content)
+    found = answer(study, "--store", tmp_path, "--table", "--format", "csv")
+    assert found.stdout == answer(study, "--store", store, "--table", "--format", "csv").stdout
+    (tmp_path / "parts" / name).unlink()
+    found = answer(study, "--store", tmp_path, "--table", "--executor", "none")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert "another version of this program" in found.stderr
+
+
 def test_a_folder_that_cannot_be_made_is_told_before_any_work(study, tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     found = answer(study, "--store", tmp_path / "store", "-o", tmp_path / "file/below")

@@ -84,19 +84,42 @@ def test_ends_are_compared_at_all_else_equal():
     assert effects["a", 1.0] - effects["a", -1.0] == pytest.approx(14.0)
 
 
-def test_without_partners_an_end_is_a_fifth_and_its_interval_knows_the_luck_of_the_cells():
-    """y = 10 a + b on scattered points: from the lowest fifth of a to the highest are 10 x 0.8."""
-    inside = 0
-    for seed in range(20):
+def test_without_partners_an_end_is_a_fifth_and_straight_lines_of_others_are_taken_off():
+    """y = 10 a + b: what b does is told exactly, although a does ten times as much."""
+    points = scattered(100)
+    rows = rows_at(points, {"p": lambda a, b: 10 * a + b}, noise=NOISE)
+    table = swings(rows, "profit").set_index("parameter")
+    for name, slope in (("a", 10), ("b", 1)):
+        values = np.sort([point[name] for point in points])
+        own = table.loc[name]
+        assert own["low"] == pytest.approx(values[:20].mean())
+        assert own["high"] == pytest.approx(values[-20:].mean())
+        assert own["swing"] == pytest.approx(slope * (own["high"] - own["low"]))
+
+
+def test_the_interval_of_a_fifth_knows_the_luck_of_its_cells():
+    """What b does is bent, so it stays in the way of a, whose swing is 8 on the mean over designs."""
+    inside, widths = 0, []
+    for seed in range(40):
         points = scattered(100, seed)
-        rows = rows_at(points, {"p": lambda a, b: 10 * a + b}, noise=(0.0, 0.0))
+        rows = rows_at(points, {"p": lambda a, b: 10 * a + 40 * (b - 0.5) ** 2}, noise=(0.0, 0.0))
         own = swings(rows, "profit").set_index("parameter").loc["a"]
-        a = np.sort([point["a"] for point in points])
-        assert own["low"] == pytest.approx(a[:20].mean())
-        assert own["high"] == pytest.approx(a[-20:].mean())
         inside += own["swing_lo"] <= 8.0 <= own["swing_hi"]
-        assert own["swing_hi"] - own["swing_lo"] < 2.0
-    assert inside >= 18
+        widths.append(own["swing_hi"] - own["swing_lo"])
+    assert 36 <= inside <= 40
+    assert np.mean(widths) < 5.0
+
+
+def test_a_word_that_does_nothing_is_told_so_in_any_design():
+    points = [
+        {"kind": "xy"[n % 2], "kind.of": point["a"], "b": point["b"]}
+        for n, point in enumerate(scattered(60))
+    ]
+    rows = rows_at(points, {"p": lambda **v: 5 * v["kind.of"] + 3 * (v["kind"] == "x")})
+    table = swings(rows, "profit")
+    assert swing_of(table, "kind", "low", "high") == ["y", "x"]
+    assert swing_of(table, "kind", "swing") == pytest.approx([3.0])
+    assert swing_of(table, "b", "swing") == pytest.approx([0.0])
 
 
 def test_a_plan_has_its_own_order():
