@@ -133,9 +133,13 @@ def newton_step(problem: Problem, aims: Aims, split: Split, found: Slopes, reach
 
 
 def _least_bend(slope: Array, split: Split, problem: Problem) -> Array:
-    """A straight cell counts as bent so that its slope is used up over all its money."""
+    """A straight cell counts as bent so that its slope is used up over all its money.
+
+    Slopes of empty cells say nothing of the others: a scene that must be opened first costs more than it brings.
+    """
     size = split.money + problem.budget / 100
-    return 0.2 * np.maximum(np.abs(slope), np.abs(slope).max(axis=1, keepdims=True) * 0.05) / size
+    usual = np.where(split.money > 0, np.abs(slope), 0.0).max(axis=1, keepdims=True)
+    return 0.2 * np.maximum(np.abs(slope), 0.05 * usual) / size
 
 
 def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, slack: Array) -> Array:

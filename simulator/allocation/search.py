@@ -28,7 +28,7 @@ FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
 SETTLE, TRIM = 6, 12
 """Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
-EVEN = 0.01
+EVEN = 0.005
 """A row whose slopes are as even as this is at the top."""
 
 
