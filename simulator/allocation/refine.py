@@ -66,7 +66,7 @@ def climb(
         step = conjugate(step, aims, split, found, trail)
     most = split.money + rooms(found, split.money)
     tries = [
-        problem.repair(goal, aims.budget, most=np.minimum(most, _room(aims, goal)))
+        problem.repair(goal, aims.budget, most=np.minimum(most, open_to(aims, goal)))
         for goal in (Split(split.money + t * step, split.booked) for t in LENGTHS)
     ]
     return best_of(market, problem, aims, [split, *tries])
@@ -100,7 +100,7 @@ def best_of(
     return every.take(best * len(aims) + rows), scores[best, rows] - scores[0]
 
 
-def _room(aims: Aims, split: Split) -> Array:
+def open_to(aims: Aims, split: Split) -> Array:
     """An aim that may keep money is not filled up to its budget, and what is empty stays so: a fen opens a scene."""
     some = np.where(split.money > 0, np.inf, 0.0)
     return np.where(aims.keeps[:, None], np.maximum(split.money, 0.0), some)

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from simulator.allocation.aims import Aims, join, linear
 from simulator.allocation.market import Answers, Market
-from simulator.allocation.problem import Array, Flags, Problem, Split, stack
-from simulator.allocation.refine import Trail, best_of, climb, line_search, no_trail
+from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
+from simulator.allocation.refine import Trail, best_of, climb, line_search, no_trail, open_to
 from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
 from simulator.allocation.slopes import PARKED, Slopes, sides, slopes, unevenness
 
@@ -28,6 +28,8 @@ FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
 SETTLE, TRIM = 6, 12
 """Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
+SPECK = 0.002
+"""A scene or cell with less of the budget is left out if that costs nothing."""
 EVEN = 0.005
 """A row whose slopes are as even as this is at the top."""
 
@@ -140,7 +142,7 @@ class Search:
         """The rows without money that is never spent; what that leaves loose is climbed with once more."""
         aims, rows = self.known
         first = settle(self.market, self.problem, rows, aims)
-        self.rows = first
+        self.rows = without_specks(self.market, self.problem, first, aims)
         self.climb(self.effort.settle_steps, enough=0.0)
         again = settle(self.market, self.problem, self.known.rows, aims)
         self.rows = best_of(self.market, self.problem, aims, [first, again])[0]
@@ -391,7 +393,7 @@ def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
 
 def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: int) -> Split:
     """After some rounds of moving what is not spent, and as many of cutting it as it takes."""
-    most = np.where(aims.keeps[:, None] | (rows.money <= 0), rows.money, np.inf)
+    most = open_to(aims, rows)
     for turn in range(moves + TRIM):
         parked, spent = _parked(market, problem, rows)
         if not parked.any():
@@ -410,6 +412,25 @@ def _parked(market: Market, problem: Problem, rows: Split) -> tuple[Flags, Array
     most = market(rows).most
     idle = rows.money - np.maximum(most, problem.low)
     return idle > PARKED * rows.money, most
+
+
+def without_specks(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
+    """Rows without a scene or a cell that holds next to nothing, unless it brings more than its money elsewhere.
+
+    Slopes do not see that a scene costs to run, nor the knapsack a share of its unit.
+    """
+    parts = np.concatenate([problem.of_scene, np.eye(len(problem.cells), dtype=bool)])
+    money = sums(rows.money, parts)
+    owner, part = np.nonzero((money > 0) & (money < SPECK * problem.budget))
+    kept = Split(np.where(parts[part], 0.0, rows.money[owner]), rows.booked[owner])
+    own = aims.take(owner)
+    every = stack([rows, problem.repair(kept, own.budget, most=open_to(own, kept))])
+    both = aims.take([*range(len(rows)), *owner.tolist()])
+    score = both.score(both.values(problem, every, market(every)))
+    best = np.arange(len(rows))
+    for n, of in enumerate(owner.tolist(), len(rows)):
+        best[of] = n if score[n] >= score[best[of]] else best[of]
+    return every.take(best)
 
 
 def _ends(objectives: int) -> Array:

@@ -6,7 +6,7 @@ import pytest
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.problem import Array, Problem, Split
 from simulator.allocation.refine import climb
-from simulator.allocation.search import EVEN, Archive, Effort, Search, settle
+from simulator.allocation.search import EVEN, Archive, Effort, Search, settle, without_specks
 from simulator.allocation.slopes import rooms, slopes, states, unevenness
 from tests.allocation.markets import Made, make_problem
 
@@ -158,10 +158,10 @@ def test_a_row_at_the_top_costs_one_look_at_its_slopes():
     assert market.evaluations == 5
 
 
-def opened(**limits) -> tuple[Made, Problem, Search]:
+def opened() -> tuple[Made, Problem, Search]:
     """Three scenes, the last one empty; opening it costs 3."""
     market = roots(3.0, 4.0, 0.1)
-    problem = make_problem([1, 1, 1], BUDGET, fixed=np.array([0.0, 0.0, 3.0]), **limits)
+    problem = make_problem([1, 1, 1], BUDGET, fixed=np.array([0.0, 0.0, 3.0]))
     search = Search(Archive(market), problem, 1, Effort(), aims=aim())
     search.rows = split_of(60.0, 39.0, 0.0)
     return market, problem, search
@@ -181,3 +181,18 @@ def test_what_is_freed_opens_no_scene_for_a_fen():
     rows = settle(Archive(market), problem, split_of(60.0, 40.0, 0.0), aim())
     assert rows.money[0].tolist() == pytest.approx([20.0, 80.0, 0.0])
     assert problem.fixed_costs(rows)[0] == 0.0
+
+
+# --------------------------------------------------------------------------- specks
+def test_a_scene_that_does_not_pay_for_being_run_is_left_out():
+    """0.1 of money brings 0.06 there and 0.05 elsewhere, and the scene costs 3; what is worth it stays, and so does more."""
+    _, problem, _ = opened()
+    rows = split_of(36.0, 63.9, 0.1)
+    assert drop(roots(3.0, 4.0, 0.1), problem, rows) == pytest.approx([36.04, 63.96, 0.0], abs=0.01)
+    assert drop(roots(3.0, 4.0, 90.0), problem, rows) == rows.money[0].tolist()
+    more = split_of(36.0, 63.0, 1.0)
+    assert drop(roots(3.0, 4.0, 0.1), problem, more) == more.money[0].tolist()
+
+
+def drop(market: Made, problem: Problem, rows: Split) -> list[float]:
+    return without_specks(Archive(market), problem, rows, aim()).money[0].tolist()
