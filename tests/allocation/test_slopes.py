@@ -185,7 +185,7 @@ def test_what_is_freed_opens_no_scene_for_a_fen():
 
 # --------------------------------------------------------------------------- specks
 def test_a_scene_that_does_not_pay_for_being_run_is_left_out():
-    """0.1 of money brings 0.06 there and 0.05 elsewhere, and the scene costs 3; what is worth it stays, and so does more."""
+    """0.1 brings 0.06 there, 0.05 elsewhere, and the scene costs 3; what is worth it stays, and so does more."""
     _, problem, _ = opened()
     rows = split_of(36.0, 63.9, 0.1)
     assert drop(roots(3.0, 4.0, 0.1), problem, rows) == pytest.approx([36.04, 63.96, 0.0], abs=0.01)
