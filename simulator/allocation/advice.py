@@ -1,20 +1,19 @@
 """What to make of a plan: the value of the next yuan in every cell, what binds, and which moves lead there."""
 
 from collections.abc import Iterator, Mapping
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
-from simulator.allocation.refine import FULL, NOTHING, Slopes, slopes
+from simulator.allocation.slopes import slopes, states
 from simulator.outcomes.frontier import Margin, Move, State
 
 MOVES = 5
 """Moves that are named; the rest is one step."""
-EDGE = 0.8
-"""The next yuan against the last one where a cell has just run out of things to buy."""
 SAME = 0.002
 """A share of the budget that is not worth a move."""
 
@@ -25,46 +24,24 @@ def margins_of(
     """Values at the margin of every cell: one table a row."""
     found = slopes(market, problem, aims, rows)
     pull = aims.pull()
-    price = pull / pull[:, :1]
-    return [_margins(problem, rows.money[n], found, price[n], n) for n in range(len(rows))]
+    price, state = pull / pull[:, :1], states(problem, rows, found, pull)
+    slope = np.where((state == "full")[..., None], found.down, found.middle)
+    return [
+        _margins(problem, rows.money[n], slope[n], price[n], state[n]) for n in range(len(rows))
+    ]
 
 
 def _margins(
-    problem: Problem, money: Array, found: Slopes, price: Array, row: int
+    problem: Problem, money: Array, slope: Array, price: Array, state: NDArray[np.str_]
 ) -> dict[str, Margin]:
     """The table of one row; where there is no more to buy, the last yuan speaks."""
-    table = {}
-    for c, cell in enumerate(problem.cells):
-        state = _state(problem, money, found, row, c)
-        slope = found.down[row, c] if state == "full" else found.middle[row, c]
-        table[cell] = Margin(
-            money=float(money[c]), value=float(slope[0]), worth=float((slope * price).sum()),
-            second=float(1e4 * slope[1]) if slope.size > 1 else float("nan"), state=state,
-        )  # fmt: skip
-    return table
-
-
-def _state(problem: Problem, money: Array, found: Slopes, row: int, cell: int) -> State:
-    x = money[cell]
-    if x <= NOTHING * problem.budget:
-        return "empty"
-    if found.most[row, cell] < FULL * x or _at_edge(found, row, cell):
-        return "full"
-    held = x <= problem.low[cell] * (1 + 1e-6) or x >= problem.high[cell] * (1 - 1e-6)
-    return "at_limit" if held or _scene_held(problem, money, cell) else "inside"
-
-
-def _at_edge(found: Slopes, row: int, cell: int) -> bool:
-    """Whether the next yuan brings so much less than the last that supply ends between them."""
-    return bool(found.up[row, cell, 0] < EDGE * found.down[row, cell, 0])
-
-
-def _scene_held(problem: Problem, money: Array, cell: int) -> bool:
-    scene = problem.scene_of[cell]
-    total = money[problem.scene_of == scene].sum()
-    return bool(
-        total >= problem.cap[scene] * (1 - 1e-6) or 0 < total <= problem.floor[scene] * (1 + 1e-6)
-    )
+    return {
+        cell: Margin(
+            money=float(money[c]), value=float(slope[c, 0]), worth=float(slope[c] @ price),
+            second=float(1e4 * slope[c, 1]) if len(price) > 1 else float("nan"),
+            state=cast(State, str(state[c])),
+        ) for c, cell in enumerate(problem.cells)
+    }  # fmt: skip
 
 
 # --------------------------------------------------------------------------- what binds

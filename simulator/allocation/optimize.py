@@ -39,7 +39,9 @@ BUDGETS = (0.7, 1.3)
 BLOCK, ROUNDS = 16, 4
 """Replications of a round of the race, and rounds."""
 EVEN = "even split"
-SHORT = Effort(first_steps=1, steps=3, fill=2, fill_steps=2, settle_steps=2, between=20)
+SHORT = Effort(
+    first_steps=1, steps=3, fill=2, fill_steps=2, show_steps=2, settle_steps=2, between=20
+)
 """An effort for quick answers."""
 
 

@@ -1,102 +1,91 @@
-"""From a good split to the best near it: slopes of every cell, and steps along them that keep the sum.
+"""From a good split to the best near it: steps along the slopes of every cell that keep the sum.
 
 symbol   meaning                                                       unit        shape
 g, h     first and second derivative of the score in a cell's money    1/CNY, ..   [row, cell]
 d        step                                                          CNY         [row, cell]
+p, y     the move before it, and what that changed in the slopes       CNY, 1/CNY  [row, cell]
 rho      most that a step may change a cell, share of it               1           [row]
 lambda   shadow price: what the next yuan of the budget brings         1/CNY       [row]
 
 d maximises sum_c g_c d_c + h_c d_c^2 / 2 subject to sum_c d_c = 0 and the limits: d_c = (g_c - lambda)
-/ -h_c where no limit binds (a Newton step on the diagonal, projected; Bertsekas 1982). Slopes are
-central differences; several lengths of the step are tried in one call, and a row never gets worse.
+/ -h_c where no limit binds (a Newton step on the diagonal, projected; Bertsekas 1982). Cells that take
+each other's supply would send such steps to and fro, so each is made conjugate to the move before it:
+d + beta p, beta = -(d y) / (p y) (Hestenes and Stiefel 1952). Several lengths of the step are tried in
+one call, and a row never gets worse.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
+from simulator.allocation.slopes import Slopes, rooms, sides, slopes
 
-NUDGE = 0.02
-"""Difference of a slope, as a share of the cell's money."""
-LEAST_NUDGE = 0.0001
-"""The same as a share of the budget: what a cell without money is tried with."""
 LENGTHS = np.array([0.1, 0.3, 0.6, 1.0, 1.7, 3.0])
 """Lengths of a step that are tried."""
-NOTHING = 1e-5
-"""A cell with less of the budget counts as one without money."""
-FULL = 0.9955
-"""A cell that spends less of its money is full: there is no more for it to buy."""
-KINK = 0.2
-"""Share of the slope to the left by which that to the right is less where supply ends."""
+BEYOND = 3.0
+"""Most of the last move that a step repeats."""
 TURNS = 60
 
 
-@dataclass(frozen=True, eq=False)
-class Slopes:
-    """Derivatives of the objectives at rows of decisions."""
+@dataclass(eq=False)
+class Trail:
+    """Where rows come from."""
 
-    values: Array
-    """[row, objective]"""
-    most: Array
-    """Highest spend: [row, cell]."""
-    up: Array
-    """To the right: [row, cell, objective]."""
-    down: Array
-    """To the left: [row, cell, objective]."""
-    bend: Array
-    """Second derivative: [row, cell, objective]."""
+    slope: Array
+    """g before the last move: [row, cell]."""
+    move: Array
+    """p; nothing where a row has not moved yet: [row, cell]."""
 
-    @property
-    def middle(self) -> Array:
-        """Central differences: [row, cell, objective]."""
-        return (self.up + self.down) / 2
+    def take(self, rows: NDArray[np.intp]) -> "Trail":
+        """Some of the rows."""
+        return Trail(self.slope[rows], self.move[rows])
+
+    def follow(self, rows: NDArray[np.intp], slope: Array, move: Array) -> None:
+        """Note the slopes where some rows were, and how they moved from there."""
+        self.slope[rows], self.move[rows] = slope, move
 
 
-def nudges(problem: Problem, money: Array) -> Array:
-    """Differences [row, cell]."""
-    return np.maximum(NUDGE * money, LEAST_NUDGE * problem.budget)
-
-
-def slopes(market: Market, problem: Problem, aims: Aims, split: Split) -> Slopes:
-    """Differences of every cell to both sides, in one call; at zero to the right only."""
-    rows, cells = split.money.shape
-    step = nudges(problem, split.money)
-    back = np.where(split.money > NOTHING * problem.budget, np.minimum(step, split.money), 0.0)
-    moved = [split]
-    for sign, size in ((1, step), (-1, back)):
-        money = np.repeat(split.money[:, None], cells, axis=1)
-        money[:, range(cells), range(cells)] += sign * size
-        booked = np.repeat(split.booked[:, None], cells, axis=1)
-        moved.append(Split(money.reshape(-1, cells), booked.reshape(rows * cells, -1)))
-    tried = stack(moved)
-    owner = np.concatenate([np.arange(rows), *[np.repeat(np.arange(rows), cells)] * 2])
-    answers = market(tried)
-    values = aims.take(owner).values(problem, tried, answers)
-    base, more, less = values[:rows], *np.split(values[rows:], 2)
-    shape = (rows, cells, -1)
-    up = (more.reshape(shape) - base[:, None]) / step[..., None]
-    down = (base[:, None] - less.reshape(shape)) / np.maximum(back, 1e-9)[..., None]
-    down = np.where(back[..., None] > 0, down, up)
-    bend = 2 * (up - down) / (step + back)[..., None]
-    return Slopes(base, answers.most[:rows], up, down, bend)
+def no_trail(split: Split) -> Trail:
+    """Of rows that have not moved yet."""
+    return Trail(np.zeros_like(split.money), np.zeros_like(split.money))
 
 
 def climb(
-    market: Market, problem: Problem, aims: Aims, split: Split, reach: Array
-) -> tuple[Split, Array]:
+    market: Market, problem: Problem, aims: Aims, split: Split, reach: Array, *,
+    found: Slopes | None = None, trail: Trail | None = None,
+) -> tuple[Split, Array]:  # fmt: skip
     """One step of every row: the new rows, and what their scores gain."""
-    found = slopes(market, problem, aims, split)
+    found = found or slopes(market, problem, aims, split)
     step = newton_step(problem, aims, split, found, reach)
-    full = np.where(found.most < FULL * split.money, found.most, np.inf)
+    if trail:
+        step = conjugate(step, aims, split, found, trail)
+    most = split.money + rooms(found, split.money)
     tries = [
-        problem.repair(goal, aims.budget, most=np.minimum(full, _room(aims, goal)))
+        problem.repair(goal, aims.budget, most=np.minimum(most, open_to(aims, goal)))
         for goal in (Split(split.money + t * step, split.booked) for t in LENGTHS)
     ]
     return best_of(market, problem, aims, [split, *tries])
+
+
+def conjugate(step: Array, aims: Aims, split: Split, found: Slopes, trail: Trail) -> Array:
+    """The step and so much of the last move that together they leave its slope as it is: [row, cell].
+
+    Where that would lead down, or the score did not bend down along the last move, the step alone.
+    """
+    here = sides(found, aims.pull(), split.money)
+    slope = here.middle
+    change = np.where(here.kink, 0.0, slope - trail.slope)
+    move = np.where(here.kink, 0.0, trail.move)
+    along = (move * change).sum(axis=1, keepdims=True)
+    beta = -(step * change).sum(axis=1, keepdims=True) / np.where(along < 0, along, -np.inf)
+    both = step + np.clip(beta, 0.0, BEYOND) * move
+    rises = (slope * both).sum(axis=1, keepdims=True) > 0
+    return np.where(rises, both, step)
 
 
 def best_of(
@@ -111,9 +100,10 @@ def best_of(
     return every.take(best * len(aims) + rows), scores[best, rows] - scores[0]
 
 
-def _room(aims: Aims, split: Split) -> Array:
-    """An aim that may keep money is not filled up to its budget."""
-    return np.where(aims.keeps[:, None], np.maximum(split.money, 0.0), np.inf)
+def open_to(aims: Aims, split: Split) -> Array:
+    """An aim that may keep money is not filled up to its budget, and what is empty stays so: a fen opens a scene."""
+    some = np.where(split.money > 0, np.inf, 0.0)
+    return np.where(aims.keeps[:, None], np.maximum(split.money, 0.0), some)
 
 
 def newton_step(problem: Problem, aims: Aims, split: Split, found: Slopes, reach: Array) -> Array:
@@ -122,18 +112,15 @@ def newton_step(problem: Problem, aims: Aims, split: Split, found: Slopes, reach
     Where a cell's supply ends (a kink) the next yuan and the last one have slopes of their own, and
     the cell stays if the price lies between them.
     """
-    pull = aims.pull()
-    up, down, bend = (
-        np.einsum("rco,ro->rc", part, pull) for part in (found.up, found.down, found.bend)
-    )
-    kink = down - up > KINK * np.abs(down)
-    middle = np.where(split.money > 0, (up + down) / 2, up)
+    here = sides(found, aims.pull(), split.money)
+    (right, left, kink), middle = here, here.middle
+    bend = np.einsum("rco,ro->rc", found.bend, aims.pull())
     least = _least_bend(middle, split, problem)
     stiff = np.where(kink, least, np.maximum(-bend, least))
-    right, left = np.where(kink, up, middle), np.where(kink, down, middle)
     span = reach[:, None] * (split.money + problem.budget / 100)
     low = np.maximum(-span, problem.low - split.money)
     high = np.minimum(span, problem.high - split.money)
+    high = np.minimum(high, rooms(found, split.money))
     low, high = np.minimum(low, high), np.maximum(low, high)
 
     def step(price: Array) -> Array:
@@ -146,9 +133,13 @@ def newton_step(problem: Problem, aims: Aims, split: Split, found: Slopes, reach
 
 
 def _least_bend(slope: Array, split: Split, problem: Problem) -> Array:
-    """A straight cell counts as bent so that its slope is used up over all its money."""
+    """A straight cell counts as bent so that its slope is used up over all its money.
+
+    Slopes of empty cells say nothing of the others: a scene that must be opened first costs more than it brings.
+    """
     size = split.money + problem.budget / 100
-    return 0.2 * np.maximum(np.abs(slope), np.abs(slope).max(axis=1, keepdims=True) * 0.05) / size
+    usual = np.where(split.money > 0, np.abs(slope), 0.0).max(axis=1, keepdims=True)
+    return 0.2 * np.maximum(np.abs(slope), 0.05 * usual) / size
 
 
 def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, slack: Array) -> Array:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from simulator.allocation.aims import Aims, join, linear
 from simulator.allocation.market import Answers, Market
-from simulator.allocation.problem import Array, Flags, Problem, Split, stack
-from simulator.allocation.refine import best_of, climb, line_search
+from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
+from simulator.allocation.refine import Trail, best_of, climb, line_search, no_trail, open_to
 from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
+from simulator.allocation.slopes import PARKED, Slopes, sides, slopes, unevenness
 
 TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
@@ -27,8 +28,10 @@ FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
 SETTLE, TRIM = 6, 12
 """Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
-PARKED = 0.005
-"""A cell is not planned above what it spends by more than this."""
+SPECK = 0.002
+"""A scene or cell with less of the budget is left out if that costs nothing."""
+EVEN = 0.005
+"""A row whose slopes are as even as this is at the top."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,10 @@ class Effort:
     between: int = 150
     """Plans on the lines between neighbours, each time."""
     fill_steps: int = 8
-    settle_steps: int = 4
-    """After money that is never spent is taken out."""
+    show_steps: int = 4
+    """For a plan between neighbours."""
+    settle_steps: int = 16
+    """After money that is never spent is taken out; rows that are even need none."""
     enough: float = 2e-5
     """A step that gains less of the score's scale is the last."""
 
@@ -137,8 +142,8 @@ class Search:
         """The rows without money that is never spent; what that leaves loose is climbed with once more."""
         aims, rows = self.known
         first = settle(self.market, self.problem, rows, aims)
-        self.rows = first
-        self.climb(self.effort.settle_steps)
+        self.rows = without_specks(self.market, self.problem, first, aims)
+        self.climb(self.effort.settle_steps, enough=0.0)
         again = settle(self.market, self.problem, self.known.rows, aims)
         self.rows = best_of(self.market, self.problem, aims, [first, again])[0]
         return self.known.rows
@@ -255,22 +260,43 @@ class Search:
         self.aims, self.rows = aims, candidates.take(best)
 
     # ------------------------------------------------------------------ near by
-    def climb(self, steps: int, first: int = 0) -> None:
-        """Newton steps of the rows from `first` on, until they gain nothing."""
-        aims, rows = self.known
-        reach = np.full(len(aims), 0.3)
-        active = np.arange(first, len(aims))
+    def climb(self, steps: int, first: int = 0, enough: float | None = None) -> None:
+        """Steps of the rows from `first` on, until they gain nothing or their slopes are even."""
+        rows = self.known.rows
+        reach, trail = np.full(len(rows), 0.3), no_trail(rows)
+        active = np.arange(first, len(rows))
         for _ in range(steps):
-            if not active.size:
-                break
-            some = aims.take(active)
-            moved, gain = climb(self.market, self.problem, some, rows.take(active), reach[active])
-            money = rows.money.copy()
-            money[active] = moved.money
-            self.rows = rows = Split(money, rows.booked)
-            stuck = gain <= self.effort.enough
-            reach[active] = np.where(stuck, reach[active] / 4, np.minimum(reach[active] * 1.5, 1.0))
-            active = active[~stuck | (reach[active] > 0.01)]
+            if active.size:
+                least = self.effort.enough if enough is None else enough
+                active = self._step(active, reach, trail, least)
+
+    def _step(
+        self, active: NDArray[np.intp], reach: Array, trail: Trail, enough: float
+    ) -> NDArray[np.intp]:
+        """One step of some rows; those of them that go on."""
+        active, found = self._uneven(active)
+        if not active.size:
+            return active
+        aims, rows = self.known
+        some, here = aims.take(active), rows.take(active)
+        moved, gain = climb(
+            self.market, self.problem, some, here, reach[active], found=found,
+            trail=trail.take(active),
+        )  # fmt: skip
+        trail.follow(active, sides(found, some.pull(), here.money).middle, moved.money - here.money)
+        money = rows.money.copy()
+        money[active] = moved.money
+        self.rows = Split(money, rows.booked)
+        stuck = gain <= enough
+        reach[active] = np.where(stuck, reach[active] / 4, np.minimum(reach[active] * 1.5, 1.0))
+        return active[~stuck | (reach[active] > 0.01)]
+
+    def _uneven(self, active: NDArray[np.intp]) -> tuple[NDArray[np.intp], Slopes]:
+        """Of these rows those that are not at the top, and their slopes."""
+        some, here = self.known.aims.take(active), self.known.rows.take(active)
+        found = slopes(self.market, self.problem, some, here)
+        goes = unevenness(self.problem, some, here, found) > EVEN
+        return active[goes], found.take(goes)
 
     def fill_gaps(self) -> None:
         """New rows in the widest gaps between neighbours, from both sides, with an aim of their own.
@@ -297,7 +323,7 @@ class Search:
         first = len(self.known.aims)
         for _, aim in self._gaps():
             self._add(aim, self._best_ever(aim))
-        self.climb(self.effort.settle_steps, first)
+        self.climb(self.effort.show_steps, first)
 
     def _between(self, a: int, b: int, values: Array) -> Aims:
         """The weighting to which two neighbours are equal: what lies beyond their line beats both."""
@@ -367,7 +393,7 @@ def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
 
 def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: int) -> Split:
     """After some rounds of moving what is not spent, and as many of cutting it as it takes."""
-    most = np.where(aims.keeps[:, None], rows.money, np.inf)
+    most = open_to(aims, rows)
     for turn in range(moves + TRIM):
         parked, spent = _parked(market, problem, rows)
         if not parked.any():
@@ -386,6 +412,25 @@ def _parked(market: Market, problem: Problem, rows: Split) -> tuple[Flags, Array
     most = market(rows).most
     idle = rows.money - np.maximum(most, problem.low)
     return idle > PARKED * rows.money, most
+
+
+def without_specks(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
+    """Rows without a scene or a cell that holds next to nothing, unless it brings more than its money elsewhere.
+
+    Slopes do not see that a scene costs to run, nor the knapsack a share of its unit.
+    """
+    parts = np.concatenate([problem.of_scene, np.eye(len(problem.cells), dtype=bool)])
+    money = sums(rows.money, parts)
+    owner, part = np.nonzero((money > 0) & (money < SPECK * problem.budget))
+    kept = Split(np.where(parts[part], 0.0, rows.money[owner]), rows.booked[owner])
+    own = aims.take(owner)
+    every = stack([rows, problem.repair(kept, own.budget, most=open_to(own, kept))])
+    both = aims.take([*range(len(rows)), *owner.tolist()])
+    score = both.score(both.values(problem, every, market(every)))
+    best = np.arange(len(rows))
+    for n, of in enumerate(owner.tolist(), len(rows)):
+        best[of] = n if score[n] >= score[best[of]] else best[of]
+    return every.take(best)
 
 
 def _ends(objectives: int) -> Array:

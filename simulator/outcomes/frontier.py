@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 Statistic = Literal["mean", "p10", "cvar"]
 State = Literal["inside", "empty", "full", "at_limit"]
-"""Of a cell: between its limits, without money, with no more to buy, or held by a limit."""
+"""Of a cell: between its limits, without money, no more to buy (it would not spend 2% more), or held by a limit."""
 TAIL = 0.1
 """CVaR and P10 look at the worst tenth of replications."""
 

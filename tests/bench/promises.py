@@ -169,7 +169,8 @@ def _again(scenario: Scenario, plan: Plan, budget: float) -> float:
     search = Search(market, problem, 1, EFFORT, aims=aims)
     search.rows = problem.repair(read_plans(problem, [plan, plan]), budgets)
     search.climb(EFFORT.steps)
-    profit = _profit_of(market, problem, search.rows)
+    search.settle()
+    profit = _profit_of(market, problem, search.known.rows)
     return 1 + float(profit[1] - profit[0]) / (2 * STEP * budget)
 
 

@@ -14,8 +14,8 @@ from scipy.optimize import minimize
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.market import Answers, Market
 from simulator.allocation.problem import Array, Problem, Split, stack
-from simulator.allocation.refine import slopes
 from simulator.allocation.response import best_split, sweep, wide_levels
+from simulator.allocation.slopes import slopes
 from tests.bench.watched import counted
 
 POPULATION = 100

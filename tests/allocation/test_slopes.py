@@ -1,0 +1,198 @@
+"""Which cells can move, how far a plan is from the top, and steps that get there."""
+
+import numpy as np
+import pytest
+
+from simulator.allocation.aims import Aims, linear
+from simulator.allocation.problem import Array, Problem, Split
+from simulator.allocation.refine import climb
+from simulator.allocation.search import EVEN, Archive, Effort, Search, settle, without_specks
+from simulator.allocation.slopes import rooms, slopes, states, unevenness
+from tests.allocation.markets import Made, make_problem
+
+BUDGET = 100.0
+
+
+def aim(rows: int = 1, **options) -> Aims:
+    return linear(np.ones((rows, 1)), np.array([BUDGET]), np.array([BUDGET]), **options)
+
+
+def split_of(*money: float, packages: int = 0) -> Split:
+    return Split(np.array([money]), np.ones((1, packages), dtype=bool))
+
+
+def roots(*scale: float, takes: Array | float = np.inf) -> Made:
+    """Cells that do not touch, 2 s sqrt(x) each, up to what they take: the next yuan brings s / sqrt(x)."""
+
+    def answer(split: Split) -> tuple[Array, Array]:
+        spent = np.minimum(split.money, takes)
+        gained = (2 * np.array(scale) * np.sqrt(np.maximum(spent, 0.0))).sum(axis=1)
+        return (gained - spent.sum(axis=1))[:, None], spent
+
+    return Made(answer)
+
+
+# --------------------------------------------------------------------------- how uneven
+def uneven(market: Made, problem: Problem, split: Split, aims: Aims | None = None) -> float:
+    own = aims or aim()
+    return float(unevenness(problem, own, split, slopes(Archive(market), problem, own, split))[0])
+
+
+def test_slopes_are_even_where_every_cell_brings_the_same():
+    """Money in proportion to the squares: 3 and 4 share 100 as 36 and 64."""
+    market, problem = roots(3.0, 4.0), make_problem([1, 1], BUDGET)
+    assert uneven(market, problem, split_of(36.0, 64.0)) < 1e-4
+    by_hand = (4 / np.sqrt(36) - 3 / np.sqrt(64)) / np.median([4 / np.sqrt(36), 3 / np.sqrt(64)])
+    assert uneven(market, problem, split_of(64.0, 36.0)) == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_a_cell_that_takes_no_more_may_be_worth_more_but_not_less():
+    problem = make_problem([1, 1], BUDGET)
+    dear = roots(30.0, 4.0, takes=np.array([20.0, np.inf]))
+    assert uneven(dear, problem, split_of(20.0, 80.0)) == 0.0
+    cheap = roots(1.0, 4.0, takes=np.array([50.0, np.inf]))
+    assert uneven(cheap, problem, split_of(50.0, 50.0)) > 0.5
+
+
+def test_an_empty_cell_counts_if_it_would_bring_more():
+    problem = make_problem([1, 1], BUDGET)
+    assert uneven(roots(1.0, 4.0), problem, split_of(0.0, 100.0)) > 0.5
+    line = Made(lambda s: ((s.money @ [0.2, 1.5] - s.money.sum(axis=1))[:, None], s.money))
+    assert uneven(line, problem, split_of(0.0, 100.0)) == 0.0
+
+
+def test_where_money_may_be_kept_the_next_yuan_brings_nothing():
+    """Net s / sqrt(x) - 1 is nothing at s squared."""
+    market, problem, kept = roots(4.0), make_problem([1], BUDGET), aim(keeps=True)
+    assert uneven(market, problem, split_of(16.0), kept) < 1e-3
+    assert uneven(market, problem, split_of(4.0), kept) == pytest.approx(1.0, rel=1e-2)
+    assert uneven(market, problem, split_of(64.0), kept) == pytest.approx(0.5, rel=1e-2)
+
+
+# --------------------------------------------------------------------------- which cells can move
+def state_of(problem: Problem, market: Made, split: Split) -> list[str]:
+    own = aim()
+    found = slopes(Archive(market), problem, own, split)
+    return states(problem, split, found, own.pull())[0].tolist()
+
+
+def test_a_cell_is_full_if_it_would_not_spend_a_little_more():
+    """At 20 of 20 and, half a nudge below, at 19.8; at 19 there is room."""
+    market = roots(9.0, 9.0, takes=np.array([20.0, np.inf]))
+    problem = make_problem([1, 1], BUDGET)
+    found = [state_of(problem, market, split_of(x, 100 - x))[0] for x in (19.0, 19.8, 20.0, 0.0)]
+    assert found == ["inside", "full", "full", "empty"]
+
+
+def test_limits_of_cells_scenes_and_groups_hold():
+    """A booking of 30 and 20 of money meet a cap of 50."""
+    market, scenes = roots(5.0, 5.0), [1, 1]
+    own = make_problem(scenes, BUDGET, high=np.array([50.0, np.inf]))
+    assert state_of(own, market, split_of(50.0, 50.0)) == ["at_limit", "inside"]
+    group = {"groups": ("g",), "group_of": np.array([0, -1]), "group_floor": np.zeros(1)}
+    capped = make_problem(scenes, BUDGET, group_cap=np.array([50.0]), **group)
+    assert state_of(capped, market, split_of(50.0, 50.0)) == ["at_limit", "inside"]
+    booking = {
+        "packages": ("p",), "price": np.array([30.0]), "payer": np.array([0]),
+        "must": np.ones(1, dtype=bool), "may": np.ones(1, dtype=bool),
+    }  # fmt: skip
+    booked = make_problem(scenes, BUDGET, cap=np.array([50.0, np.inf]), **booking)
+    assert state_of(booked, market, split_of(20.0, 50.0, packages=1)) == ["at_limit", "inside"]
+    assert state_of(booked, market, split_of(19.0, 51.0, packages=1)) == ["inside", "inside"]
+
+
+def test_supply_that_has_ended_is_cut_and_supply_that_thins_out_stays():
+    def most(split: Split) -> tuple[Array, Array]:
+        ended, thin = np.minimum(split.money[:, 0], 20), 3 + 0.9 * split.money[:, 1]
+        spent = np.stack([ended, np.minimum(thin, split.money[:, 1]), split.money[:, 2]], axis=1)
+        return np.zeros((len(split), 1)), spent
+
+    split, problem = split_of(30.0, 40.0, 30.0), make_problem([1, 1, 1], BUDGET)
+    found = slopes(Archive(Made(most)), problem, aim(), split)
+    assert rooms(found, split.money)[0] == pytest.approx([-10.0, 0.0, np.inf])
+
+
+# --------------------------------------------------------------------------- steps
+def coupled(*shares: float) -> Made:
+    """Pairs of cells, each of which moves the value of the other: x b - x C x / 2."""
+    cells = 2 * len(shares)
+    bend = np.diag(1.0 + np.arange(cells))
+    for n, share in enumerate(shares):
+        a, b = 2 * n, 2 * n + 1
+        bend[a, b] = bend[b, a] = share * np.sqrt(bend[a, a] * bend[b, b])
+    base = 100.0 + 10 * np.arange(cells)
+
+    def answer(split: Split) -> tuple[Array, Array]:
+        x = split.money
+        return (x @ base - np.einsum("ra,ab,rb->r", x, bend, x) / 2)[:, None], x
+
+    return Made(answer)
+
+
+PAIRS = (0.9, -0.5, 0.95)
+
+
+def after_steps(steps: int, *, trail: bool) -> float:
+    """Unevenness after some steps, with and without a look at the move before."""
+    market, problem, cells = coupled(*PAIRS), make_problem([1] * 6, BUDGET), 6
+    search = Search(Archive(market), problem, 1, Effort(), aims=aim())
+    search.rows = split_of(*[BUDGET / cells] * cells)
+    if trail:
+        search.climb(steps, enough=0.0)
+    else:
+        for _ in range(steps):
+            search.rows = climb(search.market, problem, aim(), search.rows, np.ones(1))[0]
+    return uneven(market, problem, search.rows)
+
+
+def test_cells_that_share_supply_are_brought_to_one_value():
+    assert after_steps(12, trail=True) <= EVEN
+    assert after_steps(12, trail=False) > 4 * EVEN
+
+
+def test_a_row_at_the_top_costs_one_look_at_its_slopes():
+    market = roots(3.0, 4.0)
+    search = Search(Archive(market), make_problem([1, 1], BUDGET), 1, Effort(), aims=aim())
+    search.rows = split_of(36.0, 64.0)
+    search.climb(9)
+    assert market.evaluations == 5
+
+
+def opened() -> tuple[Made, Problem, Search]:
+    """Three scenes, the last one empty; opening it costs 3."""
+    market = roots(3.0, 4.0, 0.1)
+    problem = make_problem([1, 1, 1], BUDGET, fixed=np.array([0.0, 0.0, 3.0]))
+    search = Search(Archive(market), problem, 1, Effort(), aims=aim())
+    search.rows = split_of(60.0, 39.0, 0.0)
+    return market, problem, search
+
+
+def test_a_step_opens_no_scene_for_a_fen():
+    """What the step leaves of the budget goes to cells that have some."""
+    _, problem, search = opened()
+    search.climb(9, enough=0.0)
+    assert search.rows.money[0] == pytest.approx([36.0, 64.0, 0.0], abs=0.5)
+    assert problem.fixed_costs(search.rows)[0] == 0.0
+
+
+def test_what_is_freed_opens_no_scene_for_a_fen():
+    _, problem, _ = opened()
+    market = roots(3.0, 4.0, 0.1, takes=np.array([20.0, np.inf, np.inf]))
+    rows = settle(Archive(market), problem, split_of(60.0, 40.0, 0.0), aim())
+    assert rows.money[0].tolist() == pytest.approx([20.0, 80.0, 0.0])
+    assert problem.fixed_costs(rows)[0] == 0.0
+
+
+# --------------------------------------------------------------------------- specks
+def test_a_scene_that_does_not_pay_for_being_run_is_left_out():
+    """0.1 brings 0.06 there, 0.05 elsewhere, and the scene costs 3; what is worth it stays, and so does more."""
+    _, problem, _ = opened()
+    rows = split_of(36.0, 63.9, 0.1)
+    assert drop(roots(3.0, 4.0, 0.1), problem, rows) == pytest.approx([36.04, 63.96, 0.0], abs=0.01)
+    assert drop(roots(3.0, 4.0, 90.0), problem, rows) == rows.money[0].tolist()
+    more = split_of(36.0, 63.0, 1.0)
+    assert drop(roots(3.0, 4.0, 0.1), problem, more) == more.money[0].tolist()
+
+
+def drop(market: Made, problem: Problem, rows: Split) -> list[float]:
+    return without_specks(Archive(market), problem, rows, aim()).money[0].tolist()
