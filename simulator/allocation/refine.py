@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
@@ -32,6 +33,8 @@ FULL = 0.9955
 """A cell that spends less of its money is full: there is no more for it to buy."""
 KINK = 0.2
 """Share of the slope to the left by which that to the right is less where supply ends."""
+LARGE = 0.02
+"""Share of the budget from which a cell may be closed for the sake of one other."""
 TURNS = 60
 
 
@@ -66,23 +69,25 @@ def slopes(market: Market, problem: Problem, aims: Aims, split: Split) -> Slopes
     rows, cells = split.money.shape
     step = nudges(problem, split.money)
     back = np.where(split.money > NOTHING * problem.budget, np.minimum(step, split.money), 0.0)
-    moved = [split]
-    for sign, size in ((1, step), (-1, back)):
-        money = np.repeat(split.money[:, None], cells, axis=1)
-        money[:, range(cells), range(cells)] += sign * size
-        booked = np.repeat(split.booked[:, None], cells, axis=1)
-        moved.append(Split(money.reshape(-1, cells), booked.reshape(rows * cells, -1)))
-    tried = stack(moved)
-    owner = np.concatenate([np.arange(rows), *[np.repeat(np.arange(rows), cells)] * 2])
+    right, left = np.nonzero(step), np.nonzero(back)
+    tried = stack([split, _nudged(split, right, step), _nudged(split, left, -back)])
+    owner = np.concatenate([np.arange(rows), right[0], left[0]])
     answers = market(tried)
     values = aims.take(owner).values(problem, tried, answers)
-    base, more, less = values[:rows], *np.split(values[rows:], 2)
-    shape = (rows, cells, -1)
-    up = (more.reshape(shape) - base[:, None]) / step[..., None]
-    down = (base[:, None] - less.reshape(shape)) / np.maximum(back, 1e-9)[..., None]
-    down = np.where(back[..., None] > 0, down, up)
+    base, more, less = np.split(values, [rows, rows + rows * cells])
+    up = (more.reshape(rows, cells, -1) - base[:, None]) / step[..., None]
+    down = up.copy()
+    down[left] = (base[left[0]] - less) / back[left][:, None]
     bend = 2 * (up - down) / (step + back)[..., None]
     return Slopes(base, answers.most[:rows], up, down, bend)
+
+
+def _nudged(split: Split, places: tuple[NDArray[np.intp], ...], by: Array) -> Split:
+    """One row for each place (row, cell), with that cell's money changed."""
+    row, cell = places
+    moved = split.take(row)
+    moved.money[np.arange(len(row)), cell] += by[places]
+    return moved
 
 
 def climb(
@@ -109,6 +114,38 @@ def best_of(
     scores = own.score(own.values(problem, every, market(every))).reshape(len(tries), -1)
     best = scores.argmax(axis=0)
     return every.take(best * len(aims) + rows), scores[best, rows] - scores[0]
+
+
+def close(market: Market, problem: Problem, aims: Aims, split: Split) -> tuple[Split, Array]:
+    """Every cell closed in turn, its money given to others of its phase: the best, and its gain.
+
+    Scenes that meet outbid each other, and the higher score takes most: a share in the middle can be
+    worse than none and than all, where slopes show no way to either.
+    """
+    row, money = _closed(problem, split)
+    own, goal = aims.take(row), Split(money, split.booked[row])
+    every = stack([split, problem.repair(goal, own.budget, most=_room(own, goal))])
+    wide = aims.take(np.concatenate([np.arange(len(aims)), row]))
+    scores = wide.score(wide.values(problem, every, market(every)))
+    owner = np.concatenate([np.arange(len(aims)), row])
+    best = np.array([np.where(owner == n, scores, -np.inf).argmax() for n in range(len(aims))])
+    return every.take(best), scores[best] - scores[: len(aims)]
+
+
+def _closed(problem: Problem, split: Split) -> tuple[NDArray[np.intp], Array]:
+    """Rows with one cell closed, for all others of the phase or for one: of which row, and their money."""
+    phase = np.array([cell.partition(".")[2] for cell in problem.cells])
+    alone = np.eye(len(phase), dtype=bool)
+    meets = (phase == phase[:, None]) & ~alone
+    freed = np.maximum(split.money - problem.low, 0.0)
+    mates = split.money[:, None] * meets
+    share = mates / np.maximum(mates.sum(axis=2), 1e-9)[..., None]
+    row, cell = np.nonzero(freed > NOTHING * problem.budget)
+    to_all = split.money[row] - freed[row, cell][:, None] * (alone[cell] - share[row, cell])
+    large = (split.money > LARGE * problem.budget) & (freed > 0)
+    one, gone, mate = np.nonzero(large[:, :, None] & large[:, None] & meets)
+    to_one = split.money[one] - freed[one, gone][:, None] * (1.0 * alone[gone] - alone[mate])
+    return np.concatenate([row, one]), np.concatenate([to_all, to_one])
 
 
 def _room(aims: Aims, split: Split) -> Array:

@@ -1,8 +1,9 @@
 """The search: sweeps and knapsacks from afar, slopes near by, and plans between those that were found.
 
 1. One wide sweep around the best plan at hand; a knapsack for each weighting of the objectives; the
-   best point on the way there.  2. The same around each of these, nearer.  3. Newton steps on slopes.
-4. Where the frontier has gaps, plans between the neighbours, by a smooth Chebyshev score.
+   best point on the way there.  2. Newton steps on slopes, and cells closed that are better empty.
+3. Where the frontier has gaps, the weightings between the neighbours, and plans on the lines between
+   them.  4. Sweeps and knapsacks around all of these, nearer, and steps until they gain nothing.
 Curves of single cells alone would lose much where scenes share people and places (docs/decisions.md);
 that is why every knapsack is followed by a search along the way to it.
 """
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from simulator.allocation.aims import Aims, join, linear
 from simulator.allocation.market import Answers, Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
-from simulator.allocation.refine import best_of, climb, line_search
+from simulator.allocation.refine import best_of, climb, close, line_search
 from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
 
 TILT = 1e-3
@@ -27,6 +28,8 @@ FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
 SETTLE, TRIM = 6, 12
 """Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
+NEARLY = 0.01
+"""Gain of the score's scale below which first steps are over."""
 PARKED = 0.005
 """A cell is not planned above what it spends by more than this."""
 
@@ -39,14 +42,16 @@ class Effort:
     """Weightings of two objectives, the ends included."""
     sweeps: int = 1
     """Near sweeps of each weighting."""
-    first_steps: int = 3
-    """Newton steps before the near sweeps."""
+    first_steps: int = 8
+    """Newton steps before the near sweeps at most."""
     steps: int = 6
     """Newton steps at most."""
     fill: int = 6
     """Gaps between neighbours that are filled at most, each time."""
     between: int = 150
     """Plans on the lines between neighbours, each time."""
+    between_steps: int = 3
+    """Newton steps of what fills a gap, at first."""
     fill_steps: int = 8
     settle_steps: int = 4
     """After money that is never spent is taken out."""
@@ -107,26 +112,21 @@ class Search:
         """Search; what is found stays in the archive, also when it is stopped half-way."""
         self.say("looking everywhere", 0.0)
         self.begin(starts)
-        for _ in range(self.effort.first_steps):
-            self.climb(1)
-            self.rescale()
-        self.thicken()
+        self.approach()
+        fills = self.objectives > 1 and self.effort.fill > 0
+        if fills:
+            self.say("filling gaps", 0.2)
+            self.fill_gaps()
         for n in range(self.effort.sweeps):
-            self.say("looking around the best", 0.1 + 0.1 * n)
+            self.say("looking around the best", 0.3 + 0.1 * n)
             self.sweep_near()
             self.rescale()
-            self.thicken()
-        self.say("climbing", 0.3)
+        self.say("climbing", 0.4)
         self.climb(self.effort.steps)
-        self.thicken()
-        if self.objectives == 1:
-            self.climb(2 * self.effort.fill_steps)
-        elif self.effort.fill:
-            self.say("filling gaps", 0.5)
-            self.fill_gaps()
-            self.climb(self.effort.fill_steps)
-            self._keep_best(self.known.rows)
-            self.climb(self.effort.fill_steps)
+        self.close()
+        self._keep_best(self.known.rows)
+        self.climb(self.effort.fill_steps * (2 if self.objectives == 1 else 1))
+        if fills:
             self.thicken()
             self.show_more()
         if budgets:
@@ -217,6 +217,16 @@ class Search:
         least = 1e-3 * np.abs(values).max(axis=0) + 1e-9
         return replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
 
+    def approach(self) -> None:
+        """Newton steps and closed cells in turn, while they gain much."""
+        for _ in range(self.effort.first_steps):
+            gain = self.climb(1)
+            self.rescale()
+            gain += self.close()
+            if gain.max() < NEARLY:
+                break
+        self.thicken()
+
     def sweep_near(self) -> None:
         """Knapsacks of sweeps around every row."""
         levels = [near_levels(self.problem, money) for money in self.known.rows.money]
@@ -255,22 +265,33 @@ class Search:
         self.aims, self.rows = aims, candidates.take(best)
 
     # ------------------------------------------------------------------ near by
-    def climb(self, steps: int, first: int = 0) -> None:
-        """Newton steps of the rows from `first` on, until they gain nothing."""
+    def climb(self, steps: int, first: int = 0) -> Array:
+        """Newton steps of the rows from `first` on, until they gain nothing: gains of the last step."""
         aims, rows = self.known
         reach = np.full(len(aims), 0.3)
         active = np.arange(first, len(aims))
+        gains = np.zeros(len(aims))
         for _ in range(steps):
             if not active.size:
                 break
             some = aims.take(active)
             moved, gain = climb(self.market, self.problem, some, rows.take(active), reach[active])
+            gains[active] = gain
             money = rows.money.copy()
             money[active] = moved.money
             self.rows = rows = Split(money, rows.booked)
             stuck = gain <= self.effort.enough
             reach[active] = np.where(stuck, reach[active] / 4, np.minimum(reach[active] * 1.5, 1.0))
             active = active[~stuck | (reach[active] > 0.01)]
+        return gains
+
+    def close(self, first: int = 0) -> Array:
+        """Close the cell of every row that it is best without."""
+        aims, rows = self.known
+        some = np.arange(first, len(aims))
+        moved, gain = close(self.market, self.problem, aims.take(some), rows.take(some))
+        self.rows = stack([rows.take(range(first)), moved])
+        return np.concatenate([np.zeros(first), gain])
 
     def fill_gaps(self) -> None:
         """New rows in the widest gaps between neighbours, from both sides, with an aim of their own.
@@ -279,8 +300,14 @@ class Search:
         between two kinds is neither.
         """
         rows = self.known.rows
+        first = len(rows)
         for pair, aim in self._gaps():
             self._add(aim.take([0, 0]), rows.take(pair))
+        for _ in range(self.effort.between_steps):
+            self.climb(1, first)
+            self.close(first)
+        self._keep_best(self.known.rows)
+        self.thicken()
 
     def _gaps(self) -> list[tuple[list[int], Aims]]:
         """The widest gaps between neighbours of the frontier: their rows, and the aim between them."""
