@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
-from simulator.allocation.slopes import Slopes, rooms, sides, slopes
+from simulator.allocation.slopes import NOTHING, Slopes, rooms, sides, slopes
 
 LENGTHS = np.array([0.1, 0.3, 0.6, 1.0, 1.7, 3.0])
 """Lengths of a step that are tried."""
 BEYOND = 3.0
 """Most of the last move that a step repeats."""
+LARGE = 0.02
+"""Share of the budget from which a cell may be closed for the sake of one other."""
 TURNS = 60
 
 
@@ -98,6 +100,38 @@ def best_of(
     scores = own.score(own.values(problem, every, market(every))).reshape(len(tries), -1)
     best = scores.argmax(axis=0)
     return every.take(best * len(aims) + rows), scores[best, rows] - scores[0]
+
+
+def close(market: Market, problem: Problem, aims: Aims, split: Split) -> tuple[Split, Array]:
+    """Every cell closed in turn, its money given to others of its phase: the best, and its gain.
+
+    Scenes that meet outbid each other, and the higher score takes most: a share in the middle can be
+    worse than none and than all, where slopes show no way to either.
+    """
+    row, money = _closed(problem, split)
+    own, goal = aims.take(row), Split(money, split.booked[row])
+    every = stack([split, problem.repair(goal, own.budget, most=open_to(own, goal))])
+    wide = aims.take(np.concatenate([np.arange(len(aims)), row]))
+    scores = wide.score(wide.values(problem, every, market(every)))
+    owner = np.concatenate([np.arange(len(aims)), row])
+    best = np.array([np.where(owner == n, scores, -np.inf).argmax() for n in range(len(aims))])
+    return every.take(best), scores[best] - scores[: len(aims)]
+
+
+def _closed(problem: Problem, split: Split) -> tuple[NDArray[np.intp], Array]:
+    """Rows with one cell closed, for all others of the phase or for one: of which row, and their money."""
+    phase = np.array([cell.partition(".")[2] for cell in problem.cells])
+    alone = np.eye(len(phase), dtype=bool)
+    meets = (phase == phase[:, None]) & ~alone
+    freed = np.maximum(split.money - problem.low, 0.0)
+    mates = split.money[:, None] * meets
+    share = mates / np.maximum(mates.sum(axis=2), 1e-9)[..., None]
+    row, cell = np.nonzero(freed > NOTHING * problem.budget)
+    to_all = split.money[row] - freed[row, cell][:, None] * (alone[cell] - share[row, cell])
+    large = (split.money > LARGE * problem.budget) & (freed > 0)
+    one, gone, mate = np.nonzero(large[:, :, None] & large[:, None] & meets)
+    to_one = split.money[one] - freed[one, gone][:, None] * (1.0 * alone[gone] - alone[mate])
+    return np.concatenate([row, one]), np.concatenate([to_all, to_one])
 
 
 def open_to(aims: Aims, split: Split) -> Array:

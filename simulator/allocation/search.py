@@ -1,8 +1,9 @@
 """The search: sweeps and knapsacks from afar, slopes near by, and plans between those that were found.
 
 1. One wide sweep around the best plan at hand; a knapsack for each weighting of the objectives; the
-   best point on the way there.  2. The same around each of these, nearer.  3. Newton steps on slopes.
-4. Where the frontier has gaps, plans between the neighbours, by a smooth Chebyshev score.
+   best point on the way there.  2. Newton steps on slopes, and cells closed that are better empty.
+3. Where the frontier has gaps, the weightings between the neighbours, and plans on the lines between
+   them.  4. Sweeps and knapsacks around all of these, nearer, and steps until they gain nothing.
 Curves of single cells alone would lose much where scenes share people and places (docs/decisions.md);
 that is why every knapsack is followed by a search along the way to it.
 """
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from simulator.allocation.aims import Aims, join, linear
 from simulator.allocation.market import Answers, Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
-from simulator.allocation.refine import Trail, best_of, climb, line_search, no_trail, open_to
+from simulator.allocation.refine import Trail, best_of, climb, close, line_search, no_trail, open_to
 from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
 from simulator.allocation.slopes import PARKED, Slopes, sides, slopes, unevenness
 
@@ -32,6 +33,8 @@ SPECK = 0.002
 """A scene or cell with less of the budget is left out if that costs nothing."""
 EVEN = 0.005
 """A row whose slopes are as even as this is at the top."""
+NEARLY = 0.01
+"""Gain of the score's scale below which first steps are over."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +45,16 @@ class Effort:
     """Weightings of two objectives, the ends included."""
     sweeps: int = 1
     """Near sweeps of each weighting."""
-    first_steps: int = 3
-    """Newton steps before the near sweeps."""
+    first_steps: int = 8
+    """Newton steps before the near sweeps at most."""
     steps: int = 6
     """Newton steps at most."""
     fill: int = 6
     """Gaps between neighbours that are filled at most, each time."""
     between: int = 150
     """Plans on the lines between neighbours, each time."""
+    between_steps: int = 3
+    """Newton steps of what fills a gap, at first."""
     fill_steps: int = 8
     show_steps: int = 4
     """For a plan between neighbours."""
@@ -112,26 +117,21 @@ class Search:
         """Search; what is found stays in the archive, also when it is stopped half-way."""
         self.say("looking everywhere", 0.0)
         self.begin(starts)
-        for _ in range(self.effort.first_steps):
-            self.climb(1)
-            self.rescale()
-        self.thicken()
+        self.approach()
+        fills = self.objectives > 1 and self.effort.fill > 0
+        if fills:
+            self.say("filling gaps", 0.2)
+            self.fill_gaps()
         for n in range(self.effort.sweeps):
-            self.say("looking around the best", 0.1 + 0.1 * n)
+            self.say("looking around the best", 0.3 + 0.1 * n)
             self.sweep_near()
             self.rescale()
-            self.thicken()
-        self.say("climbing", 0.3)
+        self.say("climbing", 0.4)
         self.climb(self.effort.steps)
-        self.thicken()
-        if self.objectives == 1:
-            self.climb(2 * self.effort.fill_steps)
-        elif self.effort.fill:
-            self.say("filling gaps", 0.5)
-            self.fill_gaps()
-            self.climb(self.effort.fill_steps)
-            self._keep_best(self.known.rows)
-            self.climb(self.effort.fill_steps)
+        self.close()
+        self._keep_best(self.known.rows)
+        self.climb(self.effort.fill_steps * (2 if self.objectives == 1 else 1))
+        if fills:
             self.thicken()
             self.show_more()
         if budgets:
@@ -222,6 +222,23 @@ class Search:
         least = 1e-3 * np.abs(values).max(axis=0) + 1e-9
         return replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
 
+    def approach(self) -> None:
+        """Newton steps and closed cells in turn, while they gain much."""
+        for _ in range(self.effort.first_steps):
+            aims, before = self.known.aims, self._scores(self.known.aims)
+            self.climb(1)
+            self.close()
+            gain = self._scores(aims) - before
+            self.rescale()
+            if gain.max() < NEARLY:
+                break
+        self.thicken()
+
+    def _scores(self, aims: Aims) -> Array:
+        """Scores of the rows."""
+        rows = self.known.rows
+        return aims.score(aims.values(self.problem, rows, self.market(rows)))
+
     def sweep_near(self) -> None:
         """Knapsacks of sweeps around every row."""
         levels = [near_levels(self.problem, money) for money in self.known.rows.money]
@@ -298,6 +315,13 @@ class Search:
         goes = unevenness(self.problem, some, here, found) > EVEN
         return active[goes], found.take(goes)
 
+    def close(self, first: int = 0) -> None:
+        """Close the cell that each row from `first` on is best without."""
+        aims, rows = self.known
+        some = np.arange(first, len(aims))
+        moved, _ = close(self.market, self.problem, aims.take(some), rows.take(some))
+        self.rows = stack([rows.take(range(first)), moved])
+
     def fill_gaps(self) -> None:
         """New rows in the widest gaps between neighbours, from both sides, with an aim of their own.
 
@@ -305,8 +329,14 @@ class Search:
         between two kinds is neither.
         """
         rows = self.known.rows
+        first = len(rows)
         for pair, aim in self._gaps():
             self._add(aim.take([0, 0]), rows.take(pair))
+        for _ in range(self.effort.between_steps):
+            self.climb(1, first)
+            self.close(first)
+        self._keep_best(self.known.rows)
+        self.thicken()
 
     def _gaps(self) -> list[tuple[list[int], Aims]]:
         """The widest gaps between neighbours of the frontier: their rows, and the aim between them."""

@@ -80,29 +80,27 @@ def slopes(market: Market, problem: Problem, aims: Aims, split: Split) -> Slopes
     rows, cells = split.money.shape
     step = nudges(problem, split.money)
     back = np.where(split.money > NOTHING * problem.budget, np.minimum(step, split.money), 0.0)
-    moved = [split, *(_moved(split, sign * size) for sign, size in ((1, step), (-1, back)))]
-    tried = stack(moved)
-    owner = np.concatenate([np.arange(rows), *[np.repeat(np.arange(rows), cells)] * 2])
+    right, left = np.nonzero(step), np.nonzero(back)
+    tried = stack([split, _moved(split, right, step), _moved(split, left, -back)])
+    owner = np.concatenate([np.arange(rows), right[0], left[0]])
     answers = market(tried)
     values = aims.take(owner).values(problem, tried, answers)
-    base, more, less = values[:rows], *np.split(values[rows:], 2)
-    shape = (rows, cells, -1)
-    up = (more.reshape(shape) - base[:, None]) / step[..., None]
-    down = (base[:, None] - less.reshape(shape)) / np.maximum(back, 1e-9)[..., None]
-    down = np.where(back[..., None] > 0, down, up)
+    base, more, less = np.split(values, [rows, rows + rows * cells])
+    up = (more.reshape(rows, cells, -1) - base[:, None]) / step[..., None]
+    down = up.copy()
+    down[left] = (base[left[0]] - less) / back[left][:, None]
     bend = 2 * (up - down) / (step + back)[..., None]
     own = answers.most[rows : rows * (1 + cells)].reshape(rows, cells, cells)
     takes = np.diagonal(own, axis1=1, axis2=2)
     return Slopes(base, answers.most[:rows], takes, step, up, down, bend)
 
 
-def _moved(split: Split, by: Array) -> Split:
-    """One cell after another moved [row, cell]: a row for each."""
-    rows, cells = split.money.shape
-    money = np.repeat(split.money[:, None], cells, axis=1)
-    money[:, range(cells), range(cells)] += by
-    booked = np.repeat(split.booked[:, None], cells, axis=1)
-    return Split(money.reshape(-1, cells), booked.reshape(rows * cells, -1))
+def _moved(split: Split, places: tuple[NDArray[np.intp], ...], by: Array) -> Split:
+    """One row for each place (row, cell), with that cell's money changed."""
+    row, cell = places
+    moved = split.take(row)
+    moved.money[np.arange(len(row)), cell] += by[places]
+    return moved
 
 
 # --------------------------------------------------------------------------- which cells can move
@@ -137,10 +135,9 @@ def rooms(found: Slopes, money: Array) -> Array:
 
     A full cell that would spend most of the next yuan stays: what it parks is for `settle` to cut.
     """
-    lean = (found.takes - found.most) / found.step
-    ended = (found.most < FULL * money) & (lean < LEAN)
-    room = np.where(ended, found.most - money, 0.0)
-    return np.where(full(found, money), room, np.inf)
+    ended = (found.takes - found.most) / found.step < LEAN
+    over = np.where(found.most < FULL * money, found.most - money, 0.0)
+    return np.where(ended, over, np.inf)
 
 
 def held(problem: Problem, split: Split) -> Flags:

@@ -1,0 +1,111 @@
+"""Cells of one phase that outbid each other: closing one is what no slope shows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from simulator.allocation.aims import Aims, linear
+from simulator.allocation.market import Answers, certain
+from simulator.allocation.problem import Problem, Split
+from simulator.allocation.refine import LARGE, climb, close
+from tests.allocation.markets import BUDGET, Array, make_problem
+
+CELLS = 3
+PHASES = 2
+
+
+@dataclass
+class Rivals:
+    """Scenes that bid in the same feed: in every phase sum x^2 / sum x counts, with less and less return."""
+
+    worth: Array
+    """[cell]"""
+    calls: int = 0
+    evaluations: int = 0
+
+    def value(self, money: Array) -> float:
+        """What one plan brings [CNY]."""
+        total = 0.0
+        for phase in range(PHASES):
+            own = money[phase::PHASES]
+            power = (self.worth[phase::PHASES] * own**2).sum() / max(own.sum(), 1e-9)
+            total += 2e6 * power / (power + 6e5)
+        return float(total)
+
+    def __call__(self, split: Split) -> Answers:
+        self.evaluations += len(split)
+        brought = np.array([[self.value(row) - row.sum()] for row in split.money])
+        return certain(brought, split.money)
+
+
+def rivals() -> Rivals:
+    return Rivals(np.array([1.0, 0.9, 1.02, 1.0, 0.95, 0.98]))
+
+
+def problem(**limits) -> Problem:
+    return make_problem([PHASES] * CELLS, **limits)
+
+
+def even(rows: int = 1) -> Split:
+    return Split(np.full((rows, 6), BUDGET / 6), np.zeros((rows, 0), dtype=bool))
+
+
+def aim(rows: int = 1) -> Aims:
+    return linear(np.ones((rows, 1)), np.array([BUDGET]), np.array([BUDGET]))
+
+
+def by_hand(market: Rivals, known: Problem, money: Array) -> float:
+    """The best value of one plan with a cell closed for all, or for one, of its phase."""
+    best = market.value(money)
+    for gone in range(6):
+        mates = [c for c in range(gone % PHASES, 6, PHASES) if c != gone]
+        freed = money[gone] - known.low[gone]
+        to_all = {c: money[c] / money[mates].sum() for c in mates}
+        large = [c for c in mates if min(money[c], money[gone]) > LARGE * BUDGET]
+        for share in (to_all, *({c: 1.0} for c in large)):
+            new = money.copy()
+            new[gone] -= freed
+            for c, part in share.items():
+                new[c] += freed * part
+            best = max(best, market.value(new))
+    return best
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_best_closed_cell_is_the_best_of_all(seed: int):
+    market, known = rivals(), problem(low=np.array([0.0, 0, 2e4, 0, 0, 1e4]))
+    shares = np.random.default_rng(seed).dirichlet(np.ones(6), 3)
+    start = known.repair(Split(shares * BUDGET, np.zeros((3, 0), dtype=bool)))
+    found, gain = close(market, known, aim(3), start)
+    for n, money in enumerate(start.money):
+        best = by_hand(market, known, money)
+        assert market.value(found.money[n]) == pytest.approx(best, rel=1e-9)
+        assert gain[n] * BUDGET == pytest.approx(best - market.value(money), abs=1e-3)
+
+
+def test_limits_hold_and_the_budget_is_kept():
+    known = problem(low=np.full(6, 3e4), cap=np.array([np.inf, 4e5, np.inf]))
+    found, _ = close(rivals(), known, aim(), even())
+    assert found.money.sum() == pytest.approx(BUDGET)
+    assert (found.money >= known.low - 1e-6).all()
+    assert found.money[0, 2:4].sum() <= 4e5 * (1 + 1e-9)
+
+
+def test_a_plan_that_is_best_as_it_is_stays():
+    start = Split(np.array([[0.0, 5e5, 5e5, 0, 0, 0]]), np.zeros((1, 0), dtype=bool))
+    found, gain = close(rivals(), problem(), aim(), start)
+    assert gain.tolist() == [0.0]
+    assert found.money.tolist() == start.money.tolist()
+
+
+def test_where_steps_stand_still_a_closed_cell_goes_on():
+    market, known = Rivals(np.ones(6)), problem()
+    stood, gain = climb(market, known, aim(), even(), np.full(1, 0.3))
+    assert gain[0] == pytest.approx(0.0, abs=1e-9)
+    rows = stood
+    for _ in range(4):
+        rows, _ = close(market, known, aim(), rows)
+    money = rows.money[0]
+    assert [(money[phase::PHASES] > 1e3).sum() for phase in range(PHASES)] == [1, 1]
+    assert market.value(money) > 1.3 * market.value(stood.money[0])
