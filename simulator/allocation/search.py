@@ -25,7 +25,7 @@ TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
 FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
-SETTLE, TRIM = 6, 12
+SETTLE, TRIM, DEEP = 6, 12, 4
 """Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
 PARKED = 0.005
 """A cell is not planned above what it spends by more than this."""
@@ -374,7 +374,9 @@ def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: i
             break
         if turn >= moves:
             most = np.minimum(most, rows.money)
-        most = np.where(parked, np.minimum(most, spent), most)
+        # A scene that is cut buys a smaller share of what scenes share: late cuts go twice as deep.
+        deep = rows.money - spent if turn >= moves + DEEP else 0.0
+        most = np.where(parked, np.minimum(most, np.maximum(spent - deep, problem.low)), most)
         rows = problem.repair(
             Split(np.minimum(rows.money, most), rows.booked), aims.budget, most=most
         )
