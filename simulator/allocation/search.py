@@ -374,8 +374,9 @@ def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: i
             break
         if turn >= moves:
             most = np.minimum(most, rows.money)
-        # A scene that is cut buys a smaller share of what scenes share: late cuts go twice as deep.
-        deep = rows.money - spent if turn >= moves + DEEP else 0.0
+        # A scene that is cut buys a smaller share of what scenes share: late cuts go deeper and deeper.
+        late = turn - moves - DEEP
+        deep = 2.0 ** min(late, 4) * (rows.money - spent) if late >= 0 else 0.0
         most = np.where(parked, np.minimum(most, np.maximum(spent - deep, problem.low)), most)
         rows = problem.repair(
             Split(np.minimum(rows.money, most), rows.booked), aims.budget, most=most
