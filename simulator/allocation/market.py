@@ -1,6 +1,7 @@
 """Answers of the simulator to rows of decisions, and how a scenario becomes a problem.
 
-Everything here runs in expected mode: no chance, smooth, and the same for any order of rows.
+Everything here runs in expected mode: no chance, smooth, and the same for any order of rows. Answers
+of the optimiser are means over `VECTORS` values of all unknown numbers.
 """
 
 from collections.abc import Callable, Sequence
@@ -33,6 +34,9 @@ OBJECTIVES = {
 }  # fmt: skip
 """What can be asked for, and the quantity of a run that says it; at a fixed budget the best roi is
 the best incremental profit."""
+VECTORS = 16
+"""Values of the unknown numbers over which a plan is judged: at their means alone a plan is fitted to
+what vans, stock or a quota take if everything comes as expected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +81,9 @@ class SimulatedMarket:
     def __init__(
         self, scenario: Scenario, problem: Problem, wanted: Sequence[str], *,
         executor: Executor | None = None, tick: Callable[[int], None] | None = None,
+        vectors: int = 0,
     ):  # fmt: skip
+        self.vectors = vectors
         self.scenario, self.problem, self.wanted = scenario, problem, list(wanted)
         self.executor, self.tick = executor, tick
         self.calls = self.evaluations = 0
@@ -87,7 +93,7 @@ class SimulatedMarket:
         plans = make_plans(self.scenario, self.problem, split)
         outcomes = simulate(
             self.scenario, plans, mode="expected", daily=False, attribution=False,
-            executor=self.executor,
+            executor=self.executor, vectors=self.vectors,
         )  # fmt: skip
         self.calls += 1
         self.evaluations += len(plans)

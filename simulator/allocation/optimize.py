@@ -11,6 +11,7 @@ from simulator.allocation.aims import Aims
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
+    VECTORS,
     SimulatedMarket,
     make_plans,
     make_problem,
@@ -60,7 +61,9 @@ class _Work:
     archive: Archive = field(init=False)
 
     def __post_init__(self) -> None:
-        inner = SimulatedMarket(self.scenario, self.problem, self.wanted, executor=self.executor)
+        inner = SimulatedMarket(
+            self.scenario, self.problem, self.wanted, executor=self.executor, vectors=VECTORS
+        )
         self.archive = Archive(inner)
 
     def say(self, words: str, share: float) -> None:
@@ -265,7 +268,7 @@ def _played(work: _Work, plans: Sequence[Plan], chance: _Chance, mode: Mode) -> 
     """The promise: all plans under chance, on a seed that the race did not see."""
     return simulate(
         work.scenario, plans, replications=chance.replications, seed=chance.seed, daily=False,
-        mode=mode, executor=work.executor, chance_alone=False, label=chance.label,
+        mode=mode, executor=work.executor, chance_alone=False, label=chance.label, vectors=VECTORS,
     )  # fmt: skip
 
 

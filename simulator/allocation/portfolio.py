@@ -19,6 +19,7 @@ from simulator.allocation.aims import Aims, linear
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
+    VECTORS,
     Answers,
     SimulatedMarket,
     make_plans,
@@ -119,7 +120,9 @@ class _Work:
         wanted = dict.fromkeys([PROFIT, OBJECTIVES[self.objective]])
         problems = [member.problem for member in self.members]
         own = [
-            SimulatedMarket(m.scenario, m.problem, list(wanted), executor=self.executor)
+            SimulatedMarket(
+                m.scenario, m.problem, list(wanted), executor=self.executor, vectors=VECTORS
+            )
             for m in self.members
         ]
         self.market = PortfolioMarket(own, problems)

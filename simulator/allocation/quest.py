@@ -10,6 +10,7 @@ from simulator.allocation.aims import Aims
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
+    VECTORS,
     Answers,
     Market,
     SimulatedMarket,
@@ -94,7 +95,7 @@ class Quest:
     ) -> Outcomes:
         return simulate(
             self.scenario, plans, replications=draws.replications, seed=draws.seed, daily=False,
-            chance_alone=False, executor=self.executor, mode=mode, label=label,
+            chance_alone=False, executor=self.executor, mode=mode, label=label, vectors=VECTORS,
         )  # fmt: skip
 
 
@@ -111,7 +112,7 @@ def make_quest(
     check_feasible(problem)
     metrics = (PROFIT, *(OBJECTIVES[n] for n in names if n != "roi"))
     metrics += ("outlay",) if "roi" in names else ()
-    inner = SimulatedMarket(scenario, problem, metrics, executor=executor)
+    inner = SimulatedMarket(scenario, problem, metrics, executor=executor, vectors=VECTORS)
     market = Bounded(inner, problem, metrics, bounds) if bounds else inner
     search = Search(Archive(market), problem, len(metrics), effort)
     return Quest(scenario, problem, metrics, current or plans_of(scenario)[0], search, executor)

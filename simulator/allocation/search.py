@@ -27,7 +27,7 @@ TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
 FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
-SETTLE, TRIM = 6, 12
+SETTLE, TRIM, DEEP = 6, 12, 4
 """Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
 SPECK = 0.002
 """A scene or cell with less of the budget is left out if that costs nothing."""
@@ -430,7 +430,10 @@ def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: i
             break
         if turn >= moves:
             most = np.minimum(most, rows.money)
-        most = np.where(parked, np.minimum(most, spent), most)
+        # A scene that is cut buys a smaller share of what scenes share: late cuts go deeper and deeper.
+        late = turn - moves - DEEP
+        deep = 2.0 ** min(late, 4) * (rows.money - spent) if late >= 0 else 0.0
+        most = np.where(parked, np.minimum(most, np.maximum(spent - deep, problem.low)), most)
         rows = problem.repair(
             Split(np.minimum(rows.money, most), rows.booked), aims.budget, most=most
         )

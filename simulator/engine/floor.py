@@ -10,10 +10,10 @@ from simulator.engine.lanes import (
     plan_bookings,
     plan_money,
     plan_partners,
-    quadrature,
     shock_factor,
     shock_names,
 )
+from simulator.engine.points import Points, make_points
 from simulator.engine.schedule import Schedule, make_schedule
 from simulator.engine.state import State, first_state
 from simulator.market.choice import Trial, start_trials
@@ -148,13 +148,16 @@ class Floor:
 
 
 def open_floor(
-    world: World, chunk: Chunk, seed: int, *, sampled: bool, daily: bool, attribution: bool
-) -> Floor:
+    world: World, chunk: Chunk, seed: int, *, sampled: bool, daily: bool, attribution: bool,
+    points: Points | None = None,
+) -> Floor:  # fmt: skip
     """Everything at the first second; `world` has the axis [replication]."""
     world = world.over_plans(len(chunk.plans))
     reps, lanes, names = len(chunk.replications), chunk.lanes, world.names
     draws = make_draws(world, chunk, seed, sampled)
-    demand, luck = _shocks(world, chunk, draws, sampled=sampled)
+    if not sampled and points is None:
+        points = make_points(world.scenario, 0)
+    demand, luck = _shocks(world, chunk, draws, points)
     trials = start_trials(world.trials, draws, lanes, sampled=sampled) if world.trials else []
     for trial in trials:
         luck[trial.product] *= trial.before()
@@ -199,17 +202,15 @@ def _partnership(world: World, running: np.ndarray, *, sampled: bool) -> Partner
 
 
 def _shocks(
-    world: World, chunk: Chunk, draws: Draws, *, sampled: bool
+    world: World, chunk: Chunk, draws: Draws, points: Points | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Demand factor [1, lane] and luck of each product [product, lane]."""
-    names = shock_names(world.scenario)
-    points = quadrature(len(names))
+    """Demand factor [1, lane] and luck of each product [product, lane]; sampled where there are no points."""
     demand, luck = np.ones((1, chunk.lanes)), np.ones((len(world.names.products), chunk.lanes))
-    for row, (name, sd) in enumerate(names):
-        if sampled:
+    for row, (name, sd) in enumerate(shock_names(world.scenario)):
+        if points is None:
             factor = draws.factor(name, sd, 1)
         else:
-            z = points[row, np.array(chunk.replications)]
+            z = points.shocks[row, list(chunk.replications)]
             factor = np.tile(shock_factor(z, sd), len(chunk.plans))[None]
         if name == "demand":
             demand = factor

@@ -27,6 +27,7 @@ from simulator.engine.days import Days
 from simulator.engine.floor import Controls, Floor, open_floor
 from simulator.engine.lanes import Chunk
 from simulator.engine.media import Media
+from simulator.engine.points import Points
 from simulator.engine.sales import Sales
 from simulator.engine.schedule import expected_traffic
 from simulator.engine.settlement import needs_credit
@@ -83,11 +84,11 @@ class Run:
 
     def __init__(
         self, world: World, chunk: Chunk, seed: int, *, sampled: bool, daily: bool,
-        attribution: bool = False, rules: Sequence[Rule] = (),
+        attribution: bool = False, rules: Sequence[Rule] = (), points: Points | None = None,
     ) -> None:  # fmt: skip
         self.floor = floor = open_floor(
             world, chunk, seed, sampled=sampled, daily=daily,
-            attribution=attribution or needs_credit(world),
+            attribution=attribution or needs_credit(world), points=points,
         )  # fmt: skip
         self.worth = [_over_plans(value, chunk) for value in people_value(world)]
         self.due, self.rules = processes.Due(), rules

@@ -9,7 +9,8 @@ from typing import Literal
 
 import numpy as np
 
-from simulator.engine.lanes import Chunk, make_chunks, quadrature, shock_names
+from simulator.engine.lanes import Chunk, make_chunks
+from simulator.engine.points import Points, make_points, streams_of, value_of
 from simulator.engine.run import Rule, Run
 from simulator.market.build import build_world
 from simulator.market.calendar import DAY, Steps, make_steps, phase_bounds, phase_names
@@ -19,11 +20,10 @@ from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger, join
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
-from simulator.scenario.amounts import Uncertain
 from simulator.scenario.plan import Plan, find_package, plans_of
 from simulator.scenario.plausible import late_order_days
 from simulator.scenario.schema import CHAIN_STAGES, ContractSlot, Scenario
-from simulator.scenario.uncertain import draw_all, stream_of, uncertain_paths
+from simulator.scenario.uncertain import draw_all, uncertain_paths
 
 Progress = Callable[[int, int], None]
 Mode = Literal["expected", "sampled"]
@@ -42,6 +42,8 @@ class Job:
     daily: bool
     attribution: bool
     rules: tuple[Rule, ...] = ()
+    points: Points | None = None
+    """Of expected mode; None: those of the shocks alone."""
 
 
 def simulate(
@@ -49,6 +51,7 @@ def simulate(
     mode: Mode = "sampled", spreads: bool = True, daily: bool = True, attribution: bool = True,
     executor: Executor | None = None, progress: Progress | None = None,
     processes: Iterable[Rule] = (), label: str | None = None, chance_alone: bool = True,
+    vectors: int = 0,
 ) -> Outcomes:  # fmt: skip
     """Run plans (those of the file by default) and the zero-spend plan in the same replications.
 
@@ -56,15 +59,17 @@ def simulate(
     `spreads`, uncertain numbers are drawn once per replication, and a second run without them is
     kept as `chance_only`, unless `chance_alone` is off. `executor` spreads chunks over processes;
     `processes` are the user's own generator functions (in this process only); `label` names the run
-    (a file's stem).
+    (a file's stem). With `vectors`, expected mode is a mean over that many values of all uncertain
+    numbers, the same in every call; without, they stand at their means.
     """
     chosen = list(plans) if plans is not None else plans_of(scenario)
     sampled = mode == "sampled"
-    unsure = sampled and spreads and bool(uncertain_paths(scenario))
-    count = replications if sampled else quadrature(len(shock_names(scenario))).shape[1]
+    points = None if sampled else make_points(scenario, vectors)
+    unsure = spreads and bool(uncertain_paths(scenario) if points is None else points.numbers)
+    count = replications if points is None else points.count
     lanes = [*chosen, Plan.none(scenario)]
     jobs = [
-        Job(scenario, chunk, seed, sampled, unsure, daily, attribution, tuple(processes))
+        Job(scenario, chunk, seed, sampled, unsure, daily, attribution, tuple(processes), points)
         for chunk in make_chunks(lanes, count)
     ]
     results = _run_all(jobs, executor, progress)
@@ -72,7 +77,7 @@ def simulate(
     book = join([result.book for result in results], order)
     terms = _join_terms(results, jobs, scenario, lanes)
     alone = None
-    if unsure and chance_alone:
+    if sampled and unsure and chance_alone:
         alone = simulate(
             scenario, chosen, replications=replications, seed=seed, spreads=False, daily=False,
             attribution=attribution, executor=executor, progress=progress, processes=processes, label=label,
@@ -98,7 +103,7 @@ def run_job(job: Job) -> Result:
     world = _certain_world(job.scenario) if not job.spreads else _drawn_world(job)
     run = Run(
         world, job.chunk, job.seed, sampled=job.sampled, daily=job.daily,
-        attribution=job.attribution, rules=job.rules,
+        attribution=job.attribution, rules=job.rules, points=job.points,
     )  # fmt: skip
     return Result(run.go(), _terms_of(world))
 
@@ -156,26 +161,20 @@ def _drawn_world(job: Job) -> World:
 
 def draw_numbers(job: Job) -> dict[str, np.ndarray]:
     """Values of every uncertain number [replication]: log-normal with the stated mean, or uniform."""
-    numbers = uncertain_paths(job.scenario)
-    phases = job.scenario.calendar.phases.items()
-    continued = {name: phase.continues for name, phase in phases if phase.continues}
-    names = {path: stream_of(path, continued) for path in numbers}
+    some = list(job.chunk.replications)
+    if job.points is not None:
+        return {path: values[some] for path, values in job.points.numbers.items()}
+    numbers, names = uncertain_paths(job.scenario), streams_of(job.scenario)
     streams = {name: row for row, name in enumerate(dict.fromkeys(names.values()))}
-    draws = Sampled(job.seed, list(job.chunk.replications), 1, {"parameter": list(streams)})
+    draws = Sampled(job.seed, some, 1, {"parameter": list(streams)})
     spreads = {names[path]: [number.sd] for path, number in numbers.items()}
     factors = draws.factor("parameter", np.array([spreads[s] for s in streams]), len(streams))
     uniforms = np.exp(-draws.exponential("parameter", len(streams)))
     rows = {path: streams[name] for path, name in names.items()}
     return {
-        path: _value(number, factors[rows[path]], uniforms[rows[path]])
+        path: value_of(number, factors[rows[path]], uniforms[rows[path]])
         for path, number in numbers.items()
     }
-
-
-def _value(number: Uncertain, factor: np.ndarray, uniform: np.ndarray) -> np.ndarray:
-    if number.low is not None and number.high is not None:
-        return np.asarray(number.low + (number.high - number.low) * uniform)
-    return np.minimum(float(number) * factor, number.most * (1 - 1e-9))
 
 
 def _run_all(jobs: list[Job], executor: Executor | None, progress: Progress | None) -> list[Result]:

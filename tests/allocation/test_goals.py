@@ -6,6 +6,7 @@ import pytest
 
 from simulator.allocation.bounds import best_target
 from simulator.allocation.goals import least_budget
+from simulator.allocation.market import VECTORS
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.errors import RunError, UserError
 from simulator.outcomes.goal import TargetMissed
@@ -15,7 +16,7 @@ QUICK = {"effort": SHORT, "replications": 16}
 
 
 def mean(scenario, plan, metric):
-    return expected(scenario, [plan]).metrics(plan.name)[metric]["mean"]
+    return expected(scenario, [plan], vectors=VECTORS).metrics(plan.name)[metric]["mean"]
 
 
 # --- the least budget ---------------------------------------------------------------------------
@@ -106,7 +107,8 @@ def test_of_two_bounds_the_tighter_one_binds():
     assert goal.expected["new_customers"] == pytest.approx(2800, rel=1e-3)
     assert goal.expected["gmv"] > 1.1e5
     there = least_budget(world, {"new_customers": 2800}, **QUICK)
-    assert goal.budget >= 0.999 * there.budget
+    # Both are met to a thousandth, and here a thousandth more customers take a hundredth more money.
+    assert goal.budget >= 0.99 * there.budget
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Measure the promises, one table each: python -m tests.bench NAME.
 
-NAME is engine, agreement, allocation, mutation, promises, grid, race, portfolio, sweep or growth. Exit
+NAME is engine, agreement, allocation, mutation, promises, unknown, grid, race, portfolio, sweep or growth. Exit
 code 1 when a goal is missed. The figures are no tests: a busy machine moves them.
 """
 
@@ -65,6 +65,10 @@ def add_allocation(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     promises.add_argument("names", nargs="*", help="scenarios (default: every shipped one)")
     promises.add_argument("-n", type=int, default=32, help="replications (default 32)")
     promises.set_defaults(command=bench_promises)
+    unknown = commands.add_parser("unknown", help="what the search believes of unknown numbers")
+    unknown.add_argument("names", nargs="*", help="scenarios (default: every shipped one)")
+    unknown.add_argument("-n", type=int, default=304, help="replications (default 304)")
+    unknown.set_defaults(command=bench_unknown)
     grid = commands.add_parser("grid", help="the search against every plan of a grid")
     grid.add_argument("--parts", type=int, default=20, help="of the budget (default 20)")
     grid.set_defaults(command=bench_grid)
@@ -139,6 +143,14 @@ def bench_mutation(choice: argparse.Namespace) -> bool:
         print("\n".join(map(str, mutants)))
         return True
     return check_mutants(mutants, choice.jobs, quick=choice.quick)
+
+
+def bench_unknown(choice: argparse.Namespace) -> bool:
+    from tests.bench.table import machine
+    from tests.bench.unknown import unknown_rows
+
+    print(machine())
+    return unknown_rows(choice.names, choice.n)
 
 
 def bench_promises(choice: argparse.Namespace) -> bool:

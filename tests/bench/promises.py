@@ -2,8 +2,8 @@
 
 column        meaning                                                                     promise
 gain          return of the answer less that of the current plan, money that is not      not below 0
-              spent counted as lost, % of the budget: expected mode, and its paired
-              interval on the fresh draws
+              spent counted as lost, % of the budget: expected mode over unknown numbers,
+              as the search has it, and its paired interval on the fresh draws
 even          the same over an even split                                                 not below 0
 profit        the gain over the current plan with what it does not spend counted as kept
 inside        cells between their limits, over all cells
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from simulator.allocation.aims import linear
-from simulator.allocation.market import PROFIT, SimulatedMarket, make_problem, read_plans
+from simulator.allocation.market import PROFIT, VECTORS, SimulatedMarket, make_problem, read_plans
 from simulator.allocation.optimize import EVEN, optimize
 from simulator.allocation.problem import Limits, Problem, Split
 from simulator.allocation.search import Archive, Effort, Search
@@ -117,7 +117,9 @@ def kept(scenario: Scenario, label: str, replications: int, effort: Effort = EFF
     seconds = time.process_time() - start
     best, budget = frontier.best, frontier.budget
     rivals = [best.plan, frontier.current_plan, _even(scenario)]
-    outcomes = simulate(scenario, rivals, mode="expected", daily=False, attribution=False)
+    outcomes = simulate(
+        scenario, rivals, mode="expected", daily=False, attribution=False, vectors=VECTORS
+    )
     returns = [float(_return(outcomes, p.name).mean()) for p in rivals]
     profits = [float(outcomes.values(p.name, PROFIT).mean()) for p in rivals]
     values = {c: m.worth for c, m in best.margins.items() if m.state == "inside"}
@@ -163,7 +165,7 @@ def _again(scenario: Scenario, plan: Plan, budget: float) -> float:
     free = make_problem(scenario, budget)
     fixed = Limits(packages={name: name in plan.packages for name in free.packages})
     problem = make_problem(scenario, budget, fixed)
-    market = Archive(SimulatedMarket(scenario, problem, [PROFIT]))
+    market = Archive(SimulatedMarket(scenario, problem, [PROFIT], vectors=VECTORS))
     budgets = budget * np.array([1 - STEP, 1 + STEP])
     aims = linear(np.ones((2, 1)), np.array([budget]), budgets)
     search = Search(market, problem, 1, EFFORT, aims=aims)
@@ -196,7 +198,7 @@ def _parked(scenario: Scenario, plan: Plan) -> float:
     """The largest share of a cell's money that stays, among cells that matter."""
     problem = make_problem(scenario, scenario.budget)
     row = read_plans(problem, [plan])
-    most = SimulatedMarket(scenario, problem, [PROFIT])(row).most[0]
+    most = SimulatedMarket(scenario, problem, [PROFIT], vectors=VECTORS)(row).most[0]
     money = row.money[0]
     left = (money - most) / np.maximum(money, 1.0)
     return float(np.max(left, initial=0.0))

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 
 from simulator.engine.lanes import Chunk
+from simulator.engine.points import make_points
 from simulator.engine.simulate import Job, draw_numbers, simulate
 from simulator.scenario import read_scenario
+from simulator.scenario.amounts import Uncertain
 from simulator.scenario.plan import Plan, plans_of
-from simulator.scenario.uncertain import uncertain_paths
+from simulator.scenario.uncertain import draw_all, uncertain_paths
+from tests.worlds import brief, expected, sampled
 
 COFFEE = "scenarios/new_coffee_100m.yaml"
 MINIMAL = "scenarios/minimal.yaml"
@@ -55,3 +58,53 @@ def test_a_stated_spread_of_one_number_moves_only_what_follows_from_it():
     sets = ["slots.feed.median_cpm={value: 25, sd: 50%}"]
     scenario = read_scenario(MINIMAL, sets=sets)
     assert float(uncertain_paths(scenario)["slots.feed.median_cpm"].sd) == 0.5
+
+
+# --- expected mode over several values of what is not known -------------------------------------
+
+
+def test_a_point_is_an_expected_run_with_its_numbers():
+    scenario = brief("chance.demand_sd=0")
+    points, plan = make_points(scenario, 4), plans_of(scenario)[0]
+    both = expected(scenario, [plan], vectors=4)
+    for n in (0, 3):
+        fixed = draw_all(scenario, lambda path, _, n=n: Uncertain(points.numbers[path][n]))
+        alone = expected(fixed, [plan])
+        for metric in ("gmv", "spend", "profit_incremental", "new_customers"):
+            one, many = alone.values(plan.name, metric), both.values(plan.name, metric)
+            assert many[n] == pytest.approx(one[0], rel=1e-9)
+
+
+def test_points_keep_means_and_bounds_and_no_number_moves_another():
+    scenario = read_scenario(COFFEE)
+    points, numbers = make_points(scenario, 16), uncertain_paths(scenario)
+    for path, values in points.numbers.items():
+        assert values.min() >= 0 and values.max() <= numbers[path].most
+        if numbers[path].most == np.inf:
+            assert values.mean() == pytest.approx(float(numbers[path]), rel=2e-3)
+    more = read_scenario(COFFEE, sets=["products.drip_bags.price={value: 150, sd: 20%}"])
+    others = make_points(more, 16).numbers
+    assert len(others) == len(points.numbers) + 1
+    assert all(np.array_equal(values, others[path]) for path, values in points.numbers.items())
+
+
+def test_where_nothing_is_unknown_the_points_are_those_of_the_shocks():
+    scenario = brief("products.coffee.luck_sd=0.1")
+    known = draw_all(scenario, lambda _, number: Uncertain(float(number)))
+    one, other = expected(known), expected(known, vectors=16)
+    assert np.array_equal(one.values(one.plans[0], "roi"), other.values(one.plans[0], "roi"))
+
+
+def test_what_just_suffices_at_the_means_does_not_in_the_mean():
+    """Stock for all orders that are expected: the mean of a minimum is below the minimum of means."""
+    scenario = brief("products.coffee.stock=3400")
+    plan = plans_of(scenario)[:1]
+    drawn = sampled(scenario, plan, replications=128, seed=3, spreads=True, chance_alone=False)
+    orders = drawn.values(plan[0].name, "paid_orders")
+    noise = orders.std(ddof=1) / np.sqrt(orders.size)
+    at_means, over = (
+        expected(scenario, plan, vectors=n).values(plan[0].name, "paid_orders").mean()
+        for n in (0, 16)
+    )
+    assert at_means - orders.mean() > 5 * noise
+    assert abs(over - orders.mean()) < 3 * noise

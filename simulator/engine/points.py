@@ -1,0 +1,67 @@
+"""Points of expected mode: what common shocks and unknown numbers may be, every point as likely as another.
+
+symbol   meaning                                                    unit    shape
+z        standard normal of a common shock                          1       [shock, point]
+value    of an unknown number                                       its own [point]
+
+Where unknown numbers stand at their means the points are those of the shocks alone (`quadrature`).
+A mean over unknown numbers takes a Latin hypercube over shocks and numbers together (McKay,
+Beckman, Conover 1979): a hundred numbers ask for no more points than ten.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from simulator.engine.lanes import quadrature, shock_factor, shock_names
+from simulator.market.draws import strata
+from simulator.scenario.amounts import Uncertain
+from simulator.scenario.schema import Scenario
+from simulator.scenario.uncertain import stream_of, uncertain_paths
+
+
+@dataclass(frozen=True, eq=False)
+class Points:
+    """Shocks and unknown numbers of every point."""
+
+    shocks: np.ndarray
+    """z: [shock, point]."""
+    numbers: Mapping[str, np.ndarray]
+    """Values by path: [point]; none where all stand at their means."""
+
+    @property
+    def count(self) -> int:
+        """Number of points."""
+        return self.shocks.shape[1]
+
+
+def make_points(scenario: Scenario, vectors: int) -> Points:
+    """The points of the shocks, or `vectors` of shocks and unknown numbers where there are any."""
+    shocks, numbers = [name for name, _ in shock_names(scenario)], uncertain_paths(scenario)
+    if not vectors or not numbers:
+        return Points(quadrature(len(shocks)), {})
+    streams = streams_of(scenario)
+    names = list(dict.fromkeys(streams.values()))
+    rows = dict(zip(names, strata([f"parameter/{n}" for n in names], vectors), strict=True))
+    values = {path: _value(number, rows[streams[path]]) for path, number in numbers.items()}
+    return Points(strata(shocks, vectors), values)
+
+
+def streams_of(scenario: Scenario) -> dict[str, str]:
+    """The name under which every unknown number is drawn, by its path."""
+    phases = scenario.calendar.phases.items()
+    continued = {name: phase.continues for name, phase in phases if phase.continues}
+    return {path: stream_of(path, continued) for path in uncertain_paths(scenario)}
+
+
+def _value(number: Uncertain, z: np.ndarray) -> np.ndarray:
+    return value_of(number, shock_factor(z, number.sd), ndtr(z))
+
+
+def value_of(number: Uncertain, factor: np.ndarray, uniform: np.ndarray) -> np.ndarray:
+    """Values of an unknown number: log-normal by a mean-one factor, or between its limits."""
+    if number.low is not None and number.high is not None:
+        return np.asarray(number.low + (number.high - number.low) * uniform)
+    return np.minimum(float(number) * factor, number.most * (1 - 1e-9))
