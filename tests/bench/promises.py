@@ -24,7 +24,7 @@ import numpy as np
 from simulator.allocation.aims import linear
 from simulator.allocation.market import PROFIT, VECTORS, SimulatedMarket, make_problem, read_plans
 from simulator.allocation.optimize import EVEN, optimize
-from simulator.allocation.problem import Limits, Problem, Split
+from simulator.allocation.problem import Limits
 from simulator.allocation.search import Archive, Effort, Search
 from simulator.engine.simulate import simulate
 from simulator.outcomes.frontier import Frontier
@@ -172,12 +172,9 @@ def _again(scenario: Scenario, plan: Plan, budget: float) -> float:
     search.rows = problem.repair(read_plans(problem, [plan, plan]), budgets)
     search.climb(EFFORT.steps)
     search.settle()
-    profit = _profit_of(market, problem, search.known.rows)
-    return 1 + float(profit[1] - profit[0]) / (2 * STEP * budget)
-
-
-def _profit_of(market: Archive, problem: Problem, rows: Split) -> np.ndarray:
-    return market(rows).values[:, 0] - problem.fixed_costs(rows)
+    rows = search.known.rows
+    below, above = aims.values(problem, rows, market(rows))[:, 0]
+    return 1 + float(above - below) / (2 * STEP * budget)
 
 
 def _is_fresh(scenario: Scenario, frontier: Frontier, replications: int) -> bool:
