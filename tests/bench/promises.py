@@ -9,7 +9,8 @@ profit        the gain over the current plan with what it does not spend counted
 inside        cells between their limits, over all cells
 spread        largest less smallest marginal value of the cells inside, over the median   <= 2%
 price         1 + shadow price: what one more yuan of the budget brings, gross
-again         the same by re-optimising at 98% and 102% of the budget, packages fixed     within 5%
+again         the same by re-optimising at 98% and 102% of the budget, packages fixed:    within 5%
+              climbed and settled as the answer is
 fresh         whether a new run of the plan gives the promised figures to the last bit    yes
 parked        largest share of a cell's money that no point of expected mode spends       <= 0.5%
 """
@@ -167,11 +168,16 @@ def _again(scenario: Scenario, plan: Plan, budget: float) -> float:
     budgets = budget * np.array([1 - STEP, 1 + STEP])
     aims = linear(np.ones((2, 1)), np.array([budget]), budgets)
     search = Search(market, problem, 1, EFFORT, aims=aims)
-    search.rows = problem.repair(read_plans(problem, [plan, plan]), budgets)
+    search.rows = _stretched(problem, read_plans(problem, [plan, plan]), budgets)
     search.climb(EFFORT.steps)
     search.settle()
     profit = _profit_of(market, problem, search.known.rows)
     return 1 + float(profit[1] - profit[0]) / (2 * STEP * budget)
+
+
+def _stretched(problem: Problem, rows: Split, budgets: np.ndarray) -> Split:
+    """The same plan at other budgets; what is empty stays so, for a fen opens a scene."""
+    return problem.repair(rows, budgets, most=np.where(rows.money > 0, np.inf, 0.0))
 
 
 def _profit_of(market: Archive, problem: Problem, rows: Split) -> np.ndarray:
