@@ -9,7 +9,8 @@ profit        the gain over the current plan with what it does not spend counted
 inside        cells between their limits, over all cells
 spread        largest less smallest marginal value of the cells inside, over the median   <= 2%
 price         1 + shadow price: what one more yuan of the budget brings, gross
-again         the same by re-optimising at 98% and 102% of the budget, packages fixed     within 5%
+again         the same by re-optimising at 98% and 102% of the budget, packages fixed:    within 5%
+              climbed and settled as the answer is
 fresh         whether a new run of the plan gives the promised figures to the last bit    yes
 parked        largest share of a cell's money that no point of expected mode spends       <= 0.5%
 """
@@ -24,7 +25,7 @@ import numpy as np
 from simulator.allocation.aims import linear
 from simulator.allocation.market import PROFIT, VECTORS, SimulatedMarket, make_problem, read_plans
 from simulator.allocation.optimize import EVEN, optimize
-from simulator.allocation.problem import Limits
+from simulator.allocation.problem import Limits, Problem, Split
 from simulator.allocation.search import Archive, Effort, Search
 from simulator.engine.simulate import simulate
 from simulator.outcomes.frontier import Frontier
@@ -169,12 +170,17 @@ def _again(scenario: Scenario, plan: Plan, budget: float) -> float:
     budgets = budget * np.array([1 - STEP, 1 + STEP])
     aims = linear(np.ones((2, 1)), np.array([budget]), budgets)
     search = Search(market, problem, 1, EFFORT, aims=aims)
-    search.rows = problem.repair(read_plans(problem, [plan, plan]), budgets)
+    search.rows = _stretched(problem, read_plans(problem, [plan, plan]), budgets)
     search.climb(EFFORT.steps)
     search.settle()
     rows = search.known.rows
     below, above = aims.values(problem, rows, market(rows))[:, 0]
     return 1 + float(above - below) / (2 * STEP * budget)
+
+
+def _stretched(problem: Problem, rows: Split, budgets: np.ndarray) -> Split:
+    """The same plan at other budgets; what is empty stays so, for a fen opens a scene."""
+    return problem.repair(rows, budgets, most=np.where(rows.money > 0, np.inf, 0.0))
 
 
 def _is_fresh(scenario: Scenario, frontier: Frontier, replications: int) -> bool:
