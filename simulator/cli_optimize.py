@@ -5,8 +5,8 @@ files share one budget.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,8 +35,9 @@ from simulator.console import (
     bold,
     chosen_plans,
     json_text,
-    made_folder,
+    room_for,
     share_bar,
+    uninterrupted,
     warn_of_shortage,
     workers,
 )
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from simulator.allocation.search import Effort
     from simulator.outcomes.frontier import Frontier
     from simulator.outcomes.goal import Goal
+    from simulator.outcomes.outcomes import Outcomes
     from simulator.outcomes.portfolio import Portfolio
     from simulator.scenario.plan import Plan
     from simulator.scenario.schema import Scenario
@@ -138,8 +140,16 @@ def _read(asked: Asked, file: str) -> "Scenario":
     return anchored(file, read_scenario(file, asked.sets), asked.quiet)
 
 
-def _processes(asked: Asked) -> "AbstractContextManager[Any]":
-    return workers(asked.jobs or os.cpu_count() or 1)
+@contextmanager
+def _searching(asked: Asked) -> Iterator[tuple[str | None, Any, Any]]:
+    """Where to save, processes to compute in, and the bar."""
+    jobs = asked.jobs or os.cpu_count() or 1
+    with (
+        workers(jobs) as executor,
+        share_bar(asked.quiet) as progress,
+        room_for(asked.folder) as target,
+    ):
+        yield target, executor, progress
 
 
 def _effort(asked: Asked) -> "Effort | None":
@@ -160,8 +170,7 @@ def _split(asked: Asked) -> int:
         "seed": asked.seed, "replications": asked.replications, "label": Path(asked.files[0]).stem,
     }  # fmt: skip
     moment = read_since(asked.since) if asked.since else None
-    target = made_folder(asked.folder)
-    with _processes(asked) as executor, share_bar(asked.quiet) as progress:
+    with _searching(asked) as (target, executor, progress):
         options |= {"effort": _effort(asked), "executor": executor, "progress": progress}
         frontier, scenario = _searched(asked, scenario, current, moment, options)
     picked, fault = _picked(frontier, wishes)
@@ -169,7 +178,7 @@ def _split(asked: Asked) -> int:
     click.echo(_written(frontier, scenario, picked, asked.form), nl=asked.form != "csv")
     if target is not None:
         _save(frontier, scenario, picked, target, quiet=asked.quiet)
-    return _ended(frontier, fault)
+    return _ended(frontier.finished, fault)
 
 
 def _budget(asked: Asked, own: float) -> float:
@@ -192,11 +201,11 @@ def _searched(
     return replan(scenario, current, moment, objectives=aims, **options), cut_at(scenario, moment)
 
 
-def _ended(frontier: "Frontier", fault: str | None) -> int:
+def _ended(finished: bool, fault: str | None = None) -> int:
     """Say what is missing from the answer; the exit code."""
     if fault:
         click.echo(f"Error: {fault}", err=True)
-    if not frontier.finished:
+    if not finished:
         click.echo("stopped before the search ended: this is the best so far", err=True)
         return INTERRUPTED
     return RunError.exit_code if fault else 0
@@ -227,13 +236,11 @@ def _save(
     frontier: "Frontier", scenario: "Scenario", picked: "Plan", folder: str, *, quiet: bool
 ) -> None:
     """Write the run, the answer in three forms, the schedule and the figures."""
-    from simulator.outcomes import write_outcomes
     from simulator.reports.optimum_figures import write_figures
     from simulator.reports.schedule import write_schedule
 
     names = ["frontier.json", "table.csv", "schedule.csv", "truth.csv"]
-    with _written_to(folder, names, quiet) as place:
-        write_outcomes(frontier.outcomes, folder)
+    with _written_to(folder, names, quiet, {"": frontier.outcomes}) as place:
         _put(place / "frontier.json", _written(frontier, scenario, picked, "json") + "\n")
         _put(place / "table.csv", _written(frontier, scenario, picked, "csv"))
         write_schedule(scenario, picked, place / "schedule.csv")
@@ -256,8 +263,18 @@ def _write_truth(scenario: "Scenario", picked: "Plan", path: Path) -> None:
 
 # --------------------------------------------------------------------------- the least budget
 def _least(asked: Asked) -> int:
-    """The least budget of a file that reaches a target."""
+    """The least budget of a file that reaches a target; stopped before there is one, a sentence."""
     refuse(asked, LEAST)
+    try:
+        return _least_found(asked)
+    except RunError as error:
+        if error.exit_code != INTERRUPTED:
+            raise
+        click.echo(error, err=True)
+        return INTERRUPTED
+
+
+def _least_found(asked: Asked) -> int:
     scenario = _read(asked, asked.files[0])
     wanted = read_target(asked.least_budget or "")
     options: dict[str, Any] = {
@@ -266,16 +283,16 @@ def _least(asked: Asked) -> int:
         "current": chosen_plans(scenario, [asked.plan] if asked.plan else [])[0],
         "seed": asked.seed, "replications": asked.replications, "label": Path(asked.files[0]).stem,
     }  # fmt: skip
-    target = made_folder(asked.folder)
-    with _processes(asked) as executor:
+    with _searching(asked) as (target, executor, progress):
         from simulator.allocation.goals import least_budget
 
-        goal = least_budget(scenario, wanted, effort=_effort(asked), executor=executor, **options)
+        options |= {"effort": _effort(asked), "executor": executor, "progress": progress}
+        goal = least_budget(scenario, wanted, **options)
     warn_of_shortage(scenario, [goal.plan])
     click.echo(_goal_written(goal, scenario, asked.form), nl=asked.form != "csv")
     if target is not None:
         _save_goal(goal, scenario, target, quiet=asked.quiet)
-    return 0
+    return _ended(goal.finished)
 
 
 def _goal_written(goal: "Goal", scenario: "Scenario", form: str) -> str:
@@ -290,11 +307,10 @@ def _goal_written(goal: "Goal", scenario: "Scenario", form: str) -> str:
 
 
 def _save_goal(goal: "Goal", scenario: "Scenario", folder: str, *, quiet: bool) -> None:
-    from simulator.outcomes import write_outcomes
     from simulator.reports.schedule import write_schedule
 
-    with _written_to(folder, ["goal.json", "table.csv", "schedule.csv"], quiet) as place:
-        write_outcomes(goal.outcomes, folder)
+    names = ["goal.json", "table.csv", "schedule.csv"]
+    with _written_to(folder, names, quiet, {"": goal.outcomes}) as place:
         _put(place / "goal.json", _goal_written(goal, scenario, "json") + "\n")
         _put(place / "table.csv", _goal_written(goal, scenario, "csv"))
         write_schedule(scenario, goal.plan, place / "schedule.csv")
@@ -310,21 +326,20 @@ def _share(asked: Asked) -> int:
     labels = [Path(file).stem for file in asked.files]
     total = _budget(asked, sum(s.budget for s in scenarios))
     limits, files = read_shared_limits(asked.limits, total)
-    target = made_folder(asked.folder)
-    with _processes(asked) as executor:
+    with _searching(asked) as (target, executor, progress):
         from simulator.allocation.portfolio import optimize_portfolio
 
         found = optimize_portfolio(
             scenarios, total, labels=labels, objective=(asked.objective or OBJECTIVES)[0],
             limits=limits, files=files, replications=asked.replications, seed=asked.seed,
-            effort=_effort(asked), executor=executor,
+            effort=_effort(asked), executor=executor, progress=progress,
         )  # fmt: skip
     for scenario, plan in zip(scenarios, found.plans.values(), strict=True):
         warn_of_shortage(scenario, [plan])
     click.echo(_shared_written(found, asked.form), nl=asked.form != "csv")
     if target is not None:
         _save_shared(found, scenarios, target, quiet=asked.quiet)
-    return 0
+    return _ended(found.finished)
 
 
 def _shared_written(found: "Portfolio", form: str) -> str:
@@ -341,28 +356,46 @@ def _save_shared(
     found: "Portfolio", scenarios: "Sequence[Scenario]", folder: str, *, quiet: bool
 ) -> None:
     """The answer, and for every file its run and its schedule in a folder of its name."""
-    from simulator.outcomes import write_outcomes
     from simulator.reports.schedule import write_schedule
 
     names = ["portfolio.json", "table.csv", *(f"{file}/schedule.csv" for file in found.plans)]
-    with _written_to(folder, names, quiet) as place:
+    with _written_to(folder, names, quiet, found.outcomes) as place:
         _put(place / "portfolio.json", _shared_written(found, "json") + "\n")
         _put(place / "table.csv", _shared_written(found, "csv"))
         for scenario, (file, plan) in zip(scenarios, found.plans.items(), strict=True):
-            write_outcomes(found.outcomes[file], place / file)
+            (place / file).mkdir()
             write_schedule(scenario, plan, place / file / "schedule.csv")
 
 
 # --------------------------------------------------------------------------- files
 @contextmanager
-def _written_to(folder: str, names: Sequence[str], quiet: bool) -> Iterator[Path]:
-    """The folder; what goes wrong in it is told in a line, and so is what it holds at last."""
+def _written_to(
+    folder: str, names: Sequence[str], quiet: bool, runs: "Mapping[str, Outcomes]"
+) -> Iterator[Path]:
+    """A place for files that go to the folder together with the runs, once all of them are written.
+
+    What goes wrong is told in a line, and so is what the folder holds at last.
+    """
+    import tempfile
+
     try:
-        yield Path(folder)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
+            yield Path(place)
+            with uninterrupted():
+                _move(Path(place), Path(folder), runs)
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from None
     if not quiet:
         click.echo(f"wrote to {folder}: {', '.join(names)}", err=True)
+
+
+def _move(place: Path, folder: Path, runs: "Mapping[str, Outcomes]") -> None:
+    from simulator.outcomes import write_outcomes
+
+    for name, run in runs.items():
+        write_outcomes(run, folder / name)
+    for file in [path for path in place.rglob("*") if path.is_file()]:
+        file.replace(folder / file.relative_to(place))
 
 
 def _put(path: Path, text: str) -> None:

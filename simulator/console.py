@@ -6,8 +6,9 @@ Imports that take time wait inside the functions, as in the commands.
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -67,6 +68,36 @@ def made_folder(folder: str | None) -> str | None:
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None
     return folder
+
+
+@contextmanager
+def room_for(folder: str | None) -> Iterator[str | None]:
+    """The folder while its answer is sought: where none is found, a folder made for it goes again."""
+    new = folder is not None and not os.path.isdir(folder)
+    made = made_folder(folder)
+    try:
+        yield made
+    except BaseException:
+        if made and new:
+            with suppress(OSError):
+                os.rmdir(made)
+        raise
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until what is begun is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(1))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def json_text(document: dict[str, Any]) -> str:

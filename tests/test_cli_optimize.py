@@ -182,9 +182,13 @@ def test_a_target_out_of_reach_is_told_with_the_nearest_value(room):
     found = answer("--target", "new_customers=30000")
     assert found.exit_code == 1
     most = room.answer.figure("best 2", "new_customers")
+    assert most == pytest.approx(69.88, abs=0.005)  # rounded down, or the next try would miss too
     assert found.stderr == (
-        f"Error: no plan for 60,000 CNY reaches new_customers >= 30000 (the most is {most:.4g})\n"
+        "Error: no plan for 60,000 CNY reaches new_customers >= 30.0k (the most is 69.8)\n"
     )
+    found = answer("--target", "gmv=3m", "--target", "roi=2")
+    gmv = max(room.answer.figure(name, "gmv") for name in ("best 1", "best 2", "now"))
+    assert f"gmv >= 3.00m CNY (the most is {int(gmv / 1000)}k CNY) and roi >= 2.00" in found.stderr
     assert "Plans that nothing beats" in found.stdout
     found = answer("--min-roi", "1.25", "--sure", "101%")
     assert found.exit_code == 2

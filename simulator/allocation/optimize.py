@@ -1,6 +1,6 @@
 """From a scenario to its frontier: search in expected mode, race under chance, promise on fresh draws."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +24,7 @@ from simulator.allocation.problem import (
     check_feasible,
     check_known,
 )
+from simulator.allocation.quest import Progress
 from simulator.allocation.race import race
 from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats
 from simulator.engine.simulate import Mode, simulate
@@ -33,8 +34,6 @@ from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario
 
-Progress = Callable[[str, float], None]
-"""What is being done, and the share of the work that is behind: (words, 0 to 1)."""
 BUDGETS = (0.7, 1.3)
 BLOCK, ROUNDS = 16, 4
 """Replications of a round of the race, and rounds."""

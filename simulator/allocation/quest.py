@@ -1,6 +1,6 @@
 """What every search for a goal shares: the world, its market, and how certain an answer is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
@@ -16,7 +16,7 @@ from simulator.allocation.market import (
     make_plans,
     read_plans,
 )
-from simulator.allocation.problem import Array, Problem, Split, check_feasible
+from simulator.allocation.problem import Array, Problem, Split, check_feasible, stack
 from simulator.allocation.search import Archive, Effort, Search, settle
 from simulator.engine.simulate import Mode, simulate
 from simulator.outcomes.goal import Goal
@@ -28,6 +28,8 @@ GOAL = "goal"
 """Name of the plan that answers."""
 CLOSE = 0.001
 """A goal is met when it is missed or passed by no more than this share."""
+Progress = Callable[[str, float], None]
+"""What is being done, and the share of the work that is behind: (words, 0 to 1)."""
 
 
 @dataclass(frozen=True)
@@ -74,20 +76,30 @@ class Quest:
 
     def answer(
         self, row: Split, draws: Draws, name: str, least: Mapping[str, float], *,
-        tried: Sequence[tuple[float, float]], label: str | None,
+        tried: Sequence[tuple[float, float]], label: str | None, finished: bool = True,
     ) -> Goal:  # fmt: skip
-        """Play the plan and the current one on fresh draws."""
+        """Play the plan and the current one on fresh draws; without chance if it is stopped."""
         plan = make_plans(self.scenario, self.problem, row, [GOAL])[0]
         own = replace(self.current, name="own plan") if self.current.name == GOAL else self.current
         metric = metric_of(name)
-        expected = self._played([plan], draws, "expected", label).metrics(GOAL)
+        certain = self._played([plan, own], draws, "expected", label)
+        outcomes = self._promised([plan, own], draws, label) if finished else None
+        expected = certain.metrics(GOAL)
         return Goal(
             scenario=label or self.scenario.name, metric=metric, least=dict(least),
             budget=plan.total(self.scenario), plan=plan, current_plan=own,
             expected={m: expected[m]["mean"] or 0.0 for m in dict.fromkeys([metric, *least])},
-            outcomes=self._played([plan, own], draws, "sampled", label), sure=draws.sure,
-            tried=tuple(sorted(tried)),
+            outcomes=outcomes or certain, sure=draws.sure, tried=tuple(sorted(tried)),
+            finished=outcomes is not None,
         )  # fmt: skip
+
+    def _promised(self, plans: Sequence[Plan], draws: Draws, label: str | None) -> Outcomes | None:
+        """The plans under chance; None if that is stopped."""
+        try:
+            self.search.say("checking on fresh draws", 0.9)
+            return self._played(plans, draws, "sampled", label)
+        except KeyboardInterrupt:
+            return None
 
     def _played(
         self, plans: Sequence[Plan], draws: Draws, mode: Mode, label: str | None
@@ -106,6 +118,7 @@ def metric_of(name: str) -> str:
 def make_quest(
     scenario: Scenario, problem: Problem, names: Sequence[str], *, current: Plan | None, effort: Effort,
     executor: Executor | None, bounds: Mapping[str, float] | None = None,
+    progress: Progress | None = None,
 ) -> Quest:  # fmt: skip
     """A quest for metrics of these names; with bounds its market answers g_k beside the metric."""
     check_feasible(problem)
@@ -114,7 +127,23 @@ def make_quest(
     inner = SimulatedMarket(scenario, problem, metrics, executor=executor)
     market = Bounded(inner, problem, metrics, bounds) if bounds else inner
     search = Search(Archive(market), problem, len(metrics), effort)
+    search.say = progress or search.say
     return Quest(scenario, problem, metrics, current or plans_of(scenario)[0], search, executor)
+
+
+def kept_so_far(archive: Archive, problem: Problem) -> tuple[Split, Answers]:
+    """All rows played until now that keep every limit; the last call may have been cut off."""
+    count = len(archive.answers)
+    if not count:
+        raise KeyboardInterrupt
+    rows = stack(archive.splits[:count])
+    costs = problem.total(rows)
+    fitted = problem.repair(rows, np.minimum(costs, problem.budget))
+    apart = np.abs(fitted.money - rows.money).sum(axis=1) > 1e-6 * problem.budget
+    keeps = np.flatnonzero(~apart & (fitted.booked == rows.booked).all(axis=1))
+    parts = [(a.values, a.spent, a.most) for a in archive.answers[:count]]
+    values, spent, most = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return rows.take(keeps), Answers(values, spent, most).take(keeps)
 
 
 class Bounded:

@@ -12,8 +12,9 @@ from datetime import datetime
 
 import numpy as np
 
-from simulator.allocation.optimize import Progress, optimize
+from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Array, Limits
+from simulator.allocation.quest import Progress
 from simulator.allocation.search import Effort
 from simulator.engine.run import View
 from simulator.engine.simulate import make_grid, simulate

@@ -18,6 +18,7 @@ import numpy as np
 
 from simulator.errors import UserError
 from simulator.outcomes.compare import Sample, by_replication, paired_difference, ratio_of_means
+from simulator.outcomes.metrics import at_most, written
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
 
@@ -163,13 +164,16 @@ class Frontier:
         self, names: list[str], least: Mapping[str, float], min_roi: float | None, sure: float | None
     ) -> str:  # fmt: skip
         parts = [
-            f"{metric} >= {value:g} (the most is {max(self.figure(n, metric) for n in names):.4g})"
+            f"{metric} >= {written(metric, value)} (the most is {self._most(names, metric)})"
             for metric, value in least.items()
         ]
         if sure is not None and min_roi is not None:
             most = max(self.chance(n, "roi", min_roi) for n in names)
             parts.append(f"P(roi >= {min_roi:g}) >= {sure:g} (the most is {most:.3g})")
         return f"no plan for {self.budget:,.0f} CNY reaches {' and '.join(parts)}"
+
+    def _most(self, names: list[str], metric: str) -> str:
+        return written(metric, at_most(max(self.figure(n, metric) for n in names)))
 
     @property
     def plans(self) -> dict[str, Plan]:

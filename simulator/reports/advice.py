@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 
 from simulator.outcomes.frontier import Frontier, Margin, Move, Point
 from simulator.outcomes.metrics import BY_NAME
-from simulator.reports.tables import Bold, columns, compact, cut, width
+from simulator.reports.tables import Bold, columns, cut, width
+from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan, find_package, package_price
 from simulator.scenario.schema import Scenario
 

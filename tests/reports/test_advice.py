@@ -10,8 +10,8 @@ import pytest
 
 from simulator.outcomes.frontier import Margin
 from simulator.reports import advice
-from simulator.reports.tables import compact
 from simulator.scenario import read_scenario
+from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan
 from tests.outcomes.synthetic import make_frontier
 
