@@ -224,6 +224,18 @@ def test_json_keeps_its_contract(room):
     assert document["marginal"]["harvest.sale"] == {
         "money": 0, "value": 0.7, "second": 90, "worth": 0.8, "state": "empty",
     }  # fmt: skip
+    next_money = {"profit_incremental": pytest.approx(2_000), "new_customers": pytest.approx(210)}
+    assert document["next_10k"] == document["frontier"][0]["next_10k"] == next_money
+    assert document["other_budgets"][0]["next_10k"] is None  # no margins there
+
+
+def test_json_has_null_for_prices_where_the_return_has_no_weight(room):
+    best = replace(room.answer.best, priced=False)
+    room.answer = replace(room.answer, points=(best, *room.answer.points[1:]))
+    document = json.loads(answer("--format", "json").stdout, parse_constant=pytest.fail)
+    assert document["shadow_price"] is None and document["frontier"][0]["shadow_price"] is None
+    assert {row["worth"] for row in document["marginal"].values()} == {None}
+    assert document["next_10k"]["new_customers"] == pytest.approx(210)
 
 
 def test_json_of_one_objective_has_null_where_there_is_no_second(room):
@@ -234,6 +246,7 @@ def test_json_of_one_objective_has_null_where_there_is_no_second(room):
     )  # fmt: skip
     document = json.loads(answer("--format", "json").stdout, parse_constant=pytest.fail)
     assert {row["second"] for row in document["marginal"].values()} == {None}
+    assert document["next_10k"].keys() == {"profit_incremental"}
 
 
 def test_csv_has_a_row_per_plan(room):

@@ -38,6 +38,8 @@ BUDGETS = (0.7, 1.3)
 BLOCK, ROUNDS = 16, 4
 """Replications of a round of the race, and rounds."""
 EVEN = "even split"
+ALIKE, SAME = 0.005, 1e-4
+"""Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
 SHORT = Effort(first_steps=1, steps=3, fill=2, fill_steps=2, settle_steps=2, between=20)
 """An effort for quick answers."""
 
@@ -181,6 +183,7 @@ def _points(work: _Work, some: _Final, plans: Sequence[Plan], here: int) -> list
             unspent=_unspent(some, n, work.idle),
             expected=dict(zip(work.wanted, some.values[n].tolist(), strict=True)),
             price_of_new=_price(some.aims, n), margins=tables[n] if n < here else {},
+            priced=bool(_shares(some.aims, n)[0] > TILT),
         )
         for n, plan in enumerate(plans)
     ]  # fmt: skip
@@ -205,7 +208,28 @@ def _sorted(work: _Work, found: _Final, objectives: Sequence[str]) -> tuple[list
         [work.wanted.index(OBJECTIVES[n]) for n in objectives],
     )
     kept = here[nothing_beats(found.values[here][:, columns])][::-1]
-    return [int(n) for n in kept], [int(n) for n in np.flatnonzero(~at_budget)]
+    others = np.flatnonzero(~at_budget)
+    return _distinct(found, kept.tolist()), _distinct(found, others.tolist())
+
+
+def _distinct(found: _Final, rows: list[int]) -> list[int]:
+    """Of rows that are nearly the same one alone, the ends before those between them."""
+    kept: list[int] = []
+    for n in (*rows[:1], *rows[-1:], *rows[1:-1]):
+        if not any(_alike(found, n, other) for other in kept):
+            kept.append(n)
+    return [n for n in rows if n in kept]
+
+
+def _alike(found: _Final, a: int, b: int) -> bool:
+    """Whether a reader could not tell two plans of one budget apart."""
+    aims, rows = found.aims, found.rows
+    budget = aims.budget[a]
+    if aims.budget[b] != budget or aims.keeps[a] != aims.keeps[b]:
+        return False
+    money = np.abs(rows.money[a] - rows.money[b]).max(initial=0.0) <= ALIKE * budget
+    figures = np.isclose(found.values[a], found.values[b], rtol=SAME, atol=0.0)
+    return bool(money and figures.all() and (rows.booked[a] == rows.booked[b]).all())
 
 
 def _other_names(work: _Work, found: _Final, others: Sequence[int]) -> list[str]:
@@ -269,7 +293,11 @@ def _played(work: _Work, plans: Sequence[Plan], chance: _Chance, mode: Mode) -> 
 def _price(aims: Aims, row: int) -> float | None:
     """Return given up for one more of the second objective, by the weights of the aim."""
     weights = aims.weights[row] / aims.scale
-    share = aims.weights[row] / aims.weights[row].sum()
-    if len(weights) < 2 or aims.keeps[row] or share.min() <= TILT:
+    if len(weights) < 2 or aims.keeps[row] or _shares(aims, row).min() <= TILT:
         return None
     return float(weights[1] / weights[0])
+
+
+def _shares(aims: Aims, row: int) -> Array:
+    """How the weight is shared among the objectives."""
+    return np.asarray(aims.weights[row] / aims.weights[row].sum())

@@ -30,6 +30,9 @@ State = Literal["inside", "empty", "full", "at_limit"]
 """Of a cell: between its limits, without money, with no more to buy, or held by a limit."""
 TAIL = 0.1
 """CVaR and P10 look at the worst tenth of replications."""
+STEP = 10_000
+"""What is said about the next money is about so much of it [CNY]; `Margin.second` is as well."""
+RETURNS = ("roi", "profit")
 
 
 @dataclass(frozen=True)
@@ -74,12 +77,16 @@ class Point:
     price_of_new: float | None
     """Profit given up for one more new customer here [CNY]; None at an end."""
     margins: Mapping[str, Margin] = field(default_factory=dict)
+    priced: bool = True
+    """Whether the return counts in what is sought here; at the other end nothing has a price in it."""
 
     @property
     def shadow_price(self) -> float | None:
-        """lambda: what one more yuan of budget brings net, median over cells inside their limits."""
-        inside = [m.worth for m in self.margins.values() if m.state == "inside"]
-        return float(np.median(inside)) - 1 if inside else None
+        """lambda: what one more yuan of budget brings net, median over cells inside their limits.
+
+        The second objective counts at its price of this point; None where that price means nothing.
+        """
+        return price_of_budget(self.margins) if self.priced else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +119,11 @@ class Frontier:
     def current(self) -> str:
         """Name of the user's plan."""
         return self.current_plan.name
+
+    @property
+    def second(self) -> str | None:
+        """The objective beside the return, if there is one."""
+        return next((name for name in self.objectives if name not in RETURNS), None)
 
     @property
     def best(self) -> Point:
@@ -237,7 +249,8 @@ class Frontier:
             "other_budgets": [self._point_json(p) for p in self.others],
             "current": self._current_json(),
             "shadow_price": self.best.shadow_price,
-            "marginal": {cell: margin_json(m) for cell, m in self.best.margins.items()},
+            "next_10k": next_json(self.best.margins, self.second),
+            "marginal": {c: margin_json(m, self.best.priced) for c, m in self.best.margins.items()},
             "leader": self.leader, "moves": [vars(m) for m in self.moves], "binding": list(self.binding),
             "calls": self.calls, "evaluations": self.evaluations,
         }  # fmt: skip
@@ -256,7 +269,7 @@ class Frontier:
             "name": point.plan.name, "budget": point.budget, "plan": point.plan.money,
             "packages": sorted(point.plan.packages), **self._figures(point.plan.name),
             "unspent": point.unspent, "price_of_new": point.price_of_new,
-            "shadow_price": point.shadow_price,
+            "shadow_price": point.shadow_price, "next_10k": next_json(point.margins, self.second),
         }  # fmt: skip
 
 
@@ -270,10 +283,38 @@ def statistic_of(sample: Sample, how: Statistic) -> float:
     return float(values[: max(1, round(TAIL * values.size))].mean())
 
 
-def margin_json(margin: Margin) -> dict[str, Any]:
-    """A margin; with one objective there is no second one."""
+# --------------------------------------------------------------------------- the margin
+def price_of_budget(margins: Mapping[str, Margin]) -> float | None:
+    """What one more yuan brings net in cells inside their limits: the median of what they are worth."""
+    inside = [m.worth for m in margins.values() if m.state == "inside"]
+    return float(np.median(inside)) - 1 if inside else None
+
+
+def next_money(margins: Mapping[str, Margin]) -> tuple[float, float] | None:
+    """What the next 10,000 CNY bring, net in the return and in the second objective.
+
+    Cells inside their limits share them by their money; None where there is no such cell.
+    """
+    inside = [m for m in margins.values() if m.state == "inside"]
+    if not inside:
+        return None
+    shares = np.array([m.money for m in inside]) / sum(m.money for m in inside)
+    values, seconds = ([getattr(m, name) for m in inside] for name in ("value", "second"))
+    return STEP * (float(shares @ values) - 1), float(shares @ seconds)
+
+
+def next_json(margins: Mapping[str, Margin], second: str | None) -> dict[str, float] | None:
+    """The same by name."""
+    found = next_money(margins)
+    if found is None:
+        return None
+    return {"profit_incremental": found[0]} | ({second: found[1]} if second else {})
+
+
+def margin_json(margin: Margin, priced: bool = True) -> dict[str, Any]:
+    """A margin; with one objective there is no second one, and without a price no common worth."""
     second = margin.second if math.isfinite(margin.second) else None
-    return vars(margin) | {"second": second}
+    return vars(margin) | {"second": second, "worth": margin.worth if priced else None}
 
 
 def _number(value: float | None) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simulator.outcomes.compare import Sample, paired_difference, ratio_of_means
-from simulator.outcomes.frontier import Margin, margin_json
+from simulator.outcomes.frontier import Margin, margin_json, next_json, price_of_budget
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
@@ -18,6 +18,7 @@ from simulator.scenario.plan import Plan
 if TYPE_CHECKING:
     import pandas as pd
 
+PROFIT = "profit_incremental"
 SHARED = "portfolio"
 EQUAL, PROPORTIONAL, OWN = "equal split", "proportional split", "own plans"
 RIVALS = (EQUAL, PROPORTIONAL, OWN)
@@ -54,9 +55,18 @@ class Portfolio:
 
     @property
     def shadow_price(self) -> float | None:
-        """What one more yuan of budget brings net, median over cells inside their limits."""
-        inside = [m.worth for m in self.margins.values() if m.state == "inside"]
-        return float(np.median(inside)) - 1 if inside else None
+        """What one more yuan of budget brings net; None where something else than profit is sought."""
+        return price_of_budget(self.margins) if self.priced else None
+
+    @property
+    def priced(self) -> bool:
+        """Whether the return is sought; beside anything else it has next to no weight."""
+        return self.objective == PROFIT
+
+    @property
+    def second(self) -> str | None:
+        """What is sought beside the return."""
+        return None if self.priced else self.objective
 
     @property
     def rivals(self) -> list[str]:
@@ -106,7 +116,8 @@ class Portfolio:
             "plans": {f: {"plan": p.money, "packages": sorted(p.packages)} for f, p in self.plans.items()},
             "gains": {over: self._gain_json(over) for over in self.rivals},
             "shadow_price": self.shadow_price,
-            "marginal": {cell: margin_json(m) for cell, m in self.margins.items()},
+            "next_10k": next_json(self.margins, self.second),
+            "marginal": {cell: margin_json(m, self.priced) for cell, m in self.margins.items()},
             "binding": list(self.binding), "calls": self.calls, "evaluations": self.evaluations,
         }  # fmt: skip
 

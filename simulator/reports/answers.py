@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from simulator.outcomes.frontier import STEP
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.portfolio import OWN, SHARED, Portfolio
@@ -9,9 +10,9 @@ from simulator.reports.advice import (
     CALLED,
     EVEN,
     STATES,
-    STEP,
     UNFINISHED,
     money_table,
+    next_of,
     signed,
     with_interval,
     wrap,
@@ -127,7 +128,7 @@ def sharing(found: Portfolio) -> str:
     gains = " and ".join(f"{_gained(found, over)} against the {over}" for over in rules)
     unit = "CNY " if BY_NAME[found.objective].unit == "CNY" else ""
     first = f"Sharing brings, in {unit}{_called(found.objective)}, {gains}."
-    return "\n".join(map(wrap, [first, _next(found.shadow_price)]))
+    return "\n".join(map(wrap, [first, _next(found)]))
 
 
 def _gained(found: Portfolio, over: str) -> str:
@@ -135,7 +136,10 @@ def _gained(found: Portfolio, over: str) -> str:
     return with_interval(*gain) if found.mode == "sampled" else signed(gain[0])
 
 
-def _next(price: float | None) -> str:
+def _next(found: Portfolio) -> str:
+    price = found.shadow_price
+    if found.second and (words := next_of(found.margins, found.second)):
+        return words
     if price is None:
         return "More money finds nothing to buy."
     net = f"the next {STEP:,} CNY would bring {signed(price * STEP)} CNY net of themselves"

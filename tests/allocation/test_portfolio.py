@@ -14,6 +14,7 @@ from simulator.allocation.search import Archive
 from simulator.engine.simulate import simulate
 from simulator.errors import UserError
 from simulator.outcomes.portfolio import EQUAL, OWN, PROPORTIONAL, RIVALS, SHARED
+from simulator.reports.answers import sharing
 from tests.worlds import booked, brief, expected
 
 QUICK = {"effort": SHORT, "replications": 32}
@@ -174,6 +175,24 @@ def test_a_split_so_far_keeps_the_limits(monkeypatch):
 def test_ctrl_c_before_anything_is_known_is_passed_on():
     with pytest.raises(KeyboardInterrupt):
         optimize_portfolio(files(), progress=stopped_at(next(iter(STAGES))), labels=["a", "b"])
+
+
+# --- other objectives ---------------------------------------------------------------------------
+
+
+def test_what_is_no_money_has_no_price_in_money():
+    found = optimize_portfolio(
+        files(), 50_000, labels=["cheap", "dear"], objective="new_customers", effort=SHORT,
+        replications=2,
+    )  # fmt: skip
+    answer = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert answer["shadow_price"] is None
+    assert {row["worth"] for row in answer["marginal"].values()} == {None}
+    seconds = [m.second for m in found.margins.values() if m.state == "inside"]
+    assert min(seconds) <= answer["next_10k"]["new_customers"] <= max(seconds)
+    assert max(seconds) < 1.05 * min(seconds)  # one price of new customers in all files
+    assert abs(answer["next_10k"]["profit_incremental"]) < 10_000
+    assert "new customers, and " in " ".join(sharing(found).split())
 
 
 # --- what binds ---------------------------------------------------------------------------------

@@ -107,6 +107,20 @@ def test_the_second_sentence_follows_the_shadow_price(frontier, scenario, worth,
     assert advice.next_money(with_margins(frontier, **cells), scenario) == words
 
 
+def test_where_the_return_does_not_count_the_next_money_is_told_in_what_is_sought(
+    frontier, scenario
+):
+    cells = {
+        "a.sale": Margin(30_000, 1.4, 200, 300.0, "inside"),
+        "b.sale": Margin(10_000, 0.6, 280, 320.0, "inside"),
+    }
+    found = with_margins(frontier, **cells)
+    end = replace(found, points=(replace(found.best, priced=False), *found.points[1:]))
+    assert advice.next_money(end, scenario) == (
+        "The next 10,000 CNY would bring +220 new customers, and +2,000 CNY net of themselves."
+    )
+
+
 def test_money_that_finds_nothing_to_buy_is_told(frontier, scenario):
     full = with_margins(frontier, **{"a.sale": Margin(50_000, 1.2, 0, 1.2, "full")})
     left = replace(full, points=(replace(full.best, unspent=9_000.0), *full.points[1:]))
