@@ -182,7 +182,7 @@ def _split(asked: Asked) -> int:
 
 
 def _budget(asked: Asked, own: float) -> float:
-    return read_money("--budget", asked.budget, own) if asked.budget else own
+    return read_money("--budget", asked.budget, own, least=1.0) if asked.budget else own
 
 
 def _searched(
@@ -279,7 +279,7 @@ def _least_found(asked: Asked) -> int:
     wanted = read_target(asked.least_budget or "")
     options: dict[str, Any] = {
         "sure": read_share(asked.sure), "limits": read_limits(asked.limits, None),
-        "most": read_money("--budget", asked.budget, None) if asked.budget else None,
+        "most": read_money("--budget", asked.budget, None, least=1.0) if asked.budget else None,
         "current": chosen_plans(scenario, [asked.plan] if asked.plan else [])[0],
         "seed": asked.seed, "replications": asked.replications, "label": Path(asked.files[0]).stem,
     }  # fmt: skip

@@ -15,9 +15,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from simulator.allocation.aims import Aims, linear
-from simulator.allocation.market import OBJECTIVES, PROFIT, make_problem
+from simulator.allocation.market import OBJECTIVES, PROFIT, SimulatedMarket, make_problem
 from simulator.allocation.problem import Array, Limits, Split, check_known
-from simulator.allocation.quest import CLOSE, Draws, Progress, Quest, kept_so_far, make_quest
+from simulator.allocation.quest import (
+    CLOSE,
+    LARGE,
+    Draws,
+    Progress,
+    Quest,
+    asked_budget,
+    kept_so_far,
+    make_quest,
+    taken_at_most,
+)
 from simulator.allocation.search import TILT, Effort
 from simulator.errors import UserError
 from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed
@@ -50,7 +60,8 @@ def least_budget(
     StoppedShort where there is none.
     """
     name, value = _only(target)
-    problem = make_problem(scenario, most or MOST * scenario.budget, limits)
+    top = _top(scenario, most, limits or Limits())
+    problem = make_problem(scenario, top, limits)
     draws = Draws(replications, seed, sure)
     quest = make_quest(
         scenario, problem, (name,), current=current, effort=effort or Effort(), executor=executor,
@@ -62,13 +73,30 @@ def least_budget(
     return quest.answer(row, draws, name, least, tried=ladder.curve, label=label, finished=finished)
 
 
+def _top(scenario: Scenario, most: float | None, limits: Limits) -> float:
+    """The highest budget that is worth a try: of a huge one, what the market takes and limits ask."""
+    usual = MOST * scenario.budget
+    top = asked_budget(most, usual)
+    if top <= LARGE * scenario.budget:
+        return top
+    problem = make_problem(scenario, top, limits)
+    taken = taken_at_most(SimulatedMarket(scenario, problem, [PROFIT]), problem)
+    asked = sum([*limits.floors.values(), *limits.locks.values()])
+    return min(top, max(usual, 1.05 * (taken + asked)))
+
+
 def _only(target: Mapping[str, float]) -> tuple[str, float]:
     if len(target) != 1:
         raise UserError("one target can be sought at a time")
     ((name, value),) = target.items()
     if name == "roi":
-        raise UserError("a return falls with the budget: ask best_target with min_roi instead")
+        raise UserError(
+            "a return falls with the budget, so no budget is the least for it: ask for the most at a "
+            "return instead (--min-roi; best_target with min_roi)"
+        )
     check_known("target", [name], [n for n in OBJECTIVES if n != "roi"])
+    if not 0 < value < np.inf:
+        raise UserError(f"{name} must be above 0 to be a target (got {value:g})")
     return name, value
 
 

@@ -24,7 +24,7 @@ from simulator.allocation.problem import (
     check_feasible,
     check_known,
 )
-from simulator.allocation.quest import Progress
+from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
 from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats
 from simulator.engine.simulate import Mode, simulate
@@ -38,6 +38,8 @@ BUDGETS = (0.7, 1.3)
 BLOCK, ROUNDS = 16, 4
 """Replications of a round of the race, and rounds."""
 EVEN = "even split"
+ROUNDING = 1e-6
+"""Of the budget: plans keep limits that they miss by less."""
 ALIKE, SAME = 0.005, 1e-4
 """Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
 SHORT = Effort(first_steps=1, steps=3, fill=2, fill_steps=2, settle_steps=2, between=20)
@@ -83,10 +85,11 @@ def optimize(
     """
     names = _checked(objectives)
     own = current or plans_of(scenario)[0]
-    problem = make_problem(scenario, (budget or scenario.budget) + idle, limits)
+    problem = make_problem(scenario, asked_budget(budget, scenario.budget) + idle, limits)
     check_feasible(problem)
     wanted = tuple(dict.fromkeys([PROFIT, *(OBJECTIVES[name] for name in names)]))
     work = _Work(scenario, problem, wanted, own, executor, progress, idle)
+    check_budget(work.archive.market, problem, scenario.budget)
     found = _finalists(work, *_search(work, effort or Effort(), budgets))
     return _answer(work, found, names, _Chance(replications, seed, label))
 
@@ -146,9 +149,9 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     names = [f"best {n + 1}" for n in range(len(here))] + _other_names(work, found, others)
     plans = make_plans(work.scenario, work.problem, some.rows, names)
     own = _renamed(work.current, names)
-    rivals = [own, _even(work)]
-    every = [*plans, *rivals]
-    racers = [*plans[: len(here)], *rivals]
+    even, fits = _even(work), _fits(work)
+    every = [*plans, own, even]
+    racers = [*plans[: len(here)], *([own] if fits else []), even]
     leader, outcomes = (
         _under_chance(work, every, racers, objectives[0], chance)
         if found.finished
@@ -160,11 +163,22 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     return Frontier(
         scenario=chance.label or work.scenario.name, budget=work.problem.budget - work.idle, objectives=objectives,
         points=tuple(points[: len(here)]), others=tuple(points[len(here) :]), outcomes=outcomes,
-        current_plan=own, leader=leader,
+        current_plan=own, current_fits=fits, leader=leader,
         moves=tuple(moves_between(work.archive, work.problem, read_plans(work.problem, [own]), best)),
         binding=tuple(binding_of(work.problem, best, points[0])),
         calls=work.archive.calls, evaluations=work.archive.evaluations, finished=finished,
     )  # fmt: skip
+
+
+def _fits(work: _Work) -> bool:
+    """Whether the current plan keeps the budget and the limits, and so may be the answer itself."""
+    problem, row = work.problem, read_plans(work.problem, [work.current])
+    cost = max(work.current.total(work.scenario), float(problem.total(row)[0]))
+    kept = problem.repair(row, np.minimum(problem.total(row), problem.budget))
+    apart = np.abs(kept.money - row.money).sum() > ROUNDING * problem.budget
+    return bool(
+        cost <= problem.budget * (1 + ROUNDING) and not apart and (kept.booked == row.booked).all()
+    )
 
 
 def _even(work: _Work) -> Plan:

@@ -32,10 +32,11 @@ from simulator.allocation.problem import (
     Split,
     check_feasible,
     check_known,
+    check_locks,
     stack,
     sums,
 )
-from simulator.allocation.quest import Progress, kept_so_far
+from simulator.allocation.quest import Progress, asked_budget, check_budget, kept_so_far
 from simulator.allocation.search import TILT, Archive, Effort, Search, settle
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
@@ -62,7 +63,8 @@ def optimize_portfolio(
     """
     names = _labels(scenarios, labels)
     check_known("objective", [objective], list(OBJECTIVES))
-    total = budget or sum(s.budget for s in scenarios)
+    own = sum(s.budget for s in scenarios)
+    total = asked_budget(budget, own)
     within = limits or {}
     check_known("file", list(within), names)
     members = [
@@ -71,6 +73,7 @@ def optimize_portfolio(
     ]
     work = _Work(members, total, objective, effort or Effort(), executor, progress)
     chance = _Chance(replications, seed)
+    check_budget(work.market, join_problems(members, total, Limits()), own)
     return _answer(work, _found(work, files, chance), chance)
 
 
@@ -221,6 +224,7 @@ def join_problems(members: Sequence[_Member], budget: float, files: Limits) -> P
     problems, labels = [m.problem for m in members], [m.label for m in members]
     scenes = np.cumsum([0, *(len(p.scenes) for p in problems)])
     check_known("file", [*files.floors, *files.caps, *files.locks], labels)
+    check_locks(files)
     if any(p.groups for p in problems):
         raise UserError("groups of scenes cannot be limited in a portfolio, where files are groups")
 
@@ -236,7 +240,7 @@ def join_problems(members: Sequence[_Member], budget: float, files: Limits) -> P
     return Problem(
         budget=budget, cells=named("cells"), scenes=named("scenes"), scene_of=moved("scene_of"),
         low=joined("low"), high=joined("high"), floor=joined("floor"), cap=joined("cap"),
-        minimum=joined("minimum"), fixed=joined("fixed"), groups=tuple(labels),
+        minimum=joined("minimum"), fixed=joined("fixed"), groups=tuple(labels), group_word="file",
         group_of=np.repeat(np.arange(len(problems)), np.diff(scenes)),
         group_floor=np.array([files.locks.get(f, files.floors.get(f, 0.0)) for f in labels]),
         group_cap=np.array([files.locks.get(f, files.caps.get(f, np.inf)) for f in labels]),

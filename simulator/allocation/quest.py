@@ -19,6 +19,7 @@ from simulator.allocation.market import (
 from simulator.allocation.problem import Array, Problem, Split, check_feasible, stack
 from simulator.allocation.search import Archive, Effort, Search, settle
 from simulator.engine.simulate import Mode, simulate
+from simulator.errors import UserError
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan, plans_of
@@ -28,6 +29,8 @@ GOAL = "goal"
 """Name of the plan that answers."""
 CLOSE = 0.001
 """A goal is met when it is missed or passed by no more than this share."""
+LARGE = 20
+"""Budgets so many times as large as the file's, and as what the market takes, are refused."""
 Progress = Callable[[str, float], None]
 """What is being done, and the share of the work that is behind: (words, 0 to 1)."""
 
@@ -129,6 +132,34 @@ def make_quest(
     search = Search(Archive(market), problem, len(metrics), effort)
     search.say = progress or search.say
     return Quest(scenario, problem, metrics, current or plans_of(scenario)[0], search, executor)
+
+
+def asked_budget(given: float | None, own: float) -> float:
+    """The budget that is asked for, or the file's own."""
+    budget = own if given is None else given
+    if not 0 < budget < np.inf:
+        raise UserError(f"the budget must be above 0 CNY (got {budget:g})")
+    return budget
+
+
+def taken_at_most(market: Market, problem: Problem) -> float:
+    """What the market takes if every cell has all of the budget by itself, packages on top [CNY]."""
+    count = len(problem.cells)
+    alone = Split(problem.budget * np.eye(count), np.zeros((count, len(problem.packages)), bool))
+    spent = float(np.trace(market(alone).spent)) if count else 0.0
+    return spent + float(np.maximum(problem.price, 0.0).sum()) + problem.fees
+
+
+def check_budget(market: Market, problem: Problem, own: float) -> None:
+    """Raise UserError where a budget is out of all proportion: shares of it could not be told apart."""
+    if problem.budget <= LARGE * own:
+        return
+    most = taken_at_most(market, problem)
+    if problem.budget > LARGE * most:
+        raise UserError(
+            f"the budget of {problem.budget:,.0f} CNY is out of proportion: the market takes no more "
+            f"than about {most:,.0f} CNY"
+        )
 
 
 def kept_so_far(archive: Archive, problem: Problem) -> tuple[Split, Answers]:

@@ -104,6 +104,8 @@ class Frontier:
     """All plans on fresh draws: points, others, current and even."""
     current_plan: Plan = field(repr=False)
     """The user's plan."""
+    current_fits: bool = True
+    """Whether it keeps the budget and the limits: only then it may be the answer."""
     leader: str = ""
     """Plan that won the race under chance in the first objective, the current one and an even split included."""
     moves: tuple[Move, ...] = ()
@@ -154,7 +156,7 @@ class Frontier:
         self, *, objective: str | None = None, statistic: Statistic = "mean", min_roi: float | None = None,
         sure: float | None = None, at_least: Mapping[str, float] | None = None,
     ) -> Plan:  # fmt: skip
-        """The best plan at the budget, the user's own included, under minimal figures.
+        """The best plan at the budget, the user's own included if it fits, under minimal figures.
 
         `sure` asks that min_roi be reached in this share of replications. Raises UserError, with the
         nearest value that can be reached, if no plan fits.
@@ -163,7 +165,7 @@ class Frontier:
         least = dict(at_least or {}) | (
             {"roi": min_roi} if min_roi is not None and not sure else {}
         )
-        names = [p.plan.name for p in self.points] + [self.current]
+        names = [p.plan.name for p in self.points] + [self.current] * self.current_fits
         fits = [n for n in names if all(self.figure(n, m) >= v for m, v in least.items())]
         if sure is not None and min_roi is not None:
             fits = [n for n in fits if self.chance(n, "roi", min_roi) >= sure]
@@ -261,7 +263,8 @@ class Frontier:
 
     def _current_json(self) -> dict[str, Any]:
         own = self.current_plan
-        head = {"name": own.name, "plan": own.money, "packages": sorted(own.packages)}
+        head = {"name": own.name, "fits": self.current_fits}
+        head |= {"plan": own.money, "packages": sorted(own.packages)}
         return head | self._figures(own.name)
 
     def _point_json(self, point: Point) -> dict[str, Any]:

@@ -189,7 +189,13 @@ def _with_interval(frontier: Frontier, plan: str, metric: str) -> list[str]:
     mean = compact(found["mean"])
     if frontier.outcomes.mode == "expected":
         return [mean]
-    return [mean, f"{compact(found['ci_lo'])} to {compact(found['ci_hi'])}"]
+    return [mean, interval_of(found)]
+
+
+def interval_of(found: Mapping[str, float | None]) -> str:
+    """Of a mean; expected mode has none, nor has what is undefined."""
+    low, high = found.get("ci_lo"), found.get("ci_hi")
+    return "-" if low is None or high is None else f"{compact(low)} to {compact(high)}"
 
 
 def _legend(frontier: Frontier) -> Iterator[str]:

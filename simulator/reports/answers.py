@@ -1,6 +1,7 @@
 """The least budget for a target, and one budget for several files, as plain text: the answer first."""
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Iterable
 
 from simulator.outcomes.frontier import STEP
 from simulator.outcomes.goal import Goal
@@ -11,6 +12,7 @@ from simulator.reports.advice import (
     EVEN,
     STATES,
     UNFINISHED,
+    interval_of,
     money_table,
     next_of,
     signed,
@@ -77,16 +79,9 @@ def goal_table(goal: Goal, scenario: Scenario) -> str:
     for plan in (goal.plan, goal.current_plan):
         found = goal.outcomes.metrics(plan.name)
         figures = [plan.total(scenario), found[metric]["mean"]]
-        more = [_interval(found[metric]), compact(found["roi"]["mean"]), _share(goal, plan)]
+        more = [interval_of(found[metric]), compact(found["roi"]["mean"]), _share(goal, plan)]
         rows.append([_marked(goal, plan), *map(compact, figures), *more])
     return columns(rows, left=1)
-
-
-def _interval(found: Mapping[str, float | None]) -> str:
-    """Of a mean; expected mode has none."""
-    if "ci_lo" not in found:
-        return "-"
-    return f"{compact(found['ci_lo'])} to {compact(found['ci_hi'])}"
 
 
 def _marked(goal: Goal, plan: Plan) -> str:
@@ -165,10 +160,14 @@ def splits_table(found: Portfolio) -> str:
     rows = [[*head, "95%\ninterval"]]
     for split in (SHARED, *found.rivals):
         names = ("roi", "profit_incremental", "new_customers")
-        figures = [compact(found.figure(split, name)) for name in names]
+        figures = [compact(_defined(found.figure(split, name))) for name in names]
         rows.append([split, *figures, *(_more(found, split) if split != SHARED else ["", ""])])
     notes = f"  less this: in {_called(found.objective)}\n{NOTES}"
     return f"{columns(rows, left=1)}\n{notes}"
+
+
+def _defined(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _more(found: Portfolio, split: str) -> list[str]:
