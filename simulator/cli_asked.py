@@ -84,7 +84,7 @@ def refuse(asked: Asked, options: Mapping[str, str]) -> None:
 
 
 # --------------------------------------------------------------------------- amounts, limits and wishes
-def read_money(option: str, text: str, budget: float | None) -> float:
+def read_money(option: str, text: str, budget: float | None, *, least: float = 0.0) -> float:
     """An amount as scenario files write it, or a share of the budget where there is one."""
     amount = read_number(option, text) or 0.0
     share = text.rstrip().endswith("%")
@@ -94,7 +94,10 @@ def read_money(option: str, text: str, budget: float | None) -> float:
         raise UserError(f"{option}: must lie between 0 and the budget (got {text!r})")
     if 0 < amount < 1 and not share:
         raise UserError(f"{option}: {text} is less than one yuan; did you mean {amount * 100:g}%?")
-    return amount * budget if share and budget is not None else amount
+    money = amount * budget if share and budget is not None else amount
+    if money < least:
+        raise UserError(f"{option}: must be {least:g} yuan at least (got {text!r})")
+    return money
 
 
 def read_pairs(option: str, texts: Sequence[str]) -> dict[str, str]:

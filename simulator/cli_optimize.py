@@ -5,8 +5,8 @@ files share one budget.
 """
 
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,8 +35,8 @@ from simulator.console import (
     bold,
     chosen_plans,
     json_text,
-    made_folder,
     put,
+    room_for,
     share_bar,
     warn_of_shortage,
     workers,
@@ -140,8 +140,16 @@ def _read(asked: Asked, file: str) -> "Scenario":
     return anchored(file, read_scenario(file, asked.sets), asked.quiet)
 
 
-def _processes(asked: Asked) -> "AbstractContextManager[Any]":
-    return workers(asked.jobs or os.cpu_count() or 1)
+@contextmanager
+def _searching(asked: Asked) -> Iterator[tuple[str | None, Any, Any]]:
+    """Where to save, processes to compute in, and the bar."""
+    jobs = asked.jobs or os.cpu_count() or 1
+    with (
+        workers(jobs) as executor,
+        share_bar(asked.quiet) as progress,
+        room_for(asked.folder) as target,
+    ):
+        yield target, executor, progress
 
 
 def _effort(asked: Asked) -> "Effort | None":
@@ -162,8 +170,7 @@ def _split(asked: Asked) -> int:
         "seed": asked.seed, "replications": asked.replications, "label": Path(asked.files[0]).stem,
     }  # fmt: skip
     moment = read_since(asked.since) if asked.since else None
-    target = made_folder(asked.folder)
-    with _processes(asked) as executor, share_bar(asked.quiet) as progress:
+    with _searching(asked) as (target, executor, progress):
         options |= {"effort": _effort(asked), "executor": executor, "progress": progress}
         frontier, scenario = _searched(asked, scenario, current, moment, options)
     picked, fault = _picked(frontier, wishes)
@@ -171,11 +178,11 @@ def _split(asked: Asked) -> int:
     click.echo(_written(frontier, scenario, picked, asked.form), nl=asked.form != "csv")
     if target is not None:
         _save(frontier, scenario, picked, target, quiet=asked.quiet)
-    return _ended(frontier, fault)
+    return _ended(frontier.finished, fault)
 
 
 def _budget(asked: Asked, own: float) -> float:
-    return read_money("--budget", asked.budget, own) if asked.budget else own
+    return read_money("--budget", asked.budget, own, least=1.0) if asked.budget else own
 
 
 def _searched(
@@ -194,11 +201,11 @@ def _searched(
     return replan(scenario, current, moment, objectives=aims, **options), cut_at(scenario, moment)
 
 
-def _ended(frontier: "Frontier", fault: str | None) -> int:
+def _ended(finished: bool, fault: str | None = None) -> int:
     """Say what is missing from the answer; the exit code."""
     if fault:
         click.echo(f"Error: {fault}", err=True)
-    if not frontier.finished:
+    if not finished:
         click.echo("stopped before the search ended: this is the best so far", err=True)
         return INTERRUPTED
     return RunError.exit_code if fault else 0
@@ -229,13 +236,11 @@ def _save(
     frontier: "Frontier", scenario: "Scenario", picked: "Plan", folder: str, *, quiet: bool
 ) -> None:
     """Write the run, the answer in three forms, the schedule and the figures."""
-    from simulator.outcomes import write_outcomes
     from simulator.reports.optimum_figures import write_figures
     from simulator.reports.schedule import write_schedule
 
     names = ["frontier.json", "table.csv", "schedule.csv", "truth.csv"]
-    with written_to(folder, names, quiet) as place:
-        write_outcomes(frontier.outcomes, folder)
+    with written_to(folder, names, quiet, {"": frontier.outcomes}) as place:
         put(place / "frontier.json", _written(frontier, scenario, picked, "json") + "\n")
         put(place / "table.csv", _written(frontier, scenario, picked, "csv"))
         write_schedule(scenario, picked, place / "schedule.csv")
@@ -258,26 +263,36 @@ def _write_truth(scenario: "Scenario", picked: "Plan", path: Path) -> None:
 
 # --------------------------------------------------------------------------- the least budget
 def _least(asked: Asked) -> int:
-    """The least budget of a file that reaches a target."""
+    """The least budget of a file that reaches a target; stopped before there is one, a sentence."""
     refuse(asked, LEAST)
+    try:
+        return _least_found(asked)
+    except RunError as error:
+        if error.exit_code != INTERRUPTED:
+            raise
+        click.echo(error, err=True)
+        return INTERRUPTED
+
+
+def _least_found(asked: Asked) -> int:
     scenario = _read(asked, asked.files[0])
     wanted = read_target(asked.least_budget or "")
     options: dict[str, Any] = {
         "sure": read_share(asked.sure), "limits": read_limits(asked.limits, None),
-        "most": read_money("--budget", asked.budget, None) if asked.budget else None,
+        "most": read_money("--budget", asked.budget, None, least=1.0) if asked.budget else None,
         "current": chosen_plans(scenario, [asked.plan] if asked.plan else [])[0],
         "seed": asked.seed, "replications": asked.replications, "label": Path(asked.files[0]).stem,
     }  # fmt: skip
-    target = made_folder(asked.folder)
-    with _processes(asked) as executor:
+    with _searching(asked) as (target, executor, progress):
         from simulator.allocation.goals import least_budget
 
-        goal = least_budget(scenario, wanted, effort=_effort(asked), executor=executor, **options)
+        options |= {"effort": _effort(asked), "executor": executor, "progress": progress}
+        goal = least_budget(scenario, wanted, **options)
     warn_of_shortage(scenario, [goal.plan])
     click.echo(_goal_written(goal, scenario, asked.form), nl=asked.form != "csv")
     if target is not None:
         _save_goal(goal, scenario, target, quiet=asked.quiet)
-    return 0
+    return _ended(goal.finished)
 
 
 def _goal_written(goal: "Goal", scenario: "Scenario", form: str) -> str:
@@ -292,11 +307,10 @@ def _goal_written(goal: "Goal", scenario: "Scenario", form: str) -> str:
 
 
 def _save_goal(goal: "Goal", scenario: "Scenario", folder: str, *, quiet: bool) -> None:
-    from simulator.outcomes import write_outcomes
     from simulator.reports.schedule import write_schedule
 
-    with written_to(folder, ["goal.json", "table.csv", "schedule.csv"], quiet) as place:
-        write_outcomes(goal.outcomes, folder)
+    names = ["goal.json", "table.csv", "schedule.csv"]
+    with written_to(folder, names, quiet, {"": goal.outcomes}) as place:
         put(place / "goal.json", _goal_written(goal, scenario, "json") + "\n")
         put(place / "table.csv", _goal_written(goal, scenario, "csv"))
         write_schedule(scenario, goal.plan, place / "schedule.csv")
@@ -312,21 +326,20 @@ def _share(asked: Asked) -> int:
     labels = [Path(file).stem for file in asked.files]
     total = _budget(asked, sum(s.budget for s in scenarios))
     limits, files = read_shared_limits(asked.limits, total)
-    target = made_folder(asked.folder)
-    with _processes(asked) as executor:
+    with _searching(asked) as (target, executor, progress):
         from simulator.allocation.portfolio import optimize_portfolio
 
         found = optimize_portfolio(
             scenarios, total, labels=labels, objective=(asked.objective or OBJECTIVES)[0],
             limits=limits, files=files, replications=asked.replications, seed=asked.seed,
-            effort=_effort(asked), executor=executor,
+            effort=_effort(asked), executor=executor, progress=progress,
         )  # fmt: skip
     for scenario, plan in zip(scenarios, found.plans.values(), strict=True):
         warn_of_shortage(scenario, [plan])
     click.echo(_shared_written(found, asked.form), nl=asked.form != "csv")
     if target is not None:
         _save_shared(found, scenarios, target, quiet=asked.quiet)
-    return 0
+    return _ended(found.finished)
 
 
 def _shared_written(found: "Portfolio", form: str) -> str:
@@ -343,13 +356,12 @@ def _save_shared(
     found: "Portfolio", scenarios: "Sequence[Scenario]", folder: str, *, quiet: bool
 ) -> None:
     """The answer, and for every file its run and its schedule in a folder of its name."""
-    from simulator.outcomes import write_outcomes
     from simulator.reports.schedule import write_schedule
 
     names = ["portfolio.json", "table.csv", *(f"{file}/schedule.csv" for file in found.plans)]
-    with written_to(folder, names, quiet) as place:
+    with written_to(folder, names, quiet, found.outcomes) as place:
         put(place / "portfolio.json", _shared_written(found, "json") + "\n")
         put(place / "table.csv", _shared_written(found, "csv"))
         for scenario, (file, plan) in zip(scenarios, found.plans.items(), strict=True):
-            write_outcomes(found.outcomes[file], place / file)
+            (place / file).mkdir()
             write_schedule(scenario, plan, place / file / "schedule.csv")

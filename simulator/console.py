@@ -6,8 +6,9 @@ Imports that take time wait inside the functions, as in the commands.
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing.process import BaseProcess
 
+    from simulator.outcomes import Outcomes
     from simulator.scenario.plan import Plan
     from simulator.scenario.schema import Scenario
 
@@ -71,20 +73,69 @@ def made_folder(folder: str | None) -> str | None:
 
 
 @contextmanager
-def written_to(folder: str, names: Sequence[str], quiet: bool) -> Iterator[Path]:
-    """The folder; what goes wrong in it is told in a line, and so is what it holds at last."""
+def written_to(
+    folder: str, names: Sequence[str], quiet: bool, runs: "Mapping[str, Outcomes] | None" = None
+) -> Iterator[Path]:
+    """A place for files that go to the folder together with the runs, once all of them are written.
+
+    What goes wrong is told in a line, and so is what the folder holds at last.
+    """
+    import tempfile
+
     try:
-        yield Path(folder)
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
+            yield Path(place)
+            with uninterrupted():
+                _move(Path(place), Path(folder), runs or {})
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror or error}") from None
     if not quiet:
         click.echo(f"wrote to {folder}: {', '.join(names)}", err=True)
 
 
+def _move(place: Path, folder: Path, runs: "Mapping[str, Outcomes]") -> None:
+    from simulator.outcomes import write_outcomes
+
+    for name, run in runs.items():
+        write_outcomes(run, folder / name)
+    for file in [path for path in place.rglob("*") if path.is_file()]:
+        file.replace(folder / file.relative_to(place))
+
+
 def put(path: Path, text: str) -> None:
     """Text; tables with the mark by which spreadsheet programs know UTF-8."""
     coding = "utf-8-sig" if path.suffix == ".csv" else "utf-8"
     path.write_text(text, encoding=coding, newline="")
+
+
+@contextmanager
+def room_for(folder: str | None) -> Iterator[str | None]:
+    """The folder while its answer is sought: where none is found, a folder made for it goes again."""
+    new = folder is not None and not os.path.isdir(folder)
+    made = made_folder(folder)
+    try:
+        yield made
+    except BaseException:
+        if made and new:
+            with suppress(OSError):
+                os.rmdir(made)
+        raise
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Ctrl-C waits until what is begun is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(1))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def json_text(document: dict[str, Any]) -> str:

@@ -22,8 +22,9 @@ import simulator
 from simulator import cli, console
 from simulator.errors import RunError
 from simulator.outcomes import read_outcomes
-from simulator.reports.tables import MAIN_METRICS, SCENE_COLUMNS, compact
+from simulator.reports.tables import MAIN_METRICS, SCENE_COLUMNS
 from simulator.scenario import read_scenario
+from simulator.scenario.amounts import compact
 from tests.outcomes.synthetic import make_axes, make_outcomes
 
 ROOT = Path(__file__).parents[1]

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from simulator import cli
 from simulator.allocation.truth import left_out
+from simulator.console import uninterrupted
 from simulator.errors import UserError
 from simulator.outcomes import read_outcomes
 from simulator.outcomes.goal import Goal
@@ -67,6 +68,10 @@ def make_goal(frontier):
         plan=frontier.plans["best 2"], expected={}, current_plan=frontier.current_plan,
         outcomes=frontier.outcomes, tried=((30_000.0, 50.0), (60_000.0, 70.0)),
     )  # fmt: skip
+
+
+QUICK = ("--quick", "-n", "16")
+LEAST = ("--least-budget", "new_customers=6000")
 
 
 # --------------------------------------------------------------------------- what is asked
@@ -120,6 +125,8 @@ def test_limits_are_amounts_as_in_scenario_files(room):
         (("--cap", "harvest=1k", "--cap", "harvest=2k"), "--cap: harvest is given twice"),
         (("--package", "a.b=perhaps"), "--package a.b: write yes or no (got 'perhaps')"),
         (("--budget", "lots"), "--budget: must be a number"),
+        (("--budget", "0"), "--budget: must be 1 yuan at least (got '0')"),
+        ((*LEAST, "--budget", "0"), "--budget: must be 1 yuan at least (got '0')"),
         (("--sure", "90%"), "--sure says how surely --min-roi is reached: give both"),
         (("--min-roi", "1", "--sure", "90"), "--sure: must lie above 0 and up to 100% (got '90')"),
         (("--min-roi", "high"), "--min-roi: must be a number"),
@@ -146,6 +153,23 @@ def test_a_wrong_option_ends_with_2_before_any_search(room, arguments, words):
         (("--lock", "harvst=1k"), "no scene, scene.phase or group is called 'harvst', did you mean"),
         (("--package", "a.b=yes"), "no package that a plan may choose is called 'a.b'"),
         (("--floor", "harvest=50k", "--floor", "new_customer=50k"), "but the budget is 60,000 CNY"),
+        (("--cap", "harvest=0", "--cap", "new_customer=0"),
+         "the limits leave no place for any money (new_customer 0, harvest 0): allow one of them more"),
+        (("--lock", "harvest=10k", "--cap", "harvest=5k"),
+         "harvest has a lock of 10,000 CNY and a cap of 5,000 CNY: lock it at 5,000 CNY, or drop one"),
+        (("--lock", "harvest=1k", "--floor", "harvest=5k"), "a lock of 1,000 CNY and a floor of 5,000"),
+        (("--minimum", "harvest=59k", "--floor", "harvest=1k", "--floor", "new_customer=10k"),
+         "need 69,000 CNY, but the budget is 60,000 CNY (new_customer 10,000, harvest 59,000)"),
+        (("--minimum", "harvest=59k", "--floor", "harvest=1k", "--cap", "harvest=2k"),
+         "harvest must have 59,000 CNY, but may have only 2,000 CNY"),
+        (("--budget", "1e15"), "is out of proportion: the market takes no more than about "),
+        (("--package", "a.b=yes"), "is called 'a.b'; there is none"),
+        (("--least-budget", "roi=1"), "ask for the most at a return instead (--min-roi;"),
+        (("--least-budget", "gmv=0"), "gmv must be above 0 to be a target (got 0)"),
+        (("--least-budget", "gmv=-5"), "gmv must be above 0 to be a target (got -5)"),
+        (("--since", "2021-03-15", "--budget", "1k"), " CNY were spent before 2021-03-15, more than "),
+        (("--since", "2021-03-15", "--lock", "new_customer.normal=1k"),
+         "new_customer.normal is over on 2021-03-15: what it spent stays, so it takes no limit"),
     ],
 )  # fmt: skip
 def test_what_the_scenario_does_not_allow_ends_with_2(arguments, words):
@@ -182,14 +206,26 @@ def test_a_target_out_of_reach_is_told_with_the_nearest_value(room):
     found = answer("--target", "new_customers=30000")
     assert found.exit_code == 1
     most = room.answer.figure("best 2", "new_customers")
+    assert most == pytest.approx(69.88, abs=0.005)  # rounded down, or the next try would miss too
     assert found.stderr == (
-        f"Error: no plan for 60,000 CNY reaches new_customers >= 30000 (the most is {most:.4g})\n"
+        "Error: no plan for 60,000 CNY reaches new_customers >= 30.0k (the most is 69.8)\n"
     )
+    found = answer("--target", "gmv=3m", "--target", "roi=2")
+    gmv = max(room.answer.figure(name, "gmv") for name in ("best 1", "best 2", "now"))
+    assert f"gmv >= 3.00m CNY (the most is {int(gmv / 1000)}k CNY) and roi >= 2.00" in found.stderr
     assert "Plans that nothing beats" in found.stdout
     found = answer("--min-roi", "1.25", "--sure", "101%")
     assert found.exit_code == 2
     found = answer("--min-roi", "9", "--sure", "90%")
     assert (found.exit_code, "P(roi >= 9) >= 0.9 (the most is 0)" in found.stderr) == (1, True)
+
+
+def test_a_current_plan_that_breaks_the_limits_is_no_answer(room):
+    poor = replace(room.answer, points=room.answer.others[:1], objectives=("new_customers",))
+    for fits, name in ((True, "now"), (False, "70% best 1")):
+        room.answer = replace(poor, current_fits=fits)
+        document = json.loads(answer("--format", "json").stdout)
+        assert (document["picked"], document["current"]["fits"]) == (name, fits)
 
 
 def test_the_wishes_choose_the_plan(room):
@@ -220,6 +256,18 @@ def test_json_keeps_its_contract(room):
     assert document["marginal"]["harvest.sale"] == {
         "money": 0, "value": 0.7, "second": 90, "worth": 0.8, "state": "empty",
     }  # fmt: skip
+    next_money = {"profit_incremental": pytest.approx(2_000), "new_customers": pytest.approx(210)}
+    assert document["next_10k"] == document["frontier"][0]["next_10k"] == next_money
+    assert document["other_budgets"][0]["next_10k"] is None  # no margins there
+
+
+def test_json_has_null_for_prices_where_the_return_has_no_weight(room):
+    best = replace(room.answer.best, priced=False)
+    room.answer = replace(room.answer, points=(best, *room.answer.points[1:]))
+    document = json.loads(answer("--format", "json").stdout, parse_constant=pytest.fail)
+    assert document["shadow_price"] is None and document["frontier"][0]["shadow_price"] is None
+    assert {row["worth"] for row in document["marginal"].values()} == {None}
+    assert document["next_10k"]["new_customers"] == pytest.approx(210)
 
 
 def test_json_of_one_objective_has_null_where_there_is_no_second(room):
@@ -230,6 +278,7 @@ def test_json_of_one_objective_has_null_where_there_is_no_second(room):
     )  # fmt: skip
     document = json.loads(answer("--format", "json").stdout, parse_constant=pytest.fail)
     assert {row["second"] for row in document["marginal"].values()} == {None}
+    assert document["next_10k"].keys() == {"profit_incremental"}
 
 
 def test_csv_has_a_row_per_plan(room):
@@ -282,10 +331,6 @@ def test_the_best_so_far_is_printed_and_ends_with_130(room):
 
 
 # --------------------------------------------------------------------------- least budget, from a date on
-QUICK = ("--quick", "-n", "16")
-LEAST = ("--least-budget", "new_customers=6000")
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -392,6 +437,13 @@ def second(tmp_path):
         (("--cap", "otter=1k"), "no file is called 'otter', did you mean 'other'?"),
         (("--cap", "otter/harvest=1k"), "no file is called 'otter', did you mean 'other'?"),
         (("--cap", "other/harvst=1k"), "is called 'harvst', did you mean"),
+        (("--lock", "other=50k", "--floor", "minimal=50k"),
+         "but the budget is 90,000 CNY (file minimal 50,000, file other 50,000): lower them"),
+        (("--lock", "other=50k", "--cap", "other=20k"), "other has a lock of 50,000 CNY and a cap of"),
+        (("--cap", "other=0", "--cap", "minimal=0"),
+         "the limits leave no place for any money (file minimal 0, file other 0)"),
+        (("--budget", "0"), "--budget: must be 1 yuan at least"),
+        (("--budget", "1e15"), "is out of proportion: the market takes no more than about "),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_for_several_files_is_refused(second, arguments, words):
@@ -531,6 +583,65 @@ def test_ctrl_c_gives_the_best_so_far_and_no_traceback(moment):
 def test_ctrl_c_before_anything_is_found_is_one_line():
     found = interrupted("looking everywhere", "optimize", MINIMAL)
     assert found == (130, "", "\nstopped\n")
+
+
+def test_ctrl_c_gives_the_cheapest_plan_so_far():
+    arguments = ("optimize", MINIMAL, *LEAST, *QUICK, "--format", "json")
+    code, printed, said = interrupted("closing in on the budget", *arguments)
+    assert code == 130
+    assert said.splitlines()[-1] == "stopped before the search ended: this is the best so far"
+    goal = json.loads(printed)
+    assert (goal["finished"], goal["chances"]) == (False, {"new_customers": None})
+    assert goal["expected"]["new_customers"] >= 6_000
+
+
+def test_ctrl_c_before_a_target_is_reached_is_one_line_and_leaves_no_folder(tmp_path):
+    arguments = ("--least-budget", "new_customers=1bn", *QUICK, "-o", str(tmp_path / "out"))
+    code, printed, said = interrupted("looking everywhere", "optimize", MINIMAL, *arguments)
+    assert (code, printed) == (130, "")
+    assert re.fullmatch(
+        r"stopped before a budget was found that reaches new_customers 1.00bn in the mean: "
+        r"the nearest so far is [\d,.]+k?\n", said
+    )  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+def test_ctrl_c_gives_the_best_shared_split_so_far(second, tmp_path):
+    arguments = (second, *QUICK, "-o", str(tmp_path / "out"))
+    code, printed, said = interrupted("sharing the budget", "optimize", MINIMAL, *arguments)
+    assert code == 130
+    assert printed.startswith("UNFINISHED: ")
+    assert said.splitlines()[-1] == "stopped before the search ended: this is the best so far"
+    document = json.loads((tmp_path / "out/portfolio.json").read_text(encoding="utf-8"))
+    assert document["finished"] is False
+    assert document["gains"].keys() == {"equal split", "proportional split", "own plans"}
+    assert document["gains"]["equal split"]["mean"] >= -1e-6 * 90_000
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_ctrl_c_while_an_answer_is_saved_leaves_no_half_of_it(room, tmp_path, monkeypatch, old):
+    folder = tmp_path / "out"
+    if old:
+        assert answer(*LEAST, "-o", str(folder)).exit_code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("simulator.reports.schedule.write_schedule", pressed)
+    found = answer(*LEAST, "--seed", "5", "-o", str(folder))
+    assert (found.exit_code, found.stderr) == (130, "\nstopped\n")
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_ctrl_c_waits_until_files_are_in_their_places():
+    done = []
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        signal.raise_signal(signal.SIGINT)
+        done.append("all of it")
+    assert done == ["all of it"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_ctrl_c_ends_the_workers_of_a_run_too():

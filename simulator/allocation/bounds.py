@@ -26,6 +26,7 @@ from simulator.engine.simulate import simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Statistic, statistic_of
 from simulator.outcomes.goal import Goal, TargetMissed
+from simulator.outcomes.metrics import at_most, written
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
@@ -240,8 +241,8 @@ class _Front:
         name, least = list(self.least.items())[k]
         nearest = self._figure(split.take(busy).take([int(gaps[:, k].argmax())]), name)
         return TargetMissed(
-            f"no plan for {self.quest.problem.budget:,.0f} CNY reaches {name} >= {least:g}: "
-            f"the nearest is {nearest:.4g}", nearest,
+            f"no plan for {self.quest.problem.budget:,.0f} CNY reaches {name} >= "
+            f"{written(name, least)}: the nearest is {written(name, at_most(nearest))}", nearest,
         )  # fmt: skip
 
     def _figure(self, row: Split, name: str) -> float:
@@ -253,7 +254,7 @@ class _Front:
         return statistic_of(outcomes.sample(plans[0].name, name), "mean")
 
     def _unsure(self, most: float) -> TargetMissed:
-        words = " and ".join(f"{m} >= {v:g}" for m, v in self.least.items())
+        words = " and ".join(f"{m} >= {written(m, v)}" for m, v in self.least.items())
         budget, sure = self.quest.problem.budget, self.draws.sure
         how = f"in {sure:.0%} of replications: the nearest is {most:.1%}" if sure else "in the mean"
         return TargetMissed(f"no plan for {budget:,.0f} CNY keeps {words} {how}", most)

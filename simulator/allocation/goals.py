@@ -15,12 +15,23 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from simulator.allocation.aims import Aims, linear
-from simulator.allocation.market import OBJECTIVES, PROFIT, make_problem
+from simulator.allocation.market import OBJECTIVES, PROFIT, SimulatedMarket, make_problem
 from simulator.allocation.problem import Array, Limits, Split, check_known
-from simulator.allocation.quest import CLOSE, Draws, Quest, make_quest
+from simulator.allocation.quest import (
+    CLOSE,
+    LARGE,
+    Draws,
+    Progress,
+    Quest,
+    asked_budget,
+    kept_so_far,
+    make_quest,
+    taken_at_most,
+)
 from simulator.allocation.search import TILT, Effort
 from simulator.errors import UserError
-from simulator.outcomes.goal import Goal, TargetMissed
+from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed
+from simulator.outcomes.metrics import at_most, written
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 
@@ -31,29 +42,47 @@ MOST = 4.0
 ROUNDS = 8
 ASIDE = np.array([-0.08, 0.01, 0.1])
 """Where a round tries: at the secant's budget and beside it, as shares of the bracket."""
+LOOK = 16
+"""Plans that are played under chance after Ctrl-C, where certainty was asked for."""
 
 
 def least_budget(
     scenario: Scenario, target: Mapping[str, float], *, sure: float | None = None,
     limits: Limits | None = None, current: Plan | None = None, most: float | None = None,
     replications: int = 100, seed: int = 11, effort: Effort | None = None,
-    executor: Executor | None = None, label: str | None = None,
+    executor: Executor | None = None, progress: Progress | None = None, label: str | None = None,
 ) -> Goal:  # fmt: skip
     """The least budget whose best plan reaches a target, such as {"new_customers": 30000}.
 
     `sure` asks that it be reached in this share of replications, not in the mean; `most` is the
-    highest budget that is tried. Raises TargetMissed, with the best that can be reached.
+    highest budget that is tried. Raises TargetMissed, with the best that can be reached. Ctrl-C ends
+    the search with the cheapest plan so far that reaches the target, `finished` False, or with
+    StoppedShort where there is none.
     """
     name, value = _only(target)
-    problem = make_problem(scenario, most or MOST * scenario.budget, limits)
+    top = _top(scenario, most, limits or Limits())
+    problem = make_problem(scenario, top, limits)
     draws = Draws(replications, seed, sure)
     quest = make_quest(
-        scenario, problem, (name,), current=current, effort=effort or Effort(), executor=executor
-    )
+        scenario, problem, (name,), current=current, effort=effort or Effort(), executor=executor,
+        progress=progress,
+    )  # fmt: skip
     ladder = _Ladder(quest, draws, name, value)
-    row = ladder.close_in()
+    row, finished = ladder.found()
     least = {OBJECTIVES[name]: value}
-    return quest.answer(row, draws, name, least, tried=ladder.curve, label=label)
+    return quest.answer(row, draws, name, least, tried=ladder.curve, label=label, finished=finished)
+
+
+def _top(scenario: Scenario, most: float | None, limits: Limits) -> float:
+    """The highest budget that is worth a try: of a huge one, what the market takes and limits ask."""
+    usual = MOST * scenario.budget
+    top = asked_budget(most, usual)
+    if top <= LARGE * scenario.budget:
+        return top
+    problem = make_problem(scenario, top, limits)
+    taken = taken_at_most(SimulatedMarket(scenario, problem, [PROFIT]), problem)
+    asked = sum([*limits.floors.values(), *limits.locks.values()])
+    return min(top, max(usual, 1.05 * (taken + asked)))
 
 
 def _only(target: Mapping[str, float]) -> tuple[str, float]:
@@ -61,8 +90,13 @@ def _only(target: Mapping[str, float]) -> tuple[str, float]:
         raise UserError("one target can be sought at a time")
     ((name, value),) = target.items()
     if name == "roi":
-        raise UserError("a return falls with the budget: ask best_target with min_roi instead")
+        raise UserError(
+            "a return falls with the budget, so no budget is the least for it: ask for the most at a "
+            "return instead (--min-roi; best_target with min_roi)"
+        )
     check_known("target", [name], [n for n in OBJECTIVES if n != "roi"])
+    if not 0 < value < np.inf:
+        raise UserError(f"{name} must be above 0 to be a target (got {value:g})")
     return name, value
 
 
@@ -83,16 +117,25 @@ class _Ladder:
         """Budgets and the best of the metric."""
         return list(zip(self.budgets.tolist(), self.values.tolist(), strict=True))
 
+    def found(self) -> tuple[Split, bool]:
+        """The row that answers, and whether the search came to its end."""
+        try:
+            return self.close_in(), True
+        except KeyboardInterrupt:
+            return self._cheapest_so_far(), False
+
     def close_in(self) -> Split:
         """The row of the least budget that reaches the target."""
         self._climb_up()
         if self.values[-1] < self.target:
             raise TargetMissed(self._words(), float(self.values.max()))
-        for _ in range(ROUNDS):
+        for turn in range(ROUNDS):
+            self.quest.search.say("closing in on the budget", 0.5 + 0.3 * turn / ROUNDS)
             at = self._bracket()
             if at == 0 or self._is_close(at):
                 break
             self._add(self._near(at), [at - 1, at])
+        self.quest.search.say("planning what is spent", 0.8)
         return self._settled(self._bracket())
 
     def _aims(self, budgets: Array) -> Aims:
@@ -167,10 +210,34 @@ class _Ladder:
         settled = self.quest.settled(row, aims)
         return settled if self._reached(settled, aims)[0] >= self.target * (1 - CLOSE / 4) else row
 
+    # ------------------------------------------------------------------ stopped
+    def _cheapest_so_far(self) -> Split:
+        """The cheapest row played until now that reaches the target, as surely as asked."""
+        problem, column = self.quest.problem, self.quest.metrics.index(OBJECTIVES[self.name])
+        rows, answers = kept_so_far(self.quest.archive, problem)
+        costs = problem.total(rows)
+        values = self._aims(costs).values(problem, rows, answers)[:, column]
+        reach = np.flatnonzero(values >= self.target)
+        reach = reach[np.argsort(costs[reach], kind="stable")]
+        if self.draws.sure and reach.size:
+            some = reach[np.unique(np.linspace(0, reach.size - 1, LOOK).round().astype(int))]
+            values = self._reached(rows.take(some), self._aims(costs[some]))
+            reach = some[values >= self.target]
+        if not reach.size:
+            words = f"stopped before a budget was found that {self._asked}"
+            best = float(values.max(initial=-np.inf))
+            raise StoppedShort(f"{words}: the nearest so far is {self._written(best)}", best)
+        return rows.take(reach[:1])
+
+    # ------------------------------------------------------------------ words
+    @property
+    def _asked(self) -> str:
+        how = f"with probability {self.draws.sure:g}" if self.draws.sure else "in the mean"
+        return f"reaches {self.name} {written(OBJECTIVES[self.name], self.target)} {how}"
+
+    def _written(self, value: float) -> str:
+        return written(OBJECTIVES[self.name], at_most(value))
+
     def _words(self) -> str:
         best, top = float(self.values.max()), self.quest.problem.budget
-        how = f"with probability {self.draws.sure:g}" if self.draws.sure else "in the mean"
-        return (
-            f"no budget up to {top:,.0f} CNY reaches {self.name} {self.target:,.6g} {how}: "
-            f"the nearest is {best:,.6g}"
-        )
+        return f"no budget up to {top:,.0f} CNY {self._asked}: the nearest is {self._written(best)}"

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.allocation.problem import Array, Limits, Problem, Split, check_known
+from simulator.allocation.problem import Array, Limits, Problem, Split, check_known, check_locks
 from simulator.engine.simulate import simulate
 from simulator.outcomes.metrics import quantities
 from simulator.outcomes.outcomes import Outcomes
@@ -184,6 +184,7 @@ def make_problem(scenario: Scenario, budget: float, limits: Limits | None = None
     names = tuple(cell for _, cell in cells)
     packages = tuple(p for p in all_packages(scenario) if _is_free(scenario, p))
     _check_names(limits, scenes, names, packages)
+    check_locks(limits)
     low, high = _bounds(limits, names, np.inf)
     floor, cap = _bounds(limits, scenes, np.inf)
     groups = tuple(limits.groups)

@@ -1,6 +1,6 @@
 """From a scenario to its frontier: search in expected mode, race under chance, promise on fresh draws."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
@@ -25,6 +25,7 @@ from simulator.allocation.problem import (
     check_feasible,
     check_known,
 )
+from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
 from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats
 from simulator.engine.simulate import Mode, simulate
@@ -34,12 +35,14 @@ from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario
 
-Progress = Callable[[str, float], None]
-"""What is being done, and the share of the work that is behind: (words, 0 to 1)."""
 BUDGETS = (0.7, 1.3)
 BLOCK, ROUNDS = 16, 4
 """Replications of a round of the race, and rounds."""
 EVEN = "even split"
+ROUNDING = 1e-6
+"""Of the budget: plans keep limits that they miss by less."""
+ALIKE, SAME = 0.005, 1e-4
+"""Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
 SHORT = Effort(
     first_steps=1, steps=3, fill=2, fill_steps=2, show_steps=2, settle_steps=2, between=20
 )
@@ -87,10 +90,11 @@ def optimize(
     """
     names = _checked(objectives)
     own = current or plans_of(scenario)[0]
-    problem = make_problem(scenario, (budget or scenario.budget) + idle, limits)
+    problem = make_problem(scenario, asked_budget(budget, scenario.budget) + idle, limits)
     check_feasible(problem)
     wanted = tuple(dict.fromkeys([PROFIT, *(OBJECTIVES[name] for name in names)]))
     work = _Work(scenario, problem, wanted, own, executor, progress, idle)
+    check_budget(work.archive.market, problem, scenario.budget)
     found = _finalists(work, *_search(work, effort or Effort(), budgets))
     return _answer(work, found, names, _Chance(replications, seed, label))
 
@@ -150,9 +154,9 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     names = [f"best {n + 1}" for n in range(len(here))] + _other_names(work, found, others)
     plans = make_plans(work.scenario, work.problem, some.rows, names)
     own = _renamed(work.current, names)
-    rivals = [own, _even(work)]
-    every = [*plans, *rivals]
-    racers = [*plans[: len(here)], *rivals]
+    even, fits = _even(work), _fits(work)
+    every = [*plans, own, even]
+    racers = [*plans[: len(here)], *([own] if fits else []), even]
     leader, outcomes = (
         _under_chance(work, every, racers, objectives[0], chance)
         if found.finished
@@ -164,11 +168,22 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     return Frontier(
         scenario=chance.label or work.scenario.name, budget=work.problem.budget - work.idle, objectives=objectives,
         points=tuple(points[: len(here)]), others=tuple(points[len(here) :]), outcomes=outcomes,
-        current_plan=own, leader=leader,
+        current_plan=own, current_fits=fits, leader=leader,
         moves=tuple(moves_between(work.archive, work.problem, read_plans(work.problem, [own]), best)),
         binding=tuple(binding_of(work.problem, best, points[0])),
         calls=work.archive.calls, evaluations=work.archive.evaluations, finished=finished,
     )  # fmt: skip
+
+
+def _fits(work: _Work) -> bool:
+    """Whether the current plan keeps the budget and the limits, and so may be the answer itself."""
+    problem, row = work.problem, read_plans(work.problem, [work.current])
+    cost = max(work.current.total(work.scenario), float(problem.total(row)[0]))
+    kept = problem.repair(row, np.minimum(problem.total(row), problem.budget))
+    apart = np.abs(kept.money - row.money).sum() > ROUNDING * problem.budget
+    return bool(
+        cost <= problem.budget * (1 + ROUNDING) and not apart and (kept.booked == row.booked).all()
+    )
 
 
 def _even(work: _Work) -> Plan:
@@ -187,6 +202,7 @@ def _points(work: _Work, some: _Final, plans: Sequence[Plan], here: int) -> list
             unspent=_unspent(some, n, work.idle),
             expected=dict(zip(work.wanted, some.values[n].tolist(), strict=True)),
             price_of_new=_price(some.aims, n), margins=tables[n] if n < here else {},
+            priced=bool(_shares(some.aims, n)[0] > TILT),
         )
         for n, plan in enumerate(plans)
     ]  # fmt: skip
@@ -211,7 +227,28 @@ def _sorted(work: _Work, found: _Final, objectives: Sequence[str]) -> tuple[list
         [work.wanted.index(OBJECTIVES[n]) for n in objectives],
     )
     kept = here[nothing_beats(found.values[here][:, columns])][::-1]
-    return [int(n) for n in kept], [int(n) for n in np.flatnonzero(~at_budget)]
+    others = np.flatnonzero(~at_budget)
+    return _distinct(found, kept.tolist()), _distinct(found, others.tolist())
+
+
+def _distinct(found: _Final, rows: list[int]) -> list[int]:
+    """Of rows that are nearly the same one alone, the ends before those between them."""
+    kept: list[int] = []
+    for n in (*rows[:1], *rows[-1:], *rows[1:-1]):
+        if not any(_alike(found, n, other) for other in kept):
+            kept.append(n)
+    return [n for n in rows if n in kept]
+
+
+def _alike(found: _Final, a: int, b: int) -> bool:
+    """Whether a reader could not tell two plans of one budget apart."""
+    aims, rows = found.aims, found.rows
+    budget = aims.budget[a]
+    if aims.budget[b] != budget or aims.keeps[a] != aims.keeps[b]:
+        return False
+    money = np.abs(rows.money[a] - rows.money[b]).max(initial=0.0) <= ALIKE * budget
+    figures = np.isclose(found.values[a], found.values[b], rtol=SAME, atol=0.0)
+    return bool(money and figures.all() and (rows.booked[a] == rows.booked[b]).all())
 
 
 def _other_names(work: _Work, found: _Final, others: Sequence[int]) -> list[str]:
@@ -275,7 +312,11 @@ def _played(work: _Work, plans: Sequence[Plan], chance: _Chance, mode: Mode) -> 
 def _price(aims: Aims, row: int) -> float | None:
     """Return given up for one more of the second objective, by the weights of the aim."""
     weights = aims.weights[row] / aims.scale
-    share = aims.weights[row] / aims.weights[row].sum()
-    if len(weights) < 2 or aims.keeps[row] or share.min() <= TILT:
+    if len(weights) < 2 or aims.keeps[row] or _shares(aims, row).min() <= TILT:
         return None
     return float(weights[1] / weights[0])
+
+
+def _shares(aims: Aims, row: int) -> Array:
+    """How the weight is shared among the objectives."""
+    return np.asarray(aims.weights[row] / aims.weights[row].sum())

@@ -8,7 +8,7 @@ Files do not meet in the market: what a row brings is the sum over its files. So
 for parts of rows that it has not seen, and a sweep of one file's cells costs nothing in the others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
@@ -33,12 +33,16 @@ from simulator.allocation.problem import (
     Split,
     check_feasible,
     check_known,
+    check_locks,
     stack,
+    sums,
 )
+from simulator.allocation.quest import Progress, asked_budget, check_budget, kept_so_far
 from simulator.allocation.search import TILT, Archive, Effort, Search, settle
-from simulator.engine.simulate import simulate
+from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Margin
+from simulator.outcomes.outcomes import Outcomes
 from simulator.outcomes.portfolio import EQUAL, OWN, PROPORTIONAL, RIVALS, SHARED, Portfolio
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario
@@ -48,28 +52,30 @@ def optimize_portfolio(
     scenarios: Sequence[Scenario], budget: float | None = None, *, labels: Sequence[str] | None = None,
     objective: str = "roi", limits: Mapping[str, Limits] | None = None, files: Limits | None = None,
     replications: int = 100, seed: int = 11, effort: Effort | None = None,
-    executor: Executor | None = None,
+    executor: Executor | None = None, progress: Progress | None = None,
 ) -> Portfolio:  # fmt: skip
     """Split one budget (the sum of the files' own, by default) over the cells of several scenarios.
 
     `labels` are short names of the files; `limits` are those inside a file, by label, and the
     floors, caps and locks of `files` hold for a file's money as a whole. The answer is held against
     the equal and the proportional split, each of which is as good inside its files as can be.
+    Ctrl-C ends the search with the best split so far, held against the rivals that are known by then,
+    with `finished` False.
     """
     names = _labels(scenarios, labels)
     check_known("objective", [objective], list(OBJECTIVES))
-    total = budget or sum(s.budget for s in scenarios)
+    own = sum(s.budget for s in scenarios)
+    total = asked_budget(budget, own)
     within = limits or {}
     check_known("file", list(within), names)
     members = [
         _Member(name, s, make_problem(s, total, within.get(name)))
         for name, s in zip(names, scenarios, strict=True)
     ]
-    work = _Work(members, total, objective, effort or Effort(), executor)
-    found = _searched(work, files or Limits())
-    if files is None:
-        found = _never_below(work, found, replications, seed + 1)
-    return _answer(work, found, replications, seed)
+    work = _Work(members, total, objective, effort or Effort(), executor, progress)
+    chance = _Chance(replications, seed)
+    check_budget(work.market, join_problems(members, total, Limits()), own)
+    return _answer(work, _found(work, files, chance), chance)
 
 
 def _labels(scenarios: Sequence[Scenario], labels: Sequence[str] | None) -> list[str]:
@@ -113,6 +119,7 @@ class _Work:
     objective: str
     effort: Effort
     executor: Executor | None
+    progress: Progress | None = None
     market: "PortfolioMarket" = field(init=False)
     archive: Archive = field(init=False)
 
@@ -127,6 +134,16 @@ class _Work:
         ]
         self.market = PortfolioMarket(own, problems)
         self.archive = Archive(self.market)
+
+    def say(self, words: str, share: float) -> None:
+        """Tell how far it is."""
+        if self.progress:
+            self.progress(words, share)
+
+    def search(self, problem: Problem) -> Search:
+        """A search of the joint market under its limits."""
+        columns = dict.fromkeys([PROFIT, OBJECTIVES[self.objective]])
+        return Search(self.archive, problem, len(columns), self.effort)
 
     @property
     def aims(self) -> Aims:
@@ -210,6 +227,7 @@ def join_problems(members: Sequence[_Member], budget: float, files: Limits) -> P
     problems, labels = [m.problem for m in members], [m.label for m in members]
     scenes = np.cumsum([0, *(len(p.scenes) for p in problems)])
     check_known("file", [*files.floors, *files.caps, *files.locks], labels)
+    check_locks(files)
     if any(p.groups for p in problems):
         raise UserError("groups of scenes cannot be limited in a portfolio, where files are groups")
 
@@ -225,7 +243,7 @@ def join_problems(members: Sequence[_Member], budget: float, files: Limits) -> P
     return Problem(
         budget=budget, cells=named("cells"), scenes=named("scenes"), scene_of=moved("scene_of"),
         low=joined("low"), high=joined("high"), floor=joined("floor"), cap=joined("cap"),
-        minimum=joined("minimum"), fixed=joined("fixed"), groups=tuple(labels),
+        minimum=joined("minimum"), fixed=joined("fixed"), groups=tuple(labels), group_word="file",
         group_of=np.repeat(np.arange(len(problems)), np.diff(scenes)),
         group_floor=np.array([files.locks.get(f, files.floors.get(f, 0.0)) for f in labels]),
         group_cap=np.array([files.locks.get(f, files.caps.get(f, np.inf)) for f in labels]),
@@ -235,42 +253,69 @@ def join_problems(members: Sequence[_Member], budget: float, files: Limits) -> P
     )  # fmt: skip
 
 
-# --------------------------------------------------------------------------- search and answer
+# --------------------------------------------------------------------------- search
 @dataclass(frozen=True)
+class _Chance:
+    """How the answer is checked."""
+
+    replications: int
+    seed: int
+
+
+@dataclass
 class _Found:
     """The shared split, and those that it has to beat."""
 
     problem: Problem
-    rows: Mapping[str, Split]
+    rows: dict[str, Split]
+    finished: bool = True
+
+    @property
+    def splits(self) -> list[str]:
+        """Those that are known, the shared one first."""
+        return [name for name in (SHARED, *RIVALS) if name in self.rows]
 
 
-def _searched(work: _Work, files: Limits) -> _Found:
-    """The splits that must be beaten first: the shared one starts from them and is never below."""
-    problem = join_problems(work.members, work.budget, files)
+def _found(work: _Work, files: Limits | None, chance: _Chance) -> _Found:
+    """Search until it ends or is stopped; something must have been played by then."""
+    problem = join_problems(work.members, work.budget, files or Limits())
     check_feasible(problem)
-    rows = {name: _inside(work, shares) for name, shares in work.shares.items()}
-    search = Search(work.archive, problem, len(work.archive(rows[EQUAL]).values[0]), work.effort)
-    best = search.seek(work.aims, stack(list(rows.values()))).rows
-    own = beside([m.current() for m in work.members])
-    return _Found(
-        problem, {SHARED: settle(work.archive, problem, best, work.aims), **rows, OWN: own}
-    )
+    found = _Found(problem, {OWN: beside([m.current() for m in work.members])})
+    try:
+        _seek(work, found)
+        if files is None:
+            _never_below(work, found, chance)
+    except KeyboardInterrupt:
+        found.finished = False
+        found.rows[SHARED] = found.rows.get(SHARED) or _best_so_far(work, problem)
+    return found
 
 
-def _never_below(work: _Work, found: _Found, replications: int, seed: int) -> _Found:
+def _seek(work: _Work, found: _Found) -> None:
+    """The splits that must be beaten first: the shared one starts from them and is never below."""
+    for n, (name, shares) in enumerate(work.shares.items()):
+        work.say(f"seeking the best {name}", 0.25 * n)
+        found.rows[name] = _inside(work, shares)
+    work.say("sharing the budget", 0.5)
+    rivals = stack([found.rows[name] for name in work.shares])
+    best = work.search(found.problem).seek(work.aims, rivals).rows
+    found.rows[SHARED] = settle(work.archive, found.problem, best, work.aims)
+
+
+def _never_below(work: _Work, found: _Found, chance: _Chance) -> None:
     """The shared split, or a rival that is better under chance, on draws that no answer uses."""
+    work.say("racing under chance", 0.85)
     names = (SHARED, EQUAL, PROPORTIONAL)
     metric = OBJECTIVES[work.objective]
     total = np.zeros(len(names))
     for n, m in enumerate(work.members):
         plans = [_plan(work, found, name, n) for name in names]
         outcomes = simulate(
-            m.scenario, plans, replications=replications, seed=seed, daily=False, attribution=False,
-            chance_alone=False, executor=work.executor,
+            m.scenario, plans, replications=chance.replications, seed=chance.seed + 1, daily=False,
+            attribution=False, chance_alone=False, executor=work.executor,
         )  # fmt: skip
         total += [outcomes.values(name, metric).mean() for name in names]
-    best = found.rows[names[int(total.argmax())]]
-    return replace(found, rows={**found.rows, SHARED: best})
+    found.rows[SHARED] = found.rows[names[int(total.argmax())]]
 
 
 def _inside(work: _Work, shares: Array) -> Split:
@@ -280,36 +325,73 @@ def _inside(work: _Work, shares: Array) -> Split:
     problem = join_problems(work.members, work.budget, locks)
     plans = [m.starts(np.array([share])) for m, share in zip(work.members, shares, strict=True)]
     starts = stack([beside(rows) for rows in zip(*plans, strict=True)])
-    search = Search(work.archive, problem, len(work.archive(starts).values[0]), work.effort)
-    row = search.seek(work.aims, starts).rows
+    row = work.search(problem).seek(work.aims, starts).rows
     return settle(work.archive, problem, row, replace(work.aims, keeps=np.ones(1, bool)))
 
 
-def _answer(work: _Work, found: _Found, replications: int, seed: int) -> Portfolio:
+def _best_so_far(work: _Work, problem: Problem) -> Split:
+    """The best row played until now that keeps the limits."""
+    rows, answers = kept_so_far(work.archive, problem)
+    alike = work.aims.take([0] * len(rows))
+    score = alike.score(alike.values(problem, rows, answers))
+    if not score.size:
+        raise KeyboardInterrupt
+    return rows.take([int(score.argmax())])
+
+
+# --------------------------------------------------------------------------- answer
+def _answer(work: _Work, found: _Found, chance: _Chance) -> Portfolio:
     """Play all splits on fresh draws, and say what follows."""
-    plans = [
-        [_plan(work, found, name, n) for name in (SHARED, *RIVALS)]
-        for n in range(len(work.members))
-    ]
-    outcomes = {
+    outcomes, finished = _promised(work, found, chance)
+    best = found.rows[SHARED]
+    plans = {m.label: _plan(work, found, SHARED, n) for n, m in enumerate(work.members)}
+    answer = Portfolio(
+        budget=work.budget, objective=OBJECTIVES[work.objective], plans=plans,
+        money={name: _money(work, found.rows[name]) for name in found.splits},
+        unspent=max(0.0, work.budget - _paid(work, found.problem, best)),
+        margins=_margins(work, found), outcomes=outcomes, finished=finished,
+    )  # fmt: skip
+    binding = [*binding_of(found.problem, best, answer), *_files_that_bind(found.problem, best)]
+    return replace(
+        answer, binding=tuple(binding), calls=work.market.calls,
+        evaluations=work.market.evaluations, asked=work.market.asked,
+    )  # fmt: skip
+
+
+def _promised(work: _Work, found: _Found, chance: _Chance) -> tuple[dict[str, Outcomes], bool]:
+    """All splits on draws of chance that the search has not seen; without chance if it is stopped."""
+    if found.finished:
+        try:
+            work.say("checking on fresh draws", 0.9)
+            return _played(work, found, chance, "sampled"), True
+        except KeyboardInterrupt:
+            pass
+    return _played(work, found, chance, "expected"), False
+
+
+def _played(work: _Work, found: _Found, chance: _Chance, mode: Mode) -> dict[str, Outcomes]:
+    return {
         m.label: simulate(
-            m.scenario, plans[n], replications=replications, seed=seed, daily=False,
-            chance_alone=False, executor=work.executor, label=m.label,
+            m.scenario, [_plan(work, found, name, n) for name in found.splits],
+            replications=chance.replications, seed=chance.seed, daily=False, chance_alone=False,
+            executor=work.executor, mode=mode, label=m.label,
         )
         for n, m in enumerate(work.members)
     }  # fmt: skip
-    best = found.rows[SHARED]
-    answer = Portfolio(
-        budget=work.budget, objective=OBJECTIVES[work.objective],
-        plans={m.label: plans[n][0] for n, m in enumerate(work.members)},
-        money={name: _money(work, row) for name, row in found.rows.items()},
-        unspent=max(0.0, work.budget - _paid(work, found.problem, best)),
-        margins=_margins(work, found), outcomes=outcomes,
-    )  # fmt: skip
-    return replace(
-        answer, binding=tuple(binding_of(found.problem, best, answer)),
-        calls=work.market.calls, evaluations=work.market.evaluations, asked=work.market.asked,
-    )  # fmt: skip
+
+
+def _files_that_bind(problem: Problem, row: Split) -> Iterator[str]:
+    """Floors, caps and locks of whole files that the split just meets."""
+    scenes = sums(row.money, problem.of_scene) + problem.booked_money(row.booked)
+    totals = sums(scenes, problem.of_group)[0]
+    limits = zip(problem.groups, problem.group_floor, problem.group_cap, totals, strict=True)
+    for file, low, high, total in limits:
+        if low == high:
+            yield f"lock of file {file}: {low:,.0f} CNY"
+        elif low > 0 and total <= low * (1 + 1e-6):
+            yield f"floor of file {file}: {low:,.0f} CNY"
+        elif total >= high * (1 - 1e-6):
+            yield f"cap of file {file}: {high:,.0f} CNY"
 
 
 def _plan(work: _Work, found: _Found, name: str, file: int) -> Plan:

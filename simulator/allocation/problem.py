@@ -93,6 +93,8 @@ class Problem:
     fixed: Array
     """Cost of running a scene at all: [scene]."""
     groups: tuple[str, ...] = ()
+    group_word: str = "group"
+    """What a group is called in messages."""
     group_of: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     """[scene]; -1 where it is in none."""
     group_floor: Array = field(default_factory=lambda: np.zeros(0))
@@ -337,8 +339,21 @@ def check_known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
 
     for name in names:
         if name not in known:
-            near = suggestion(name, list(known)) or f"; known are {', '.join(known)}"
+            every = f"known are {', '.join(known)}" if known else "there is none"
+            near = suggestion(name, list(known)) or f"; {every}"
             raise UserError(f"no {what} is called {name!r}{near}")
+
+
+def check_locks(limits: Limits) -> None:
+    """Raise UserError where a lock and another limit of the same name contradict each other."""
+    for name, money in limits.locks.items():
+        low, high = limits.floors.get(name, 0.0), limits.caps.get(name, np.inf)
+        if not low <= money <= high:
+            word, bound = ("floor", low) if money < low else ("cap", high)
+            raise UserError(
+                f"{name} has a lock of {money:,.0f} CNY and a {word} of {bound:,.0f} CNY: "
+                f"lock it at {bound:,.0f} CNY, or drop one of them"
+            )
 
 
 def check_feasible(problem: Problem) -> None:
@@ -360,6 +375,10 @@ def check_feasible(problem: Problem) -> None:
             f"floors, locks and signed bookings need {total:,.0f} CNY, but the budget is "
             f"{problem.budget:,.0f} CNY ({said}): lower them, or give {total:,.0f} CNY"
         )
+    spans = [*groups, *(s for s, g in zip(scenes, problem.group_of, strict=True) if g < 0)]
+    if not any(high > 0 for _, _, high in spans):
+        said = ", ".join(f"{name} 0" for name, _, _ in spans)
+        raise UserError(f"the limits leave no place for any money ({said}): allow one of them more")
 
 
 Span = tuple[str, float, float]
@@ -372,12 +391,9 @@ def _spans_of_scenes(problem: Problem) -> list[Span]:
     may = problem.booked_money((problem.must | problem.may)[None])[0]
     low = np.array([problem.low[own].sum() for own in problem.of_scene]) + must
     high = np.array([problem.high[own].sum() for own in problem.of_scene]) + may
-    return list(
-        zip(
-            problem.scenes, np.maximum(problem.floor, low), np.minimum(problem.cap, high),
-            strict=True,
-        )
-    )  # fmt: skip
+    low = np.maximum(problem.floor, low)
+    low = np.where(low > 0, np.maximum(low, problem.minimum), low)
+    return list(zip(problem.scenes, low, np.minimum(problem.cap, high), strict=True))
 
 
 def _least(
@@ -398,7 +414,7 @@ def _spans_of_groups(problem: Problem, scenes: Sequence[Span]) -> list[Span]:
     """The same for groups, from their scenes."""
     low, high = (np.array([span[side] for span in scenes]) for side in (1, 2))
     return [
-        (f"group {name}", max(least, low[own].sum()), min(most, high[own].sum()))
+        (f"{problem.group_word} {name}", max(least, low[own].sum()), min(most, high[own].sum()))
         for name, own, least, most in zip(
             problem.groups, problem.of_group, problem.group_floor, problem.group_cap, strict=True
         )

@@ -1,6 +1,6 @@
 """What every search for a goal shares: the world, its market, and how certain an answer is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
@@ -17,9 +17,10 @@ from simulator.allocation.market import (
     make_plans,
     read_plans,
 )
-from simulator.allocation.problem import Array, Problem, Split, check_feasible
+from simulator.allocation.problem import Array, Problem, Split, check_feasible, stack
 from simulator.allocation.search import Archive, Effort, Search, settle
 from simulator.engine.simulate import Mode, simulate
+from simulator.errors import UserError
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan, plans_of
@@ -29,6 +30,10 @@ GOAL = "goal"
 """Name of the plan that answers."""
 CLOSE = 0.001
 """A goal is met when it is missed or passed by no more than this share."""
+LARGE = 20
+"""Budgets so many times as large as the file's, and as what the market takes, are refused."""
+Progress = Callable[[str, float], None]
+"""What is being done, and the share of the work that is behind: (words, 0 to 1)."""
 
 
 @dataclass(frozen=True)
@@ -75,20 +80,30 @@ class Quest:
 
     def answer(
         self, row: Split, draws: Draws, name: str, least: Mapping[str, float], *,
-        tried: Sequence[tuple[float, float]], label: str | None,
+        tried: Sequence[tuple[float, float]], label: str | None, finished: bool = True,
     ) -> Goal:  # fmt: skip
-        """Play the plan and the current one on fresh draws."""
+        """Play the plan and the current one on fresh draws; without chance if it is stopped."""
         plan = make_plans(self.scenario, self.problem, row, [GOAL])[0]
         own = replace(self.current, name="own plan") if self.current.name == GOAL else self.current
         metric = metric_of(name)
-        expected = self._played([plan], draws, "expected", label).metrics(GOAL)
+        certain = self._played([plan, own], draws, "expected", label)
+        outcomes = self._promised([plan, own], draws, label) if finished else None
+        expected = certain.metrics(GOAL)
         return Goal(
             scenario=label or self.scenario.name, metric=metric, least=dict(least),
             budget=plan.total(self.scenario), plan=plan, current_plan=own,
             expected={m: expected[m]["mean"] or 0.0 for m in dict.fromkeys([metric, *least])},
-            outcomes=self._played([plan, own], draws, "sampled", label), sure=draws.sure,
-            tried=tuple(sorted(tried)),
+            outcomes=outcomes or certain, sure=draws.sure, tried=tuple(sorted(tried)),
+            finished=outcomes is not None,
         )  # fmt: skip
+
+    def _promised(self, plans: Sequence[Plan], draws: Draws, label: str | None) -> Outcomes | None:
+        """The plans under chance; None if that is stopped."""
+        try:
+            self.search.say("checking on fresh draws", 0.9)
+            return self._played(plans, draws, "sampled", label)
+        except KeyboardInterrupt:
+            return None
 
     def _played(
         self, plans: Sequence[Plan], draws: Draws, mode: Mode, label: str | None
@@ -107,6 +122,7 @@ def metric_of(name: str) -> str:
 def make_quest(
     scenario: Scenario, problem: Problem, names: Sequence[str], *, current: Plan | None, effort: Effort,
     executor: Executor | None, bounds: Mapping[str, float] | None = None,
+    progress: Progress | None = None,
 ) -> Quest:  # fmt: skip
     """A quest for metrics of these names; with bounds its market answers g_k beside the metric."""
     check_feasible(problem)
@@ -115,7 +131,51 @@ def make_quest(
     inner = SimulatedMarket(scenario, problem, metrics, executor=executor, vectors=VECTORS)
     market = Bounded(inner, problem, metrics, bounds) if bounds else inner
     search = Search(Archive(market), problem, len(metrics), effort)
+    search.say = progress or search.say
     return Quest(scenario, problem, metrics, current or plans_of(scenario)[0], search, executor)
+
+
+def asked_budget(given: float | None, own: float) -> float:
+    """The budget that is asked for, or the file's own."""
+    budget = own if given is None else given
+    if not 0 < budget < np.inf:
+        raise UserError(f"the budget must be above 0 CNY (got {budget:g})")
+    return budget
+
+
+def taken_at_most(market: Market, problem: Problem) -> float:
+    """What the market takes if every cell has all of the budget by itself, packages on top [CNY]."""
+    count = len(problem.cells)
+    alone = Split(problem.budget * np.eye(count), np.zeros((count, len(problem.packages)), bool))
+    spent = float(np.trace(market(alone).spent)) if count else 0.0
+    return spent + float(np.maximum(problem.price, 0.0).sum()) + problem.fees
+
+
+def check_budget(market: Market, problem: Problem, own: float) -> None:
+    """Raise UserError where a budget is out of all proportion: shares of it could not be told apart."""
+    if problem.budget <= LARGE * own:
+        return
+    most = taken_at_most(market, problem)
+    if problem.budget > LARGE * most:
+        raise UserError(
+            f"the budget of {problem.budget:,.0f} CNY is out of proportion: the market takes no more "
+            f"than about {most:,.0f} CNY"
+        )
+
+
+def kept_so_far(archive: Archive, problem: Problem) -> tuple[Split, Answers]:
+    """All rows played until now that keep every limit; the last call may have been cut off."""
+    count = len(archive.answers)
+    if not count:
+        raise KeyboardInterrupt
+    rows = stack(archive.splits[:count])
+    costs = problem.total(rows)
+    fitted = problem.repair(rows, np.minimum(costs, problem.budget))
+    apart = np.abs(fitted.money - rows.money).sum(axis=1) > 1e-6 * problem.budget
+    keeps = np.flatnonzero(~apart & (fitted.booked == rows.booked).all(axis=1))
+    parts = [(a.values, a.spent, a.most) for a in archive.answers[:count]]
+    values, spent, most = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return rows.take(keeps), Answers(values, spent, most).take(keeps)
 
 
 class Bounded:

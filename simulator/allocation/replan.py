@@ -12,8 +12,9 @@ from datetime import datetime
 
 import numpy as np
 
-from simulator.allocation.optimize import Progress, optimize
+from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Array, Limits
+from simulator.allocation.quest import Progress, asked_budget
 from simulator.allocation.search import Effort
 from simulator.engine.run import View
 from simulator.engine.simulate import make_grid, simulate
@@ -53,12 +54,20 @@ def replan(
     done = _Done(scenario, own, moment)
     given = limits or Limits()
     past = {**done.past, **done.known(spent or {})}
+    done.refuse(given)
     limits = replace(
         given, locks={**given.locks, **past}, packages={**given.packages, **_fixed(scenario, own, moment)}
     )  # fmt: skip
     idle = sum(done.idle(cell) for cell in past.keys() - (spent or {}).keys())
+    whole = asked_budget(budget, scenario.budget)
+    gone = sum(past.values()) - idle
+    if gone > whole * (1 + 1e-9):
+        raise UserError(
+            f"{gone:,.0f} CNY were spent before {moment:%Y-%m-%d}, more than the budget of the whole "
+            f"run, {whole:,.0f} CNY: give {gone:,.0f} CNY or more"
+        )
     return optimize(
-        done.ahead, objectives, budget=budget or scenario.budget, idle=idle, limits=limits,
+        done.ahead, objectives, budget=whole, idle=idle, limits=limits,
         current=done.carried_on, replications=replications, seed=seed, budgets=budgets, effort=effort,
         executor=executor, progress=progress, label=label,
     )  # fmt: skip
@@ -109,6 +118,14 @@ class _Done:
             if cell not in self.past:
                 raise UserError(f"spent: {cell!r} is no scene.phase before {self.moment:%Y-%m-%d}")
         return spent
+
+    def refuse(self, given: Limits) -> None:
+        """Limits of the past come too late."""
+        for cell in (*given.locks, *given.floors, *given.caps):
+            if cell in self.past:
+                raise UserError(
+                    f"{cell} is over on {self.moment:%Y-%m-%d}: what it spent stays, so it takes no limit"
+                )
 
     def idle(self, cell: str) -> float:
         """Money that a cell of the past has left; that of a daily budget is lost."""

@@ -18,6 +18,7 @@ import numpy as np
 
 from simulator.errors import UserError
 from simulator.outcomes.compare import Sample, by_replication, paired_difference, ratio_of_means
+from simulator.outcomes.metrics import at_most, written
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
 
@@ -29,6 +30,9 @@ State = Literal["inside", "empty", "full", "at_limit"]
 """Of a cell: between its limits, without money, no more to buy (it would not spend 2% more), or held by a limit."""
 TAIL = 0.1
 """CVaR and P10 look at the worst tenth of replications."""
+STEP = 10_000
+"""What is said about the next money is about so much of it [CNY]; `Margin.second` is as well."""
+RETURNS = ("roi", "profit")
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,16 @@ class Point:
     price_of_new: float | None
     """Profit given up for one more new customer here [CNY]; None at an end."""
     margins: Mapping[str, Margin] = field(default_factory=dict)
+    priced: bool = True
+    """Whether the return counts in what is sought here; at the other end nothing has a price in it."""
 
     @property
     def shadow_price(self) -> float | None:
-        """lambda: what one more yuan of budget brings net, median over cells inside their limits."""
-        inside = [m.worth for m in self.margins.values() if m.state == "inside"]
-        return float(np.median(inside)) - 1 if inside else None
+        """lambda: what one more yuan of budget brings net, median over cells inside their limits.
+
+        The second objective counts at its price of this point; None where that price means nothing.
+        """
+        return price_of_budget(self.margins) if self.priced else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +104,8 @@ class Frontier:
     """All plans on fresh draws: points, others, current and even."""
     current_plan: Plan = field(repr=False)
     """The user's plan."""
+    current_fits: bool = True
+    """Whether it keeps the budget and the limits: only then it may be the answer."""
     leader: str = ""
     """Plan that won the race under chance in the first objective, the current one and an even split included."""
     moves: tuple[Move, ...] = ()
@@ -111,6 +121,11 @@ class Frontier:
     def current(self) -> str:
         """Name of the user's plan."""
         return self.current_plan.name
+
+    @property
+    def second(self) -> str | None:
+        """The objective beside the return, if there is one."""
+        return next((name for name in self.objectives if name not in RETURNS), None)
 
     @property
     def best(self) -> Point:
@@ -141,7 +156,7 @@ class Frontier:
         self, *, objective: str | None = None, statistic: Statistic = "mean", min_roi: float | None = None,
         sure: float | None = None, at_least: Mapping[str, float] | None = None,
     ) -> Plan:  # fmt: skip
-        """The best plan at the budget, the user's own included, under minimal figures.
+        """The best plan at the budget, the user's own included if it fits, under minimal figures.
 
         `sure` asks that min_roi be reached in this share of replications. Raises UserError, with the
         nearest value that can be reached, if no plan fits.
@@ -150,7 +165,7 @@ class Frontier:
         least = dict(at_least or {}) | (
             {"roi": min_roi} if min_roi is not None and not sure else {}
         )
-        names = [p.plan.name for p in self.points] + [self.current]
+        names = [p.plan.name for p in self.points] + [self.current] * self.current_fits
         fits = [n for n in names if all(self.figure(n, m) >= v for m, v in least.items())]
         if sure is not None and min_roi is not None:
             fits = [n for n in fits if self.chance(n, "roi", min_roi) >= sure]
@@ -163,13 +178,16 @@ class Frontier:
         self, names: list[str], least: Mapping[str, float], min_roi: float | None, sure: float | None
     ) -> str:  # fmt: skip
         parts = [
-            f"{metric} >= {value:g} (the most is {max(self.figure(n, metric) for n in names):.4g})"
+            f"{metric} >= {written(metric, value)} (the most is {self._most(names, metric)})"
             for metric, value in least.items()
         ]
         if sure is not None and min_roi is not None:
             most = max(self.chance(n, "roi", min_roi) for n in names)
             parts.append(f"P(roi >= {min_roi:g}) >= {sure:g} (the most is {most:.3g})")
         return f"no plan for {self.budget:,.0f} CNY reaches {' and '.join(parts)}"
+
+    def _most(self, names: list[str], metric: str) -> str:
+        return written(metric, at_most(max(self.figure(n, metric) for n in names)))
 
     @property
     def plans(self) -> dict[str, Plan]:
@@ -233,7 +251,8 @@ class Frontier:
             "other_budgets": [self._point_json(p) for p in self.others],
             "current": self._current_json(),
             "shadow_price": self.best.shadow_price,
-            "marginal": {cell: margin_json(m) for cell, m in self.best.margins.items()},
+            "next_10k": next_json(self.best.margins, self.second),
+            "marginal": {c: margin_json(m, self.best.priced) for c, m in self.best.margins.items()},
             "leader": self.leader, "moves": [vars(m) for m in self.moves], "binding": list(self.binding),
             "calls": self.calls, "evaluations": self.evaluations,
         }  # fmt: skip
@@ -244,7 +263,8 @@ class Frontier:
 
     def _current_json(self) -> dict[str, Any]:
         own = self.current_plan
-        head = {"name": own.name, "plan": own.money, "packages": sorted(own.packages)}
+        head = {"name": own.name, "fits": self.current_fits}
+        head |= {"plan": own.money, "packages": sorted(own.packages)}
         return head | self._figures(own.name)
 
     def _point_json(self, point: Point) -> dict[str, Any]:
@@ -252,7 +272,7 @@ class Frontier:
             "name": point.plan.name, "budget": point.budget, "plan": point.plan.money,
             "packages": sorted(point.plan.packages), **self._figures(point.plan.name),
             "unspent": point.unspent, "price_of_new": point.price_of_new,
-            "shadow_price": point.shadow_price,
+            "shadow_price": point.shadow_price, "next_10k": next_json(point.margins, self.second),
         }  # fmt: skip
 
 
@@ -266,10 +286,38 @@ def statistic_of(sample: Sample, how: Statistic) -> float:
     return float(values[: max(1, round(TAIL * values.size))].mean())
 
 
-def margin_json(margin: Margin) -> dict[str, Any]:
-    """A margin; with one objective there is no second one."""
+# --------------------------------------------------------------------------- the margin
+def price_of_budget(margins: Mapping[str, Margin]) -> float | None:
+    """What one more yuan brings net in cells inside their limits: the median of what they are worth."""
+    inside = [m.worth for m in margins.values() if m.state == "inside"]
+    return float(np.median(inside)) - 1 if inside else None
+
+
+def next_money(margins: Mapping[str, Margin]) -> tuple[float, float] | None:
+    """What the next 10,000 CNY bring, net in the return and in the second objective.
+
+    Cells inside their limits share them by their money; None where there is no such cell.
+    """
+    inside = [m for m in margins.values() if m.state == "inside"]
+    if not inside:
+        return None
+    shares = np.array([m.money for m in inside]) / sum(m.money for m in inside)
+    values, seconds = ([getattr(m, name) for m in inside] for name in ("value", "second"))
+    return STEP * (float(shares @ values) - 1), float(shares @ seconds)
+
+
+def next_json(margins: Mapping[str, Margin], second: str | None) -> dict[str, float] | None:
+    """The same by name."""
+    found = next_money(margins)
+    if found is None:
+        return None
+    return {"profit_incremental": found[0]} | ({second: found[1]} if second else {})
+
+
+def margin_json(margin: Margin, priced: bool = True) -> dict[str, Any]:
+    """A margin; with one objective there is no second one, and without a price no common worth."""
     second = margin.second if math.isfinite(margin.second) else None
-    return vars(margin) | {"second": second}
+    return vars(margin) | {"second": second, "worth": margin.worth if priced else None}
 
 
 def _number(value: float | None) -> float:

@@ -23,6 +23,12 @@ class TargetMissed(RunError):  # noqa: N818
         super().__init__(message)
 
 
+class StoppedShort(TargetMissed):
+    """Ctrl-C came before any plan reached what was asked; `nearest` is the best until then."""
+
+    exit_code = 130
+
+
 @dataclass(frozen=True, eq=False)
 class Goal:
     """What `least_budget` and `best_target` return."""
@@ -44,14 +50,18 @@ class Goal:
     """Probability with which the bounds were to hold; None: in the mean."""
     tried: tuple[tuple[float, float], ...] = ()
     """Budgets and the metric's best there, rising; for a given budget the weights tried."""
+    finished: bool = True
+    """False after Ctrl-C: a smaller budget may do, and figures are expected values alone."""
 
     @property
     def value(self) -> float:
         """Mean of the metric on the fresh draws."""
         return ratio_of_means(self.outcomes.sample(self.plan.name, self.metric))
 
-    def chance(self, metric: str) -> float:
-        """P(metric >= its bound) on the fresh draws: share of replications."""
+    def chance(self, metric: str) -> float | None:
+        """P(metric >= its bound) on the fresh draws: share of replications; None without chance."""
+        if self.outcomes.mode == "expected":
+            return None
         values = self.outcomes.values(self.plan.name, metric)
         return float(np.mean(values >= self.least[metric]))
 
@@ -60,7 +70,7 @@ class Goal:
         found = self.outcomes.metrics(self.plan.name)
         return {
             "scenario": self.scenario, "metric": self.metric, "least": dict(self.least),
-            "sure": self.sure, "budget": self.budget, "plan": self.plan.money,
+            "sure": self.sure, "finished": self.finished, "budget": self.budget, "plan": self.plan.money,
             "packages": sorted(self.plan.packages), "expected": dict(self.expected),
             "chances": {name: self.chance(name) for name in self.least},
             **{name: found[name] for name in dict.fromkeys([self.metric, *self.least, "roi", "spend"])},

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from simulator.outcomes.compare import Sample
 from simulator.outcomes.ledger import Ledger
+from simulator.scenario.amounts import compact
 
 Array = NDArray[np.float64]
 Quantities = dict[str, Array]
@@ -163,6 +164,28 @@ SCENE_METRICS: tuple[Metric, ...] = (
 """Every metric of a scene; roas is to be read beside the plan's roas_break_even."""
 
 BY_NAME = {metric.name: metric for metric in METRICS}
+
+
+def written(name: str, value: float) -> str:
+    """An amount of a metric, with the unit where that is money.
+
+    >>> written("gmv", 3e6), written("new_customers", 12_345), written("roi", 0.5)
+    ('3.00m CNY', '12.3k', '0.500')
+    """
+    return f"{compact(value)}{' CNY' * (BY_NAME[name].unit == 'CNY')}"
+
+
+def at_most(value: float) -> float:
+    """Rounded down to what `written` shows, so that whoever asks for what is shown asks for no more.
+
+    >>> at_most(12_399), at_most(6_123.9), at_most(-0.12341)
+    (12300.0, 6123.0, -0.124)
+    """
+    if not value or not math.isfinite(value):
+        return value
+    digits = 4 if 999.5 <= abs(value) < 9995 else 3
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    return round(math.floor(round(value * 10.0**places, 6)) / 10.0**places, max(places, 0))
 
 
 @dataclass(frozen=True, eq=False)

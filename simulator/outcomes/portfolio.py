@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from simulator.outcomes.compare import Sample, paired_difference, ratio_of_means
-from simulator.outcomes.frontier import Margin, margin_json
+from simulator.outcomes.frontier import Margin, margin_json, next_json, price_of_budget
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
@@ -18,6 +18,7 @@ from simulator.scenario.plan import Plan
 if TYPE_CHECKING:
     import pandas as pd
 
+PROFIT = "profit_incremental"
 SHARED = "portfolio"
 EQUAL, PROPORTIONAL, OWN = "equal split", "proportional split", "own plans"
 RIVALS = (EQUAL, PROPORTIONAL, OWN)
@@ -49,12 +50,33 @@ class Portfolio:
     """Rows of single files that were played."""
     asked: int = 0
     """Rows of single files that were asked for; most had been played before."""
+    finished: bool = True
+    """False after Ctrl-C: figures are then expected values alone, and rivals may be missing."""
 
     @property
     def shadow_price(self) -> float | None:
-        """What one more yuan of budget brings net, median over cells inside their limits."""
-        inside = [m.worth for m in self.margins.values() if m.state == "inside"]
-        return float(np.median(inside)) - 1 if inside else None
+        """What one more yuan of budget brings net; None where something else than profit is sought."""
+        return price_of_budget(self.margins) if self.priced else None
+
+    @property
+    def priced(self) -> bool:
+        """Whether the return is sought; beside anything else it has next to no weight."""
+        return self.objective == PROFIT
+
+    @property
+    def second(self) -> str | None:
+        """What is sought beside the return."""
+        return None if self.priced else self.objective
+
+    @property
+    def rivals(self) -> list[str]:
+        """Splits that the shared one is held against."""
+        return [name for name in RIVALS if name in self.money]
+
+    @property
+    def mode(self) -> str:
+        """Whether the figures know of chance."""
+        return next(iter(self.outcomes.values())).mode
 
     def sample(self, split: str, metric: str) -> Sample:
         """A metric of all files together in every replication."""
@@ -71,6 +93,8 @@ class Portfolio:
     def gain(self, metric: str, over: str) -> tuple[float, float, float]:
         """The shared split less a rival: mean and interval on paired draws."""
         found = paired_difference(self.sample(SHARED, metric), self.sample(over, metric))
+        if self.mode == "expected":
+            return found.mean, found.mean, found.mean
         return found.mean, *found.interval
 
     def table(self) -> "pd.DataFrame":
@@ -80,21 +104,23 @@ class Portfolio:
         rows = {
             split: {f"money.{file}": money for file, money in self.money[split].items()}
             | {m: self.figure(split, m) for m in ("roi", "profit_incremental", "new_customers")}
-            for split in (SHARED, *RIVALS)
+            for split in (SHARED, *self.rivals)
         }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
 
     def as_json(self) -> dict[str, Any]:
         """For other programs."""
         return {
-            "budget": self.budget, "objective": self.objective, "unspent": self.unspent,
+            "budget": self.budget, "objective": self.objective, "finished": self.finished, "unspent": self.unspent,
             "money": {split: dict(files) for split, files in self.money.items()},
             "plans": {f: {"plan": p.money, "packages": sorted(p.packages)} for f, p in self.plans.items()},
-            "gains": {
-                over: dict(zip(("mean", "ci_lo", "ci_hi"), self.gain(self.objective, over), strict=True))
-                for over in RIVALS
-            },
+            "gains": {over: self._gain_json(over) for over in self.rivals},
             "shadow_price": self.shadow_price,
-            "marginal": {cell: margin_json(m) for cell, m in self.margins.items()},
+            "next_10k": next_json(self.margins, self.second),
+            "marginal": {cell: margin_json(m, self.priced) for cell, m in self.margins.items()},
             "binding": list(self.binding), "calls": self.calls, "evaluations": self.evaluations,
         }  # fmt: skip
+
+    def _gain_json(self, over: str) -> dict[str, float]:
+        keys = ("mean", "ci_lo", "ci_hi") if self.mode == "sampled" else ("mean",)
+        return dict(zip(keys, self.gain(self.objective, over), strict=False))

@@ -5,23 +5,22 @@ explain the difference, and the text says so: a tie is called a tie.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from simulator.outcomes.frontier import Frontier, Margin, Move, Point
+from simulator.outcomes.frontier import RETURNS, STEP, Frontier, Margin, Move, Point
+from simulator.outcomes.frontier import next_money as brought_by_next
 from simulator.outcomes.metrics import BY_NAME
-from simulator.reports.tables import Bold, columns, compact, cut, width
+from simulator.reports.tables import Bold, columns, cut, width
+from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan, find_package, package_price
 from simulator.scenario.schema import Scenario
 
 LINE = 80
 """Columns of a terminal."""
-STEP = 10_000
-"""What the advice about the next money is about [CNY]."""
 EVEN = 0.02
 """A net return of the next yuan this near to zero says: neither more nor less."""
 SMALL = 0.002
 """A share of the budget that is not worth a word when it stays unspent."""
-RETURNS = ("roi", "profit")
 PROFIT = "profit_incremental"
 CALLED = {PROFIT: "incremental profit"}
 WORTH, DEAR = "worth its price", "dearer than it brings"
@@ -117,6 +116,8 @@ def _budgets(frontier: Frontier, scenario: Scenario) -> str:
 def next_money(frontier: Frontier, scenario: Scenario) -> str:
     """The second sentence: more, less, or enough."""
     best, price = frontier.best, frontier.best.shadow_price
+    if not best.priced and frontier.second and (words := next_of(best.margins, frontier.second)):
+        return words
     if price is None:
         return f"More money finds nothing to buy: {_unspent(best.unspent)}."
     net = f"{signed(price * STEP)} CNY net of itself"
@@ -130,6 +131,16 @@ def next_money(frontier: Frontier, scenario: Scenario) -> str:
         )
     cell = _dearest(best)
     return f"The next {STEP:,} CNY would bring {net}, most of all in {cell}."
+
+
+def next_of(margins: Mapping[str, Margin], name: str) -> str | None:
+    """What the next money brings where something else than the return is sought."""
+    found = brought_by_next(margins)
+    if found is None:
+        return None
+    unit = "CNY " if BY_NAME[name].unit == "CNY" else ""
+    net, more = signed(found[0]), f"{signed(found[1])} {unit}{_called(name)}"
+    return f"The next {STEP:,} CNY would bring {more}, and {net} CNY net of themselves."
 
 
 def _dearest(point: Point) -> str:
@@ -178,7 +189,13 @@ def _with_interval(frontier: Frontier, plan: str, metric: str) -> list[str]:
     mean = compact(found["mean"])
     if frontier.outcomes.mode == "expected":
         return [mean]
-    return [mean, f"{compact(found['ci_lo'])} to {compact(found['ci_hi'])}"]
+    return [mean, interval_of(found)]
+
+
+def interval_of(found: Mapping[str, float | None]) -> str:
+    """Of a mean; expected mode has none, nor has what is undefined."""
+    low, high = found.get("ci_lo"), found.get("ci_hi")
+    return "-" if low is None or high is None else f"{compact(low)} to {compact(high)}"
 
 
 def _legend(frontier: Frontier) -> Iterator[str]:
@@ -237,7 +254,7 @@ def _verdict(price: float | None, repeat: float | None) -> str:
 # --------------------------------------------------------------------------- moves and money
 def moves_text(frontier: Frontier) -> str:
     """Each recommended move in words, the largest first."""
-    second = next((name for name in frontier.objectives if name not in RETURNS), None)
+    second = frontier.second
     moves = [move for move in frontier.moves if move.amount >= 1]  # a yuan
     lines = [wrap(f"  {_move(move, second)}", indent=4) for move in moves]
     return "\n".join(lines) or "  none: the current plan is the best one"
@@ -295,7 +312,7 @@ def margins_point(frontier: Frontier, plan: Plan) -> Point:
 def margins_table(frontier: Frontier, plan: Plan) -> str:
     """What the next money of every cell brings; of a cell without money, what entering brings."""
     point = margins_point(frontier, plan)
-    second = next((name for name in frontier.objectives if name not in RETURNS), None)
+    second = frontier.second
     head = ["cell", "money\nCNY", "one more yuan\nbrings, net"]
     head += [f"{_called(second)}\nper {STEP:,}"] if second else []
     rows = [

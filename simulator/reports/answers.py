@@ -1,19 +1,26 @@
 """The least budget for a target, and one budget for several files, as plain text: the answer first."""
 
+import math
+from collections.abc import Iterable
+
+from simulator.outcomes.frontier import STEP
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.metrics import BY_NAME
-from simulator.outcomes.portfolio import EQUAL, PROPORTIONAL, RIVALS, SHARED, Portfolio
+from simulator.outcomes.portfolio import OWN, SHARED, Portfolio
 from simulator.reports.advice import (
     CALLED,
     EVEN,
     STATES,
-    STEP,
+    UNFINISHED,
+    interval_of,
     money_table,
+    next_of,
     signed,
     with_interval,
     wrap,
 )
-from simulator.reports.tables import Bold, columns, compact, cut
+from simulator.reports.tables import Bold, columns, cut
+from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 
@@ -30,39 +37,50 @@ def goal_text(goal: Goal, scenario: Scenario, bold: Bold = str) -> str:
         (f"Money of {goal.plan.name}", money_table(scenario, goal.plan)),
         ("Budgets that were tried", tried_table(goal)),
     ]
-    return "\n\n".join(f"{bold(head)}\n{text}" for head, text in sections)
+    return _document(sections, goal.finished, bold)
+
+
+def _document(sections: Iterable[tuple[str, str]], finished: bool, bold: Bold) -> str:
+    """Sections under their headings, marked where they are not the last word."""
+    parts = [] if finished else [bold(UNFINISHED)]
+    return "\n\n".join([*parts, *(f"{bold(head)}\n{text}" for head, text in sections)])
 
 
 def least_sentence(goal: Goal) -> str:
     """The budget, and with what certainty it reaches the target."""
     ((metric, target),) = goal.least.items()
     how = f"in {goal.sure:.0%} of runs" if goal.sure else "in the mean"
+    if goal.outcomes.mode == "expected":
+        return (
+            f"{_amount(target, metric)} take {goal.budget:,.0f} CNY at most, sought {how}: that is "
+            f"the cheapest plan so far that gets there, with {compact(goal.value)} expected. A "
+            f"search to the end may find a cheaper one."
+        )
     return (
         f"{_amount(target, metric)} take {goal.budget:,.0f} CNY at least, sought {how}: on draws "
         f"that the search has not seen the plan brings {compact(goal.value)} in the mean, and gets "
-        f"there in {goal.chance(metric):.0%} of runs."
+        f"there in {_share(goal, goal.plan)} of runs."
     )
+
+
+def _share(goal: Goal, plan: Plan) -> str:
+    """Share of runs in which a plan reaches the target; nothing without chance."""
+    if goal.outcomes.mode == "expected":
+        return "-"
+    ((metric, target),) = goal.least.items()
+    return f"{(goal.outcomes.values(plan.name, metric) >= target).mean():.0%}"
 
 
 def goal_table(goal: Goal, scenario: Scenario) -> str:
     """The plan beside the current one."""
-    ((metric, target),) = goal.least.items()
+    (metric,) = goal.least
     head = ["plan", "costs\nCNY", metric.replace("_", "\n", 1), "95% interval\nof the mean"]
     rows = [[*head, "roi", "gets\nthere in"]]
     for plan in (goal.plan, goal.current_plan):
         found = goal.outcomes.metrics(plan.name)
-        low, high = (compact(found[metric][key]) for key in ("ci_lo", "ci_hi"))
-        share = (goal.outcomes.values(plan.name, metric) >= target).mean()
-        rows.append(
-            [
-                _marked(goal, plan),
-                compact(plan.total(scenario)),
-                compact(found[metric]["mean"]),
-                f"{low} to {high}",
-                compact(found["roi"]["mean"]),
-                f"{share:.0%}",
-            ]
-        )
+        figures = [plan.total(scenario), found[metric]["mean"]]
+        more = [interval_of(found[metric]), compact(found["roi"]["mean"]), _share(goal, plan)]
+        rows.append([_marked(goal, plan), *map(compact, figures), *more])
     return columns(rows, left=1)
 
 
@@ -96,21 +114,27 @@ def portfolio_text(found: Portfolio, bold: Bold = str) -> str:
         ("The next yuan", cells_table(found)),
         ("What binds", "\n".join(f"  {line}" for line in found.binding or ["nothing but the budget"])),
     ]  # fmt: skip
-    return "\n\n".join(f"{bold(head)}\n{text}" for head, text in sections)
+    return _document(sections, found.finished, bold)
 
 
 def sharing(found: Portfolio) -> str:
     """The gain over splits by rule, and what the next money would bring."""
-    gains = " and ".join(
-        f"{with_interval(*found.gain(found.objective, over))} against the {over}"
-        for over in (EQUAL, PROPORTIONAL)
-    )
+    rules = [name for name in found.rivals if name != OWN] or found.rivals
+    gains = " and ".join(f"{_gained(found, over)} against the {over}" for over in rules)
     unit = "CNY " if BY_NAME[found.objective].unit == "CNY" else ""
     first = f"Sharing brings, in {unit}{_called(found.objective)}, {gains}."
-    return "\n".join(map(wrap, [first, _next(found.shadow_price)]))
+    return "\n".join(map(wrap, [first, _next(found)]))
 
 
-def _next(price: float | None) -> str:
+def _gained(found: Portfolio, over: str) -> str:
+    gain = found.gain(found.objective, over)
+    return with_interval(*gain) if found.mode == "sampled" else signed(gain[0])
+
+
+def _next(found: Portfolio) -> str:
+    price = found.shadow_price
+    if found.second and (words := next_of(found.margins, found.second)):
+        return words
     if price is None:
         return "More money finds nothing to buy."
     net = f"the next {STEP:,} CNY would bring {signed(price * STEP)} CNY net of themselves"
@@ -119,7 +143,7 @@ def _next(price: float | None) -> str:
 
 def files_table(found: Portfolio) -> str:
     """A row per file, a column per split."""
-    splits = (SHARED, *RIVALS)
+    splits = (SHARED, *found.rivals)
     rows = [
         [cut(file, 24), *(compact(found.money[split][file]) for split in splits)]
         for file in found.plans
@@ -134,17 +158,21 @@ def splits_table(found: Portfolio) -> str:
     """All files together: figures of every split, and what the shared one brings more."""
     head = ["split", "roi", "incremental\nprofit", "new\ncustomers", "shared\nless this"]
     rows = [[*head, "95%\ninterval"]]
-    for split in (SHARED, *RIVALS):
+    for split in (SHARED, *found.rivals):
         names = ("roi", "profit_incremental", "new_customers")
-        figures = [compact(found.figure(split, name)) for name in names]
+        figures = [compact(_defined(found.figure(split, name))) for name in names]
         rows.append([split, *figures, *(_more(found, split) if split != SHARED else ["", ""])])
     notes = f"  less this: in {_called(found.objective)}\n{NOTES}"
     return f"{columns(rows, left=1)}\n{notes}"
 
 
+def _defined(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
 def _more(found: Portfolio, split: str) -> list[str]:
     mean, low, high = found.gain(found.objective, split)
-    return [signed(mean), f"{signed(low)} to {signed(high)}"]
+    return [signed(mean), f"{signed(low)} to {signed(high)}" if found.mode == "sampled" else "-"]
 
 
 def cells_table(found: Portfolio) -> str:

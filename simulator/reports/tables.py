@@ -9,6 +9,7 @@ from unicodedata import combining, east_asian_width
 
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.amounts import compact
 
 Bold = Callable[[str], str]
 
@@ -115,27 +116,7 @@ def differences_table(outcomes: Outcomes, a: str, b: str, bold: Bold = str) -> s
     return "\n".join([bold(f"A: {a}   B: {b}"), columns([head, *rows], left=1)])
 
 
-# --------------------------------------------------------------------------- numbers and columns
-def compact(value: float | None) -> str:
-    """A number in at most eight characters.
-
-    >>> compact(8_998_120), compact(1234.5), compact(0.6149), compact(None)
-    ('9.00m', '1,234', '0.615', '-')
-    """
-    if value is None:
-        return "-"
-    for size, unit, least in ((1e9, "bn", 0.9995e9), (1e6, "m", 0.9995e6), (1e3, "k", 9.995e3)):
-        if abs(value) >= least:
-            part = abs(value) / size
-            digits = 2 if part < 9.995 else 1 if part < 99.95 else 0
-            return f"{value / size:,.{digits}f}{unit}"
-    if abs(value) >= 999.5:
-        return f"{value:,.0f}"
-    if value and abs(value) < 0.001:
-        return f"{value:.0e}"
-    return f"{value:#.3g}".rstrip(".") if value else "0"
-
-
+# --------------------------------------------------------------------------- columns
 def columns(rows: list[list[str]], left: int) -> str:
     """Cells in columns, the first `left` of them flush left; the head may have two lines."""
     head = [cell.split("\n") for cell in rows[0]]

@@ -287,6 +287,27 @@ def _bounds(schema: JsonSchemaValue) -> JsonSchemaValue:
     return {key: value for key, value in words.items() if key in _BOUNDS.values()}
 
 
+# --------------------------------------------------------------------------- writing numbers
+def compact(value: float | None) -> str:
+    """A number in at most eight characters.
+
+    >>> compact(8_998_120), compact(1234.5), compact(0.6149), compact(None)
+    ('9.00m', '1,234', '0.615', '-')
+    """
+    if value is None:
+        return "-"
+    for size, unit, least in ((1e9, "bn", 0.9995e9), (1e6, "m", 0.9995e6), (1e3, "k", 9.995e3)):
+        if abs(value) >= least:
+            part = abs(value) / size
+            digits = 2 if part < 9.995 else 1 if part < 99.95 else 0
+            return f"{value / size:,.{digits}f}{unit}"
+    if abs(value) >= 999.5:
+        return f"{value:,.0f}"
+    if value and abs(value) < 0.001:
+        return f"{value:.0e}"
+    return f"{value:#.3g}".rstrip(".") if value else "0"
+
+
 # --------------------------------------------------------------------------- reading times
 def read_seconds(value: object) -> int:
     """Whole seconds from text such as 30s, 15min, 1h, 7d or 2w.

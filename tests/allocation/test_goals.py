@@ -8,8 +8,10 @@ from simulator.allocation.bounds import best_target
 from simulator.allocation.goals import least_budget
 from simulator.allocation.market import VECTORS
 from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.problem import Limits
+from simulator.allocation.search import Archive
 from simulator.errors import RunError, UserError
-from simulator.outcomes.goal import TargetMissed
+from simulator.outcomes.goal import StoppedShort, TargetMissed
 from tests.worlds import booked, brief, expected
 
 QUICK = {"effort": SHORT, "replications": 16}
@@ -56,11 +58,98 @@ def test_what_comes_anyway_costs_nothing():
 
 
 def test_a_target_out_of_reach_names_what_is_near():
-    with pytest.raises(TargetMissed, match=r"up to 120,000 CNY .*: the nearest is 3,") as caught:
+    words = r"up to 120,000 CNY reaches new_customers 9,900 in the mean: the nearest is 3,\d+$"
+    with pytest.raises(TargetMissed, match=words) as caught:
         least_budget(brief(), {"new_customers": 9900}, most=120_000, **QUICK)
     assert caught.value.exit_code == RunError.exit_code
     goal = least_budget(brief(), {"new_customers": 0.99 * caught.value.nearest}, **QUICK)
     assert goal.budget < 120_000
+
+
+# --- stopped ------------------------------------------------------------------------------------
+
+
+def stopped_at(words):
+    def told(said, share):
+        assert 0.0 <= share <= 1.0
+        if said == words:
+            raise KeyboardInterrupt
+
+    return told
+
+
+def test_it_tells_what_it_does():
+    told = []
+    least_budget(
+        brief(), {"new_customers": 2900}, progress=lambda *said: told.append(said), **QUICK
+    )
+    words, shares = zip(*told, strict=True)
+    assert list(dict.fromkeys(words)) == [
+        "looking everywhere", "closing in on the budget", "planning what is spent",
+        "checking on fresh draws",
+    ]  # fmt: skip
+    assert list(shares) == sorted(shares) and 0 <= shares[0] < shares[-1] < 1
+
+
+@pytest.mark.parametrize("sure", [None, 0.9])
+def test_ctrl_c_gives_the_cheapest_plan_so_far(sure):
+    world, target = brief("products.coffee.luck_sd=0.1"), {"new_customers": 2450}
+    options = {"sure": sure, "effort": SHORT, "replications": 24}
+    whole = least_budget(world, target, **options)
+    goal = least_budget(world, target, progress=stopped_at("closing in on the budget"), **options)
+    assert (whole.finished, goal.finished) == (True, False)
+    assert goal.outcomes.mode == "expected"
+    assert goal.expected["new_customers"] == mean(world, goal.plan, "new_customers") >= 2450
+    assert 0.99 * whole.budget < goal.budget < 2 * world.budget
+    answer = json.loads(json.dumps(goal.as_json(), allow_nan=False))
+    assert (answer["finished"], answer["chances"]) == (False, {"new_customers": None})
+    assert answer["new_customers"].keys() == {"mean"}
+
+
+def test_ctrl_c_while_the_plan_is_checked_keeps_it():
+    options = {"target": {"new_customers": 2900}, **QUICK}
+    goal = least_budget(brief(), progress=stopped_at("checking on fresh draws"), **options)
+    assert not goal.finished and goal.outcomes.mode == "expected"
+    assert goal.plan == least_budget(brief(), **options).plan
+
+
+@pytest.fixture
+def third_call(monkeypatch):
+    """The key is pressed while plans are played, after the wide sweep."""
+    inside = Archive.__call__
+
+    def pressed(archive, split):
+        if len(archive.answers) == 3:
+            raise KeyboardInterrupt
+        return inside(archive, split)
+
+    monkeypatch.setattr(Archive, "__call__", pressed)
+
+
+@pytest.mark.usefixtures("third_call")
+def test_a_plan_so_far_keeps_limits_that_sweeps_leave_aside():
+    limits = Limits(locks={"harvest": 4_321}, floors={"new_customer.sale": 1_234})
+    goal = least_budget(brief(), {"new_customers": 2450}, limits=limits, **QUICK)
+    assert not goal.finished
+    assert sum(goal.plan.money["harvest"].values()) == pytest.approx(4_321)
+    assert goal.plan.money["new_customer"]["sale"] >= 1_234 * (1 - 1e-9)
+
+
+@pytest.mark.usefixtures("third_call")
+def test_ctrl_c_before_any_plan_gets_there_is_a_sentence():
+    words = r"^stopped before a budget was found that reaches new_customers 9,900 in the mean: "
+    with pytest.raises(StoppedShort, match=rf"{words}the nearest so far is \d,\d+$") as caught:
+        least_budget(brief(), {"new_customers": 9900}, **QUICK)
+    assert caught.value.exit_code == 130
+
+
+def test_ctrl_c_before_anything_is_known_is_passed_on(monkeypatch):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Archive, "__call__", pressed)
+    with pytest.raises(KeyboardInterrupt):
+        least_budget(brief(), {"gmv": 1}, **QUICK)
 
 
 def test_being_sure_costs_more():
@@ -114,8 +203,8 @@ def test_of_two_bounds_the_tighter_one_binds():
 @pytest.mark.parametrize(
     ("bounds", "words"),
     [
-        ({"min_roi": 50}, r"roi >= 50: the nearest is 0\.\d"),
-        ({"at_least": {"gmv": 1e9}}, r"gmv >= 1e\+09: the nearest is 4\.\d+e\+05"),
+        ({"min_roi": 50}, r"roi >= 50\.0: the nearest is 0\.\d"),
+        ({"at_least": {"gmv": 1e9}}, r"gmv >= 1\.00bn CNY: the nearest is 4\d\dk CNY$"),
         ({"min_roi": 0.3, "at_least": {"new_customers": 2900}}, "the nearest is"),
     ],
 )

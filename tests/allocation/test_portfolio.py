@@ -10,9 +10,11 @@ from simulator.allocation.market import PROFIT, VECTORS, SimulatedMarket, make_p
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.portfolio import PortfolioMarket, beside, optimize_portfolio
 from simulator.allocation.problem import Limits, Split
+from simulator.allocation.search import Archive
 from simulator.engine.simulate import simulate
 from simulator.errors import UserError
 from simulator.outcomes.portfolio import EQUAL, OWN, PROPORTIONAL, RIVALS, SHARED
+from simulator.reports.answers import sharing
 from tests.worlds import booked, brief, expected
 
 QUICK = {"effort": SHORT, "replications": 32}
@@ -96,6 +98,124 @@ def test_limits_hold_inside_a_file_and_for_the_whole_of_it():
     )  # fmt: skip
     assert found.money[SHARED]["cheap"] >= 30_000 * (1 - 1e-6)
     assert sum(found.plans["dear"].money["harvest"].values()) == pytest.approx(2_000, rel=1e-6)
+
+
+# --- stopped ------------------------------------------------------------------------------------
+
+
+def stopped_at(words):
+    def told(said, share):
+        assert 0.0 <= share <= 1.0
+        if said == words:
+            raise KeyboardInterrupt
+
+    return told
+
+
+STAGES = {
+    f"seeking the best {EQUAL}": None,
+    f"seeking the best {PROPORTIONAL}": [EQUAL, OWN],
+    "sharing the budget": list(RIVALS),
+    "racing under chance": list(RIVALS),
+    "checking on fresh draws": list(RIVALS),
+}
+"""What is told, in this order, and the rivals that are known by then."""
+
+
+def test_it_tells_what_it_does():
+    told = []
+    optimize_portfolio(
+        files(), 50_000, labels=["a", "b"], progress=lambda *said: told.append(said), **QUICK
+    )
+    words, shares = zip(*told, strict=True)
+    assert list(words) == list(STAGES)
+    assert list(shares) == sorted(shares) and 0 <= shares[0] < shares[-1] < 1
+
+
+@pytest.mark.parametrize("words", list(STAGES)[1:])
+def test_ctrl_c_gives_the_best_split_so_far(words):
+    found = optimize_portfolio(
+        files(), 50_000, labels=["cheap", "dear"], progress=stopped_at(words), **QUICK
+    )
+    assert (found.finished, found.mode, found.rivals) == (False, "expected", STAGES[words])
+    assert sum(found.money[SHARED].values()) <= 50_000 * (1 + 1e-6)
+    for rival in found.rivals[:-1]:  # own plans cost more
+        assert found.gain(PROFIT, rival)[0] >= -1e-6 * 50_000
+    again = [
+        expected(scenario, [plan]).metrics(SHARED)[PROFIT]["mean"]
+        for scenario, plan in zip(files(), found.plans.values(), strict=True)
+    ]
+    assert found.figure(SHARED, PROFIT) == pytest.approx(sum(again))
+    answer = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert answer["finished"] is False
+    assert {rival: gain.keys() for rival, gain in answer["gains"].items()} == {
+        rival: {"mean"} for rival in found.rivals
+    }
+    assert list(found.table().index) == [SHARED, *found.rivals]
+
+
+def test_a_split_so_far_keeps_the_limits(monkeypatch):
+    """The key is pressed while plans are played; the rivals need not keep what the split must."""
+    inside, keys = Archive.__call__, [1]
+
+    def pressed(archive, split):
+        if len(archive.answers) == 12 and keys:
+            raise KeyboardInterrupt(keys.pop())
+        return inside(archive, split)
+
+    monkeypatch.setattr(Archive, "__call__", pressed)
+    found = optimize_portfolio(
+        files(), 50_000, labels=["cheap", "dear"], files=Limits(caps={"dear": 26_000}),
+        limits={"dear": Limits(locks={"harvest": 2_000})}, **QUICK,
+    )  # fmt: skip
+    assert (found.finished, found.rivals) == (False, [OWN])
+    assert sum(found.plans["dear"].money["harvest"].values()) == pytest.approx(2_000)
+    assert found.money[SHARED]["dear"] <= 26_000 * (1 + 1e-6)
+
+
+def test_ctrl_c_before_anything_is_known_is_passed_on():
+    with pytest.raises(KeyboardInterrupt):
+        optimize_portfolio(files(), progress=stopped_at(next(iter(STAGES))), labels=["a", "b"])
+
+
+# --- other objectives ---------------------------------------------------------------------------
+
+
+def test_what_is_no_money_has_no_price_in_money():
+    found = optimize_portfolio(
+        files(), 50_000, labels=["cheap", "dear"], objective="new_customers", effort=SHORT,
+        replications=2,
+    )  # fmt: skip
+    answer = json.loads(json.dumps(found.as_json(), allow_nan=False))
+    assert answer["shadow_price"] is None
+    assert {row["worth"] for row in answer["marginal"].values()} == {None}
+    seconds = [m.second for m in found.margins.values() if m.state == "inside"]
+    assert min(seconds) <= answer["next_10k"]["new_customers"] <= max(seconds)
+    assert max(seconds) < 1.05 * min(seconds)  # one price of new customers in all files
+    assert abs(answer["next_10k"]["profit_incremental"]) < 10_000
+    assert "new customers, and " in " ".join(sharing(found).split())
+
+
+# --- what binds ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("limits", "line"),
+    [
+        (Limits(caps={"dear": 12_000}), "cap of file dear: 12,000 CNY"),
+        (Limits(floors={"cheap": 45_000}), "floor of file cheap: 45,000 CNY"),
+        (Limits(locks={"dear": 9_000}), "lock of file dear: 9,000 CNY"),
+        (Limits(caps={"dear": 49_000}, floors={"cheap": 1_000}), None),
+    ],
+)
+def test_limits_of_whole_files_that_bind_are_named(limits, line):
+    found = optimize_portfolio(
+        files(), 50_000, labels=["cheap", "dear"], files=limits, effort=SHORT, replications=2
+    )
+    assert [said for said in found.binding if " of file " in said] == ([line] if line else [])
+
+
+# --- the market ---------------------------------------------------------------------------------
 
 
 def test_a_market_of_two_files_adds_them_up_and_plays_nothing_twice():

@@ -10,8 +10,8 @@ import pytest
 
 from simulator.outcomes.frontier import Margin
 from simulator.reports import advice
-from simulator.reports.tables import compact
 from simulator.scenario import read_scenario
+from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan
 from tests.outcomes.synthetic import make_frontier
 
@@ -105,6 +105,20 @@ def test_the_second_sentence_follows_the_shadow_price(frontier, scenario, worth,
         "c.sale": Margin(10_000, 9.0, 0, 9.0, "full"),
     }
     assert advice.next_money(with_margins(frontier, **cells), scenario) == words
+
+
+def test_where_the_return_does_not_count_the_next_money_is_told_in_what_is_sought(
+    frontier, scenario
+):
+    cells = {
+        "a.sale": Margin(30_000, 1.4, 200, 300.0, "inside"),
+        "b.sale": Margin(10_000, 0.6, 280, 320.0, "inside"),
+    }
+    found = with_margins(frontier, **cells)
+    end = replace(found, points=(replace(found.best, priced=False), *found.points[1:]))
+    assert advice.next_money(end, scenario) == (
+        "The next 10,000 CNY would bring +220 new customers, and +2,000 CNY net of themselves."
+    )
 
 
 def test_money_that_finds_nothing_to_buy_is_told(frontier, scenario):
