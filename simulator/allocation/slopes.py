@@ -131,9 +131,9 @@ def full(found: Slopes, money: Array) -> Flags:
 
 
 def rooms(found: Slopes, money: Array) -> Array:
-    """How much more a cell may be given [row, cell]: less than nothing where supply has ended below its money.
+    """How much more a cell may be given [row, cell]: none where supply ends, less than that where it ended below.
 
-    A full cell that would spend most of the next yuan stays: what it parks is for `settle` to cut.
+    Where supply thins out there is no bound: what such a cell parks is for `settle` to cut.
     """
     ended = (found.takes - found.most) / found.step < LEAN
     over = np.where(found.most < FULL * money, found.most - money, 0.0)
