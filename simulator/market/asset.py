@@ -14,7 +14,7 @@ import numpy as np
 from simulator.market.audience import ORDER, TO, Chain, Contact, Crowd, Pulse
 from simulator.market.lifecycle import NEW_STAGES
 from simulator.market.world import BANDS_N, STAGES, World, prob
-from simulator.scenario.schema import LifeCycle
+from simulator.scenario.goods import LifeCycle
 
 DAYS = 365
 INITIAL = 7

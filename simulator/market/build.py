@@ -42,22 +42,14 @@ from simulator.market.world import (
     prob,
     stack,
 )
-from simulator.scenario.goods import Product
+from simulator.scenario.calendar import Phase
+from simulator.scenario.chain import BAND_OF_STAGE, BANDS, CHAIN_STAGES, Moves
+from simulator.scenario.goods import PRODUCT_STAGES, Product
 from simulator.scenario.people import Segment, activity_of, order_value_of, readiness_of
 from simulator.scenario.plan import price_factor
-from simulator.scenario.schema import (
-    BAND_OF_STAGE,
-    BANDS,
-    CHAIN_STAGES,
-    PRODUCT_STAGES,
-    AuctionSlot,
-    ContractSlot,
-    Moves,
-    Package,
-    Phase,
-    Scenario,
-    Scene,
-)
+from simulator.scenario.scenes import Scene
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, ContractSlot, Package
 
 WORTHLESS = 1e-300  # value of an impression that brings no action: never bid for
 MOVES = ("engage", "enthuse", "favourite", "cart")

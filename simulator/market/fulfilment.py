@@ -20,7 +20,7 @@ from scipy.special import gammaincc, gammaln
 
 from simulator.market.audience import ratio
 from simulator.market.bounds import at_least, at_most
-from simulator.scenario.schema import Commerce
+from simulator.scenario.goods import Commerce
 
 PHASES = 5  # fast, then four slow ones
 FIRST, AGAIN = 0, 1

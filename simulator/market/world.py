@@ -20,7 +20,8 @@ from simulator.market.calendar import Steps
 from simulator.market.choice import Pictures, Trials
 from simulator.market.purse import Purses
 from simulator.market.repeat import Habit
-from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
+from simulator.scenario.chain import BANDS, CHAIN_STAGES
+from simulator.scenario.schema import Scenario
 
 STAGES, BANDS_N = len(CHAIN_STAGES), len(BANDS)
 BUYABLE = (

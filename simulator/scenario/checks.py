@@ -18,7 +18,9 @@ from simulator.scenario.offers import check_offers
 from simulator.scenario.plan import Plan, has_budgets, price_of_scene
 from simulator.scenario.plausible import check_parts, packages_of, percent, runoff_days
 from simulator.scenario.references import Fault, check_references
-from simulator.scenario.schema import AuctionSlot, ContractSlot, PlanEntry, Scenario
+from simulator.scenario.scenes import PlanEntry
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, ContractSlot
 
 MOST_STEPS = 20_000
 MOST_PLACEMENTS = 5_000

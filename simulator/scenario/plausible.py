@@ -6,23 +6,17 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from simulator.scenario.amounts import shown
+from simulator.scenario.calendar import Calendar
+from simulator.scenario.chain import BANDS, CHAIN_STAGES, Moves
 from simulator.scenario.chance import Shock
 from simulator.scenario.goods import Commerce, Product
 from simulator.scenario.nodes import Parts, Tree
 from simulator.scenario.plan import price_of
 from simulator.scenario.prices import last_booking
 from simulator.scenario.references import Fault
-from simulator.scenario.schema import (
-    BANDS,
-    CHAIN_STAGES,
-    AuctionSlot,
-    Calendar,
-    ContractSlot,
-    Moves,
-    Package,
-    Scenario,
-    Scene,
-)
+from simulator.scenario.scenes import Scene
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, ContractSlot, Package
 
 DAY = 86400
 MOST_VISITS, MOST_OPPORTUNITIES = 100, 1000
