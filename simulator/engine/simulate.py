@@ -22,7 +22,7 @@ from simulator.outcomes.outcomes import Axes, Outcomes
 from simulator.scenario.amounts import Uncertain
 from simulator.scenario.chain import CHAIN_STAGES
 from simulator.scenario.plan import Plan, find_package, plans_of
-from simulator.scenario.plausible import late_order_days
+from simulator.scenario.runoff import late_order_days
 from simulator.scenario.schema import Scenario
 from simulator.scenario.slots import ContractSlot
 from simulator.scenario.uncertain import draw_all, stream_of, uncertain_paths

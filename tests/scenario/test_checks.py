@@ -8,7 +8,7 @@ from simulator.scenario.amounts import Uncertain
 from simulator.scenario.chain import CHAIN_STAGES
 from simulator.scenario.checks import counts
 from simulator.scenario.plan import Plan, plans_of
-from simulator.scenario.plausible import runoff_days
+from simulator.scenario.runoff import runoff_days
 from simulator.scenario.scenes import PlanEntry
 from simulator.scenario.slots import ContractSlot
 
