@@ -21,14 +21,16 @@ from simulator.market.audience import (
 )
 from simulator.market.bidding import Bidder, Entered, Field
 from simulator.market.bounds import at_least, at_most
+from simulator.market.columns import prob
 from simulator.market.commission import Guests, Meeting
 from simulator.market.contract import Server, venues
 from simulator.market.groups import Groups, weigh
 from simulator.market.linkage import not_replaced
 from simulator.market.owned import Sent, send
 from simulator.market.purse import Hour, follow_traffic, money_left, room_now
+from simulator.market.scenes import BUYABLE
 from simulator.market.today import Halo, Today
-from simulator.market.world import BUYABLE, World, prob
+from simulator.market.world import World
 
 MOVED = ("discover", "engage", "enthuse", "perform", "first_order", "numerous")
 TO_NUMEROUS = (7, 10)  # chain stages whose buyers become numerous
