@@ -3,7 +3,7 @@
 import numpy as np
 
 from simulator.engine.floor import Floor
-from simulator.engine.media import Met
+from simulator.engine.tally import Met
 from simulator.market.audience import (
     BAND,
     CART,
