@@ -43,19 +43,13 @@ class Contacts:
             visits = visits + np.einsum("bsl,bsl->l", sent.visits, self.tally.people)
             touches, buys = touches + sent.touches, buys + sent.buys
             free_buys = free_buys + self._by_segment(sent.buys)
-        views, paid = np.zeros_like(self.tally.people), None
+        contact, paid, share = Contact(np.zeros_like(self.tally.people), touches, buys), None, None
         if brought is not None:
-            viewed, touched, bought = brought[:3]
-            self.floor.book.viewed += viewed.sum(axis=0)
-            views = ratio(viewed, self.tally.people)
-            touches += ratio(touched, self.tally.people)
-            buys += ratio(bought, self.tally.people)
+            self._add_paid(contact, brought)
         if guests is not None:
-            touches += guests.touches
-            buys += guests.buys
+            contact.touches += guests.touches
+            contact.buys += guests.buys
             visits = visits + guests.visits.sum(axis=0)
-        contact = Contact(views, touches, buys)
-        share = None
         if self.floor.tracers:
             paid = self._trace(contact)
             share = None if guests is None else ratio(guests.buys, contact.buys)
@@ -68,6 +62,14 @@ class Contacts:
         return Met(
             contact, free_buys, scene_buys, paid, per_person, visits, halo_buys, buying, share
         )
+
+    def _add_paid(self, contact: Contact, brought: np.ndarray) -> None:
+        """What money brought to a person of each band."""
+        viewed, touched, bought = brought[:3]
+        self.floor.book.viewed += viewed.sum(axis=0)
+        contact.views = ratio(viewed, self.tally.people)
+        contact.touches += ratio(touched, self.tally.people)
+        contact.buys += ratio(bought, self.tally.people)
 
     def _go_on_free(
         self, halo: HaloAppeal, touches: np.ndarray, buys: np.ndarray, visits: np.ndarray

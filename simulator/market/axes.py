@@ -17,7 +17,7 @@ from simulator.market.columns import column, stack
 from simulator.scenario.people import activity_of
 from simulator.scenario.scenes import Scene
 from simulator.scenario.schema import Scenario
-from simulator.scenario.slots import AuctionSlot, ContractSlot, Source
+from simulator.scenario.slots import AuctionSlot, ContractSlot, Package, Source
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,7 @@ class Axes:
             else phase_of_runoff(scenario.calendar.end)
             for name in steps.phases
         ]
-        self.booked = [
-            (self.slot_at[name], f"{name}.{key}", slot, package)
-            for name, slot in scenario.slots.items()
-            if isinstance(slot, ContractSlot)
-            for key, package in slot.packages.items()
-        ]
+        self.booked = _booked(scenario, self.slot_at)
         """Slot, name, slot and package of every package."""
         self.parts = [
             (q, self.slot_at[slot])
@@ -69,13 +64,7 @@ class Axes:
             for slot in (name.split(".", maxsplit=1)[0], *package.over)
         ]
         """Package and slot of each part."""
-        self.auction = [
-            (i, k)
-            for k, (name, slot) in enumerate(scenario.slots.items())
-            if isinstance(slot, AuctionSlot)
-            for i, scene in enumerate(self.scenes)
-            if name in scene.slots
-        ]
+        self.auction = _auction_uses(scenario)
         contract = dict.fromkeys((self.scene_at[self.booked[q][3].scene], k) for q, k in self.parts)
         self.contract = list(contract)
         self.uses = [*self.auction, *self.contract]
@@ -122,6 +111,27 @@ class Axes:
     def by_phase(self, read: Any) -> np.ndarray:
         """What a phase is to a list of things: [phase, thing, replication]."""
         return stack([column(read(phase)) for phase in self.phases])
+
+
+def _booked(
+    scenario: Scenario, slot_at: dict[str, int]
+) -> list[tuple[int, str, ContractSlot, Package]]:
+    return [
+        (slot_at[name], f"{name}.{key}", slot, package)
+        for name, slot in scenario.slots.items()
+        if isinstance(slot, ContractSlot)
+        for key, package in slot.packages.items()
+    ]
+
+
+def _auction_uses(scenario: Scenario) -> list[tuple[int, int]]:
+    return [
+        (i, k)
+        for k, (name, slot) in enumerate(scenario.slots.items())
+        if isinstance(slot, AuctionSlot)
+        for i, scene in enumerate(scenario.scenes.values())
+        if name in scene.slots
+    ]
 
 
 def follow_sale(traffic: Any, source: Source) -> Any:
