@@ -1,6 +1,5 @@
 """From a scenario to the arrays of its world: each subject is read by its own module."""
 
-from simulator.market.axes import Axes
 from simulator.market.calendar import Steps
 from simulator.market.choice import make_pictures, make_trials
 from simulator.market.columns import column
@@ -8,6 +7,7 @@ from simulator.market.commission import make_partners
 from simulator.market.free import make_free
 from simulator.market.fulfilment import make_costs
 from simulator.market.goods import make_goods
+from simulator.market.layout import Layout
 from simulator.market.media import make_media
 from simulator.market.owned import make_pushes
 from simulator.market.packages import make_packages
@@ -23,16 +23,16 @@ from simulator.scenario.schema import Scenario
 
 def build_world(scenario: Scenario, steps: Steps, original: Scenario | None = None) -> World:
     """Arrays of a scenario whose uncertain numbers are drawn (`original` has their means) or certain."""
-    axes, means = Axes(scenario, steps), original or scenario
-    pictures = make_pictures(axes)
-    media = make_media(axes, pictures)
+    layout, means = Layout(scenario, steps), original or scenario
+    pictures = make_pictures(layout)
+    media = make_media(layout, pictures)
     return World(
-        scenario=means, names=axes.names(), steps=steps, phases=make_phases(axes, media),
-        media=media, bidding=make_bidding(axes),
-        people=make_people(axes), free=make_free(axes), pushes=make_pushes(axes), goods=make_goods(axes),
-        offers=make_offers(scenario, steps), packages=make_packages(axes, means),
-        partners=make_partners(axes), costs=make_costs(scenario), depot=read_depot(scenario),
+        scenario=means, names=layout.names(), steps=steps, phases=make_phases(layout, media),
+        media=media, bidding=make_bidding(layout),
+        people=make_people(layout), free=make_free(layout), pushes=make_pushes(layout), goods=make_goods(layout),
+        offers=make_offers(scenario, steps), packages=make_packages(layout, means),
+        partners=make_partners(layout), costs=make_costs(scenario), depot=read_depot(scenario),
         shocks=read_shocks(scenario, steps),
         scarcity=column([scenario.slot_price_scarcity]), pictures=pictures,
-        trials=make_trials(axes),
+        trials=make_trials(layout),
     )  # fmt: skip

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
-from simulator.market.axes import Axes
 from simulator.market.calendar import seconds_between
 from simulator.market.columns import column, odds, prob
 from simulator.market.draws import Draws
+from simulator.market.layout import Layout
 from simulator.scenario.scenes import Scene
 from simulator.scenario.schema import Scenario
 
@@ -88,15 +88,15 @@ class Pictures:
         return np.asarray(np.exp(self.told * best + self.untold * rest - spread / 2) / self.gain)
 
 
-def make_pictures(axes: Axes) -> Pictures | None:
+def make_pictures(layout: Layout) -> Pictures | None:
     """The choice among the creatives of each scene; None where no scene has one."""
-    made = [scene.creatives for scene in axes.scenes]
+    made = [scene.creatives for scene in layout.scenes]
     if not any(made):
         return None
     return Pictures.tested(
         count=column([c.count if c else 1 for c in made]),
         sd=column([c.sd if c else 0.0 for c in made]),
-        information=column([_seen(axes.scenario, scene) for scene in axes.scenes]),
+        information=column([_seen(layout.scenario, scene) for scene in layout.scenes]),
     )
 
 
@@ -135,15 +135,15 @@ class Trials:
         return [f"{name}/{n}" for name, count in counts for n in range(int(count))]
 
 
-def make_trials(axes: Axes) -> Trials | None:
+def make_trials(layout: Layout) -> Trials | None:
     """The product tests of a scenario, if there are any."""
-    s, origin = axes.scenario, axes.steps.shape.origin
+    s, origin = layout.scenario, layout.steps.shape.origin
     tests = {name: i.explore for name, i in s.scenes.items() if i.explore}
     if not tests:
         return None
     products, rules = list(s.products), list(tests.values())
     return Trials(
-        names=tuple(tests), scene=np.array([axes.scene_at[name] for name in tests]),
+        names=tuple(tests), scene=np.array([layout.scene_at[name] for name in tests]),
         product=np.array([products.index(t.product) for t in rules]),
         variants=np.array([t.variants for t in rules]), sd=np.array([t.sd for t in rules]),
         decide_at=np.array([seconds_between(origin, t.moment(s.calendar)) for t in rules]),

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from simulator.market.audience import ratio
-from simulator.market.axes import Axes, follow_sale
 from simulator.market.calendar import RUNOFF, Steps
 from simulator.market.columns import column, odds, prob, stack
 from simulator.market.free import free_rates
+from simulator.market.layout import Layout, follow_sale
 from simulator.scenario.commissions import Commission
 from simulator.scenario.people import readiness_of
 
@@ -141,9 +141,9 @@ class Partnership:
         self.owed = np.maximum(self.owed - now, 0.0)
 
 
-def make_partners(axes: Axes) -> Partners:
+def make_partners(layout: Layout) -> Partners:
     """The commissioned media of a scenario."""
-    scenario, steps = axes.scenario, axes.steps
+    scenario, steps = layout.scenario, layout.steps
     partners = list(scenario.commissions.values())
     sources = [scenario.sources[p.source] for p in partners]
     names, shape = list(scenario.products), (len(partners), len(scenario.products), 1)
@@ -154,7 +154,7 @@ def make_partners(axes: Axes) -> Partners:
         for p in partners
     ]
     return Partners(
-        visits=_visits(axes) if partners else none,
+        visits=_visits(layout) if partners else none,
         buy_odds=stack(buys) if partners else np.zeros((0, len(scenario.segments), 1)),
         touch=column([m.touch for m in sources]),
         replaces=column([m.cannibalisation for m in sources]),
@@ -170,22 +170,22 @@ def _weight(partner: Commission, product: str) -> Any:
     return partner.products.get(product, 0.0) if partner.products else 1.0
 
 
-def _visits(axes: Axes) -> np.ndarray:
-    partners = list(axes.scenario.commissions.values())
-    daily = free_rates(axes, [p.visits for p in partners], [p.bands for p in partners])
+def _visits(layout: Layout) -> np.ndarray:
+    partners = list(layout.scenario.commissions.values())
+    daily = free_rates(layout, [p.visits for p in partners], [p.bands for p in partners])
     return stack(
         [
-            column([_traffic(axes, f, p) for p in partners])[:, None, None] * daily
-            for f in axes.steps.phases
+            column([_traffic(layout, f, p) for p in partners])[:, None, None] * daily
+            for f in layout.steps.phases
         ]
     )
 
 
-def _traffic(axes: Axes, phase: str, partner: Commission) -> Any:
+def _traffic(layout: Layout, phase: str, partner: Commission) -> Any:
     """Traffic multiplier of a partner's source; 0 outside its phases."""
     if phase == RUNOFF or (partner.phases and phase not in partner.phases):
         return 0.0
-    s = axes.scenario
+    s = layout.scenario
     return follow_sale(s.calendar.phases[phase].traffic, s.sources[partner.source])
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.market.axes import Axes, follow_sale
 from simulator.market.columns import column, odds, stack
+from simulator.market.layout import Layout, follow_sale
 from simulator.market.people import BANDS_N, people_at_start
 from simulator.scenario.chain import BAND_OF_STAGE, BANDS
 from simulator.scenario.people import activity_of, readiness_of
@@ -39,16 +39,18 @@ class Free:
     """Odds that such a look buys, without product and phase: [segment, replication]."""
 
 
-def make_free(axes: Axes) -> Free:
+def make_free(layout: Layout) -> Free:
     """Free visits of the sources of a scenario."""
-    s, sources, segments = axes.scenario, axes.sources, axes.segments
+    s, sources, segments = layout.scenario, layout.sources, layout.segments
     buys = [
         column([odds(m.organic_cvr) * readiness_of(g) * s.personalisation for g in segments])
         for m in sources
     ]
-    rate = free_rates(axes, [m.organic_visits for m in sources], [m.organic_bands for m in sources])
+    rate = free_rates(
+        layout, [m.organic_visits for m in sources], [m.organic_bands for m in sources]
+    )
     touch = column([m.touch for m in sources])
-    traffic = axes.by_phase(lambda f: [follow_sale(f.traffic, m) for m in sources])
+    traffic = layout.by_phase(lambda f: [follow_sale(f.traffic, m) for m in sources])
     by_phase = traffic[:, :, None, None] * rate
     return Free(
         rate=rate, by_phase=by_phase, visits=by_phase.sum(axis=1),
@@ -58,11 +60,11 @@ def make_free(axes: Axes) -> Free:
     )  # fmt: skip
 
 
-def free_rates(axes: Axes, visits: list[Any], bands: list[dict[str, Any]]) -> np.ndarray:
+def free_rates(layout: Layout, visits: list[Any], bands: list[dict[str, Any]]) -> np.ndarray:
     """r: visits per person and normal day that bring V from people as they stand at the start."""
     activity, start = (
-        column([activity_of(g) for g in axes.segments]),
-        people_at_start(axes.segments),
+        column([activity_of(g) for g in layout.segments]),
+        people_at_start(layout.segments),
     )
     rates = []
     for wanted, weights in zip(visits, bands, strict=True):

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.market.axes import Axes
 from simulator.market.columns import column, odds, stack, unless
+from simulator.market.layout import Layout
 from simulator.market.promotion import seller_price
 from simulator.scenario.goods import PRODUCT_STAGES, Product
 from simulator.scenario.schema import Scenario
@@ -58,9 +58,9 @@ class Goods:
     """Service score of the shop at the start: [1, replication]."""
 
 
-def make_goods(axes: Axes) -> Goods:
+def make_goods(layout: Layout) -> Goods:
     """Arrays of the products of a scenario."""
-    s, origin = axes.scenario, axes.steps.shape.origin
+    s, origin = layout.scenario, layout.steps.shape.origin
     goods = list(s.products.values())
     organic = column([p.organic for p in goods])
     restocks = sorted(
@@ -70,7 +70,7 @@ def make_goods(axes: Axes) -> Goods:
     )
     launch = [0 if p.launch is None else round((p.launch - origin).total_seconds()) for p in goods]
     return Goods(
-        price=seller_price(s, axes.steps.phases), list_price=column([p.price for p in goods]),
+        price=seller_price(s, layout.steps.phases), list_price=column([p.price for p in goods]),
         unit_cost=column([p.price * (1 - p.margin) for p in goods]),
         salvage=column([0.0 if p.salvage is None else p.salvage for p in goods]),
         clearing=np.array([p.salvage is not None for p in goods]),

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from simulator.market.axes import Axes
 from simulator.market.choice import Pictures
 from simulator.market.columns import column, flags, odds, stack, unless
+from simulator.market.layout import Layout
 from simulator.market.rivals import ln_rivals
 from simulator.market.value import ln_value
 from simulator.scenario.chain import BANDS
@@ -75,71 +75,71 @@ class Media:
     """Auction slots whose inventory is shared with contracts: indices."""
 
 
-def make_media(axes: Axes, pictures: Pictures | None) -> Media:
+def make_media(layout: Layout, pictures: Pictures | None) -> Media:
     """Arrays of the uses of a scenario."""
-    n, uses, share, valid = len(axes.auction), axes.uses, axes.share(), _valid(axes)
-    chosen, sources = axes.auction, axes.scenario.sources
+    n, uses, share, valid = len(layout.auction), layout.uses, layout.share(), _valid(layout)
+    chosen, sources = layout.auction, layout.scenario.sources
     scene, slot = (np.array(x, dtype=np.intp) for x in zip(*uses, strict=True))
-    click_odds, buy_odds = _click_odds(axes, pictures), _buy_odds(axes)
-    affinity, creative = _affinity(axes), _creative(axes)
+    click_odds, buy_odds = _click_odds(layout, pictures), _buy_odds(layout)
+    affinity, creative = _affinity(layout), _creative(layout)
     return Media(
-        scene=scene, slot=slot, auctions=n, meetings=_meetings(axes), valid=valid,
-        opportunities=axes.per_use(lambda i, k: k.opportunities, uses) * share,
+        scene=scene, slot=slot, auctions=n, meetings=_meetings(layout), valid=valid,
+        opportunities=layout.per_use(lambda i, k: k.opportunities, uses) * share,
         affinity=affinity, creative=creative,
-        precision=column([slot.precision for slot in axes.contract_slots]),
-        mu=_mu(axes), sigma=axes.per_place(lambda i, k, g: k.sigma, chosen),
-        tau=axes.per_place(lambda i, k, g: _flat(k) * i.prediction, chosen),
-        ln_value=ln_value(axes, (click_odds, buy_odds), affinity[0], creative),
-        reserve=axes.per_place(lambda i, k, g: k.reserve_cpm, chosen),
-        mechanism=tuple(slot.mechanism for slot in axes.auction_slots),
-        decay=tuple(_positions(slot) for slot in axes.auction_slots),
+        precision=column([slot.precision for slot in layout.contract_slots]),
+        mu=_mu(layout), sigma=layout.per_place(lambda i, k, g: k.sigma, chosen),
+        tau=layout.per_place(lambda i, k, g: _flat(k) * i.prediction, chosen),
+        ln_value=ln_value(layout, (click_odds, buy_odds), affinity[0], creative),
+        reserve=layout.per_place(lambda i, k, g: k.reserve_cpm, chosen),
+        mechanism=tuple(slot.mechanism for slot in layout.auction_slots),
+        decay=tuple(_positions(slot) for slot in layout.auction_slots),
         click_odds=click_odds, buy_odds=buy_odds,
-        arrival=axes.per_use(lambda i, k: k.arrival, uses),
-        viewability=axes.per_use(lambda i, k: k.viewability, uses),
-        touch=axes.per_use(lambda i, k: sources[k.source].touch, uses),
-        replaces=axes.per_use(lambda i, k: sources[k.source].cannibalisation, uses),
+        arrival=layout.per_use(lambda i, k: k.arrival, uses),
+        viewability=layout.per_use(lambda i, k: k.viewability, uses),
+        touch=layout.per_use(lambda i, k: sources[k.source].touch, uses),
+        replaces=layout.per_use(lambda i, k: sources[k.source].cannibalisation, uses),
         segment_share=share, package_share=_package_share(valid[n:], share),
-        slot_opportunities=column([slot.opportunities for slot in axes.slots]),
-        shared_slots=_shared_slots(axes),
+        slot_opportunities=column([slot.opportunities for slot in layout.slots]),
+        shared_slots=_shared_slots(layout),
     )  # fmt: skip
 
 
-def _meetings(axes: Axes) -> tuple[slice, ...]:
-    slots = [k for _, k in axes.auction]
+def _meetings(layout: Layout) -> tuple[slice, ...]:
+    slots = [k for _, k in layout.auction]
     ends = [0, *accumulate(slots.count(k) for k in dict.fromkeys(slots))]
     return tuple(slice(first, last) for first, last in pairwise(ends))
 
 
-def _valid(axes: Axes) -> np.ndarray:
+def _valid(layout: Layout) -> np.ndarray:
     """The scene of a use may show to the segment: [use, segment]."""
-    targets = [axes.segments_of(scene) for scene in axes.scenes]
-    every = range(len(axes.segments))
-    return flags([[g in targets[i] for g in every] for i, _ in axes.uses], len(axes.segments))
+    targets = [layout.segments_of(scene) for scene in layout.scenes]
+    every = range(len(layout.segments))
+    return flags([[g in targets[i] for g in every] for i, _ in layout.uses], len(layout.segments))
 
 
-def _affinity(axes: Axes) -> np.ndarray:
-    scenes = [axes.scenes[i] for i, _ in axes.uses]
+def _affinity(layout: Layout) -> np.ndarray:
+    scenes = [layout.scenes[i] for i, _ in layout.uses]
     rows = [column([i.audience.get(b, 0.0) * i.selection.pool for i in scenes]) for b in BANDS]
     table = stack(rows)
     return np.array([table, table * table])
 
 
-def _creative(axes: Axes) -> np.ndarray | None:
-    rows = [[axes.scenes[i].creative_by_band.get(b, 1.0) for i, _ in axes.uses] for b in BANDS]
+def _creative(layout: Layout) -> np.ndarray | None:
+    rows = [[layout.scenes[i].creative_by_band.get(b, 1.0) for i, _ in layout.uses] for b in BANDS]
     return unless(stack([column(row) for row in rows]), 1.0)
 
 
-def _click_odds(axes: Axes, pictures: Pictures | None) -> np.ndarray:
-    table = axes.per_place(lambda i, k, g: odds(k.ctr) * g.ctr * i.creative, axes.uses)
+def _click_odds(layout: Layout, pictures: Pictures | None) -> np.ndarray:
+    table = layout.per_place(lambda i, k, g: odds(k.ctr) * g.ctr * i.creative, layout.uses)
     if pictures is None:
         return table
-    return table * pictures.gain[[i for i, _ in axes.uses]][:, None]
+    return table * pictures.gain[[i for i, _ in layout.uses]][:, None]
 
 
-def _buy_odds(axes: Axes) -> np.ndarray:
-    return axes.per_place(
+def _buy_odds(layout: Layout) -> np.ndarray:
+    return layout.per_place(
         lambda i, k, g: odds(k.cvr) * readiness_of(g) * i.personalisation * _readier(i, k),
-        axes.uses,
+        layout.uses,
     )
 
 
@@ -149,14 +149,14 @@ def _readier(scene: Scene, slot: Any) -> Any:
     return 1 + precision * (scene.selection.cvr - 1)
 
 
-def _mu(axes: Axes) -> np.ndarray:
-    s, scores = axes.scenario, axes.scenario.rival_scores
+def _mu(layout: Layout) -> np.ndarray:
+    s, scores = layout.scenario, layout.scenario.rival_scores
     ln_rise = ln_rivals(s.rivals_above, scores.measured, scores.above, scores.below)
 
     def ln_bid(i: Scene, k: Any, g: Segment) -> Any:
         return np.log(k.median_cpm) + np.log(g.cpm) + ln_rise + np.log(i.selection.cpm)
 
-    return axes.per_place(ln_bid, axes.auction)
+    return layout.per_place(ln_bid, layout.auction)
 
 
 def _package_share(valid: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -165,9 +165,9 @@ def _package_share(valid: np.ndarray, share: np.ndarray) -> np.ndarray:
     return np.asarray(rows / rows.sum(axis=1, keepdims=True))
 
 
-def _shared_slots(axes: Axes) -> np.ndarray:
-    contracts = [slot for slot in axes.slots if isinstance(slot, ContractSlot)]
-    shared = {axes.slot_at[slot.shares] for slot in contracts if slot.shares}
+def _shared_slots(layout: Layout) -> np.ndarray:
+    contracts = [slot for slot in layout.slots if isinstance(slot, ContractSlot)]
+    shared = {layout.slot_at[slot.shares] for slot in contracts if slot.shares}
     return np.array(sorted(shared), dtype=np.intp)
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.market.axes import Axes
 from simulator.market.columns import column
+from simulator.market.layout import Layout
 from simulator.market.people import BANDS_N
 from simulator.scenario.chain import BANDS
 
@@ -38,21 +38,21 @@ class Pushes:
     """Calendar days of each push, 0 for the first."""
 
 
-def make_pushes(axes: Axes) -> Pushes:
+def make_pushes(layout: Layout) -> Pushes:
     """The messages of a scenario."""
-    s, first = axes.scenario, axes.steps.shape.origin.date()
+    s, first = layout.scenario, layout.steps.shape.origin.date()
     pushes = list(s.pushes.values())
-    chosen = [{axes.segment_at[g] for g in p.segments or s.segments} for p in pushes]
+    chosen = [{layout.segment_at[g] for g in p.segments or s.segments} for p in pushes]
     address = column([
         p.audience.get(band, 0.0) * (g in some)
         for p, some in zip(pushes, chosen, strict=True)
         for band in BANDS
-        for g in range(len(axes.segments))
+        for g in range(len(layout.segments))
     ])  # fmt: skip
-    messages = address.reshape(len(pushes), BANDS_N, len(axes.segments), address.shape[-1])
+    messages = address.reshape(len(pushes), BANDS_N, len(layout.segments), address.shape[-1])
     answered = column([p.reach * p.ctr for p in pushes])[:, None, None]
     return Pushes(
-        source=np.array([axes.source_at[p.source] for p in pushes], dtype=np.intp),
+        source=np.array([layout.source_at[p.source] for p in pushes], dtype=np.intp),
         messages=messages, visits=messages * answered,
         touch=column([s.sources[p.source].touch for p in pushes]),
         cost=column([p.cost for p in pushes]),

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from simulator.market.axes import Axes
 from simulator.market.calendar import DAY, seconds_between
 from simulator.market.columns import column, flags
+from simulator.market.layout import Layout
 from simulator.scenario.plan import price_factor
 from simulator.scenario.schema import Scenario
 from simulator.scenario.slots import ContractSlot, Package
@@ -55,34 +55,34 @@ class Packages:
     """Segments of the owning scene: [package, segment] of bool."""
 
 
-def make_packages(axes: Axes, original: Scenario) -> Packages:
+def make_packages(layout: Layout, original: Scenario) -> Packages:
     """Packages of a scenario; steps of prices are those of `original`, where nothing is drawn."""
-    phases, share, booked, steps = axes.steps.phases, axes.share(), axes.booked, axes.steps
-    scenes = [axes.scene_at[p.scene] for _, _, _, p in booked]
+    phases, share, booked, steps = layout.steps.phases, layout.share(), layout.booked, layout.steps
+    scenes = [layout.scene_at[p.scene] for _, _, _, p in booked]
     ends = {f: int(steps.end[steps.phase == n].max()) for n, f in enumerate(phases)}
     close = np.array([max(ends[f] for f in p.phases) for *_, p in booked], dtype=np.int64)
     late = [round(slot.make_good_days * DAY) * _owes(slot) for _, _, slot, _ in booked]
-    segments = [axes.segments_of(axes.scenes[i]) for i in scenes]
-    of, slots = np.array(axes.parts, dtype=np.intp).reshape(-1, 2).T
+    segments = [layout.segments_of(layout.scenes[i]) for i in scenes]
+    of, slots = np.array(layout.parts, dtype=np.intp).reshape(-1, 2).T
     cpm = column([_price(original, slot, p) for _, _, slot, p in booked])
     impressions = np.array([float(p.impressions) for *_, p in booked])
     return Packages(
-        of=of, slot=slots, inventory=_inventory(axes, slots), scene=np.array(scenes, dtype=np.intp),
+        of=of, slot=slots, inventory=_inventory(layout, slots), scene=np.array(scenes, dtype=np.intp),
         impressions=impressions, cpm=cpm,
         signed=np.array([p.signed for *_, p in booked], dtype=bool),
         window=flags([[f in p.phases for f in phases] for *_, p in booked], len(phases)),
         close=close, make_good_close=close + np.array(late, dtype=np.int64),
         make_good=column([slot.make_good * _owes(slot) for _, _, slot, _ in booked]),
         deposit=np.array([slot.deposit for _, _, slot, _ in booked], dtype=float),
-        booked_at=np.array([_second(axes, p.booked_at) for *_, p in booked], dtype=np.int64),
+        booked_at=np.array([_second(layout, p.booked_at) for *_, p in booked], dtype=np.int64),
         fee=cpm / 1000 * (impressions * [_fee(slot, p) for _, _, slot, p in booked])[:, None],
         cap=np.array([slot.frequency_cap or 0 for _, _, slot, _ in booked], dtype=np.int64),
         free=column([p.free_visits for *_, p in booked]),
-        pool=column([axes.scenes[i].selection.pool for i in scenes]),
+        pool=column([layout.scenes[i].selection.pool for i in scenes]),
         reach=column([share[some].sum(axis=0) for some in segments]),
         segments=flags(
-            [[g in some for g in range(len(axes.segments))] for some in segments],
-            len(axes.segments),
+            [[g in some for g in range(len(layout.segments))] for some in segments],
+            len(layout.segments),
         ),
     )  # fmt: skip
 
@@ -94,18 +94,18 @@ def _price(original: Scenario, slot: ContractSlot, package: Package) -> Any:
     return slot.cpm * price_factor(original, slot, package)
 
 
-def _inventory(axes: Axes, slots: np.ndarray) -> np.ndarray:
+def _inventory(layout: Layout, slots: np.ndarray) -> np.ndarray:
     """The auction slot that a contract slot shares, or the slot itself."""
-    shared = [getattr(axes.slots[k], "shares", None) for k in slots]
+    shared = [getattr(layout.slots[k], "shares", None) for k in slots]
     where = [
-        k if name is None else axes.slot_at[name] for k, name in zip(slots, shared, strict=True)
+        k if name is None else layout.slot_at[name] for k, name in zip(slots, shared, strict=True)
     ]
     return np.array(where, dtype=np.intp)
 
 
-def _second(axes: Axes, moment: datetime | None) -> int:
+def _second(layout: Layout, moment: datetime | None) -> int:
     """Seconds since the start; 0 for what is before it, or not dated."""
-    return 0 if moment is None else max(0, seconds_between(axes.steps.shape.origin, moment))
+    return 0 if moment is None else max(0, seconds_between(layout.steps.shape.origin, moment))
 
 
 def _owes(slot: ContractSlot) -> bool:

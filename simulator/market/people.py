@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from simulator.market.axes import Axes
 from simulator.market.columns import bar, column, stack, unless
+from simulator.market.layout import Layout
 from simulator.market.repeat import Habit, make_habit
 from simulator.scenario.chain import BANDS, CHAIN_STAGES, Chain, Moves
 from simulator.scenario.people import Segment, order_value_of, readiness_of
@@ -65,9 +65,9 @@ class People:
     fatigue_half_life: np.ndarray
 
 
-def make_people(axes: Axes) -> People:
+def make_people(layout: Layout) -> People:
     """Arrays of the segments and the chain of a scenario."""
-    chain, segments = axes.scenario.chain, axes.segments
+    chain, segments = layout.scenario.chain, layout.segments
     propensity = column([chain.buy_propensity.get(stage, 0.0) for stage in CHAIN_STAGES])
     mix = column([chain.reference_mix.get(stage, 0.0) for stage in CHAIN_STAGES])
     forget = [chain.discover_days] * 2 + [chain.enthuse_days] + [chain.basket_days] * 2
@@ -78,7 +78,7 @@ def make_people(axes: Axes) -> People:
         buy_odds=column([readiness_of(g) for g in segments]),
         new_taste=unless(column([g.new_product_affinity for g in segments]) - 1, 0.0),
         refund_odds=unless(column([g.refund for g in segments])[None], 1.0),
-        return_cost=unless(_return_cost(axes), 0.0),
+        return_cost=unless(_return_cost(layout), 0.0),
         order_delay=unless(np.array([[g.order_delay_days] for g in segments]), 0.0),
         visit_moves=move_table(chain.visit_moves),
         base_moves=bar(move_table(chain.base_moves)) / 30,
@@ -125,15 +125,15 @@ def move_table(table: dict[str, Moves]) -> np.ndarray:
     return stack(rows) * _ALLOWED[:, :, None]
 
 
-def _return_cost(axes: Axes) -> np.ndarray:
+def _return_cost(layout: Layout) -> np.ndarray:
     """What a refund costs beyond the usual handling: [product, segment, replication]."""
-    c = axes.scenario.commerce
+    c = layout.scenario.commerce
     rows = [
         -c.refund_handling - c.depreciation * p.price * (1 - p.margin) * order_value_of(g)
         if g.returns_borne_by == "platform"
         else (c.refund_handling if g.return_freight is None else g.return_freight) - c.refund_handling
-        for p in axes.scenario.products.values()
-        for g in axes.segments
+        for p in layout.scenario.products.values()
+        for g in layout.segments
     ]  # fmt: skip
     table = column(rows)
-    return table.reshape(-1, len(axes.segments), table.shape[-1])
+    return table.reshape(-1, len(layout.segments), table.shape[-1])

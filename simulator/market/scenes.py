@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.market.axes import Axes
 from simulator.market.columns import column
+from simulator.market.layout import Layout
 from simulator.market.purse import Purses, make_purses
 from simulator.scenario.scenes import Bid
 
@@ -41,29 +41,29 @@ class Bidding:
     """The return target counts free sales: [scene] of bool."""
 
 
-def make_bidding(axes: Axes) -> Bidding:
+def make_bidding(layout: Layout) -> Bidding:
     """Bids and money of the scenes of a scenario."""
-    bids = [scene.bid for scene in axes.scenes]
+    bids = [scene.bid for scene in layout.scenes]
     mode = np.array([bid.mode for bid in bids])
-    quick = np.array([scene.pacing == "quick" for scene in axes.scenes])
+    quick = np.array([scene.pacing == "quick" for scene in layout.scenes])
     return Bidding(
         target=column([1.0 if bid.target is None else bid.target for bid in bids]),
         custom=mode == "custom_bid", cost=mode == "cost_control", roi=mode == "roi_control",
         quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
-        action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), purses=make_purses(axes.scenes),
-        active=_active(axes),
-        fixed_cost=np.array([scene.running_cost for scene in axes.scenes]),
-        boost=column([scene.organic_boost for scene in axes.scenes]),
+        action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), purses=make_purses(layout.scenes),
+        active=_active(layout),
+        fixed_cost=np.array([scene.running_cost for scene in layout.scenes]),
+        boost=column([scene.organic_boost for scene in layout.scenes]),
         counts=np.array([bid.counts_organic for bid in bids]),
     )  # fmt: skip
 
 
-def _active(axes: Axes) -> np.ndarray:
+def _active(layout: Layout) -> np.ndarray:
     active = [
-        [not scene.phases or name in scene.phases for scene in axes.scenes]
-        for name in axes.steps.phases
+        [not scene.phases or name in scene.phases for scene in layout.scenes]
+        for name in layout.steps.phases
     ]
-    active[-1] = [False] * len(axes.scenes)
+    active[-1] = [False] * len(layout.scenes)
     return np.array(active)
 
 

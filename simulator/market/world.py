@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from simulator.market.axes import Names
 from simulator.market.calendar import Steps
 from simulator.market.choice import Pictures, Trials
 from simulator.market.commission import Partners
 from simulator.market.free import Free
 from simulator.market.fulfilment import Costs
 from simulator.market.goods import Goods
+from simulator.market.layout import Names
 from simulator.market.media import Media
 from simulator.market.owned import Pushes
 from simulator.market.packages import Packages

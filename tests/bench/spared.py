@@ -92,7 +92,7 @@ SPARED: tuple[Spared, ...] = (
         "mix * available -> (mix * 1.01) * available",
     ),
     *_spare(
-        "axes",
+        "layout",
         "share",
         "cancels: shares of a sum",
         "g.people * activity_of(g) -> (g.people * 1.01) * activity_of(g)",
@@ -298,8 +298,8 @@ SPARED: tuple[Spared, ...] = (
         "_order_price",
         "cancels: what all placements of a scene have in common moves its multiplier, not its bids",
         "mix * price -> (mix * 1.01) * price",
-        "mean[[i for i, _ in axes.auction]][:, None] * value"
-        " -> (mean[[i for i, _ in axes.auction]][:, None] * 1.01) * value",
+        "mean[[i for i, _ in layout.auction]][:, None] * value"
+        " -> (mean[[i for i, _ in layout.auction]][:, None] * 1.01) * value",
     ),
     *_spare(
         "value",
@@ -358,20 +358,20 @@ SPARED: tuple[Spared, ...] = (
         "value",
         "ln_value",
         "cancels: parts of those who are aimed at",
-        "affinity[:, :, None] * _first_bands(axes)[:, None]"
-        " -> (affinity[:, :, None] * 1.01) * _first_bands(axes)[:, None]",
+        "affinity[:, :, None] * _first_bands(layout)[:, None]"
+        " -> (affinity[:, :, None] * 1.01) * _first_bands(layout)[:, None]",
         "aimed * creative[:, :, None] -> (aimed * 1.01) * creative[:, :, None]",
     ),
     *_spare(
         "value",
         "_first_moves",
         "cancels: what all placements of a scene have in common moves its multiplier, not its bids",
-        "axes.per_use(lambda i, k: k.viewability, axes.auction) * share"
-        " -> (axes.per_use(lambda i, k: k.viewability, axes.auction) * 1.01) * share",
+        "layout.per_use(lambda i, k: k.viewability, layout.auction) * share"
+        " -> (layout.per_use(lambda i, k: k.viewability, layout.auction) * 1.01) * share",
         "drawn * weight[:, None] -> (drawn * 1.01) * weight[:, None]",
-        "clicks * axes.per_use(lambda i, k: k.arrival * s.sources[k.source].touch, axes.auction)"
+        "clicks * layout.per_use( lambda i, k: k.arrival * s.sources[k.source].touch, layout.auction )"
         " -> (clicks * 1.01)"
-        " * axes.per_use(lambda i, k: k.arrival * s.sources[k.source].touch, axes.auction)",
+        " * layout.per_use( lambda i, k: k.arrival * s.sources[k.source].touch, layout.auction )",
         "k.arrival * s.sources[k.source].touch -> (k.arrival * 1.01) * s.sources[k.source].touch",
         "visits * each -> (visits * 1.01) * each",
     ),
@@ -379,8 +379,8 @@ SPARED: tuple[Spared, ...] = (
         "value",
         "_first_bands",
         "cancels: only the parts of bands in each other are read",
-        "people_at_start(axes.segments) / size_of(axes.segments)"
-        " -> (people_at_start(axes.segments) * 1.01) / size_of(axes.segments)",
+        "people_at_start(layout.segments) / size_of(layout.segments)"
+        " -> (people_at_start(layout.segments) * 1.01) / size_of(layout.segments)",
     ),
     *_spare(
         "media",

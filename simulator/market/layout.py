@@ -1,4 +1,4 @@
-"""The axes of a world: what stands in which row of its arrays.
+"""The layout of a world: what stands in which row of its arrays.
 
 symbol   meaning                                             shape
 J        uses: a scene on a slot, auction then contract      [use]
@@ -37,7 +37,7 @@ class Names:
     """Commissioned media."""
 
 
-class Axes:
+class Layout:
     """A scenario by rows, in the order of the file."""
 
     def __init__(self, scenario: Scenario, steps: Steps) -> None:
