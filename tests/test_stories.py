@@ -20,7 +20,8 @@ from simulator.scenario import read_scenario
 from simulator.scenario.amounts import read_amount
 from simulator.scenario.availability import available
 from simulator.scenario.plan import Plan, plans_of
-from simulator.scenario.schema import PlanEntry, Scenario
+from simulator.scenario.scenes import PlanEntry
+from simulator.scenario.schema import Scenario
 from tests.worlds import SCENARIOS, Figures, figures, lanes_of
 
 STORIES = Path(__file__).parent / "stories"

@@ -18,7 +18,8 @@ from simulator.outcomes.metrics import METRICS
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario import parse_scenario, read_scenario
 from simulator.scenario.plan import Plan
-from simulator.scenario.schema import PlanEntry, Scenario
+from simulator.scenario.scenes import PlanEntry
+from simulator.scenario.schema import Scenario
 
 ROOT = Path(__file__).parents[1]
 SCENARIOS = ROOT / "scenarios"

@@ -25,7 +25,8 @@ from simulator.scenario.plan import (
     package_price,
     phase_weights,
 )
-from simulator.scenario.schema import AuctionSlot, Scenario
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot
 
 PROFIT = "profit_incremental"
 OBJECTIVES = {

@@ -9,8 +9,9 @@ import numpy as np
 from simulator.market.audience import MANY_WAYS
 from simulator.market.draws import Draws, Expected, Sampled
 from simulator.market.lifecycle import NEXT
+from simulator.market.people import STAGES
 from simulator.market.shocks import clocks
-from simulator.market.world import STAGES, World
+from simulator.market.world import World
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 

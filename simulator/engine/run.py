@@ -7,8 +7,8 @@ The order of a step, which `Run.step` carries out as it stands here:
  2. supply: opportunities of every slot                                                                   media
  3. contracts served                                                                                      media
  4. auction: who enters, bids, wins, pays; pace                                                           media
- 5. clicks and visits: paid, commissioned and free                                                        media
- 6. exposure and wear-out: what each band of people meets                                                 media
+ 5. clicks, and the visits that they bring                                                                media
+ 6. contact: commissioned and free visits, exposure, and what each band of people meets                   contact
  7. chain moves and customers' baskets                                                                    sales
  8. orders by product, cut by stock; payment is part of the hazards                                       sales
  9. money and books, and what product tests have seen                                                     sales

@@ -3,7 +3,7 @@
 import numpy as np
 
 from simulator.engine.floor import Floor
-from simulator.engine.media import Met
+from simulator.engine.tally import Met
 from simulator.market.audience import (
     BAND,
     CART,
@@ -31,10 +31,11 @@ from simulator.market.basket import (
     wishes,
 )
 from simulator.market.bounds import at_least, at_most
+from simulator.market.columns import bar, prob
 from simulator.market.fulfilment import payment_success
 from simulator.market.groups import Groups
-from simulator.market.shipping import late_share
-from simulator.market.world import STAGES, Depot, bar, prob
+from simulator.market.people import STAGES
+from simulator.market.shipping import Depot, late_share
 
 BASKET_STAGES = slice(4, 6)  # favourite, cart
 DEPOSITS, INITIAL, NUMEROUS, LAPSED = 6, 7, 8, 10

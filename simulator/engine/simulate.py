@@ -20,9 +20,11 @@ from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger, join
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
+from simulator.scenario.chain import CHAIN_STAGES
 from simulator.scenario.plan import Plan, find_package, plans_of
-from simulator.scenario.plausible import late_order_days
-from simulator.scenario.schema import CHAIN_STAGES, ContractSlot, Scenario
+from simulator.scenario.runoff import late_order_days
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import ContractSlot
 from simulator.scenario.uncertain import draw_all, uncertain_paths
 
 Progress = Callable[[int, int], None]

@@ -10,9 +10,10 @@ from simulator.market.contract import Bookings
 from simulator.market.draws import Draws
 from simulator.market.fulfilment import Refunds, Stock
 from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.people import BANDS_N
 from simulator.market.purse import Spent
 from simulator.market.shipping import Queue
-from simulator.market.world import BANDS_N, World
+from simulator.market.world import World
 
 
 @dataclass

@@ -12,9 +12,11 @@ V = beta (w P(order) + P V): a linear system, from the model's own hazards (docs
 import numpy as np
 
 from simulator.market.audience import ORDER, TO, Chain, Contact, Crowd, Pulse
+from simulator.market.columns import prob
 from simulator.market.lifecycle import NEW_STAGES
-from simulator.market.world import BANDS_N, STAGES, World, prob
-from simulator.scenario.schema import LifeCycle
+from simulator.market.people import BANDS_N, STAGES
+from simulator.market.world import World
+from simulator.scenario.goods import LifeCycle
 
 DAYS = 365
 INITIAL = 7

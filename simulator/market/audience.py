@@ -22,9 +22,9 @@ import numpy as np
 from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
 from simulator.market.groups import FEW, Groups, runs
+from simulator.market.people import STAGES, People
 from simulator.market.repeat import habit_rate
-from simulator.market.world import STAGES, People
-from simulator.scenario.schema import BAND_OF_STAGE
+from simulator.scenario.chain import BAND_OF_STAGE
 
 KINDS = ("order", "deposit", "cart", "favourite", "enthuse", "engage", "pass_on", "decay")
 ORDER, DEPOSIT, CART, FAVOURITE, ENTHUSE, ENGAGE, PASS_ON, DECAY = range(8)

@@ -17,7 +17,7 @@ import numpy as np
 from simulator.market.audience import Contact, Crowd, Pulse, by_band, habitual, ratio, renewal
 from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
-from simulator.market.world import People
+from simulator.market.people import People
 
 Array = np.ndarray
 SCARCE = 0.01  # share of first choices that are found, below which shoppers give up

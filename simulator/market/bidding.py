@@ -20,7 +20,8 @@ from simulator.market.audience import ratio
 from simulator.market.bounds import at_least, at_most
 from simulator.market.entry import PRIORITY, Entry
 from simulator.market.groups import Groups
-from simulator.market.world import BUYABLE, World
+from simulator.market.scenes import BUYABLE
+from simulator.market.world import World
 
 FRESH_STEPS = 8  # Newton steps where the market is new: the first step of a phase
 LARGEST_STEP = 1.0

@@ -17,7 +17,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from simulator.scenario.schema import Burst, Calendar, Phase
+from simulator.scenario.calendar import Burst, Calendar, Phase
 
 DAY = 86400
 HOUR = 3600

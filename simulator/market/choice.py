@@ -17,11 +17,17 @@ one is a M + b xi - sd^2 / 2 with b^2 = sd^2 - a^2 (normal regression), so that 
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
+from simulator.market.calendar import seconds_between
+from simulator.market.columns import column, odds, prob
 from simulator.market.draws import Draws
+from simulator.market.layout import Layout
+from simulator.scenario.scenes import Scene
+from simulator.scenario.schema import Scenario
 
 NODES = np.arange(-90, 91) / 10  # trapezoids of an analytic function: exact to 14 digits
 WEIGHTS = np.exp(-(NODES**2) / 2) / (10 * math.sqrt(2 * math.pi))
@@ -82,6 +88,27 @@ class Pictures:
         return np.asarray(np.exp(self.told * best + self.untold * rest - spread / 2) / self.gain)
 
 
+def make_pictures(layout: Layout) -> Pictures | None:
+    """The choice among the creatives of each scene; None where no scene has one."""
+    made = [scene.creatives for scene in layout.scenes]
+    if not any(made):
+        return None
+    return Pictures.tested(
+        count=column([c.count if c else 1 for c in made]),
+        sd=column([c.sd if c else 0.0 for c in made]),
+        information=column([_seen(layout.scenario, scene) for scene in layout.scenes]),
+    )
+
+
+def _seen(scenario: Scenario, scene: Scene) -> Any:
+    """Information of the test of one creative: impressions x p (1 - p), p the mean of its slots."""
+    if scene.creatives is None:
+        return 0.0
+    clicks = [prob(odds(scenario.slots[k].ctr) * scene.creative) for k in scene.slots]
+    mean = sum(clicks) / len(clicks)
+    return scene.creatives.test_impressions * mean * (1 - mean)
+
+
 def greatest(z: np.ndarray, count: np.ndarray) -> np.ndarray:
     """The greatest of n standard normals, by one normal: Phi(M) = Phi(z)^(1/n)."""
     return np.asarray(-ndtri(-np.expm1(log_ndtr(z) / count)))
@@ -106,6 +133,21 @@ class Trials:
         """Every variant by name."""
         counts = zip(self.names, self.variants, strict=True)
         return [f"{name}/{n}" for name, count in counts for n in range(int(count))]
+
+
+def make_trials(layout: Layout) -> Trials | None:
+    """The product tests of a scenario, if there are any."""
+    s, origin = layout.scenario, layout.steps.shape.origin
+    tests = {name: i.explore for name, i in s.scenes.items() if i.explore}
+    if not tests:
+        return None
+    products, rules = list(s.products), list(tests.values())
+    return Trials(
+        names=tuple(tests), scene=np.array([layout.scene_at[name] for name in tests]),
+        product=np.array([products.index(t.product) for t in rules]),
+        variants=np.array([t.variants for t in rules]), sd=np.array([t.sd for t in rules]),
+        decide_at=np.array([seconds_between(origin, t.moment(s.calendar)) for t in rules]),
+    )  # fmt: skip
 
 
 class Trial:

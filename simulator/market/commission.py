@@ -10,7 +10,6 @@ Partners stand outside the plan's cells. A partner whose cap comes near slows do
 is foreseen from above (no competing moves, no short stock), so the cap is approached and never passed.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +17,35 @@ import numpy as np
 
 from simulator.market.audience import ratio
 from simulator.market.calendar import RUNOFF, Steps
-from simulator.market.world import Partners, column, odds, prob, stack
+from simulator.market.columns import column, odds, prob, stack
+from simulator.market.free import free_rates
+from simulator.market.layout import Layout, follow_sale
+from simulator.scenario.commissions import Commission
 from simulator.scenario.people import readiness_of
-from simulator.scenario.schema import Scenario
 
 FEN = 100  # fen in a CNY
+
+
+@dataclass(frozen=True)
+class Partners:
+    """Commissioned media: [partner, replication] unless said otherwise."""
+
+    visits: np.ndarray
+    """Per person of a band on a day of a phase: [phase, partner, band, segment, replication]."""
+    buy_odds: np.ndarray
+    """[partner, segment, replication] of odds without product and phase."""
+    touch: np.ndarray
+    replaces: np.ndarray
+    """Free visits that a visit replaces."""
+    rate: np.ndarray
+    """Commission, share of gmv."""
+    mix: np.ndarray
+    """Weights of the products: [partner, product, replication]."""
+    fee: np.ndarray
+    """[partner], like cap [CNY], infinite where there is none."""
+    cap: np.ndarray
+    start: np.ndarray
+    """Step at which the fee is paid: [partner]."""
 
 
 @dataclass
@@ -118,11 +141,9 @@ class Partnership:
         self.owed = np.maximum(self.owed - now, 0.0)
 
 
-Rates = Callable[[list[Any], list[dict[str, Any]]], np.ndarray]
-
-
-def make_partners(scenario: Scenario, steps: Steps, rates: Rates) -> Partners:
-    """The commissioned media of a scenario; `rates` makes visits per person from visits a day."""
+def make_partners(layout: Layout) -> Partners:
+    """The commissioned media of a scenario."""
+    scenario, steps = layout.scenario, layout.steps
     partners = list(scenario.commissions.values())
     sources = [scenario.sources[p.source] for p in partners]
     names, shape = list(scenario.products), (len(partners), len(scenario.products), 1)
@@ -133,7 +154,7 @@ def make_partners(scenario: Scenario, steps: Steps, rates: Rates) -> Partners:
         for p in partners
     ]
     return Partners(
-        visits=_visits(scenario, steps, rates) if partners else none,
+        visits=_visits(layout) if partners else none,
         buy_odds=stack(buys) if partners else np.zeros((0, len(scenario.segments), 1)),
         touch=column([m.touch for m in sources]),
         replaces=column([m.cannibalisation for m in sources]),
@@ -145,27 +166,27 @@ def make_partners(scenario: Scenario, steps: Steps, rates: Rates) -> Partners:
     )  # fmt: skip
 
 
-def _weight(partner: Any, product: str) -> Any:
+def _weight(partner: Commission, product: str) -> Any:
     return partner.products.get(product, 0.0) if partner.products else 1.0
 
 
-def _visits(scenario: Scenario, steps: Steps, rates: Rates) -> np.ndarray:
-    partners = list(scenario.commissions.values())
-    daily = rates([p.visits for p in partners], [p.bands for p in partners])
+def _visits(layout: Layout) -> np.ndarray:
+    partners = list(layout.scenario.commissions.values())
+    daily = free_rates(layout, [p.visits for p in partners], [p.bands for p in partners])
     return stack(
         [
-            column([_traffic(scenario, f, p) for p in partners])[:, None, None] * daily
-            for f in steps.phases
+            column([_traffic(layout, f, p) for p in partners])[:, None, None] * daily
+            for f in layout.steps.phases
         ]
     )
 
 
-def _traffic(scenario: Scenario, phase: str, partner: Any) -> Any:
+def _traffic(layout: Layout, phase: str, partner: Commission) -> Any:
     """Traffic multiplier of a partner's source; 0 outside its phases."""
     if phase == RUNOFF or (partner.phases and phase not in partner.phases):
         return 0.0
-    traffic = np.asarray(scenario.calendar.phases[phase].traffic, dtype=float)
-    return np.power(traffic, scenario.sources[partner.source].sale_sensitivity)
+    s = layout.scenario
+    return follow_sale(s.calendar.phases[phase].traffic, s.sources[partner.source])
 
 
 def _first_step(steps: Steps, phases: list[str]) -> int:

@@ -20,7 +20,8 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.calendar import Steps
 from simulator.market.draws import Draws
-from simulator.market.world import Packages, World
+from simulator.market.packages import Packages
+from simulator.market.world import World
 
 
 @dataclass

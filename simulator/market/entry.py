@@ -19,7 +19,8 @@ import numpy as np
 
 from simulator.market.bounds import at_least
 from simulator.market.groups import Groups, batches, weigh
-from simulator.market.world import BANDS_N, Media
+from simulator.market.media import Media
+from simulator.market.people import BANDS_N
 
 PRIORITY = 2  # exponent of own priority: large means the highest score takes all
 TINY = 1e-200

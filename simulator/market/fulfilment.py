@@ -20,11 +20,41 @@ from scipy.special import gammaincc, gammaln
 
 from simulator.market.audience import ratio
 from simulator.market.bounds import at_least, at_most
-from simulator.scenario.schema import Commerce
+from simulator.market.columns import column
+from simulator.scenario.goods import Commerce
+from simulator.scenario.schema import Scenario
 
 PHASES = 5  # fast, then four slow ones
 FIRST, AGAIN = 0, 1
 GONE = 1e-9  # a product with less chance to be in stock is sold out
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs of an order and the payment gate: [1, replication]."""
+
+    commission: np.ndarray
+    """Commission and technology fee."""
+    payment_fee: np.ndarray
+    fulfilment: np.ndarray
+    refund_handling: np.ndarray
+    depreciation: np.ndarray
+    pay_fail: np.ndarray
+    pay_retry: np.ndarray
+    pay_capacity: np.ndarray | None
+    """Payment attempts per hour at full load; None: the phases give the load."""
+
+
+def make_costs(scenario: Scenario) -> Costs:
+    """Costs of a scenario's orders, and its payment gate."""
+    c, pay = scenario.commerce, scenario.payment
+    return Costs(
+        commission=column([c.commission + c.technology_fee]), payment_fee=column([c.payment_fee]),
+        fulfilment=column([c.fulfilment]), refund_handling=column([c.refund_handling]),
+        depreciation=column([c.depreciation]), pay_fail=column([pay.fail]),
+        pay_retry=column([pay.retry]),
+        pay_capacity=None if pay.capacity is None else column([pay.capacity]),
+    )  # fmt: skip
 
 
 def payment_success(

@@ -20,10 +20,10 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.bounds import at_least
 from simulator.market.draws import Draws
+from simulator.market.goods import Goods
 from simulator.market.groups import membership
 from simulator.market.rivals import USUAL
-from simulator.market.world import Goods
-from simulator.scenario.schema import LifeCycle
+from simulator.scenario.goods import LifeCycle
 
 FIRST_LEVEL = np.array([0.05, 0.3, 1.0, 4.0, 2.0, 0.3])  # orders per day at the start [x median]
 NEXT = ((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (2, 5), (3, 5), (4, 5))

@@ -14,7 +14,50 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.market.world import Pushes
+from simulator.market.columns import column
+from simulator.market.layout import Layout
+from simulator.market.people import BANDS_N
+from simulator.scenario.chain import BANDS
+
+
+@dataclass(frozen=True)
+class Pushes:
+    """Messages to followers and members: [push, ..]."""
+
+    source: np.ndarray
+    """[push]"""
+    messages: np.ndarray
+    """Messages per person on a day of the push: [push, band, segment, replication]."""
+    visits: np.ndarray
+    """Visits per person that they bring."""
+    touch: np.ndarray
+    """Power of touch of the source: [push, replication]."""
+    cost: np.ndarray
+    """Of a message [CNY]: [push, replication]."""
+    days: tuple[tuple[int, ...], ...]
+    """Calendar days of each push, 0 for the first."""
+
+
+def make_pushes(layout: Layout) -> Pushes:
+    """The messages of a scenario."""
+    s, first = layout.scenario, layout.steps.shape.origin.date()
+    pushes = list(s.pushes.values())
+    chosen = [{layout.segment_at[g] for g in p.segments or s.segments} for p in pushes]
+    address = column([
+        p.audience.get(band, 0.0) * (g in some)
+        for p, some in zip(pushes, chosen, strict=True)
+        for band in BANDS
+        for g in range(len(layout.segments))
+    ])  # fmt: skip
+    messages = address.reshape(len(pushes), BANDS_N, len(layout.segments), address.shape[-1])
+    answered = column([p.reach * p.ctr for p in pushes])[:, None, None]
+    return Pushes(
+        source=np.array([layout.source_at[p.source] for p in pushes], dtype=np.intp),
+        messages=messages, visits=messages * answered,
+        touch=column([s.sources[p.source].touch for p in pushes]),
+        cost=column([p.cost for p in pushes]),
+        days=tuple(tuple((day.date() - first).days for day in p.days) for p in pushes),
+    )  # fmt: skip
 
 
 @dataclass

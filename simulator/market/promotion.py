@@ -21,15 +21,45 @@ import numpy as np
 
 from simulator.market.audience import ratio
 from simulator.market.calendar import RUNOFF, Steps, phase_of_runoff, seconds_between
+from simulator.market.columns import column, stack
 from simulator.market.fulfilment import Stock
 from simulator.market.groups import membership
-from simulator.market.world import Offers, column, stack
 from simulator.scenario.incentives import Coupon, Subsidy
 from simulator.scenario.people import order_value_of
 from simulator.scenario.schema import Scenario
 
 LEAST_PRICE = 0.01  # of the usual price: below it nobody is readier to buy
 ALWAYS = np.iinfo(np.int64).max  # seconds; later than any step
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What coupons and subsidies make of prices: [phase, product, replication] unless said otherwise."""
+
+    price: np.ndarray
+    """What the buyer pays for an order of value 1, subsidies aside [CNY]."""
+    aid: np.ndarray
+    """What platform coupons add to it for the seller [CNY]."""
+    size: np.ndarray
+    """Goods in an order against one without coupons."""
+    refund: np.ndarray
+    """Odds multiplier of a refund."""
+    elastic: bool
+    """Some segment answers to prices."""
+    response: np.ndarray
+    """Odds multiplier of buying, without and with subsidy: [2, phase, product, segment, replication]."""
+    programme: np.ndarray
+    """Subsidy of each product, -1 for none: [product]."""
+    rate: np.ndarray
+    """Part of the price that is subsidised: [product, 1]."""
+    cap: np.ndarray
+    """Most for one order [CNY]: [product, 1]."""
+    quota: np.ndarray
+    """Money of each subsidy [CNY]: [programme]."""
+    unit: np.ndarray
+    """A typical subsidy of an order [CNY]: [programme, replication]."""
+    window: np.ndarray
+    """Start and end of each subsidy [s]: [2, programme]."""
 
 
 # --------------------------------------------------------------------------- prices

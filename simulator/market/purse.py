@@ -9,10 +9,13 @@ smooth   what a step spends when the money follows the traffic        CNY      [
 Docs/model.md section 5, "Budgets".
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+from simulator.scenario.scenes import Scene
 
 NOTHING = 1e-9  # share of the money below which what is left is rounding
 
@@ -32,6 +35,13 @@ class Purses:
     def plain(self) -> bool:
         """Every scene keeps its money by phase, without a cap."""
         return not (self.daily.any() or self.cycle.any() or np.isfinite(self.cap).any())
+
+
+def make_purses(scenes: Sequence[Scene]) -> Purses:
+    """How a scenario's scenes keep their money."""
+    kinds = np.array([[scene.budget_kind] for scene in scenes])
+    caps = [[np.inf if i.daily_cap is None else i.daily_cap] for i in scenes]
+    return Purses(daily=kinds == "daily", cycle=kinds == "cycle", cap=np.array(caps))
 
 
 @dataclass

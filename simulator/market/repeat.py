@@ -15,7 +15,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.market.columns import column
+from simulator.scenario.chain import Chain
+
 WINDOW = 365.0
+MONTH = 365 / 12
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,17 @@ class Habit:
         """
         year, part = -np.expm1(-WINDOW / self.fade), -np.expm1(-days / self.fade)
         return np.asarray(self.repeats * part / (year * days))
+
+
+def make_habit(chain: Chain) -> Habit | None:
+    """The habit of a scenario's customers, if they have one."""
+    repeat = chain.repeat
+    if repeat is None:
+        return None
+    return Habit(
+        repeats=column([repeat.rate_365]), fade=column([repeat.tau_months * MONTH]),
+        event=column([repeat.event_factor]),
+    )  # fmt: skip
 
 
 def habit_rate(habit: Habit, old: np.ndarray, lapse: float, now: float) -> np.ndarray:

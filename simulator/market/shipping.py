@@ -15,11 +15,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.market.audience import ratio
+from simulator.market.columns import column
 from simulator.market.lifecycle import hill
-from simulator.market.world import Depot, column
 from simulator.scenario.schema import Scenario
 
 BEYOND = 1000.0  # times late_days: everything is late, and powers stay finite
+
+
+@dataclass(frozen=True)
+class Depot:
+    """What the depot can send, and what lateness does: [1, replication]."""
+
+    per_day: np.ndarray
+    late_days: np.ndarray
+    steepness: float
+    late_refund: np.ndarray
+    late_score: np.ndarray
+    half_life: np.ndarray
+    """[d]"""
 
 
 def read_depot(scenario: Scenario) -> Depot | None:

@@ -13,16 +13,40 @@ o(t) = length of [a, b) and (t - d, t] together (docs/model.md section 13).
 """
 
 import math
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from simulator.market.calendar import DAY, Steps, seconds_between
+from simulator.market.columns import column
 from simulator.market.draws import Draws
-from simulator.market.world import Shocks, column
 from simulator.scenario.schema import Scenario
 
 NEVER = 1e18  # [s]
+
+
+@dataclass(frozen=True)
+class Shocks:
+    """Weather and news that may come: [shock] unless said otherwise."""
+
+    names: tuple[str, ...]
+    start: np.ndarray
+    """First moment at which it may begin [s]."""
+    end: np.ndarray
+    last: np.ndarray
+    """How long it lasts [s]."""
+    chance: np.ndarray
+    """Probability that it comes once; 0 where it has a rate."""
+    rate: np.ndarray
+    """Times per day that it begins; 0 where it has a chance."""
+    demand: np.ndarray
+    """Factor on the odds of buying: [shock, replication]."""
+    traffic: np.ndarray
+    products: np.ndarray
+    """Products that it moves: [shock, product] of bool."""
+    segments: np.ndarray
+    """Segments that it moves, where not by product: [shock, segment] of bool."""
 
 
 def clocks(shocks: Shocks) -> list[str]:

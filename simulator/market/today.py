@@ -21,7 +21,7 @@ from simulator.market.lifecycle import NEW_STAGES, LifeCycles, Shelf
 from simulator.market.rivals import ln_quality
 from simulator.market.shocks import Weather
 from simulator.market.world import World
-from simulator.scenario.schema import PRODUCT_STAGES
+from simulator.scenario.goods import PRODUCT_STAGES
 
 HIT = PRODUCT_STAGES.index("hit")
 ALONE = 1e-9  # a hit without others beside it pulls nobody to them

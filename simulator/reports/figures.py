@@ -25,7 +25,8 @@ from matplotlib.ticker import MaxNLocator
 from simulator.errors import UserError
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
-from simulator.scenario.schema import Calendar, Scenario
+from simulator.scenario.calendar import Calendar
+from simulator.scenario.schema import Scenario
 
 if TYPE_CHECKING:
     import pandas as pd

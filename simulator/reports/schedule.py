@@ -21,9 +21,11 @@ import numpy as np
 
 from simulator.engine.run import View
 from simulator.engine.simulate import make_grid, simulate
+from simulator.scenario.calendar import Calendar
 from simulator.scenario.plan import Plan, find_package, package_price
 from simulator.scenario.prices import last_booking
-from simulator.scenario.schema import AuctionSlot, Calendar, ContractSlot, Scenario
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, ContractSlot
 
 COLUMNS = (
     "kind", "date", "phase", "scene", "title", "slots", "daily_budget", "expected_spend",

@@ -340,6 +340,26 @@ def read_moment(value: object) -> datetime:
         raise ValueError(f"must be a date such as {example} (got {shown(value)})") from None
 
 
+# --------------------------------------------------------------------------- writing
+def duration(seconds: int) -> str:
+    """Whole seconds as people write them."""
+    if seconds == 0:
+        return "0s"
+    units = {"d": 86400, "h": 3600, "min": 60, "s": 1}
+    name = next(unit for unit, size in units.items() if seconds % size == 0)
+    return f"{seconds // units[name]}{name}"
+
+
+def moment_text(moment: datetime) -> str:
+    """The moment as people write it."""
+    return moment.isoformat(" ").removesuffix(":00").removesuffix(" 00:00")
+
+
+def percent(share: float) -> str:
+    """The share as people write it."""
+    return f"{100 * share:.6g}%"
+
+
 # --------------------------------------------------------------------------- types for fields
 # To a type checker an uncertain number is a float, so that a default can be a plain 1.0.
 Amount = Annotated[float, _Number()]

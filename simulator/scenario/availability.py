@@ -19,9 +19,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from simulator.scenario.calendar import Burst, Phase
 from simulator.scenario.people import activity_of
 from simulator.scenario.plan import Plan, all_packages, find_package, package_price
-from simulator.scenario.schema import Burst, ContractSlot, Phase, Scenario
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import ContractSlot
 
 HOUR, ONE_DAY = 3600, timedelta(days=1)
 RUNOFF = "runoff"

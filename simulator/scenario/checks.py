@@ -11,14 +11,17 @@ from typing import Any
 from pydantic import BaseModel
 
 from simulator.errors import Problem, UserError
-from simulator.scenario.amounts import spread_of
+from simulator.scenario.amounts import percent, spread_of
 from simulator.scenario.faults import as_written
 from simulator.scenario.nodes import NOWHERE, Parts, Tree
 from simulator.scenario.offers import check_offers
 from simulator.scenario.plan import Plan, has_budgets, price_of_scene
-from simulator.scenario.plausible import check_parts, packages_of, percent, runoff_days
+from simulator.scenario.plausible import check_parts, packages_of
 from simulator.scenario.references import Fault, check_references
-from simulator.scenario.schema import AuctionSlot, ContractSlot, PlanEntry, Scenario
+from simulator.scenario.runoff import runoff_days
+from simulator.scenario.scenes import PlanEntry
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, ContractSlot
 
 MOST_STEPS = 20_000
 MOST_PLACEMENTS = 5_000

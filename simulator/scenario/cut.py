@@ -7,11 +7,17 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from simulator.errors import UserError
+from simulator.scenario.calendar import Calendar, Phase
+from simulator.scenario.commissions import Commission
+from simulator.scenario.incentives import Coupon
 from simulator.scenario.plan import phase_traffic
-from simulator.scenario.schema import AuctionSlot, Calendar, Phase, PlanEntry, Scenario, Slot
+from simulator.scenario.scenes import PlanEntry, Scene
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, Package, Slot
 
 Value = TypeVar("Value")
 Model = TypeVar("Model", bound=BaseModel)
+Listed = TypeVar("Listed", Coupon, Scene, Commission, Package)
 ONE_DAY = timedelta(days=1)
 
 
@@ -62,8 +68,8 @@ def _cut(scenario: Scenario, phase: str, moment: datetime) -> Scenario:
     )  # fmt: skip
 
 
-def _by_phase(scene: Model) -> Model:
-    return _with(scene, budget_kind="total") if scene.budget_kind == "cycle" else scene  # type: ignore[attr-defined]
+def _by_phase(scene: Scene) -> Scene:
+    return _with(scene, budget_kind="total") if scene.budget_kind == "cycle" else scene
 
 
 def _with(model: Model, **changes: Any) -> Model:
@@ -103,9 +109,9 @@ class _Cut:
         both = {self.phase: [self.phase, self.rest]}
         return [name for phase in phases for name in both.get(phase, [phase])]
 
-    def listed(self, part: Model) -> Model:
+    def listed(self, part: Listed) -> Listed:
         """A part of a scenario with a list of phases."""
-        return _with(part, phases=self.names(part.phases))  # type: ignore[attr-defined]
+        return _with(part, phases=self.names(part.phases))
 
     def slot(self, slot: Slot) -> Slot:
         """Rivals' levels, steps of prices, and phases of packages."""

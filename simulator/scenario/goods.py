@@ -6,6 +6,8 @@ from pydantic import Field
 
 from simulator.scenario.amounts import Amount, Level, Moment, Multiple, Part, Rate, Share, Whole
 
+PRODUCT_STAGES = ("sampling", "launch", "potential", "hit", "core", "clearance")
+
 ByStage = Annotated[list[Amount], Field(min_length=6, max_length=6)]
 """A number for each product stage, in their order."""
 

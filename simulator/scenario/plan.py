@@ -7,7 +7,9 @@ from datetime import datetime
 from simulator.errors import UserError
 from simulator.scenario.amounts import suggestion
 from simulator.scenario.prices import late_factor, phase_factor
-from simulator.scenario.schema import AuctionSlot, ContractSlot, Package, PlanEntry, Scenario
+from simulator.scenario.scenes import PlanEntry
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, ContractSlot, Package
 
 Money = Mapping[str, Mapping[str, float]]
 

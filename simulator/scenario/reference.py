@@ -15,10 +15,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from simulator.scenario.amounts import Part, Share
+from simulator.scenario.amounts import Part, Share, duration
+from simulator.scenario.chain import BANDS, CHAIN_STAGES
 from simulator.scenario.loader import preset_names
-from simulator.scenario.plausible import duration
-from simulator.scenario.schema import BANDS, CHAIN_STAGES, Scenario
+from simulator.scenario.schema import Scenario
 
 Json = dict[str, Any]
 

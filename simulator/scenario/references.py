@@ -6,20 +6,12 @@ from typing import NamedTuple
 
 from simulator.scenario.amounts import shown, suggestion
 from simulator.scenario.anchors import Anchors
+from simulator.scenario.chain import BANDS, CHAIN_STAGES, Chain, Moves
+from simulator.scenario.goods import PRODUCT_STAGES
 from simulator.scenario.nodes import Parts
-from simulator.scenario.schema import (
-    BANDS,
-    CHAIN_STAGES,
-    PRODUCT_STAGES,
-    AuctionSlot,
-    Chain,
-    ContractSlot,
-    Moves,
-    Package,
-    PlanEntry,
-    Scenario,
-    Scene,
-)
+from simulator.scenario.scenes import PlanEntry, Scene
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, ContractSlot, Package
 
 LONGEST_NAME = 60
 _NAME = re.compile(rf"\w[\w-]{{0,{LONGEST_NAME - 1}}}")

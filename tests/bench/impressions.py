@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import simpy
 
-from simulator.scenario.schema import AuctionSlot, Scenario
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot
 
 DAY = 86400.0
 

@@ -92,33 +92,33 @@ SPARED: tuple[Spared, ...] = (
         "mix * available -> (mix * 1.01) * available",
     ),
     *_spare(
-        "build",
-        "_share",
+        "layout",
+        "share",
         "cancels: shares of a sum",
         "g.people * activity_of(g) -> (g.people * 1.01) * activity_of(g)",
     ),
     *_spare(
-        "build",
-        "_bidding",
+        "scenes",
+        "make_bidding",
         "not read: the scene's cost is not bounded",
         "1.0 if bid.target is None else bid.target"
         " -> (1.0 * 1.01) if bid.target is None else bid.target",
     ),
     *_spare(
-        "build",
-        "_free_rates",
+        "free",
+        "free_rates",
         "cancels: the rates are scaled to the source's visits",
         "weight[:, None] * activity -> (weight[:, None] * 1.01) * activity",
     ),
     *_spare(
-        "build",
+        "goods",
         "_mix",
         "cancels: the weights are scaled to sum 1",
         "i.products.get(p, 0.0) if i.products else 1.0"
         " -> i.products.get(p, 0.0) if i.products else (1.0 * 1.01)",
     ),
     *_spare(
-        "build",
+        "media",
         "_positions",
         "not read: only gsp and vcg ask for the clicks of places",
         "(1.0,) -> ((1.0 * 1.01),)",
@@ -294,21 +294,21 @@ SPARED: tuple[Spared, ...] = (
         " -> (self.affinity[:, self.media.auctions :, None] * 1.01) * bands[:, None]",
     ),
     *_spare(
-        "build",
+        "value",
         "_order_price",
         "cancels: what all placements of a scene have in common moves its multiplier, not its bids",
         "mix * price -> (mix * 1.01) * price",
-        "mean[[i for i, _ in self.uses[: self.auctions]]][:, None] * value"
-        " -> (mean[[i for i, _ in self.uses[: self.auctions]]][:, None] * 1.01) * value",
+        "mean[[i for i, _ in layout.auction]][:, None] * value"
+        " -> (mean[[i for i, _ in layout.auction]][:, None] * 1.01) * value",
     ),
     *_spare(
-        "build",
-        "_ln_value",
+        "value",
+        "ln_value",
         "cancels: what all placements of a scene have in common moves its multiplier, not its bids",
-        "order * prices[j] -> (order * 1.01) * prices[j]",
+        "order[j] * prices[j] -> (order[j] * 1.01) * prices[j]",
     ),
     *_spare(
-        "build",
+        "goods",
         "_mix",
         "cancels: the weights are scaled to sum 1 again, and their mean price is common to a scene",
         "table / table.sum(axis=1, keepdims=True) -> (table * 1.01) / table.sum(axis=1, keepdims=True)",
@@ -355,72 +355,65 @@ SPARED: tuple[Spared, ...] = (
         "mean + 8 * math.sqrt(mean) + 8 -> mean + 8 * math.sqrt(mean) + (8 * 1.01)",
     ),
     *_spare(
-        "build",
-        "_first_moves",
+        "value",
+        "ln_value",
         "cancels: parts of those who are aimed at",
-        "self._affinity()[0][:, :n, None] * bands[:, None]"
-        " -> (self._affinity()[0][:, :n, None] * 1.01) * bands[:, None]",
-        "aimed * creative[:, :n, None] -> (aimed * 1.01) * creative[:, :n, None]",
+        "affinity[:, :, None] * _first_bands(layout)[:, None]"
+        " -> (affinity[:, :, None] * 1.01) * _first_bands(layout)[:, None]",
+        "aimed * creative[:, :, None] -> (aimed * 1.01) * creative[:, :, None]",
     ),
     *_spare(
-        "build",
+        "value",
         "_first_moves",
         "cancels: what all placements of a scene have in common moves its multiplier, not its bids",
-        "self._per_use(lambda i, k: k.viewability, uses) * share"
-        " -> (self._per_use(lambda i, k: k.viewability, uses) * 1.01) * share",
+        "layout.per_use(lambda i, k: k.viewability, layout.auction) * share"
+        " -> (layout.per_use(lambda i, k: k.viewability, layout.auction) * 1.01) * share",
         "drawn * weight[:, None] -> (drawn * 1.01) * weight[:, None]",
-        "clicks * self._per_use( lambda i, k: k.arrival * self.s.sources[k.source].touch, uses )"
+        "clicks * layout.per_use( lambda i, k: k.arrival * s.sources[k.source].touch, layout.auction )"
         " -> (clicks * 1.01)"
-        " * self._per_use( lambda i, k: k.arrival * self.s.sources[k.source].touch, uses )",
-        "k.arrival * self.s.sources[k.source].touch"
-        " -> (k.arrival * 1.01) * self.s.sources[k.source].touch",
+        " * layout.per_use( lambda i, k: k.arrival * s.sources[k.source].touch, layout.auction )",
+        "k.arrival * s.sources[k.source].touch -> (k.arrival * 1.01) * s.sources[k.source].touch",
         "visits * each -> (visits * 1.01) * each",
     ),
     *_spare(
-        "build",
-        "_first_click_odds",
-        "cancels: parts of those who are aimed at",
-        "self._affinity()[0][:, :, None] * self._first_bands()[:, None]"
-        " -> (self._affinity()[0][:, :, None] * 1.01) * self._first_bands()[:, None]",
-    ),
-    *_spare(
-        "build",
+        "value",
         "_first_bands",
         "cancels: only the parts of bands in each other are read",
-        "self._start(size) / size -> (self._start(size) * 1.01) / size",
+        "people_at_start(layout.segments) / size_of(layout.segments)"
+        " -> (people_at_start(layout.segments) * 1.01) / size_of(layout.segments)",
     ),
     *_spare(
-        "build",
+        "media",
         "_creative",
         "says which of two equal formulas is used: a factor of 1 changes nothing in the other",
-        "_unless(stack([column(row) for row in rows]), 1.0)"
-        " -> _unless(stack([column(row) for row in rows]), (1.0 * 1.01))",
+        "unless(stack([column(row) for row in rows]), 1.0)"
+        " -> unless(stack([column(row) for row in rows]), (1.0 * 1.01))",
     ),
     *_spare(
-        "build",
-        "_people",
+        "people",
+        "make_people",
         "says which of two equal formulas is used: a factor of 1 changes nothing in the other",
-        "_unless(column([g.refund for g in self.segments])[None], 1.0)"
-        " -> _unless(column([g.refund for g in self.segments])[None], (1.0 * 1.01))",
+        "unless(column([g.refund for g in segments])[None], 1.0)"
+        " -> unless(column([g.refund for g in segments])[None], (1.0 * 1.01))",
     ),
     *_spare(
-        "build",
+        "goods",
         "_stage_affinity",
         "says which of two equal formulas is used: a factor of 1 changes nothing in the other",
-        "_unless(stack(rows), 1.0) -> _unless(stack(rows), (1.0 * 1.01))",
+        "unless(stack(rows), 1.0) -> unless(stack(rows), (1.0 * 1.01))",
     ),
     *_spare(
-        "build",
+        "goods",
         "_stage_affinity",
         "cancels: the weights are scaled to sum 1",
         "i.product_stages.get(x, 0.0) if i.product_stages else 1.0"
         " -> i.product_stages.get(x, 0.0) if i.product_stages else (1.0 * 1.01)",
     ),
     *_spare(
-        "build",
-        "_first_mix",
+        "goods",
+        "first_mix",
         "cancels: the weights are scaled to sum 1, and their mean price is common to a scene",
         "mix * affinity[:, stage] -> (mix * 1.01) * affinity[:, stage]",
-        "suited / np.maximum(total, WORTHLESS) -> (suited * 1.01) / np.maximum(total, WORTHLESS)",
+        "suited / np.maximum(total, 1e-300) -> (suited * 1.01) / np.maximum(total, 1e-300)",
     ),
 )

@@ -19,9 +19,10 @@ from simulator.market.draws import Sampled
 from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import items_above, tail_shares
 from simulator.outcomes.store import read_outcomes, write_outcomes
-from simulator.scenario.goods import Product
+from simulator.scenario.goods import PRODUCT_STAGES, LifeCycle, Product
 from simulator.scenario.plan import Plan, plans_of
-from simulator.scenario.schema import PRODUCT_STAGES, Creatives, Explore, LifeCycle, Scenario
+from simulator.scenario.scenes import Creatives, Explore
+from simulator.scenario.schema import Scenario
 from tests.engine import stress
 from tests.worlds import brief, differing, expected, lanes_of, minimal, one, plan, sampled
 

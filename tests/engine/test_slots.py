@@ -14,7 +14,8 @@ from scipy.special import ndtr
 
 from simulator.engine.simulate import make_grid
 from simulator.scenario.plan import Plan, package_price
-from simulator.scenario.schema import AuctionSlot, ContractSlot, Scenario
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, ContractSlot
 from tests.worlds import alone, expected, figures, lanes_of, plan, sampled
 
 MONEY = 50e6  # more than anybody can spend

@@ -15,8 +15,9 @@ from simulator.engine.run import Run
 from simulator.engine.simulate import make_grid
 from simulator.market.build import build_world
 from simulator.scenario import read_scenario
+from simulator.scenario.chain import CHAIN_STAGES
 from simulator.scenario.plan import Plan, all_packages, plans_of
-from simulator.scenario.schema import CHAIN_STAGES, Scenario
+from simulator.scenario.schema import Scenario
 from tests.engine import stress
 from tests.engine.stress_linkage import linked
 from tests.oracles.twin import TwinResult, run_twin

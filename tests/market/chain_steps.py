@@ -4,7 +4,7 @@ import numpy as np
 
 from simulator.market.audience import Chain, Crowd, Pulse
 from simulator.market.draws import Draws
-from simulator.market.world import STAGES
+from simulator.market.people import STAGES
 
 
 def draw_moves(chain: Chain, crowd: Crowd, pulse: Pulse, draws: Draws) -> np.ndarray:

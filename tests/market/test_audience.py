@@ -27,7 +27,7 @@ from simulator.market.audience import (
     wear,
 )
 from simulator.market.draws import Expected, Sampled
-from simulator.market.world import People
+from simulator.market.people import People
 from tests.market.chain_steps import cells, draw_moves
 
 STAGES, SEGMENTS = 11, 2

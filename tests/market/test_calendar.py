@@ -10,8 +10,8 @@ from scipy.optimize import least_squares
 
 from simulator.market.calendar import DAY, HOUR, Shape, phase_bounds, phase_names, read_shape
 from simulator.scenario import parse_scenario
+from simulator.scenario.calendar import Burst, Calendar
 from simulator.scenario.loader import preset_names
-from simulator.scenario.schema import Burst, Calendar
 
 ONE_DAY = ("double11_2013", "double11_2019")
 TWO_WAVES = ("double11_2020", "double11_2021", "mid_year_618")

@@ -5,8 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from simulator.market.commission import Partnership
-from simulator.market.world import Partners
+from simulator.market.commission import Partners, Partnership
 
 NOTHING = Partners(**{part.name: np.zeros((1, 1)) for part in fields(Partners)})
 TAOKE = replace(

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import expon, gamma, poisson
 
 from simulator.market.fulfilment import Refunds, Returns, Stock, mean_sold, settle_days
-from simulator.scenario.schema import Commerce
+from simulator.scenario.goods import Commerce
 
 
 def exact_mean_sold(stock: int, demand: float) -> float:

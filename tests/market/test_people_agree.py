@@ -25,8 +25,8 @@ from simulator.market.audience import (
     wear,
 )
 from simulator.market.draws import Expected
+from simulator.market.people import People
 from simulator.market.tracers import Trail
-from simulator.market.world import People
 from tests.market.chain_steps import draw_moves
 from tests.oracles.people import (
     STAGES,

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from simulator.market.shipping import Queue, late_share
-from simulator.market.world import Depot
+from simulator.market.shipping import Depot, Queue, late_share
 
 DEPOT = Depot(
     np.array([[100.0]]), np.array([[3.0]]), 6.0, np.array([[2.0]]), np.array([[0.1]]),

@@ -23,7 +23,10 @@ from typing import Any
 
 import simpy
 
-from simulator.scenario.schema import BANDS, CHAIN_STAGES, Creatives, Explore, Scenario, Shipping
+from simulator.scenario.chain import BANDS, CHAIN_STAGES
+from simulator.scenario.goods import Shipping
+from simulator.scenario.scenes import Creatives, Explore
+from simulator.scenario.schema import Scenario
 from tests.oracles.twin_asset import Worth
 from tests.oracles.twin_chain import (
     BALANCE,

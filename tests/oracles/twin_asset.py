@@ -6,7 +6,9 @@ no shock: what a person is worth does not depend on the fortune of the run.
 
 import numpy as np
 
-from simulator.scenario.schema import BANDS, CHAIN_STAGES, Phase, Scenario
+from simulator.scenario.calendar import Phase
+from simulator.scenario.chain import BANDS, CHAIN_STAGES
+from simulator.scenario.schema import Scenario
 from tests.oracles.twin_chain import (
     DIRECT,
     ORDERS,

@@ -7,8 +7,9 @@ the kinds of order, which lead to `order_leads_to(stage)`.
 import math
 from dataclasses import dataclass
 
+from simulator.scenario.chain import BAND_OF_STAGE, BANDS, CHAIN_STAGES, Moves
 from simulator.scenario.people import Segment as Facts
-from simulator.scenario.schema import BAND_OF_STAGE, BANDS, CHAIN_STAGES, Moves, Scenario
+from simulator.scenario.schema import Scenario
 
 BAND = {stage: BANDS[b] for stage, b in zip(CHAIN_STAGES, BAND_OF_STAGE, strict=True)}
 STAGES_OF_BAND = {band: [s for s in CHAIN_STAGES if BAND[s] == band] for band in BANDS}

@@ -8,7 +8,9 @@ from itertools import pairwise
 
 from scipy.special import gammaincc
 
-from simulator.scenario.schema import Burst, ContractSlot, Package, Phase, Scenario
+from simulator.scenario.calendar import Burst, Phase
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import ContractSlot, Package
 
 DAY = 86400
 HOUR = 3600

@@ -2,7 +2,8 @@
 
 import math
 
-from simulator.scenario.schema import BANDS, Scenario
+from simulator.scenario.chain import BANDS
+from simulator.scenario.schema import Scenario
 from tests.oracles.twin_chain import Segment, activity_of, cvr_of, order_value_of
 from tests.oracles.twin_clock import RUNOFF, Step
 from tests.oracles.twin_goods import Goods, odds, prob

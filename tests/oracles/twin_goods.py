@@ -7,8 +7,10 @@ from typing import Any
 
 from scipy.special import gammaincc
 
+from simulator.scenario.calendar import Phase
+from simulator.scenario.goods import PRODUCT_STAGES
 from simulator.scenario.people import Segment as Facts
-from simulator.scenario.schema import PRODUCT_STAGES, Phase, Scenario
+from simulator.scenario.schema import Scenario
 from tests.oracles.twin_chain import order_value_of
 
 START_ORDERS = dict(zip(PRODUCT_STAGES, (0.05, 0.3, 1.0, 4.0, 2.0, 0.3), strict=True))

@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulator.scenario.schema import BANDS, AuctionSlot, ContractSlot, Moves, Scenario
+from simulator.scenario.chain import BANDS, Moves
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, ContractSlot
 from tests.oracles.twin_auction import Auction, Offer, offer_at
 from tests.oracles.twin_chain import Chain, Segment, activity_of, cvr_of, order_value_of
 from tests.oracles.twin_clock import DAY, Clock, Step

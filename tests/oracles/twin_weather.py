@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from numpy.polynomial.legendre import leggauss
 
-from simulator.scenario.schema import Scenario, Shock
+from simulator.scenario.chance import Shock
+from simulator.scenario.schema import Scenario
 from tests.oracles.twin_clock import DAY, Clock, Step
 
 POINTS, WEIGHTS = leggauss(24)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
-from simulator.scenario.schema import PRODUCT_STAGES
+from simulator.scenario.goods import PRODUCT_STAGES
 from tests.worlds import brief, expected, plan, sampled
 
 FOLDER = Path(__file__).parents[2] / "simulator/scenario/presets/scenes"

@@ -5,10 +5,12 @@ import pytest
 from simulator.errors import ScenarioError, UserError
 from simulator.scenario import parse_scenario
 from simulator.scenario.amounts import Uncertain
+from simulator.scenario.chain import CHAIN_STAGES
 from simulator.scenario.checks import counts
 from simulator.scenario.plan import Plan, plans_of
-from simulator.scenario.plausible import runoff_days
-from simulator.scenario.schema import CHAIN_STAGES, ContractSlot, PlanEntry
+from simulator.scenario.runoff import runoff_days
+from simulator.scenario.scenes import PlanEntry
+from simulator.scenario.slots import ContractSlot
 
 SHOP = """\
 name: A shop

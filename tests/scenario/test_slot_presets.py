@@ -9,7 +9,8 @@ import pytest
 from simulator.scenario import parse_scenario
 from simulator.scenario.loader import preset_names
 from simulator.scenario.plan import price_factor
-from simulator.scenario.schema import AuctionSlot, ContractSlot, Scenario
+from simulator.scenario.schema import Scenario
+from simulator.scenario.slots import AuctionSlot, ContractSlot
 from tests.worlds import expected, lanes_of, plan
 
 CONTRACTS = {  # cpm [CNY], ctr, arrival, most a day per person, least booking [CNY]

@@ -1,0 +1,89 @@
+"""What shelf and phase make of impressions and visits: read anew at midnight and with each phase."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.engine.floor import Floor
+from simulator.market.columns import prob
+from simulator.market.groups import weigh
+from simulator.market.scenes import BUYABLE
+from simulator.market.today import Halo, Today
+
+
+@dataclass
+class HaloAppeal:
+    """What hits bring to the other products, until midnight or the next phase."""
+
+    seen: np.ndarray
+    """Further looks per visit: [use, 1, lane]."""
+    buys: np.ndarray
+    """Buying ones among them, per visit: [use, segment, lane]."""
+    free_seen: np.ndarray
+    """Per free visit: [lane]."""
+    free_buys: np.ndarray
+    """Per person and normal day of browsing, as the free buying visits: [band, segment, lane]."""
+
+
+@dataclass
+class Appeal:
+    """What shelf and phase make of impressions and visits, until midnight or the next phase."""
+
+    today: Today
+    phase: int
+    click: np.ndarray
+    """Odds of a click without wear and lift: [use, segment, lane]."""
+    buy: np.ndarray
+    """Odds that a visit buys, without lift: [use, segment, lane]."""
+    per_click: np.ndarray
+    """What a bounded scene counts per click: [bounded use, segment, lane]."""
+    free_buys: np.ndarray
+    """Free buying visits per person and normal day of browsing: [band, segment, lane]."""
+    free_chance: np.ndarray
+    """Probability that a free visit buys: [source, segment, lane]."""
+    halo: HaloAppeal | None
+
+
+def read_appeal(floor: Floor, uses: np.ndarray, action: np.ndarray) -> Appeal:
+    """The appeal of the day; `uses` are the bounded ones, `action` what each of them bids for."""
+    world, demand, today, phase = floor.world, floor.demand, floor.today, floor.phase
+    media, phases = world.media, world.phases
+    click = today.scene_ctr[media.scene][:, None] * (media.click_odds * phases.ctr[phase])
+    ready = today.scene_kappa * (phases.cvr[phase] * demand)
+    buy = ready[media.scene] * media.buy_odds
+    free = world.free
+    free_odds = free.buy_odds * (today.free_kappa * phases.cvr[phase] * demand)
+    if today.eager is not None:
+        buy, free_odds = buy * today.eager, free_odds * today.eager
+    chance = prob(free_odds)
+    free_buys = weigh("mbs,msl->bsl", free.by_phase[phase], chance)
+    halo = _halo(floor, today.halo) if today.halo else None
+    return Appeal(
+        today, phase, click, buy, _per_click(floor, buy, uses, action), free_buys, chance, halo
+    )
+
+
+def _halo(floor: Floor, halo: Halo) -> HaloAppeal:
+    """How often visits go on to another product, and buy it."""
+    world, scene = floor.world, floor.world.media.scene
+    phase, eager = floor.phase, floor.today.eager
+    ready = halo.kappa * (world.phases.cvr[phase] * floor.demand)
+    odds = world.free.halo_odds * ready  # [way, segment, lane]
+    buys = halo.seen[:, None] * prob(odds if eager is None else odds * eager)
+    free_buys = world.free.visits[phase] * buys[-1]
+    return HaloAppeal(halo.seen[scene][:, None], buys[scene], halo.seen[-1], free_buys)
+
+
+def _per_click(floor: Floor, buy: np.ndarray, uses: np.ndarray, action: np.ndarray) -> np.ndarray:
+    """Carts, orders or order value per click; readiness is the mean of the day."""
+    world, today, phase = floor.world, floor.today, floor.phase
+    scene, arrival = world.media.scene[uses], world.media.arrival[uses]
+    order = arrival * prob(buy[uses]) * floor.schedule.readiness[floor.step]
+    price = (today.mix * world.goods.list_price).sum(axis=1)
+    price = price[scene][:, None] * world.people.order_value
+    order *= np.where(world.bidding.roi[scene, None, None], price, 1.0)
+    cart = arrival * (world.people.visit_moves[3, 2] * world.phases.cart[phase])
+    touched = arrival * world.media.touch[uses]
+    other = np.where(action == BUYABLE.index("click"), 1.0, touched)
+    other = np.where(action == BUYABLE.index("cart"), cart, other)
+    return np.where(action > BUYABLE.index("cart"), order, other)

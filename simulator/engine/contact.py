@@ -1,0 +1,196 @@
+"""What people meet: what money brought them, free visits, messages and commissioned media (step 6)."""
+
+import numpy as np
+
+from simulator.engine.appeal import Appeal, HaloAppeal
+from simulator.engine.floor import Floor
+from simulator.engine.tally import Met, Tally
+from simulator.market.audience import Contact, by_band, put_off, ratio
+from simulator.market.columns import prob
+from simulator.market.commission import Guests, Meeting
+from simulator.market.contract import venues
+from simulator.market.entry import Entry
+from simulator.market.groups import weigh
+from simulator.market.linkage import not_replaced
+from simulator.market.owned import Sent, send
+from simulator.market.world import World
+
+
+class Contacts:
+    """Step 6 of the list in `run`."""
+
+    def __init__(self, floor: Floor, tally: Tally, entry: Entry) -> None:
+        self.floor, self.tally, self.entry = floor, tally, entry
+        world = floor.world
+        self.pushed = np.logical_or.reduce(floor.schedule.pushes, axis=1)
+        """Messages are sent in a step."""
+        self.order_rate = _order_rate(world)
+        self.venues = venues(world.packages, floor.state.bookings.booked)
+        self.left: np.ndarray | None = None
+        """Share of free visits that bought ones leave in this step: [band, segment, lane]."""
+        self.guests_replace = bool(world.partners.replaces.any())
+
+    def meet(self, per_person: np.ndarray, scene_buys: np.ndarray, appeal: Appeal) -> Met:
+        """What the people of each band meet."""
+        brought = self._brought() if self.tally.advertised else None
+        guests = self._guests() if self.floor.partners else None
+        touches, buys, visits = self._free_visits(appeal, self._taken(brought, guests))
+        free_buys = self._by_segment(buys)
+        if appeal.halo:
+            visits = self._go_on_free(appeal.halo, touches, buys, visits)
+        if self.pushed[self.floor.step]:
+            sent = self._push(appeal)
+            visits = visits + np.einsum("bsl,bsl->l", sent.visits, self.tally.people)
+            touches, buys = touches + sent.touches, buys + sent.buys
+            free_buys = free_buys + self._by_segment(sent.buys)
+        contact, paid, share = Contact(np.zeros_like(self.tally.people), touches, buys), None, None
+        if brought is not None:
+            self._add_paid(contact, brought)
+        if guests is not None:
+            contact.touches += guests.touches
+            contact.buys += guests.buys
+            visits = visits + guests.visits.sum(axis=0)
+        if self.floor.tracers:
+            paid = self._trace(contact)
+            share = None if guests is None else ratio(guests.buys, contact.buys)
+        contact.buys *= float(self.floor.world.steps.readiness[self.floor.step])
+        if self.order_rate is not None:
+            self._put_off(contact, self.order_rate)
+        visits = visits + np.add.reduce(self.tally.visits.reshape(-1, self.floor.lanes))
+        halo_buys = self.tally.halo_buys if appeal.halo else None
+        buying = None if guests is None else self._by_partner(guests)
+        return Met(
+            contact, free_buys, scene_buys, paid, per_person, visits, halo_buys, buying, share
+        )
+
+    def _add_paid(self, contact: Contact, brought: np.ndarray) -> None:
+        """What money brought to a person of each band."""
+        viewed, touched, bought = brought[:3]
+        self.floor.book.viewed += viewed.sum(axis=0)
+        contact.views = ratio(viewed, self.tally.people)
+        contact.touches += ratio(touched, self.tally.people)
+        contact.buys += ratio(bought, self.tally.people)
+
+    def _go_on_free(
+        self, halo: HaloAppeal, touches: np.ndarray, buys: np.ndarray, visits: np.ndarray
+    ) -> np.ndarray:
+        """Free visits of hits go on, too: touches and buys grow in place; all free visits [lane]."""
+        floor = self.floor
+        more = halo.free_buys * self._free_traffic()
+        if self.left is not None:
+            more *= self.left
+        self.tally.halo_buys[-1] = self._by_segment(more)
+        buys += more
+        touches *= 1 + halo.free_seen
+        looks = visits * halo.free_seen
+        floor.book.add(free_visits=looks[None])
+        return np.asarray(visits + looks)
+
+    def _by_segment(self, buys: np.ndarray) -> np.ndarray:
+        """Free buying visits [segment, lane]; all segments in one where prices move nobody."""
+        if self.floor.today.response is None:
+            return np.einsum("bsl,bsl->l", buys, self.tally.people)[None]
+        return np.einsum("bsl,bsl->sl", buys, self.tally.people)
+
+    def _brought(self) -> np.ndarray:
+        """Views, touches, buying visits (and free visits replaced) that money brought to each band."""
+        if self.tally.replaces:
+            np.subtract(self.tally.visits, self.tally.looks, out=self.tally.rows[4])
+        return self.entry.to_bands(self.tally.rows[1:], contracts=self.tally.booked)
+
+    def _guests(self) -> Guests:
+        """Visits that commissioned media brings."""
+        floor, world, today = self.floor, self.floor.world, self.floor.today
+        assert floor.partners is not None
+        kept = (world.offers or world.goods).price[floor.phase][:, None] * (
+            1 - prob(floor.refund_odds())
+        )
+        mix = today.partner_mix[:, :, None] * (today.kappa * kept)
+        eager = by_band(floor.state.crowd.n * world.people.propensity[:, None])
+        floor.partners.pay_fees(floor.step)
+        guests = floor.partners.bring(floor.phase, Meeting(
+            people=self.tally.people, keenness=ratio(eager, self.tally.people),
+            browse=float(world.steps.browse[floor.step]), ready=float(world.steps.readiness[floor.step]),
+            level=world.phases.cvr[floor.phase] * floor.demand, kappa=today.partner_kappa,
+            order=ratio(mix.sum(axis=1), today.partner_kappa), order_value=world.people.order_value,
+        ))  # fmt: skip
+        floor.book.add(commission_visits=guests.visits)
+        return guests
+
+    def _by_partner(self, guests: Guests) -> np.ndarray:
+        """Buying visits [partner, segment, lane]; all segments in one where prices move nobody."""
+        one = self.floor.today.response is None
+        return guests.buying.sum(axis=1, keepdims=True) if one else guests.buying
+
+    def _taken(self, brought: np.ndarray | None, guests: Guests | None) -> np.ndarray | None:
+        """Free visits that bought ones replace; None in a world where none are."""
+        if not (self.tally.replaces or self.guests_replace):
+            return None
+        taken = np.zeros_like(self.tally.people) if guests is None else guests.replaced
+        return taken + brought[3] if self.tally.replaces and brought is not None else taken
+
+    def _push(self, appeal: Appeal) -> Sent:
+        """Messages of the step, and the visits that come of them."""
+        floor = self.floor
+        share = floor.schedule.pushes[floor.step]
+        sent = send(floor.world.pushes, share, self.tally.people, appeal.free_chance)
+        visits = np.einsum("bsl,bsl->l", sent.visits, self.tally.people)
+        floor.book.add(
+            free_visits=visits[None], messages=sent.messages[None], message_spend=sent.cost[None]
+        )
+        return sent
+
+    def _put_off(self, contact: Contact, per_day: np.ndarray) -> None:
+        """Companies order days after the visit that decided it."""
+        floor, state = self.floor, self.floor.state
+        rate = np.asarray(per_day * floor.world.steps.days[floor.step])
+        now, state.decided = put_off(state.decided, contact.buys * self.tally.people, rate)
+        contact.buys = np.where(
+            self.tally.people > 0, ratio(now, np.maximum(self.tally.people, 1e-9)), 0.0
+        )
+
+    def _trace(self, contact: Contact) -> tuple[np.ndarray, np.ndarray]:
+        """Mark new touches; return the paid parts of touches and of buying visits."""
+        floor, touch = self.floor, self.floor.world.media.touch
+        assert floor.tracers is not None
+        rows = np.array(
+            [self.tally.visits - self.tally.looks, self.tally.visits * touch, self.tally.buys]
+        )
+        parts = self.entry.by_scene(rows, contracts=self.tally.booked)
+        visits, touches, buys = ratio(parts, self.tally.people)
+        floor.tracers.touch(visits, floor.state.crowd.n)
+        return ratio(touches, contact.touches), ratio(buys, contact.buys)
+
+    def _free_traffic(self) -> np.ndarray:
+        """Free visits of the step against those of a normal day of browsing: [lane]."""
+        floor, today = self.floor, self.floor.today
+        scale = floor.world.steps.browse[floor.step] * today.organic
+        if self.venues is not None:
+            scale = scale * self.venues[floor.phase]
+        return np.asarray(scale if today.crowd is None else scale * today.crowd[0])
+
+    def _free_visits(
+        self, appeal: Appeal, taken: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Free touches and buying visits per person [band, segment, lane], and free visits [lane];
+        `taken`: how many bought visits would replace.
+        """
+        floor, free, f = self.floor, self.floor.world.free, self.floor.phase
+        scale = self._free_traffic()
+        touches, buys = free.touches[f] * scale, appeal.free_buys * scale
+        if taken is None:
+            visits = weigh("bs,bsl->l", free.visits[f], self.tally.people) * scale
+        else:
+            here = free.visits[f] * scale * self.tally.people
+            left = self.left = not_replaced(taken, here)
+            touches, buys, visits = touches * left, buys * left, np.einsum("bsl,bsl->l", here, left)
+        floor.book.add(free_visits=visits[None])
+        return touches, buys, visits
+
+
+def _order_rate(world: World) -> np.ndarray | None:
+    """Orders a day and decision that waits for one: [segment, 1]; None where all order at once."""
+    delay = world.people.order_delay
+    if delay is None:
+        return None
+    return np.divide(1.0, delay, out=np.full_like(delay, np.inf), where=delay > 0)

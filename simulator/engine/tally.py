@@ -1,0 +1,66 @@
+"""What a step's media brings: its tally by use and segment, and what of it sales need to know."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.engine.floor import Floor
+from simulator.market.audience import Contact
+
+
+class Tally:
+    """What money has brought in this step: [use, segment, lane]; steps 3 to 6 fill it in their order."""
+
+    def __init__(self, floor: Floor) -> None:
+        world, lanes = floor.world, floor.lanes
+        media, segments = world.media, len(world.names.segments)
+        self.replaces = bool(media.replaces.any())
+        """Bought visits replace free ones."""
+        self.rows = np.zeros((4 + self.replaces, len(media.scene), segments, lanes))
+        self.clicks, self.impressions, self.visits, self.buys = self.rows[:4]
+        pulls = floor.today.halo is not None
+        self.looks = np.zeros(self.clicks.shape if pulls else (1, 1, 1))
+        """Paid visits that went on to another product: [use, segment, lane]."""
+        apart = 1 if floor.today.response is None else segments
+        self.halo_buys = np.zeros(
+            (len(world.names.scenes) + 1, apart, lanes) if pulls else (1, 1, 1)
+        )
+        self.people = np.zeros((0, segments, lanes))
+        """People as the step finds them: [band, segment, lane]."""
+        self.booked = False
+        """Contract impressions are shown in this step."""
+        self.advertised = False
+        """Any impressions are."""
+
+    def clear(self) -> None:
+        """Nothing was shown."""
+        self.clicks[...] = self.visits[...] = self.buys[...] = 0.0
+        self.looks[...] = self.halo_buys[...] = 0.0
+
+
+@dataclass
+class Met:
+    """What a step's media brought."""
+
+    contact: Contact
+    free_buys: np.ndarray
+    """Free buying visits: [segment, lane], as `today` keeps segments apart."""
+    scene_buys: np.ndarray
+    """Paid buying visits: [scene, segment, lane], likewise."""
+    paid: tuple[np.ndarray, np.ndarray] | None
+    """Parts of touches and of buying visits that each scene paid for: [scene, band, segment, lane] each."""
+    per_person: np.ndarray
+    """Paid impressions per person: [segment, lane]."""
+    visits: np.ndarray
+    """All visits: [lane]."""
+    halo_buys: np.ndarray | None
+    """Buying looks at other products after a hit: [way, segment, lane]; None without a halo."""
+    guest_buys: np.ndarray | None
+    """Buying visits of commissioned media: [partner, segment, lane]; None where there is none."""
+    guest_share: np.ndarray | None
+    """Part of the buying visits that it brought: [band, segment, lane]; None where nobody follows orders."""
+
+
+def flat(rows: np.ndarray) -> np.ndarray:
+    """[use, segment, lane] as [use and segment, lane]."""
+    return rows.reshape(-1, rows.shape[-1])
