@@ -38,6 +38,8 @@ the best incremental profit."""
 VECTORS = 16
 """Values of the unknown numbers over which a plan is judged: at their means alone a plan is fitted to
 what vans, stock or a quota take if everything comes as expected."""
+ROUGH = 8
+"""So many while the frontier is looked for; all of them from when it is settled."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from simulator.allocation.aims import Aims
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
+    ROUGH,
     VECTORS,
     SimulatedMarket,
     make_plans,
@@ -62,12 +63,16 @@ class _Work:
     progress: Progress | None
     idle: float = 0.0
     archive: Archive = field(init=False)
+    rough: Archive = field(init=False)
+    """What the search asks; every answer is judged by `archive`."""
 
     def __post_init__(self) -> None:
-        inner = SimulatedMarket(
-            self.scenario, self.problem, self.wanted, executor=self.executor, vectors=VECTORS
-        )
-        self.archive = Archive(inner)
+        self.archive, self.rough = self._market(VECTORS), self._market(ROUGH)
+
+    def _market(self, vectors: int) -> Archive:
+        return Archive(SimulatedMarket(
+            self.scenario, self.problem, self.wanted, executor=self.executor, vectors=vectors
+        ))  # fmt: skip
 
     def say(self, words: str, share: float) -> None:
         """Tell how far it is."""
@@ -109,7 +114,7 @@ def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
 def _search(work: _Work, effort: Effort, budgets: Sequence[float]) -> tuple[Search, bool]:
     """Search until it ends or is stopped; it must at least have begun."""
     problem = work.problem
-    search = Search(work.archive, problem, len(work.wanted), effort, say=work.say)
+    search = Search(work.rough, problem, len(work.wanted), effort, say=work.say)
     starts = read_plans(problem, [work.current, *plans_of(work.scenario), Plan.even(work.scenario)])
     try:
         search.go(starts, [share * problem.budget for share in budgets])
@@ -140,6 +145,7 @@ class _Final:
 
 def _finalists(work: _Work, search: Search, finished: bool) -> _Final:
     """The rows of every aim, settled."""
+    search.market = work.archive
     aims, settled = search.known.aims, search.settle() if finished else search.known.rows
     answers = work.archive(settled)
     values = aims.values(work.problem, settled, answers)
@@ -171,7 +177,8 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
         current_plan=own, current_fits=fits, leader=leader,
         moves=tuple(moves_between(work.archive, work.problem, read_plans(work.problem, [own]), best)),
         binding=tuple(binding_of(work.problem, best, points[0])),
-        calls=work.archive.calls, evaluations=work.archive.evaluations, finished=finished,
+        calls=work.rough.calls + work.archive.calls,
+        evaluations=work.rough.evaluations + work.archive.evaluations, finished=finished,
     )  # fmt: skip
 
 

@@ -56,11 +56,11 @@ class Effort:
     between_steps: int = 3
     """Newton steps of what fills a gap, at first."""
     fill_steps: int = 8
-    show_steps: int = 4
-    """For a plan between neighbours."""
+    show_steps: int = 3
+    """Of plans that are shown beside the others: between neighbours, at other budgets, settled."""
     settle_steps: int = 16
-    """After money that is never spent is taken out; rows that are even need none."""
-    enough: float = 2e-5
+    """Of the best return, after money that is never spent is taken out; a row that is even needs none."""
+    enough: float = 1e-4
     """A step that gains less of the score's scale is the last."""
 
 
@@ -143,7 +143,9 @@ class Search:
         aims, rows = self.known
         first = settle(self.market, self.problem, rows, aims)
         self.rows = without_specks(self.market, self.problem, first, aims)
-        self.climb(self.effort.settle_steps, enough=0.0)
+        at_budget = np.flatnonzero((aims.budget == self.problem.budget) & ~aims.keeps)
+        self.climb(self.effort.show_steps, last=int(at_budget.max(initial=0)) + 1)
+        self.climb(self.effort.settle_steps, last=1, enough=0.0)
         again = settle(self.market, self.problem, self.known.rows, aims)
         self.rows = best_of(self.market, self.problem, aims, [first, again])[0]
         return self.known.rows
@@ -240,12 +242,14 @@ class Search:
         return aims.score(aims.values(self.problem, rows, self.market(rows)))
 
     def sweep_near(self) -> None:
-        """Knapsacks of sweeps around every row."""
-        levels = [near_levels(self.problem, money) for money in self.known.rows.money]
-        self._knapsacks(sweep(self.market, self.problem, self.known.rows, levels))
+        """Knapsacks of sweeps around the rows of the first weightings; what they find may serve any."""
+        rows = self.known.rows.take(range(min(self.effort.weightings, len(self.known.rows))))
+        levels = [near_levels(self.problem, money) for money in rows.money]
+        self._knapsacks(sweep(self.market, self.problem, rows, levels))
 
     def _knapsacks(self, tables: list[Sweep]) -> None:
-        aims, rows = self.known
+        first = range(len(tables))
+        aims, rows = self.known.aims.take(first), self.known.rows.take(first)
         goals = [
             best_split(
                 self.problem, table, self.wide if table is not self.wide else None,
@@ -258,7 +262,7 @@ class Search:
         most = np.where((aims.keeps | leaves)[:, None], goal.money, np.inf)
         fitted = self.problem.repair(goal, aims.budget, most=most)
         found, _ = line_search(self.market, self.problem, aims, rows, fitted, leaves=leaves)
-        self._keep_best(stack([rows, found]))
+        self._keep_best(stack([self.known.rows, found]))
 
     def _keep_best(self, candidates: Split, aims: Aims | None = None) -> None:
         """For every aim the best of the candidates at its budget; one may serve another.
@@ -277,11 +281,13 @@ class Search:
         self.aims, self.rows = aims, candidates.take(best)
 
     # ------------------------------------------------------------------ near by
-    def climb(self, steps: int, first: int = 0, enough: float | None = None) -> None:
-        """Steps of the rows from `first` on, until they gain nothing or their slopes are even."""
+    def climb(
+        self, steps: int, first: int = 0, last: int | None = None, *, enough: float | None = None
+    ) -> None:
+        """Steps of rows, until they gain nothing or their slopes are even."""
         rows = self.known.rows
         reach, trail = np.full(len(rows), 0.3), no_trail(rows)
-        active = np.arange(first, len(rows))
+        active = np.arange(len(rows))[first:last]
         for _ in range(steps):
             if active.size:
                 least = self.effort.enough if enough is None else enough
@@ -385,7 +391,7 @@ class Search:
         for budget in budgets:
             some = replace(aims.take(wanted), budget=np.full(len(wanted), budget))
             self._add(some, self.problem.repair(rows.take(wanted), some.budget))
-        self.climb(self.effort.fill_steps, len(aims))
+        self.climb(self.effort.show_steps, len(aims))
         most = np.array([FREE * self.problem.budget])
         free = replace(aims.take([0]), budget=most, keeps=np.ones(1, bool))
         self._add(free, self._best_ever(free))
