@@ -58,7 +58,7 @@ class Effort:
     fill_steps: int = 8
     show_steps: int = 3
     """Of plans that are shown beside the others: between neighbours, at other budgets, settled."""
-    settle_steps: int = 16
+    settle_steps: int = 40
     """Of the best return, after money that is never spent is taken out; a row that is even needs none."""
     enough: float = 1e-4
     """A step that gains less of the score's scale is the last."""
