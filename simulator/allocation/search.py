@@ -335,8 +335,10 @@ class Search:
         between two kinds is neither.
         """
         rows = self.known.rows
-        first = len(rows)
-        for pair, aim in self._gaps():
+        first, gaps = len(rows), self._gaps()
+        if not gaps:
+            return
+        for pair, aim in gaps:
             self._add(aim.take([0, 0]), rows.take(pair))
         for _ in range(self.effort.between_steps):
             self.climb(1, first)
