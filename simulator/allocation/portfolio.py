@@ -38,7 +38,8 @@ from simulator.allocation.problem import (
     sums,
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget, kept_so_far
-from simulator.allocation.search import TILT, Archive, Effort, Search, settle
+from simulator.allocation.search import TILT, Archive, Effort, Search
+from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Margin

@@ -18,7 +18,8 @@ from simulator.allocation.market import (
     read_plans,
 )
 from simulator.allocation.problem import Array, Problem, Split, check_feasible, stack
-from simulator.allocation.search import Archive, Effort, Search, settle
+from simulator.allocation.search import Archive, Effort, Search
+from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
 from simulator.outcomes.goal import Goal

@@ -18,19 +18,16 @@ from numpy.typing import NDArray
 
 from simulator.allocation.aims import Aims, join, linear
 from simulator.allocation.market import Answers, Market
-from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
-from simulator.allocation.refine import Trail, best_of, climb, close, line_search, no_trail, open_to
+from simulator.allocation.problem import Array, Problem, Split, stack
+from simulator.allocation.refine import Trail, best_of, climb, close, line_search, no_trail
 from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
-from simulator.allocation.slopes import PARKED, Slopes, sides, slopes, unevenness
+from simulator.allocation.settle import settle, without_specks
+from simulator.allocation.slopes import Slopes, sides, slopes, unevenness
 
 TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
 FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
-SETTLE, TRIM, DEEP = 6, 12, 4
-"""Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
-SPECK = 0.002
-"""A scene or cell with less of the budget is left out if that costs nothing."""
 EVEN = 0.005
 """A row whose slopes are as even as this is at the top."""
 NEARLY = 0.01
@@ -419,61 +416,6 @@ class Known(NamedTuple):
     rows: Split
 
 
-def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
-    """Rows without money that is never spent.
-
-    What that frees is offered to the others, or not planned, whichever is better: more in one cell
-    can cost another one its supply. Locks and floors stay, also where they cannot be spent.
-    """
-    ways = [_settled(market, problem, rows, aims, moves) for moves in (SETTLE, 0)]
-    return best_of(market, problem, aims, ways)[0]
-
-
-def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: int) -> Split:
-    """After some rounds of moving what is not spent, and as many of cutting it as it takes."""
-    most = open_to(aims, rows)
-    for turn in range(moves + TRIM):
-        parked, spent = _parked(market, problem, rows)
-        if not parked.any():
-            break
-        if turn >= moves:
-            most = np.minimum(most, rows.money)
-        # A scene that is cut buys a smaller share of what scenes share: late cuts go deeper and deeper.
-        late = turn - moves - DEEP
-        deep = 2.0 ** min(late, 4) * (rows.money - spent) if late >= 0 else 0.0
-        most = np.where(parked, np.minimum(most, np.maximum(spent - deep, problem.low)), most)
-        rows = problem.repair(
-            Split(np.minimum(rows.money, most), rows.booked), aims.budget, most=most
-        )
-    return rows
-
-
-def _parked(market: Market, problem: Problem, rows: Split) -> tuple[Flags, Array]:
-    """Cells that are planned above the most that they spend, and need not be, and that: [row, cell]."""
-    most = market(rows).most
-    idle = rows.money - np.maximum(most, problem.low)
-    return idle > PARKED * rows.money, most
-
-
-def without_specks(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
-    """Rows without a scene or a cell that holds next to nothing, unless it brings more than its money elsewhere.
-
-    Slopes do not see that a scene costs to run, nor the knapsack a share of its unit.
-    """
-    parts = np.concatenate([problem.of_scene, np.eye(len(problem.cells), dtype=bool)])
-    money = sums(rows.money, parts)
-    owner, part = np.nonzero((money > 0) & (money < SPECK * problem.budget))
-    kept = Split(np.where(parts[part], 0.0, rows.money[owner]), rows.booked[owner])
-    own = aims.take(owner)
-    every = stack([rows, problem.repair(kept, own.budget, most=open_to(own, kept))])
-    both = aims.take([*range(len(rows)), *owner.tolist()])
-    score = both.score(both.values(problem, every, market(every)))
-    best = np.arange(len(rows))
-    for n, of in enumerate(owner.tolist(), len(rows)):
-        best[of] = n if score[n] >= score[best[of]] else best[of]
-    return every.take(best)
-
-
 def _ends(objectives: int) -> Array:
     """Weights of the ends: each objective almost alone."""
     return np.where(np.eye(objectives, dtype=bool), 1.0, TILT)
@@ -495,9 +437,3 @@ def nothing_beats(values: Array) -> NDArray[np.intp]:
             kept.append(row)
             best = np.maximum(best, values[row, 1:])
     return np.array(kept[::-1], dtype=np.intp)
-
-
-def spends_it(split: Split, most: Array) -> Flags:
-    """Whether no cell is planned above the most that it spends: [row]."""
-    slack = PARKED * np.maximum(split.money, 1.0)
-    return np.asarray((split.money - most <= slack).all(axis=1))

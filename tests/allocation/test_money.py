@@ -9,7 +9,8 @@ from simulator.allocation.aims import Aims, linear
 from simulator.allocation.market import VECTORS, Answers
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Array, Problem, Split
-from simulator.allocation.search import Archive, Effort, Search, settle
+from simulator.allocation.search import Archive, Effort, Search
+from simulator.allocation.settle import settle
 from simulator.outcomes.frontier import Frontier
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan

@@ -6,7 +6,8 @@ import pytest
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.problem import Array, Problem, Split
 from simulator.allocation.refine import climb
-from simulator.allocation.search import EVEN, Archive, Effort, Search, settle, without_specks
+from simulator.allocation.search import EVEN, Archive, Effort, Search
+from simulator.allocation.settle import settle, without_specks
 from simulator.allocation.slopes import rooms, slopes, states, unevenness
 from tests.allocation.markets import Made, make_problem
 

@@ -19,7 +19,8 @@ from simulator.allocation.aims import Aims
 from simulator.allocation.market import make_plans, make_problem, read_plans
 from simulator.allocation.problem import Array, Limits, Problem, Split, stack
 from simulator.allocation.refine import climb
-from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats, settle
+from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats
+from simulator.allocation.settle import settle
 from simulator.scenario import read_scenario
 from simulator.scenario.plan import Plan, all_packages, plans_of
 from simulator.scenario.schema import Scenario

@@ -14,7 +14,7 @@ import numpy as np
 from simulator.allocation.aims import linear
 from simulator.allocation.market import Answers, SimulatedMarket
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
-from simulator.allocation.search import spends_it
+from simulator.allocation.slopes import PARKED
 from simulator.scenario.schema import Scenario
 
 WANTED = ("profit_incremental", "new_customers")
@@ -141,3 +141,9 @@ def rows_to(values: Array, corner: Array, area: float) -> int | None:
         enough = hypervolume(values[:middle], corner) >= area
         low, high = (low, middle) if enough else (middle, high)
     return high
+
+
+def spends_it(split: Split, most: Array) -> Flags:
+    """Whether no cell is planned above the most that it spends: [row]."""
+    slack = PARKED * np.maximum(split.money, 1.0)
+    return np.asarray((split.money - most <= slack).all(axis=1))

@@ -10,22 +10,11 @@ import pytest
 
 from simulator.outcomes.frontier import Margin
 from simulator.reports import advice
-from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan
 from tests.outcomes.synthetic import make_frontier
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def scenario():
-    return read_scenario(ROOT / "scenarios/minimal.yaml")
-
-
-@pytest.fixture(scope="module")
-def frontier(scenario):
-    return make_frontier(scenario)
 
 
 def with_margins(frontier, **margins):

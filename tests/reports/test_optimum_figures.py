@@ -26,16 +26,6 @@ from tests.outcomes.synthetic import make_frontier
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def scenario():
-    return read_scenario(ROOT / "scenarios/minimal.yaml")
-
-
-@pytest.fixture(scope="module")
-def frontier(scenario):
-    return make_frontier(scenario)
-
-
 def drawn(ax):
     """The figure is drawn; a missing glyph would be a warning, and so an error."""
     with warnings.catch_warnings():
