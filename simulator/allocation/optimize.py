@@ -45,7 +45,7 @@ ROUNDING = 1e-6
 ALIKE, SAME = 0.005, 1e-4
 """Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
 SHORT = Effort(
-    first_steps=1, steps=3, fill=2, fill_steps=2, show_steps=2, settle_steps=2, between=20
+    first_steps=1, fills=1, fill=2, between=20, steps=3, more_steps=2, show_steps=2, settle_steps=2
 )
 """An effort for quick answers."""
 

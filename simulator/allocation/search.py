@@ -24,12 +24,18 @@ from simulator.allocation.response import UNITS, Sweep, best_split, near_levels,
 from simulator.allocation.settle import settle, without_specks
 from simulator.allocation.slopes import Slopes, sides, slopes, unevenness
 
+Rows = NDArray[np.intp]
+"""Places of rows."""
 TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
 FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
+NEAR = 3
+"""Rows of the ends and the middle, which come first."""
 EVEN = 0.005
 """A row whose slopes are as even as this is at the top."""
+REACH = 0.3
+"""Share by which a first step may change a cell."""
 NEARLY = 0.01
 """Gain of the score's scale below which first steps are over."""
 
@@ -38,36 +44,36 @@ NEARLY = 0.01
 class Effort:
     """How much is played before an answer is given."""
 
-    weightings: int = 3
-    """Weightings of two objectives, the ends included."""
-    sweeps: int = 1
-    """Near sweeps of each weighting."""
-    first_steps: int = 8
-    """Newton steps before the near sweeps at most."""
-    steps: int = 6
-    """Newton steps at most."""
+    first_steps: int = 12
+    """Newton steps of the ends of the frontier, and of what fills its gaps, at most."""
+    fills: int = 2
+    """Times that gaps between neighbours are filled."""
     fill: int = 6
-    """Gaps between neighbours that are filled at most, each time."""
-    between: int = 150
+    """Gaps that are filled at most, each time."""
+    between: int = 80
     """Plans on the lines between neighbours, each time."""
-    between_steps: int = 3
-    """Newton steps of what fills a gap, at first."""
-    fill_steps: int = 8
+    sweeps: int = 1
+    """Near sweeps of the ends and the middle."""
+    steps: int = 6
+    """Newton steps of all of them at most, and again after cells have been closed."""
+    more_steps: int = 8
     show_steps: int = 3
     """Of plans that are shown beside the others: between neighbours, at other budgets, settled."""
     settle_steps: int = 40
     """Of the best return, after money that is never spent is taken out; a row that is even needs none."""
-    enough: float = 1e-4
+    enough: float = 2e-4
     """A step that gains less of the score's scale is the last."""
 
 
 @dataclass
 class Archive:
-    """A market that remembers every row that it answered."""
+    """A market that remembers every row that it answered, and is asked once for each."""
 
     market: Market
     splits: list[Split] = field(default_factory=list)
     answers: list[Answers] = field(default_factory=list)
+    places: dict[bytes, int] = field(default_factory=dict)
+    """Where the answer to a row stands among all."""
 
     @property
     def calls(self) -> int:
@@ -80,11 +86,19 @@ class Archive:
         return self.market.evaluations
 
     def __call__(self, split: Split) -> Answers:
-        """Ask the market."""
+        """Ask the market for the rows that it has not answered yet."""
+        keys = [m.tobytes() + b.tobytes() for m, b in zip(split.money, split.booked, strict=True)]
+        first = {key: n for n, key in reversed(list(enumerate(keys)))}
+        fresh = sorted(n for key, n in first.items() if key not in self.places)
+        if fresh:
+            self._ask(split.take(fresh), [keys[n] for n in fresh])
+        return self.every()[1].take(np.array([self.places[key] for key in keys], dtype=np.intp))
+
+    def _ask(self, split: Split, keys: list[bytes]) -> None:
         found = self.market(split)
+        self.places |= {key: len(self.places) + n for n, key in enumerate(keys)}
         self.splits.append(split)
         self.answers.append(found)
-        return found
 
     def every(self) -> tuple[Split, Answers]:
         """All rows so far."""
@@ -114,10 +128,10 @@ class Search:
         """Search; what is found stays in the archive, also when it is stopped half-way."""
         self.say("looking everywhere", 0.0)
         self.begin(starts)
-        self.approach()
-        fills = self.objectives > 1 and self.effort.fill > 0
-        if fills:
-            self.say("filling gaps", 0.2)
+        self.approach(self._from(0))
+        fills = self.effort.fills if self.objectives > 1 else 0
+        for n in range(fills):
+            self.say("filling gaps", 0.1 + 0.1 * n)
             self.fill_gaps()
         for n in range(self.effort.sweeps):
             self.say("looking around the best", 0.3 + 0.1 * n)
@@ -127,7 +141,7 @@ class Search:
         self.climb(self.effort.steps)
         self.close()
         self._keep_best(self.known.rows)
-        self.climb(self.effort.fill_steps * (2 if self.objectives == 1 else 1))
+        self.climb(self.effort.more_steps * (2 if self.objectives == 1 else 1))
         if fills:
             self.thicken()
             self.show_more()
@@ -141,8 +155,8 @@ class Search:
         first = settle(self.market, self.problem, rows, aims)
         self.rows = without_specks(self.market, self.problem, first, aims)
         at_budget = np.flatnonzero((aims.budget == self.problem.budget) & ~aims.keeps)
-        self.climb(self.effort.show_steps, last=int(at_budget.max(initial=0)) + 1)
-        self.climb(self.effort.settle_steps, last=1, enough=0.0)
+        self.climb(1, at_budget)
+        self.climb(self.effort.settle_steps, at_budget[:1], enough=0.0)
         again = settle(self.market, self.problem, self.known.rows, aims)
         self.rows = best_of(self.market, self.problem, aims, [first, again])[0]
         return self.known.rows
@@ -167,7 +181,7 @@ class Search:
     def near(self, aims: Aims, starts: Split) -> "Known":
         """The same from rows that are near already, one for each aim."""
         self.aims, self.rows = aims, self.problem.repair(starts, aims.budget)
-        self.climb(self.effort.fill_steps)
+        self.climb(self.effort.more_steps)
         self._keep_best(stack([starts, self.known.rows]))
         return self.known
 
@@ -189,8 +203,7 @@ class Search:
         self.aims, self.rows = ends, origin.take([0] * len(ends))
         self._knapsacks([self.wide] * len(ends))
         self._keep_best(stack([fitted, self.rows]))
-        all_aims = linear(self._weightings(), ends.scale, np.array([budget]))
-        self._keep_best(stack([fitted, self.rows]), self._rescaled(all_aims))
+        self.rescale()
 
     def _first_scale(self, answers: Answers) -> Array:
         """Before the ends are known: the budget for the return, its own size for the other."""
@@ -201,12 +214,6 @@ class Search:
         every = np.ones((len(fitted), self.objectives))
         one = linear(every, ends.scale, np.array([self.problem.budget]))
         return int(one.score(one.values(self.problem, fitted, answers)).argmax())
-
-    def _weightings(self) -> Array:
-        if self.objectives == 1:
-            return np.ones((1, 1))
-        share = np.linspace(0, 1, self.effort.weightings)
-        return np.clip(np.stack([1 - share, share], axis=1), TILT, 1.0)
 
     def rescale(self) -> None:
         """Weight objectives by their range over the rows, now that more of it is known."""
@@ -221,16 +228,18 @@ class Search:
         least = 1e-3 * np.abs(values).max(axis=0) + 1e-9
         return replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
 
-    def approach(self) -> None:
-        """Newton steps and closed cells in turn, while they gain much."""
+    def approach(self, some: Rows) -> None:
+        """Newton steps and closed cells in turn, each row while it gains much."""
+        reach = np.full(len(self.known.rows), REACH)
         for _ in range(self.effort.first_steps):
-            aims, before = self.known.aims, self._scores(self.known.aims)
-            self.climb(1)
-            self.close()
-            gain = self._scores(aims) - before
-            self.rescale()
-            if gain.max() < NEARLY:
+            if not some.size:
                 break
+            before = self._scores(self.known.aims)
+            self._step(some, reach, no_trail(self.known.rows), self.effort.enough)
+            self.close(some)
+            some = some[(self._scores(self.known.aims) - before)[some] > NEARLY]
+        self._keep_best(self.known.rows)
+        self.rescale()
         self.thicken()
 
     def _scores(self, aims: Aims) -> Array:
@@ -239,8 +248,8 @@ class Search:
         return aims.score(aims.values(self.problem, rows, self.market(rows)))
 
     def sweep_near(self) -> None:
-        """Knapsacks of sweeps around the rows of the first weightings; what they find may serve any."""
-        rows = self.known.rows.take(range(min(self.effort.weightings, len(self.known.rows))))
+        """Knapsacks of sweeps around the ends and the middle; what they find may serve any aim."""
+        rows = self.known.rows.take(range(min(NEAR, len(self.known.rows))))
         levels = [near_levels(self.problem, money) for money in rows.money]
         self._knapsacks(sweep(self.market, self.problem, rows, levels))
 
@@ -261,12 +270,9 @@ class Search:
         found, _ = line_search(self.market, self.problem, aims, rows, fitted, leaves=leaves)
         self._keep_best(stack([self.known.rows, found]))
 
-    def _keep_best(self, candidates: Split, aims: Aims | None = None) -> None:
-        """For every aim the best of the candidates at its budget; one may serve another.
-
-        New aims come with their rows, so that a search that is stopped has both.
-        """
-        aims = aims or self.known.aims
+    def _keep_best(self, candidates: Split) -> None:
+        """For every aim the best of the candidates at its budget; one may serve another."""
+        aims = self.known.aims
         answers, costs = self.market(candidates), self.problem.total(candidates)
         count, n = len(aims), len(candidates)
         again = np.tile(np.arange(n), count)
@@ -275,24 +281,20 @@ class Search:
         scores = own.score(own.values(self.problem, candidates.take(again), wide)).reshape(count, n)
         fits = costs <= aims.budget[:, None] * (1 + 1e-6)
         best = np.where(fits, scores, -np.inf).argmax(axis=1)
-        self.aims, self.rows = aims, candidates.take(best)
+        self.rows = candidates.take(best)
 
     # ------------------------------------------------------------------ near by
-    def climb(
-        self, steps: int, first: int = 0, last: int | None = None, *, enough: float | None = None
-    ) -> None:
-        """Steps of rows, until they gain nothing or their slopes are even."""
+    def climb(self, steps: int, some: Rows | None = None, *, enough: float | None = None) -> None:
+        """Steps of some rows, or all, until they gain nothing or their slopes are even."""
         rows = self.known.rows
-        reach, trail = np.full(len(rows), 0.3), no_trail(rows)
-        active = np.arange(len(rows))[first:last]
+        reach, trail = np.full(len(rows), REACH), no_trail(rows)
+        active = np.arange(len(rows)) if some is None else some
         for _ in range(steps):
             if active.size:
                 least = self.effort.enough if enough is None else enough
                 active = self._step(active, reach, trail, least)
 
-    def _step(
-        self, active: NDArray[np.intp], reach: Array, trail: Trail, enough: float
-    ) -> NDArray[np.intp]:
+    def _step(self, active: Rows, reach: Array, trail: Trail, enough: float) -> Rows:
         """One step of some rows; those of them that go on."""
         active, found = self._uneven(active)
         if not active.size:
@@ -304,26 +306,34 @@ class Search:
             trail=trail.take(active),
         )  # fmt: skip
         trail.follow(active, sides(found, some.pull(), here.money).middle, moved.money - here.money)
-        money = rows.money.copy()
-        money[active] = moved.money
-        self.rows = Split(money, rows.booked)
+        self._put(active, moved)
         stuck = gain <= enough
         reach[active] = np.where(stuck, reach[active] / 4, np.minimum(reach[active] * 1.5, 1.0))
-        return active[~stuck | (reach[active] > 0.01)]
+        return active[~stuck | (reach[active] > 0.05)]
 
-    def _uneven(self, active: NDArray[np.intp]) -> tuple[NDArray[np.intp], Slopes]:
+    def _uneven(self, active: Rows) -> tuple[Rows, Slopes]:
         """Of these rows those that are not at the top, and their slopes."""
         some, here = self.known.aims.take(active), self.known.rows.take(active)
         found = slopes(self.market, self.problem, some, here)
         goes = unevenness(self.problem, some, here, found) > EVEN
         return active[goes], found.take(goes)
 
-    def close(self, first: int = 0) -> None:
-        """Close the cell that each row from `first` on is best without."""
+    def close(self, some: Rows | None = None) -> None:
+        """Close the cell that each of some rows, or all, is best without."""
         aims, rows = self.known
-        some = np.arange(first, len(aims))
-        moved, _ = close(self.market, self.problem, aims.take(some), rows.take(some))
-        self.rows = stack([rows.take(range(first)), moved])
+        chosen = np.arange(len(aims)) if some is None else some
+        moved, _ = close(self.market, self.problem, aims.take(chosen), rows.take(chosen))
+        self._put(chosen, moved)
+
+    def _put(self, some: Rows, moved: Split) -> None:
+        """Rows take the place of some."""
+        place = np.arange(len(self.known.rows))
+        place[some] = len(place) + np.arange(len(some))
+        self.rows = stack([self.known.rows, moved]).take(place)
+
+    def _from(self, first: int) -> Rows:
+        """The rows that came last."""
+        return np.arange(first, len(self.known.aims))
 
     def fill_gaps(self) -> None:
         """New rows in the widest gaps between neighbours, from both sides, with an aim of their own.
@@ -337,11 +347,8 @@ class Search:
             return
         for pair, aim in gaps:
             self._add(aim.take([0, 0]), rows.take(pair))
-        for _ in range(self.effort.between_steps):
-            self.climb(1, first)
-            self.close(first)
-        self._keep_best(self.known.rows)
-        self.thicken()
+        self.approach(self._from(first))
+        self._keep([*range(first), *range(first, len(self.known.aims), 2)])
 
     def _gaps(self) -> list[tuple[list[int], Aims]]:
         """The widest gaps between neighbours of the frontier: their rows, and the aim between them."""
@@ -358,7 +365,7 @@ class Search:
         first = len(self.known.aims)
         for _, aim in self._gaps():
             self._add(aim, self._best_ever(aim))
-        self.climb(self.effort.show_steps, first)
+        self.climb(self.effort.show_steps, self._from(first))
 
     def _between(self, a: int, b: int, values: Array) -> Aims:
         """The weighting to which two neighbours are equal: what lies beyond their line beats both."""
@@ -385,16 +392,15 @@ class Search:
     def other_budgets(self, budgets: Sequence[float]) -> None:
         """The ends and the middle at other budgets, and the return at whatever budget is best."""
         aims, rows = self.known
-        last = self.effort.weightings - 1
-        wanted = [0] if self.objectives == 1 else [0, last // 2, last]
+        wanted = list(range(min(NEAR, len(aims))))
         for budget in budgets:
             some = replace(aims.take(wanted), budget=np.full(len(wanted), budget))
             self._add(some, self.problem.repair(rows.take(wanted), some.budget))
-        self.climb(self.effort.show_steps, len(aims))
+        self.climb(self.effort.show_steps, self._from(len(aims)))
         most = np.array([FREE * self.problem.budget])
         free = replace(aims.take([0]), budget=most, keeps=np.ones(1, bool))
         self._add(free, self._best_ever(free))
-        self.climb(self.effort.steps, len(self.known.aims) - 1)
+        self.climb(self.effort.steps, self._from(len(self.known.aims) - 1))
 
     def _best_ever(self, aim: Aims) -> Split:
         """The best row in the archive for one aim."""
@@ -404,6 +410,10 @@ class Search:
         score = aim.take([0] * len(rows)).score(values)
         best = rows.take([int(np.where(fits, score, -np.inf).argmax())])
         return self.problem.repair(best, aim.budget, most=best.money)  # sweeps leave floors aside
+
+    def _keep(self, some: Sequence[int]) -> None:
+        aims, rows = self.known
+        self.aims, self.rows = aims.take(some), rows.take(some)
 
     def _add(self, aims: Aims, rows: Split) -> None:
         self.aims, self.rows = join(self.known.aims, aims), stack([self.known.rows, rows])
@@ -422,7 +432,7 @@ def _ends(objectives: int) -> Array:
 
 
 # --------------------------------------------------------------------------- what was found
-def nothing_beats(values: Array) -> NDArray[np.intp]:
+def nothing_beats(values: Array) -> Rows:
     """Rows that no other row equals or beats on every objective (of equals the first): rising in the first.
 
     >>> nothing_beats(np.array([[1.0, 3.0], [2.0, 2.0], [1.5, 1.0], [2.0, 2.0]])).tolist()

@@ -18,6 +18,7 @@ from simulator.scenario.schema import Scenario
 BLOCK = 16  # replications whose chance is made together
 PLANS_AT_ONCE = 64
 LANES_AT_ONCE = 512  # with few plans more replications run together, and the other way round
+SHARED = 8  # plans from which a chunk is worth sharing between two processes
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,19 @@ class Chunk:
         return len(self.plans) * len(self.replications)
 
 
-def make_chunks(plans: Sequence[Plan], replications: int) -> Iterator[Chunk]:
+def make_chunks(
+    plans: Sequence[Plan], replications: int, *, shared: bool = False
+) -> Iterator[Chunk]:
     """All lanes in chunks: whole blocks of 16 replications x at most 64 plans (more if there are few).
 
     A chunk has two plans at least (the zero-spend plan is always there, and plans are shared out
     evenly): NumPy takes another path for arrays of one column, so a single lane would differ in the
-    last bit.
+    last bit. Chunks that are `shared` among processes come in even numbers, unless they are small.
     """
     most = max(PLANS_AT_ONCE, LANES_AT_ONCE // min(replications, BLOCK))
-    parts = np.array_split(np.arange(len(plans)), -(-len(plans) // most))
+    count = -(-len(plans) // most)
+    count += count % 2 if shared and len(plans) >= SHARED else 0
+    parts = np.array_split(np.arange(len(plans)), count)
     size = BLOCK * max(1, LANES_AT_ONCE // (BLOCK * len(parts[0])))
     for first in range(0, replications, size):
         some = tuple(range(first, min(first + size, replications)))

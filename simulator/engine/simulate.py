@@ -72,7 +72,7 @@ def simulate(
     lanes = [*chosen, Plan.none(scenario)]
     jobs = [
         Job(scenario, chunk, seed, sampled, unsure, daily, attribution, tuple(processes), points)
-        for chunk in make_chunks(lanes, count)
+        for chunk in make_chunks(lanes, count, shared=executor is not None)
     ]
     results = _run_all(jobs, executor, progress)
     order = _order(jobs, lanes)

@@ -79,7 +79,7 @@ class Judge:
 def searched(judge: Judge) -> tuple[Aims, Array]:
     """The search's aims, and its plans as shares: [aim, cell]."""
     problem = judge.problem
-    search = Search(Archive(judge.market), problem, 2, Effort(weightings=3, fill=0))
+    search = Search(Archive(judge.market), problem, 2, Effort(fills=1))
     search.go(read_plans(problem, [Plan.even(judge.scenario)]))
     aims, rows = search.known
     return aims, rows.money / problem.budget
@@ -102,6 +102,6 @@ def gaps(scenario: Scenario, parts: int) -> Array:
 
 def grid_rows(parts: int) -> Iterator[Row]:
     plans = len(grid(parts, 6))
-    for name, gap in zip(("return", "both", "new customers"), gaps(six(), parts), strict=True):
+    for name, gap in zip(("return", "new customers", "both"), gaps(six(), parts), strict=True):
         what = f"best of {plans:,} plans over the search: {name}"
         yield Row(what, 100 * float(gap), " %", "<=", 100 * GOAL)
