@@ -8,6 +8,7 @@ import numpy as np
 
 from simulator.allocation.advice import binding_of, margins_of, moves_between
 from simulator.allocation.aims import Aims
+from simulator.allocation.archive import Archive
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
@@ -28,7 +29,7 @@ from simulator.allocation.problem import (
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
-from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats
+from simulator.allocation.search import TILT, Effort, Search, nothing_beats
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Frontier, Point
@@ -45,7 +46,15 @@ ROUNDING = 1e-6
 ALIKE, SAME = 0.005, 1e-4
 """Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
 SHORT = Effort(
-    first_steps=1, fills=1, fill=2, between=20, steps=3, more_steps=2, show_steps=2, settle_steps=2
+    first_steps=1,
+    fills=1,
+    fill=2,
+    between=20,
+    steps=3,
+    more_steps=2,
+    show_steps=2,
+    settle_steps=2,
+    even_steps=1,
 )
 """An effort for quick answers."""
 

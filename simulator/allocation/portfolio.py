@@ -16,6 +16,7 @@ import numpy as np
 
 from simulator.allocation.advice import binding_of, margins_of
 from simulator.allocation.aims import Aims, linear
+from simulator.allocation.archive import Archive
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
@@ -38,7 +39,7 @@ from simulator.allocation.problem import (
     sums,
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget, kept_so_far
-from simulator.allocation.search import TILT, Archive, Effort, Search
+from simulator.allocation.search import TILT, Effort, Search
 from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError

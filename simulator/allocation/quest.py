@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from simulator.allocation.aims import Aims
+from simulator.allocation.archive import Archive
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
@@ -17,8 +18,8 @@ from simulator.allocation.market import (
     make_plans,
     read_plans,
 )
-from simulator.allocation.problem import Array, Problem, Split, check_feasible, stack
-from simulator.allocation.search import Archive, Effort, Search
+from simulator.allocation.problem import Array, Problem, Split, check_feasible
+from simulator.allocation.search import Effort, Search
 from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
@@ -165,18 +166,15 @@ def check_budget(market: Market, problem: Problem, own: float) -> None:
 
 
 def kept_so_far(archive: Archive, problem: Problem) -> tuple[Split, Answers]:
-    """All rows played until now that keep every limit; the last call may have been cut off."""
-    count = len(archive.answers)
-    if not count:
+    """All rows played until now that keep every limit."""
+    if not archive.played:
         raise KeyboardInterrupt
-    rows = stack(archive.splits[:count])
+    rows, answers = archive.every()
     costs = problem.total(rows)
     fitted = problem.repair(rows, np.minimum(costs, problem.budget))
     apart = np.abs(fitted.money - rows.money).sum(axis=1) > 1e-6 * problem.budget
     keeps = np.flatnonzero(~apart & (fitted.booked == rows.booked).all(axis=1))
-    parts = [(a.values, a.spent, a.most) for a in archive.answers[:count]]
-    values, spent, most = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return rows.take(keeps), Answers(values, spent, most).take(keeps)
+    return rows.take(keeps), answers.take(keeps)
 
 
 class Bounded:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
-from simulator.allocation.slopes import NOTHING, Slopes, rooms, sides, slopes
+from simulator.allocation.slopes import NOTHING, Slopes, full, held, rooms, sides, slopes
 
 LENGTHS = np.array([0.1, 0.3, 0.6, 1.0, 1.7, 3.0])
 """Lengths of a step that are tried."""
@@ -88,6 +88,27 @@ def conjugate(step: Array, aims: Aims, split: Split, found: Slopes, trail: Trail
     both = step + np.clip(beta, 0.0, BEYOND) * move
     rises = (slope * both).sum(axis=1, keepdims=True) > 0
     return np.where(rises, both, step)
+
+
+def exchange(problem: Problem, aims: Aims, split: Split, found: Slopes) -> Split:
+    """The Newton step of the two cells that are furthest apart: one gives, one takes.
+
+    Where cells take each other's supply a common step may lead down, while that of two evens out.
+    """
+    money, rows = split.money, np.arange(len(aims))
+    right, left, _ = sides(found, aims.pull(), money)
+    free = ~held(problem, split)
+    takes = np.where(free & ~full(found, money), right, -np.inf)
+    gives = np.where(free & (money > NOTHING * problem.budget), left, np.inf)
+    bend = np.einsum("rco,ro->rc", found.bend, aims.pull())
+    stiff = np.maximum(-bend, _least_bend(left, split, problem))
+    up, down = takes.argmax(axis=1), gives.argmin(axis=1)
+    gap = np.maximum(takes[rows, up] - gives[rows, down], 0.0)
+    size = np.minimum(gap / (stiff[rows, up] + stiff[rows, down]), money[rows, down] / 2)
+    moved = money.copy()
+    moved[rows, up] += size
+    moved[rows, down] -= size
+    return problem.repair(Split(moved, split.booked), aims.budget, most=open_to(aims, split))
 
 
 def best_of(

@@ -9,7 +9,7 @@ that is why every knapsack is followed by a search along the way to it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,9 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.allocation.aims import Aims, join, linear
-from simulator.allocation.market import Answers, Market
+from simulator.allocation.archive import Archive
+from simulator.allocation.market import Answers
 from simulator.allocation.problem import Array, Problem, Split, stack
-from simulator.allocation.refine import Trail, best_of, climb, close, line_search, no_trail
+from simulator.allocation.refine import (
+    Trail,
+    best_of,
+    climb,
+    close,
+    exchange,
+    line_search,
+    no_trail,
+)
 from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
 from simulator.allocation.settle import settle, without_specks
 from simulator.allocation.slopes import Slopes, sides, slopes, unevenness
@@ -32,6 +41,8 @@ FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
 NEAR = 3
 """Rows of the ends and the middle, which come first."""
+NOTHING_LOST = 1e-6
+"""Share of the score that counts for nothing: slopes are read over 2% of a cell, and steps there are finer."""
 EVEN = 0.005
 """A row whose slopes are as even as this is at the top."""
 REACH = 0.3
@@ -57,53 +68,14 @@ class Effort:
     steps: int = 6
     """Newton steps of all of them at most, and again after cells have been closed."""
     more_steps: int = 8
-    show_steps: int = 3
+    show_steps: int = 2
     """Of plans that are shown beside the others: between neighbours, at other budgets, settled."""
     settle_steps: int = 40
     """Of the best return, after money that is never spent is taken out; a row that is even needs none."""
+    even_steps: int = 15
+    """Moves between two cells of it, where those steps end before it is even."""
     enough: float = 2e-4
     """A step that gains less of the score's scale is the last."""
-
-
-@dataclass
-class Archive:
-    """A market that remembers every row that it answered, and is asked once for each."""
-
-    market: Market
-    splits: list[Split] = field(default_factory=list)
-    answers: list[Answers] = field(default_factory=list)
-    places: dict[bytes, int] = field(default_factory=dict)
-    """Where the answer to a row stands among all."""
-
-    @property
-    def calls(self) -> int:
-        """Calls of the simulator."""
-        return self.market.calls
-
-    @property
-    def evaluations(self) -> int:
-        """Plans that were played."""
-        return self.market.evaluations
-
-    def __call__(self, split: Split) -> Answers:
-        """Ask the market for the rows that it has not answered yet."""
-        keys = [m.tobytes() + b.tobytes() for m, b in zip(split.money, split.booked, strict=True)]
-        first = {key: n for n, key in reversed(list(enumerate(keys)))}
-        fresh = sorted(n for key, n in first.items() if key not in self.places)
-        if fresh:
-            self._ask(split.take(fresh), [keys[n] for n in fresh])
-        return self.every()[1].take(np.array([self.places[key] for key in keys], dtype=np.intp))
-
-    def _ask(self, split: Split, keys: list[bytes]) -> None:
-        found = self.market(split)
-        self.places |= {key: len(self.places) + n for n, key in enumerate(keys)}
-        self.splits.append(split)
-        self.answers.append(found)
-
-    def every(self) -> tuple[Split, Answers]:
-        """All rows so far."""
-        parts = [(a.values, a.spent, a.most) for a in self.answers]
-        return stack(self.splits), Answers(*(np.concatenate(x) for x in zip(*parts, strict=True)))
 
 
 def _silent(_: str, __: float) -> None:
@@ -157,6 +129,7 @@ class Search:
         at_budget = np.flatnonzero((aims.budget == self.problem.budget) & ~aims.keeps)
         self.climb(1, at_budget)
         self.climb(self.effort.settle_steps, at_budget[:1], enough=0.0)
+        self.even_out(0, self.effort.even_steps)
         again = settle(self.market, self.problem, self.known.rows, aims)
         self.rows = best_of(self.market, self.problem, aims, [first, again])[0]
         return self.known.rows
@@ -248,14 +221,17 @@ class Search:
         return aims.score(aims.values(self.problem, rows, self.market(rows)))
 
     def sweep_near(self) -> None:
-        """Knapsacks of sweeps around the ends and the middle; what they find may serve any aim."""
-        rows = self.known.rows.take(range(min(NEAR, len(self.known.rows))))
-        levels = [near_levels(self.problem, money) for money in rows.money]
-        self._knapsacks(sweep(self.market, self.problem, rows, levels))
+        """Sweeps around the ends and the middle, and for every aim the knapsack of the nearest."""
+        rows = self.known.rows
+        some = rows.take(range(min(NEAR, len(rows))))
+        levels = [near_levels(self.problem, money) for money in some.money]
+        tables = sweep(self.market, self.problem, some, levels)
+        apart = np.abs(rows.money[:, None] - some.money).sum(axis=2)
+        self._knapsacks([tables[n] for n in apart.argmin(axis=1)])
 
     def _knapsacks(self, tables: list[Sweep]) -> None:
-        first = range(len(tables))
-        aims, rows = self.known.aims.take(first), self.known.rows.take(first)
+        """On the way from every row to the knapsack of its table: the best."""
+        aims, rows = self.known
         goals = [
             best_split(
                 self.problem, table, self.wide if table is not self.wide else None,
@@ -317,6 +293,24 @@ class Search:
         found = slopes(self.market, self.problem, some, here)
         goes = unevenness(self.problem, some, here, found) > EVEN
         return active[goes], found.take(goes)
+
+    def even_out(self, row: int, steps: int) -> None:
+        """Money between two cells of a row at a time, while that evens slopes out and costs nothing that counts."""
+        aims, start = self.known.aims.take([row]), self.known.rows.take([row])
+        least = self._score(aims, start) * (1 - NOTHING_LOST)
+        best, here, apart = start, start, np.inf
+        for _ in range(steps):
+            found = slopes(self.market, self.problem, aims, here)
+            now = unevenness(self.problem, aims, here, found)[0]
+            if now < apart:
+                best, apart = here, now
+            here = exchange(self.problem, aims, here, found)
+            if apart < 2 * EVEN or self._score(aims, here) < least:
+                break
+        self._put(np.array([row]), best)
+
+    def _score(self, aims: Aims, row: Split) -> float:
+        return float(aims.score(aims.values(self.problem, row, self.market(row)))[0])
 
     def close(self, some: Rows | None = None) -> None:
         """Close the cell that each of some rows, or all, is best without."""
@@ -392,9 +386,9 @@ class Search:
     def other_budgets(self, budgets: Sequence[float]) -> None:
         """The ends and the middle at other budgets, and the return at whatever budget is best."""
         aims, rows = self.known
-        wanted = list(range(min(NEAR, len(aims))))
+        wanted = np.argsort(-aims.weights[:NEAR, 0], kind="stable")
         for budget in budgets:
-            some = replace(aims.take(wanted), budget=np.full(len(wanted), budget))
+            some = replace(aims.take(wanted), budget=np.full(wanted.size, budget))
             self._add(some, self.problem.repair(rows.take(wanted), some.budget))
         self.climb(self.effort.show_steps, self._from(len(aims)))
         most = np.array([FREE * self.problem.budget])

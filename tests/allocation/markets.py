@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
+from simulator.allocation.archive import Archive
 from simulator.allocation.market import Answers, certain
 from simulator.allocation.problem import Problem, Split
-from simulator.allocation.search import Archive, Effort, Search
+from simulator.allocation.search import Effort, Search
 
 Array = NDArray[np.float64]
 BUDGET = 1e6

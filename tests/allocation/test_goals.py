@@ -4,12 +4,12 @@ import json
 
 import pytest
 
+from simulator.allocation.archive import Archive
 from simulator.allocation.bounds import best_target
 from simulator.allocation.goals import least_budget
 from simulator.allocation.market import VECTORS
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits
-from simulator.allocation.search import Archive
 from simulator.errors import RunError, UserError
 from simulator.outcomes.goal import StoppedShort, TargetMissed
 from tests.worlds import booked, brief, expected
@@ -119,7 +119,7 @@ def third_call(monkeypatch):
     inside = Archive.__call__
 
     def pressed(archive, split):
-        if len(archive.answers) == 3:
+        if len(archive.played) == 3:
             raise KeyboardInterrupt
         return inside(archive, split)
 

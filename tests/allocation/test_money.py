@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from simulator.allocation.aims import Aims, linear
+from simulator.allocation.archive import Archive
 from simulator.allocation.market import VECTORS, Answers
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Array, Problem, Split
-from simulator.allocation.search import Archive, Effort, Search
+from simulator.allocation.search import Effort, Search
 from simulator.allocation.settle import settle
 from simulator.outcomes.frontier import Frontier
 from simulator.outcomes.outcomes import Outcomes

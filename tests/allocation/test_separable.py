@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from simulator.allocation.aims import linear
+from simulator.allocation.archive import Archive
 from simulator.allocation.problem import Split
-from simulator.allocation.search import Archive, Search
+from simulator.allocation.search import Search
 from tests.allocation.markets import (
     BUDGET,
     Array,

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from simulator.allocation.aims import Aims, linear
+from simulator.allocation.archive import Archive
 from simulator.allocation.problem import Array, Problem, Split
-from simulator.allocation.refine import climb
-from simulator.allocation.search import EVEN, Archive, Effort, Search
+from simulator.allocation.refine import climb, exchange
+from simulator.allocation.search import EVEN, Effort, Search
 from simulator.allocation.settle import settle, without_specks
 from simulator.allocation.slopes import rooms, slopes, states, unevenness
 from tests.allocation.markets import Made, make_problem
@@ -149,6 +150,43 @@ def after_steps(steps: int, *, trail: bool) -> float:
 def test_cells_that_share_supply_are_brought_to_one_value():
     assert after_steps(12, trail=True) <= EVEN
     assert after_steps(12, trail=False) > 4 * EVEN
+
+
+def test_two_cells_at_a_time_even_out_what_shares_supply():
+    market, problem = coupled(*PAIRS), make_problem([1] * 6, BUDGET)
+    search = Search(Archive(market), problem, 1, Effort(), aims=aim())
+    search.rows = split_of(*[BUDGET / 6] * 6)
+    search.climb(4, enough=0.0)
+    before, apart = search.rows, uneven(market, problem, search.rows)
+    search.even_out(0, 60)
+    assert apart > 0.05 and uneven(market, problem, search.rows) < 2 * EVEN
+    assert search.rows.money.sum() == pytest.approx(BUDGET)
+    assert market(search.rows).values[0, 0] > market(before).values[0, 0]
+
+
+def test_a_move_between_two_cells_is_their_newton_step():
+    """Of straight slopes: what is given and taken meets at one value; a locked cell takes no part."""
+    bend, base = np.array([2.0, 3.0, 4.0]), np.array([200.0, 250.0, 230.0])
+    market = Made(lambda x: ((x.money @ base - x.money**2 @ bend / 2)[:, None], x.money))
+    problem = make_problem([1, 1, 1], BUDGET, high=np.array([np.inf, 20.0, np.inf]))
+    split = split_of(50.0, 20.0, 30.0)
+    found = slopes(market, problem, aim(), split)
+    moved = exchange(problem, aim(), split, found).money[0]
+    given = (110.0 - 100.0) / (2.0 + 4.0)
+    assert base[0] - 2 * 50.0 == 100.0 and base[2] - 4 * 30.0 == 110.0
+    assert moved == pytest.approx([50.0 - given, 20.0, 30.0 + given])
+
+
+def test_evening_out_stops_where_it_would_cost():
+    """Slopes read over 2% of a cell lie here: the score is best where it stands, to a tooth."""
+    tooth = Made(lambda x: (
+        (10 * np.sqrt(x.money).sum(axis=1) - 40 * (np.abs(x.money[:, 0] - 60) > 0.1))[:, None], x.money,
+    ))  # fmt: skip
+    problem = make_problem([1, 1], BUDGET)
+    search = Search(Archive(tooth), problem, 1, Effort(), aims=aim())
+    search.rows = split_of(60.0, 40.0)
+    search.even_out(0, 15)
+    assert search.rows.money[0].tolist() == [60.0, 40.0]
 
 
 def test_a_row_at_the_top_costs_one_look_at_its_slopes():

@@ -16,10 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from simulator.allocation.aims import Aims
+from simulator.allocation.archive import Archive
 from simulator.allocation.market import make_plans, make_problem, read_plans
 from simulator.allocation.problem import Array, Limits, Problem, Split, stack
 from simulator.allocation.refine import climb
-from simulator.allocation.search import TILT, Archive, Effort, Search, nothing_beats
+from simulator.allocation.search import TILT, Effort, Search, nothing_beats
 from simulator.allocation.settle import settle
 from simulator.scenario import read_scenario
 from simulator.scenario.plan import Plan, all_packages, plans_of
@@ -174,7 +175,7 @@ def our_search(
     search = Search(archive, problem, 2, effort or Effort())
     search.go(starts)
     aims, rows = search.known
-    archive(settle(archive, problem, rows, aims))
+    market(settle(archive, problem, rows, aims))  # the last call is the answer, whole
     return search
 
 

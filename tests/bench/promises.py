@@ -23,10 +23,11 @@ from pathlib import Path
 import numpy as np
 
 from simulator.allocation.aims import linear
+from simulator.allocation.archive import Archive
 from simulator.allocation.market import PROFIT, VECTORS, SimulatedMarket, make_problem, read_plans
 from simulator.allocation.optimize import EVEN, optimize
 from simulator.allocation.problem import Limits, Problem, Split
-from simulator.allocation.search import Archive, Effort, Search
+from simulator.allocation.search import Effort, Search
 from simulator.engine.simulate import simulate
 from simulator.outcomes.frontier import Frontier
 from simulator.outcomes.outcomes import Outcomes
