@@ -6,6 +6,7 @@ explain the difference, and the text says so: a tie is called a tie.
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 
 from simulator.outcomes.frontier import RETURNS, STEP, Frontier, Margin, Move, Point
 from simulator.outcomes.frontier import next_money as brought_by_next
@@ -19,6 +20,8 @@ LINE = 80
 """Columns of a terminal."""
 EVEN = 0.02
 """A net return of the next yuan this near to zero says: neither more nor less."""
+ALIKE = 0.02
+"""Share by which a cell must be worth more than usual to be named."""
 SMALL = 0.002
 """A share of the budget that is not worth a word when it stays unspent."""
 PROFIT = "profit_incremental"
@@ -129,8 +132,7 @@ def next_money(frontier: Frontier, scenario: Scenario) -> str:
         return (
             f"The budget is right: the next {STEP:,} CNY would bring {net}, about what they cost."
         )
-    cell = _dearest(best)
-    return f"The next {STEP:,} CNY would bring {net}, most of all in {cell}."
+    return f"The next {STEP:,} CNY would bring {net}, {_where(best)}."
 
 
 def next_of(margins: Mapping[str, Margin], name: str) -> str | None:
@@ -143,14 +145,18 @@ def next_of(margins: Mapping[str, Margin], name: str) -> str | None:
     return f"The next {STEP:,} CNY would bring {more}, and {net} CNY net of themselves."
 
 
-def _dearest(point: Point) -> str:
-    """The cell whose next yuan is worth most, among those that can take it."""
-    open_cells = {
+def _where(point: Point) -> str:
+    """Where the next money belongs: a cell of less than that is full before it has taken it."""
+    takes = {
         cell: margin.value
         for cell, margin in point.margins.items()
-        if margin.state in ("inside", "empty")
+        if margin.state == "empty" or (margin.state == "inside" and margin.money >= STEP)
     }
-    return max(open_cells, key=lambda cell: open_cells[cell])
+    usual = median(m.value for m in point.margins.values() if m.state == "inside")
+    dearest = max(takes, key=lambda cell: takes[cell], default=None)
+    if dearest is None or takes[dearest] <= usual * (1 + ALIKE):
+        return "about the same wherever there is more to buy"
+    return f"most of all in {dearest}"
 
 
 def _unspent(amount: float) -> str:

@@ -96,6 +96,29 @@ def test_the_second_sentence_follows_the_shadow_price(frontier, scenario, worth,
     assert advice.next_money(with_margins(frontier, **cells), scenario) == words
 
 
+@pytest.mark.parametrize(
+    ("small", "empty", "where"),
+    [
+        ((40_000, 1.35), 1.0, "most of all in a.sale"),
+        ((4_000, 1.35), 1.0, "about the same wherever there is more to buy"),
+        ((40_000, 1.31), 1.0, "about the same wherever there is more to buy"),
+        ((4_000, 1.35), 1.4, "most of all in d.sale"),
+    ],
+)
+def test_a_cell_is_named_where_it_is_worth_more_and_can_take_the_money(
+    frontier, scenario, small, empty, where
+):
+    money, value = small
+    cells = {
+        "a.sale": Margin(money, value, 0, 1.3, "inside"),
+        "b.sale": Margin(50_000, 1.3, 0, 1.3, "inside"),
+        "c.sale": Margin(50_000, 1.3, 0, 1.3, "inside"),
+        "d.sale": Margin(0, empty, 0, empty, "empty"),
+    }
+    words = advice.next_money(with_margins(frontier, **cells), scenario)
+    assert words.endswith(f"net of itself, {where}.")
+
+
 def test_where_the_return_does_not_count_the_next_money_is_told_in_what_is_sought(
     frontier, scenario
 ):
