@@ -80,6 +80,9 @@ def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
             yield f"floor of {name}: {low:,.0f} CNY"
         elif total >= high * (1 - 1e-6):
             yield f"cap of {name}: {high:,.0f} CNY"
+    for name, least, total in zip(problem.scenes, problem.minimum, totals, strict=True):
+        if least > 0 and total == 0:
+            yield f"minimum of {name}: {least:,.0f} CNY, so it stays closed"
 
 
 # --------------------------------------------------------------------------- moves

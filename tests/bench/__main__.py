@@ -35,7 +35,10 @@ def make_parser() -> argparse.ArgumentParser:
         help="frontiers of worlds with so many cells (default: 6 12 30)",
     )  # fmt: skip
     allocation.add_argument(
-        "--scenarios", nargs="*", metavar="NAME", help="best return of these (default: all shipped)"
+        "--scenarios",
+        nargs="*",
+        metavar="NAME",
+        help="best return of these (default: all shipped; without names: none)",
     )
     allocation.add_argument("--beaten", type=Path, help="folder for plans that beat ours")
     allocation.set_defaults(command=bench_allocation)
