@@ -72,16 +72,19 @@ def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
     full = [cell for cell, m in point.margins.items() if m.state == "full"]
     if full:
         yield f"no more to buy: {', '.join(full)}"
+    yield from _limits_of_scenes(problem, row)
+
+
+def _limits_of_scenes(problem: Problem, row: Split) -> Iterator[str]:
+    """Floors and caps that are met, and minimums that keep a scene closed."""
     totals = sums(row.money, problem.of_scene)[0] + problem.booked_money(row.booked)[0]
-    for name, low, high, total in zip(
-        problem.scenes, problem.floor, problem.cap, totals, strict=True
-    ):
+    for n, (name, total) in enumerate(zip(problem.scenes, totals, strict=True)):
+        low, high, least = problem.floor[n], problem.cap[n], problem.minimum[n]
         if low > 0 and total <= low * (1 + 1e-6):
             yield f"floor of {name}: {low:,.0f} CNY"
         elif total >= high * (1 - 1e-6):
             yield f"cap of {name}: {high:,.0f} CNY"
-    for name, least, total in zip(problem.scenes, problem.minimum, totals, strict=True):
-        if least > 0 and total == 0:
+        elif least > 0 and total == 0:
             yield f"minimum of {name}: {least:,.0f} CNY, so it stays closed"
 
 
