@@ -1,9 +1,10 @@
 """The search: sweeps and knapsacks from afar, slopes near by, and plans between those that were found.
 
-1. One wide sweep around the best plan at hand; a knapsack for each weighting of the objectives; the
-   best point on the way there.  2. Newton steps on slopes, and cells closed that are better empty.
-3. Where the frontier has gaps, the weightings between the neighbours, and plans on the lines between
-   them.  4. Sweeps and knapsacks around all of these, nearer, and steps until they gain nothing.
+1. One wide sweep around the best plan at hand; a knapsack for each end of the frontier; the best
+   point on the way there.  2. Newton steps on slopes, and cells closed that are better empty.
+3. Between neighbours of the frontier the weighting to which they are equal, from both of them, and
+   plans on the lines between them.  4. Sweeps nearer to these, a knapsack for every weighting, and steps
+   until they gain nothing.
 Curves of single cells alone would lose much where scenes share people and places (docs/decisions.md);
 that is why every knapsack is followed by a search along the way to it.
 """
@@ -69,7 +70,7 @@ class Effort:
     """Newton steps of all of them at most, and again after cells have been closed."""
     more_steps: int = 8
     show_steps: int = 2
-    """Of plans that are shown beside the others: between neighbours, at other budgets, settled."""
+    """Of plans that are shown beside the others: between neighbours, and at other budgets."""
     settle_steps: int = 40
     """Of the best return, after money that is never spent is taken out; a row that is even needs none."""
     even_steps: int = 15
@@ -129,7 +130,8 @@ class Search:
         at_budget = np.flatnonzero((aims.budget == self.problem.budget) & ~aims.keeps)
         self.climb(1, at_budget)
         self.climb(self.effort.settle_steps, at_budget[:1], enough=0.0)
-        self.even_out(0, self.effort.even_steps)
+        for row in at_budget[:1]:
+            self.even_out(row, self.effort.even_steps)
         again = settle(self.market, self.problem, self.known.rows, aims)
         self.rows = best_of(self.market, self.problem, aims, [first, again])[0]
         return self.known.rows
@@ -294,10 +296,12 @@ class Search:
         goes = unevenness(self.problem, some, here, found) > EVEN
         return active[goes], found.take(goes)
 
-    def even_out(self, row: int, steps: int) -> None:
+    def even_out(self, row: np.intp | int, steps: int) -> None:
         """Money between two cells of a row at a time, while that evens slopes out and costs nothing that counts."""
-        aims, start = self.known.aims.take([row]), self.known.rows.take([row])
-        least = self._score(aims, start) * (1 - NOTHING_LOST)
+        place = np.array([row])
+        aims, start = self.known.aims.take(place), self.known.rows.take(place)
+        score = self._score(aims, start)
+        least = score - NOTHING_LOST * abs(score)
         best, here, apart = start, start, np.inf
         for _ in range(steps):
             found = slopes(self.market, self.problem, aims, here)
@@ -307,7 +311,7 @@ class Search:
             here = exchange(self.problem, aims, here, found)
             if apart < 2 * EVEN or self._score(aims, here) < least:
                 break
-        self._put(np.array([row]), best)
+        self._put(place, best)
 
     def _score(self, aims: Aims, row: Split) -> float:
         return float(aims.score(aims.values(self.problem, row, self.market(row)))[0])

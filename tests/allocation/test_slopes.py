@@ -152,8 +152,11 @@ def test_cells_that_share_supply_are_brought_to_one_value():
     assert after_steps(12, trail=False) > 4 * EVEN
 
 
-def test_two_cells_at_a_time_even_out_what_shares_supply():
-    market, problem = coupled(*PAIRS), make_problem([1] * 6, BUDGET)
+@pytest.mark.parametrize("lost", [0.0, 1e5])
+def test_two_cells_at_a_time_even_out_what_shares_supply(lost: float):
+    """Also where all plans lose."""
+    inside, problem = coupled(*PAIRS), make_problem([1] * 6, BUDGET)
+    market = Made(lambda split: (inside.answer(split)[0] - lost, split.money))
     search = Search(Archive(market), problem, 1, Effort(), aims=aim())
     search.rows = split_of(*[BUDGET / 6] * 6)
     search.climb(4, enough=0.0)
