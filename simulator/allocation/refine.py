@@ -14,7 +14,7 @@ d + beta p, beta = -(d y) / (p y) (Hestenes and Stiefel 1952). Several lengths o
 one call, and a row never gets worse.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,11 +67,19 @@ def climb(
     if trail:
         step = conjugate(step, aims, split, found, trail)
     most = split.money + rooms(found, split.money)
-    tries = [
-        problem.repair(goal, aims.budget, most=np.minimum(most, open_to(aims, goal)))
-        for goal in (Split(split.money + t * step, split.booked) for t in LENGTHS)
-    ]
-    return best_of(market, problem, aims, [split, *tries])
+    goals = [Split(split.money + t * step, split.booked) for t in LENGTHS]
+    limits = [np.minimum(most, open_to(aims, goal)) for goal in goals]
+    return best_of(market, problem, aims, [split, *_fitted(problem, aims, goals, limits)])
+
+
+def _fitted(
+    problem: Problem, aims: Aims, goals: Sequence[Split], most: Sequence[Array]
+) -> Iterator[Split]:
+    """Goals of all rows, repaired in one call."""
+    wide = np.tile(aims.budget, len(goals))
+    every = problem.repair(stack(goals), wide, most=np.concatenate(most))
+    for n in range(len(goals)):
+        yield every.take(range(n * len(aims), (n + 1) * len(aims)))
 
 
 def conjugate(step: Array, aims: Aims, split: Split, found: Slopes, trail: Trail) -> Array:
@@ -221,7 +229,5 @@ def line_search(
         Split(start.money + t * (goal.money - start.money), goal.booked)
         for t in (0.2, 0.4, 0.6, 0.8, 1.0)
     ]
-    fitted = [
-        problem.repair(way, aims.budget, most=np.where(loose, way.money, np.inf)) for way in between
-    ]
-    return best_of(market, problem, aims, [start, *fitted])
+    most = [np.where(loose, way.money, np.inf) for way in between]
+    return best_of(market, problem, aims, [start, *_fitted(problem, aims, between, most)])

@@ -62,7 +62,7 @@ class Effort:
     """Times that gaps between neighbours are filled."""
     fill: int = 6
     """Gaps that are filled at most, each time."""
-    between: int = 80
+    between: int = 120
     """Plans on the lines between neighbours, each time."""
     sweeps: int = 1
     """Near sweeps of the ends and the middle."""

@@ -15,7 +15,7 @@ from simulator.allocation.aims import Aims
 from simulator.allocation.archive import Archive
 from simulator.allocation.market import PROFIT, SimulatedMarket, make_problem, read_plans
 from simulator.allocation.problem import Problem, Split
-from simulator.allocation.search import Effort, Search
+from simulator.allocation.search import NEAR, Effort, Search
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 from tests.allocation.worlds import six
@@ -78,12 +78,13 @@ class Judge:
 
 
 def searched(judge: Judge) -> tuple[Aims, Array]:
-    """The search's aims, and its plans as shares: [aim, cell]."""
+    """The ends and the middle of the search, and their plans as shares: [aim, cell]."""
     problem = judge.problem
     search = Search(Archive(judge.market), problem, 2, Effort(fills=1))
     search.go(read_plans(problem, [Plan.even(judge.scenario)]))
     aims, rows = search.known
-    return aims, rows.money / problem.budget
+    first = range(NEAR)
+    return aims.take(first), rows.take(first).money / problem.budget
 
 
 def gaps(scenario: Scenario, parts: int) -> Array:
