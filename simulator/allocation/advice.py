@@ -76,16 +76,17 @@ def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
 
 
 def _limits_of_scenes(problem: Problem, row: Split) -> Iterator[str]:
-    """Floors and caps that are met, and minimums that keep a scene closed."""
+    """Floors and caps that are met, and minimums that nothing can meet."""
     totals = sums(row.money, problem.of_scene)[0] + problem.booked_money(row.booked)[0]
     for n, (name, total) in enumerate(zip(problem.scenes, totals, strict=True)):
         low, high, least = problem.floor[n], problem.cap[n], problem.minimum[n]
+        room = min(high, problem.budget)
         if low > 0 and total <= low * (1 + 1e-6):
             yield f"floor of {name}: {low:,.0f} CNY"
         elif total >= high * (1 - 1e-6):
             yield f"cap of {name}: {high:,.0f} CNY"
-        elif least > 0 and total == 0:
-            yield f"minimum of {name}: {least:,.0f} CNY, so it stays closed"
+        elif least > room:
+            yield f"minimum of {name}: {least:,.0f} CNY, of {room:,.0f} that it may have"
 
 
 # --------------------------------------------------------------------------- moves

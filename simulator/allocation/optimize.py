@@ -109,7 +109,8 @@ def optimize(
     wanted = tuple(dict.fromkeys([PROFIT, *(OBJECTIVES[name] for name in names)]))
     work = _Work(scenario, problem, wanted, own, executor, progress, idle)
     check_budget(work.archive.market, problem, scenario.budget)
-    found = _finalists(work, *_search(work, effort or Effort(), budgets))
+    sought = wanted.index(OBJECTIVES[names[0]])
+    found = _finalists(work, *_search(work, effort or Effort(), budgets, sought))
     return _answer(work, found, names, _Chance(replications, seed, label))
 
 
@@ -120,10 +121,12 @@ def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
     return tuple(objectives)
 
 
-def _search(work: _Work, effort: Effort, budgets: Sequence[float]) -> tuple[Search, bool]:
+def _search(
+    work: _Work, effort: Effort, budgets: Sequence[float], sought: int
+) -> tuple[Search, bool]:
     """Search until it ends or is stopped; it must at least have begun."""
     problem = work.problem
-    search = Search(work.rough, problem, len(work.wanted), effort, say=work.say)
+    search = Search(work.rough, problem, len(work.wanted), effort, sought=sought, say=work.say)
     starts = read_plans(problem, [work.current, *plans_of(work.scenario), Plan.even(work.scenario)])
     try:
         search.go(starts, [share * problem.budget for share in budgets])
@@ -153,9 +156,14 @@ class _Final:
 
 
 def _finalists(work: _Work, search: Search, finished: bool) -> _Final:
-    """The rows of every aim, settled."""
+    """The rows of every aim, settled if nobody stops that."""
     search.market = work.archive
-    aims, settled = search.known.aims, search.settle() if finished else search.known.rows
+    try:
+        if finished:
+            search.settle()
+    except KeyboardInterrupt:
+        finished = False
+    aims, settled = search.known
     answers = work.archive(settled)
     values = aims.values(work.problem, settled, answers)
     spent = answers.spent.sum(axis=1) + work.problem.contract_money(settled.booked)

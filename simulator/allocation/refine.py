@@ -116,7 +116,8 @@ def exchange(problem: Problem, aims: Aims, split: Split, found: Slopes) -> Split
     moved = money.copy()
     moved[rows, up] += size
     moved[rows, down] -= size
-    return problem.repair(Split(moved, split.booked), aims.budget, most=open_to(aims, split))
+    goal = Split(moved, split.booked)
+    return problem.repair(goal, aims.budget, most=open_to(aims, goal))
 
 
 def best_of(

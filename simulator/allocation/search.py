@@ -41,7 +41,7 @@ TILT = 1e-3
 FREE = 3.0
 """Most that may be planned where the budget itself is sought, as a multiple of the budget."""
 NEAR = 3
-"""Rows of the ends and the middle, which come first."""
+"""Rows that have sweeps of their own: of a frontier the ends and the middle, which come first."""
 NOTHING_LOST = 1e-6
 """Share of the score that counts for nothing: slopes are read over 2% of a cell, and steps there are finer."""
 EVEN = 0.005
@@ -65,10 +65,11 @@ class Effort:
     between: int = 120
     """Plans on the lines between neighbours, each time."""
     sweeps: int = 1
-    """Near sweeps of the ends and the middle."""
+    """Near sweeps."""
     steps: int = 6
-    """Newton steps of all of them at most, and again after cells have been closed."""
+    """Newton steps of all rows at most."""
     more_steps: int = 8
+    """Of all rows after cells have been closed (twice as many for one objective), and of rows that are near."""
     show_steps: int = 2
     """Of plans that are shown beside the others: between neighbours, and at other budgets."""
     settle_steps: int = 40
@@ -94,6 +95,8 @@ class Search:
     aims: Aims | None = None
     rows: Split | None = None
     wide: Sweep | None = None
+    sought: int = 0
+    """The objective that the answer is asked for first: its end is made even."""
     say: Callable[[str, float], None] = _silent
     """Told what is being done, and the share of the work that is behind."""
 
@@ -124,17 +127,26 @@ class Search:
 
     def settle(self) -> Split:
         """The rows without money that is never spent; what that leaves loose is climbed with once more."""
+        self.say("planning as it is spent", 0.8)
         aims, rows = self.known
         first = settle(self.market, self.problem, rows, aims)
         self.rows = without_specks(self.market, self.problem, first, aims)
         at_budget = np.flatnonzero((aims.budget == self.problem.budget) & ~aims.keeps)
+        end = at_budget[self.sought : self.sought + 1]
         self.climb(1, at_budget)
-        self.climb(self.effort.settle_steps, at_budget[:1], enough=0.0)
-        for row in at_budget[:1]:
+        self.climb(self.effort.settle_steps, end, enough=0.0)
+        for row in end:
             self.even_out(row, self.effort.even_steps)
-        again = settle(self.market, self.problem, self.known.rows, aims)
-        self.rows = best_of(self.market, self.problem, aims, [first, again])[0]
+        self.rows = settle(self.market, self.problem, self.known.rows, aims)
+        self._unless_better(first)
         return self.known.rows
+
+    def _unless_better(self, others: Split) -> None:
+        """The other rows where they are better by what counts."""
+        aims, rows = self.known
+        best, gain = best_of(self.market, self.problem, aims, [rows, others])
+        better = np.flatnonzero(gain > NOTHING_LOST * np.abs(self._scores()))
+        self._put(better, best.take(better))
 
     def seek(self, aims: Aims, starts: Split) -> "Known":
         """The best rows for aims of any kind, each at its own budget, from afar and then near by."""
@@ -192,16 +204,13 @@ class Search:
 
     def rescale(self) -> None:
         """Weight objectives by their range over the rows, now that more of it is known."""
-        self.aims = self._rescaled(self.known.aims)
-
-    def _rescaled(self, aims: Aims) -> Aims:
         if self.objectives == 1:
-            return aims
-        rows = self.known.rows
+            return
+        aims, rows = self.known
         alike = aims.take([0] * len(rows))
         values = alike.values(self.problem, rows, self.market(rows))
         least = 1e-3 * np.abs(values).max(axis=0) + 1e-9
-        return replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
+        self.aims = replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
 
     def approach(self, some: Rows) -> None:
         """Newton steps and closed cells in turn, each row while it gains much."""
@@ -209,21 +218,21 @@ class Search:
         for _ in range(self.effort.first_steps):
             if not some.size:
                 break
-            before = self._scores(self.known.aims)
+            before = self._scores()
             self._step(some, reach, no_trail(self.known.rows), self.effort.enough)
             self.close(some)
-            some = some[(self._scores(self.known.aims) - before)[some] > NEARLY]
+            some = some[(self._scores() - before)[some] > NEARLY]
         self._keep_best(self.known.rows)
         self.rescale()
         self.thicken()
 
-    def _scores(self, aims: Aims) -> Array:
+    def _scores(self) -> Array:
         """Scores of the rows."""
-        rows = self.known.rows
+        aims, rows = self.known
         return aims.score(aims.values(self.problem, rows, self.market(rows)))
 
     def sweep_near(self) -> None:
-        """Sweeps around the ends and the middle, and for every aim the knapsack of the nearest."""
+        """Sweeps around the first rows (the ends and the middle), and for every aim the knapsack of the nearest."""
         rows = self.known.rows
         some = rows.take(range(min(NEAR, len(rows))))
         levels = [near_levels(self.problem, money) for money in some.money]
@@ -297,24 +306,23 @@ class Search:
         return active[goes], found.take(goes)
 
     def even_out(self, row: np.intp | int, steps: int) -> None:
-        """Money between two cells of a row at a time, while that evens slopes out and costs nothing that counts."""
+        """Money between two cells of a row at a time, as long as that costs nothing that counts: the evenest."""
         place = np.array([row])
-        aims, start = self.known.aims.take(place), self.known.rows.take(place)
-        score = self._score(aims, start)
-        least = score - NOTHING_LOST * abs(score)
-        best, here, apart = start, start, np.inf
-        for _ in range(steps):
-            found = slopes(self.market, self.problem, aims, here)
+        aims, here = self.known.aims.take(place), self.known.rows.take(place)
+        found = slopes(self.market, self.problem, aims, here)
+        score = float(aims.score(found.values)[0])
+        apart, least = np.inf, score - NOTHING_LOST * abs(score)
+        for turn in range(steps + 1):
             now = unevenness(self.problem, aims, here, found)[0]
             if now < apart:
-                best, apart = here, now
-            here = exchange(self.problem, aims, here, found)
-            if apart < 2 * EVEN or self._score(aims, here) < least:
+                apart = now
+                self._put(place, here)
+            if apart < 2 * EVEN or turn == steps:
                 break
-        self._put(place, best)
-
-    def _score(self, aims: Aims, row: Split) -> float:
-        return float(aims.score(aims.values(self.problem, row, self.market(row)))[0])
+            here = exchange(self.problem, aims, here, found)
+            found = slopes(self.market, self.problem, aims, here)
+            if aims.score(found.values)[0] < least:
+                break
 
     def close(self, some: Rows | None = None) -> None:
         """Close the cell that each of some rows, or all, is best without."""

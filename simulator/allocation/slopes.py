@@ -86,7 +86,7 @@ def slopes(market: Market, problem: Problem, aims: Aims, split: Split) -> Slopes
     answers = market(tried)
     values = aims.take(owner).values(problem, tried, answers)
     base, more, less = np.split(values, [rows, rows + rows * cells])
-    up = (more.reshape(rows, cells, -1) - base[:, None]) / step[..., None]
+    up = (more.reshape(rows, cells, base.shape[1]) - base[:, None]) / step[..., None]
     down = up.copy()
     down[left] = (base[left[0]] - less) / back[left][:, None]
     bend = 2 * (up - down) / (step + back)[..., None]
@@ -151,7 +151,14 @@ def held(problem: Problem, split: Split) -> Flags:
     groups = _binds(group, problem.group_floor, problem.group_cap)
     lost = np.zeros((len(split), 1), dtype=bool)
     scenes = scenes | np.concatenate([groups, lost], axis=1)[:, problem.group_of]
-    return cells | scenes[:, problem.scene_of]
+    return cells | scenes[:, problem.scene_of] | shut(problem, split)
+
+
+def shut(problem: Problem, split: Split) -> Flags:
+    """Cells that limits keep empty: a cap of nothing, or the minimum of a scene that is closed: [row, cell]."""
+    scene = sums(split.money, problem.of_scene) + problem.booked_money(split.booked)
+    closed = (scene <= 0) & ((problem.minimum > 0) | (problem.cap <= 0))
+    return np.asarray((problem.high <= 0) | closed[:, problem.scene_of])
 
 
 def _binds(value: Array, low: Array, high: Array) -> Flags:
@@ -164,8 +171,8 @@ def states(problem: Problem, split: Split, found: Slopes, pull: Array) -> NDArra
     """The state of every cell: [row, cell]."""
     empty = split.money <= NOTHING * problem.budget
     ended = full(found, split.money) | sides(found, pull, split.money).kink
-    cases = [empty, ended, held(problem, split)]
-    return np.select(cases, ["empty", "full", "at_limit"], "inside")
+    cases = [shut(problem, split), empty, ended, held(problem, split)]
+    return np.select(cases, ["at_limit", "empty", "full", "at_limit"], "inside")
 
 
 def unevenness(problem: Problem, aims: Aims, split: Split, found: Slopes) -> Array:

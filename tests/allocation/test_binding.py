@@ -29,7 +29,8 @@ def split_of(*money: float) -> Split:
         ({"floor": np.array([3e5, 0.0])}, (4e5, 6e5), []),
         ({"cap": np.array([np.inf, 6e5])}, (4e5, 6e5), ["cap of s1: 600,000 CNY"]),
         ({"minimum": np.array([0.0, 2e6])}, (1e6, 0.0),
-         ["minimum of s1: 2,000,000 CNY, so it stays closed"]),
+         ["minimum of s1: 2,000,000 CNY, of 1,000,000 that it may have"]),
+        ({"minimum": np.array([0.0, 2e5])}, (1e6, 0.0), []),
         ({"minimum": np.array([0.0, 2e5])}, (7e5, 3e5), []),
     ],
 )  # fmt: skip

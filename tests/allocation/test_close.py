@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from simulator.allocation.aims import Aims, linear
+from simulator.allocation.archive import Archive
 from simulator.allocation.market import Answers, certain
-from simulator.allocation.problem import Problem, Split
+from simulator.allocation.problem import Problem, Split, stack
 from simulator.allocation.refine import LARGE, climb, close
+from simulator.allocation.search import Search
 from tests.allocation.markets import BUDGET, Array, make_problem
 
 CELLS = 3
@@ -109,3 +111,21 @@ def test_where_steps_stand_still_a_closed_cell_goes_on():
     money = rows.money[0]
     assert [(money[phase::PHASES] > 1e3).sum() for phase in range(PHASES)] == [1, 1]
     assert market.value(money) > 1.3 * market.value(stood.money[0])
+
+
+def test_first_steps_close_cells_and_a_row_that_gains_no_more_leaves_them(monkeypatch):
+    """One row begins at its best, the other in the middle, where steps alone stand still."""
+    sizes, inside = [], Search.close
+
+    def noted(search: Search, some: np.ndarray) -> None:
+        sizes.append(len(some))
+        inside(search, some)
+
+    monkeypatch.setattr(Search, "close", noted)
+    market = Rivals(np.ones(6))
+    best = Split(np.array([[5e5, 5e5, 0, 0, 0, 0]]), np.zeros((1, 0), dtype=bool))
+    search = Search(Archive(market), problem(), 1, aims=aim(2), rows=stack([best, even()]))
+    search.approach(np.arange(2))
+    assert sizes[0] == 2 and set(sizes[1:]) == {1}
+    values = [market.value(money) for money in search.known.rows.money]
+    assert min(values) == pytest.approx(market.value(best.money[0]), rel=0.02)

@@ -149,7 +149,10 @@ def test_the_same_seed_gives_the_same_frontier_with_and_without_an_executor():
 
 
 # --------------------------------------------------------------------------- stopped half-way
-@pytest.mark.parametrize("words", ["climbing", "filling gaps", "racing under chance", "checking"])
+@pytest.mark.parametrize(
+    "words",
+    ["climbing", "filling gaps", "planning as it is spent", "racing under chance", "checking"],
+)
 def test_ctrl_c_returns_the_best_so_far(words: str):
     def stop(said: str, _: float) -> None:
         if said.startswith(words):

@@ -152,7 +152,7 @@ def test_cells_that_share_supply_are_brought_to_one_value():
     assert after_steps(12, trail=False) > 4 * EVEN
 
 
-@pytest.mark.parametrize("lost", [0.0, 1e5])
+@pytest.mark.parametrize("lost", [0.0, 2e4])
 def test_two_cells_at_a_time_even_out_what_shares_supply(lost: float):
     """Also where all plans lose."""
     inside, problem = coupled(*PAIRS), make_problem([1] * 6, BUDGET)
@@ -180,16 +180,105 @@ def test_a_move_between_two_cells_is_their_newton_step():
     assert moved == pytest.approx([50.0 - given, 20.0, 30.0 + given])
 
 
-def test_evening_out_stops_where_it_would_cost():
-    """Slopes read over 2% of a cell lie here: the score is best where it stands, to a tooth."""
-    tooth = Made(lambda x: (
-        (10 * np.sqrt(x.money).sum(axis=1) - 40 * (np.abs(x.money[:, 0] - 60) > 0.1))[:, None], x.money,
+@pytest.mark.parametrize(
+    ("fee", "lost", "stays"), [(40, 0.0, True), (8, 0.0, True), (8, 1e7, False)]
+)
+def test_evening_out_stops_where_it_would_cost(fee: float, lost: float, stays: bool):
+    """Two cells whose values differ, but to move money more than it takes to see that costs more than it brings.
+
+    A millionth of what all plans lose counts for nothing.
+    """
+    cost = Made(lambda x: (
+        (100 * np.sqrt(x.money).sum(axis=1) - fee * (np.abs(x.money[:, 0] - 60) > 1.5) - lost)[:, None],
+        x.money,
     ))  # fmt: skip
     problem = make_problem([1, 1], BUDGET)
-    search = Search(Archive(tooth), problem, 1, Effort(), aims=aim())
+    search = Search(Archive(cost), problem, 1, Effort(), aims=aim())
     search.rows = split_of(60.0, 40.0)
+    assert uneven(cost, problem, search.rows) > 0.1
     search.even_out(0, 15)
-    assert search.rows.money[0].tolist() == [60.0, 40.0]
+    assert (search.rows.money[0].tolist() == [60.0, 40.0]) is stays
+
+
+def test_the_evenest_of_all_moves_is_kept_and_they_are_as_many_as_asked():
+    """Of 64 and 36 for slopes 3 and 4 one move is a Newton step, two arrive."""
+    for steps, apart in ((0, 0.9), (1, 0.2), (2, 0.02)):
+        market, problem = roots(3.0, 4.0), make_problem([1, 1], BUDGET)
+        search = Search(Archive(market), problem, 1, Effort(), aims=aim())
+        search.rows = split_of(64.0, 36.0)
+        search.even_out(0, steps)
+        assert uneven(market, problem, search.rows) < apart
+        assert market.evaluations <= 5 * (steps + 1) + 5
+
+
+def test_settling_evens_out_what_steps_leave():
+    apart = []
+    for turns in (0, 60):
+        market, problem = coupled(*PAIRS), make_problem([1] * 6, BUDGET)
+        effort = Effort(settle_steps=3, even_steps=turns)
+        search = Search(Archive(market), problem, 1, effort, aims=aim())
+        search.rows = split_of(*[BUDGET / 6] * 6)
+        apart.append(uneven(market, problem, search.settle()))
+    assert apart[0] > 4 * EVEN and apart[1] < 2 * EVEN
+
+
+def test_an_even_row_is_left_alone():
+    market, problem = roots(3.0, 4.0), make_problem([1, 1], BUDGET)
+    search = Search(Archive(market), problem, 1, Effort(), aims=aim())
+    search.rows = split_of(36.1, 63.9)
+    search.even_out(0, 15)
+    assert search.rows.money[0].tolist() == [36.1, 63.9] and market.evaluations == 5
+
+
+def test_a_move_opens_the_cell_that_is_worth_most():
+    market, problem = roots(3.0, 4.0, 6.0), make_problem([1, 1, 1], BUDGET)
+    split = split_of(64.0, 36.0, 0.0)
+    moved = exchange(problem, aim(), split, slopes(market, problem, aim(), split)).money[0]
+    assert moved[2] > 0 and moved[1] == 36.0 and moved[0] < 64.0
+
+
+def test_a_full_cell_takes_nothing_in_a_move():
+    market = roots(30.0, 4.0, 3.0, takes=np.array([20.0, np.inf, np.inf]))
+    problem, split = make_problem([1, 1, 1], BUDGET), split_of(20.0, 40.0, 40.0)
+    moved = exchange(problem, aim(), split, slopes(market, problem, aim(), split)).money[0]
+    assert moved[0] == 20.0 and moved[1] > 40.0
+
+
+def test_a_move_takes_at_most_half_of_a_cell():
+    market, problem = roots(0.1, 40.0), make_problem([1, 1], BUDGET)
+    split = split_of(4.0, 96.0)
+    moved = exchange(problem, aim(), split, slopes(market, problem, aim(), split)).money[0]
+    assert 2.0 <= moved[0] < 4.0
+
+
+def test_cells_that_limits_keep_empty_are_at_their_limit():
+    """A scene that its minimum keeps closed does not make the others uneven."""
+    market = roots(3.0, 4.0, 60.0)
+    for limits in ({"minimum": np.array([0.0, 0.0, 90.0])}, {"cap": np.array([np.inf, np.inf, 0.0])},
+                   {"high": np.array([np.inf, np.inf, 0.0])}):  # fmt: skip
+        problem, split = make_problem([1, 1, 1], BUDGET, **limits), split_of(36.0, 64.0, 0.0)
+        found = slopes(market, problem, aim(), split)
+        assert states(problem, split, found, aim().pull())[0].tolist() == [
+            "inside",
+            "inside",
+            "at_limit",
+        ]
+        assert unevenness(problem, aim(), split, found)[0] < 1e-3
+
+
+def test_a_world_of_packages_alone_is_searched():
+    """No money to split: the bookings that pay are what is sought."""
+    brings, nothing = np.array([3.0, -4.0]), np.zeros(0)
+    market = Made(lambda x: ((x.booked @ brings)[:, None], x.money))
+    problem = Problem(
+        10.0, (), ("a",), np.zeros(0, dtype=np.intp), nothing, nothing, np.zeros(1), np.full(1, np.inf),
+        np.zeros(1), np.zeros(1), group_of=np.array([-1]), packages=("p", "q"),
+        price=np.array([2.0, 3.0]), payer=np.zeros(2, dtype=np.intp), must=np.zeros(2, dtype=bool),
+        may=np.ones(2, dtype=bool),
+    )  # fmt: skip
+    search = Search(Archive(market), problem, 1)
+    search.go(Split(np.zeros((1, 0)), np.zeros((1, 2), dtype=bool)), [7.0])
+    assert search.settle().booked[0].tolist() == [True, False]
 
 
 def test_a_row_at_the_top_costs_one_look_at_its_slopes():

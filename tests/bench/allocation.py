@@ -40,7 +40,7 @@ from tests.bench.worlds import ROOT, split_scenario
 
 PATIENT = Effort(fills=4, fill=10, between=150, sweeps=3, steps=40, more_steps=20, enough=1e-6)
 WEIGHTINGS = 5
-"""Of SLSQP from an even split, as many as our search begins with."""
+"""Of SLSQP from an even split."""
 SEED = 5
 
 

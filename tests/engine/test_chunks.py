@@ -174,6 +174,17 @@ def test_other_processes_give_the_same_bytes(monkeypatch):
     assert differing(here.book, there.book) == []
 
 
+@pytest.mark.parametrize(
+    ("plans", "alone", "shared"),
+    [(7, [7], [7]), (8, [8], [4, 4]), (61, [61], [31, 30]), (129, [43] * 3, [33, 32, 32, 32])],
+)
+def test_shared_chunks_come_in_even_numbers(plans: int, alone: list[int], shared: list[int]):
+    every = [Plan.none(brief())] * plans
+    for sizes, option in ((alone, False), (shared, True)):
+        chunks = list(lanes.make_chunks(every, 8, shared=option))
+        assert [len(chunk.plans) for chunk in chunks] == sizes
+
+
 def test_a_chunk_sends_little_home_beside_its_book():
     scenario = brief()
     chunk = Chunk((Plan.even(scenario), Plan.none(scenario)), tuple(range(16)))
