@@ -65,7 +65,7 @@ def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
     """In words: what would let the plan bring more."""
     price = point.shadow_price
     if point.unspent > SAME * problem.budget:
-        yield f"about {point.unspent:,.0f} CNY stay unspent: the cells below have no more to buy"
+        yield f"about {point.unspent:,.0f} CNY stay unspent: {_why_unspent(point, price)}"
     if price is not None:
         verb = f"brings {price:+.2f} CNY net"
         yield f"budget: one more yuan {verb}" + ("; spend less" if price < 0 else "")
@@ -75,13 +75,24 @@ def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
     yield from _limits_of_scenes(problem, row)
 
 
+def _why_unspent(point: Advised, price: float | None) -> str:
+    """Supply that has ended, limits, or that nothing pays."""
+    if any(m.state == "full" for m in point.margins.values()):
+        return "the cells below have no more to buy"
+    if any(m.state == "at_limit" for m in point.margins.values()):
+        return "limits hold them back"
+    return "no cell brings what it costs" if price is None else "not every day can use all of it"
+
+
 def _limits_of_scenes(problem: Problem, row: Split) -> Iterator[str]:
     """Floors and caps that are met, and minimums that nothing can meet."""
     totals = sums(row.money, problem.of_scene)[0] + problem.booked_money(row.booked)[0]
     for n, (name, total) in enumerate(zip(problem.scenes, totals, strict=True)):
         low, high, least = problem.floor[n], problem.cap[n], problem.minimum[n]
         room = min(high, problem.budget)
-        if low > 0 and total <= low * (1 + 1e-6):
+        if low == high > 0:
+            yield f"lock of {name}: {low:,.0f} CNY"
+        elif low > 0 and total <= low * (1 + 1e-6):
             yield f"floor of {name}: {low:,.0f} CNY"
         elif total >= high * (1 - 1e-6):
             yield f"cap of {name}: {high:,.0f} CNY"

@@ -1,8 +1,10 @@
 """From a scenario to its frontier: search in expected mode, race under chance, promise on fresh draws."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -129,12 +131,33 @@ def _search(
     search = Search(work.rough, problem, len(work.wanted), effort, sought=sought, say=work.say)
     starts = read_plans(problem, [work.current, *plans_of(work.scenario), Plan.even(work.scenario)])
     try:
-        search.go(starts, [share * problem.budget for share in budgets])
+        search.go(starts, _possible(problem, budgets))
     except KeyboardInterrupt:
         if search.rows is None:
             raise
         return search, False
     return search, True
+
+
+def _possible(problem: Problem, budgets: Sequence[float]) -> list[float]:
+    """Other budgets, those apart that floors, locks and signed bookings exceed."""
+    money = []
+    for share in budgets:
+        with suppress(UserError):
+            check_feasible(replace(problem, budget=share * problem.budget))
+            money.append(share * problem.budget)
+    return money
+
+
+T = TypeVar("T")
+
+
+def _though_stopped(ask: Callable[[], T]) -> T:
+    """Ask again where Ctrl-C cuts the first try off: what is left takes seconds, and all else is found."""
+    try:
+        return ask()
+    except KeyboardInterrupt:
+        return ask()
 
 
 @dataclass(frozen=True)
@@ -186,13 +209,16 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
         else ("", _played(work, every, chance, "expected"))
     )
     finished = found.finished and outcomes.mode == "sampled"
-    points = _points(work, some, plans, len(here))
+    points = _though_stopped(lambda: _points(work, some, plans, len(here)))
     best = some.rows.take([0])
+    moves = _though_stopped(
+        lambda: moves_between(work.archive, work.problem, read_plans(work.problem, [own]), best)
+    )
     return Frontier(
         scenario=chance.label or work.scenario.name, budget=work.problem.budget - work.idle, objectives=objectives,
         points=tuple(points[: len(here)]), others=tuple(points[len(here) :]), outcomes=outcomes,
         current_plan=own, current_fits=fits, leader=leader,
-        moves=tuple(moves_between(work.archive, work.problem, read_plans(work.problem, [own]), best)),
+        moves=tuple(moves),
         binding=tuple(binding_of(work.problem, best, points[0])),
         calls=work.rough.calls + work.archive.calls,
         evaluations=work.rough.evaluations + work.archive.evaluations, finished=finished,

@@ -10,7 +10,7 @@ cubic (Fritsch and Carlson 1980), which keeps an S where there is one and adds n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -137,15 +137,15 @@ def best_split(
 ) -> Split:
     """The split that is best if the parts added up; `weight` [objective] says what counts.
 
-    With `exact` the whole budget is planned if the cells can take it, else what pays.
+    With `exact` the whole budget is planned if the cells can take it, else what pays. Money that
+    limits force on cells beyond their supply counts as spent.
     """
     unit = budget / UNITS
-    size = UNITS + 1
-    scenes = [
-        _scene_curve(problem, table, wide, weight, (s, unit)) for s in range(len(problem.scenes))
-    ]
-    whole = merge_all(_grouped(problem, scenes, unit), size)
     room = int(np.floor((budget - problem.fees) / unit + 1e-9))
+    whole = _whole_curve(problem, table, wide, weight, unit)
+    if not np.isfinite(whole.best[: room + 1]).any():
+        forced = wide and _all_spent(wide)
+        whole = _whole_curve(problem, _all_spent(table), forced, weight, unit)
     possible = np.flatnonzero(np.isfinite(whole.best[: room + 1]))
     if not possible.size:
         raise ValueError("the limits leave no plan")
@@ -159,6 +159,21 @@ def best_split(
         [[units.get(cells + q, 0) > 0 for q in range(len(problem.packages))]], dtype=bool
     )
     return Split(money, flags.reshape(1, -1))
+
+
+def _whole_curve(
+    problem: Problem, table: Sweep, wide: Sweep | None, weight: Array, unit: float
+) -> Curve:
+    """All scenes together, under all limits."""
+    scenes = [
+        _scene_curve(problem, table, wide, weight, (s, unit)) for s in range(len(problem.scenes))
+    ]
+    return merge_all(_grouped(problem, scenes, unit), UNITS + 1)
+
+
+def _all_spent(table: Sweep) -> Sweep:
+    """As if every level were spent."""
+    return replace(table, most=table.levels)
 
 
 def _scene_curve(

@@ -402,6 +402,7 @@ class Search:
         for budget in budgets:
             some = replace(aims.take(wanted), budget=np.full(wanted.size, budget))
             self._add(some, self.problem.repair(rows.take(wanted), some.budget))
+        self.close(self._from(len(aims)))
         self.climb(self.effort.show_steps, self._from(len(aims)))
         most = np.array([FREE * self.problem.budget])
         free = replace(aims.take([0]), budget=most, keeps=np.ones(1, bool))

@@ -122,17 +122,38 @@ def next_money(frontier: Frontier, scenario: Scenario) -> str:
     if not best.priced and frontier.second and (words := next_of(best.margins, frontier.second)):
         return words
     if price is None:
-        return f"More money finds nothing to buy: {_unspent(best.unspent)}."
-    net = f"{signed(price * STEP)} CNY net of itself"
+        held = any(m.state == "at_limit" and m.worth > 1 for m in best.margins.values())
+        why = "meets limits" if held else "finds nothing to buy"
+        return f"More money {why}: {_unspent(best.unspent)}."
+    step = _step(frontier.budget)
+    net = f"{signed(price * step)} CNY net of itself"
     if price < -EVEN:
-        most = frontier.others[-1].plan if frontier.others else None
-        to = f": profit is highest at about {compact(most.total(scenario))} CNY" if most else ""
-        return f"Spend less{to}, for the last {STEP:,} CNY bring {net}."
+        return f"Spend less{_where_profit_is_highest(frontier)}, for the last {step:,} CNY bring {net}."
     if price <= EVEN:
         return (
-            f"The budget is right: the next {STEP:,} CNY would bring {net}, about what they cost."
+            f"The budget is right: the next {step:,} CNY would bring {net}, about what they cost."
         )
-    return f"The next {STEP:,} CNY would bring {net}, {_where(best)}."
+    return f"The next {step:,} CNY would bring {net}, {_where(best, step)}."
+
+
+def _step(budget: float) -> int:
+    """The next money that is spoken of: 10,000 CNY, or less where that were more than a fifth of the budget.
+
+    >>> [_step(budget) for budget in (9e6, 60e3, 3e3, 20.0)]
+    [10000, 10000, 100, 1]
+    """
+    return min(STEP, 10 ** max(0, math.floor(math.log10(budget / 5))))
+
+
+def _where_profit_is_highest(frontier: Frontier) -> str:
+    """How much the plan of most profit spends, if that is less than the best one does."""
+    if not frontier.others:
+        return ""
+    most, best = (
+        float(frontier.outcomes.values(point.plan.name, "spend").mean())
+        for point in (frontier.others[-1], frontier.best)
+    )
+    return f": profit is highest at about {compact(most)} CNY" if most < best else ""
 
 
 def next_of(margins: Mapping[str, Margin], name: str) -> str | None:
@@ -145,12 +166,12 @@ def next_of(margins: Mapping[str, Margin], name: str) -> str | None:
     return f"The next {STEP:,} CNY would bring {more}, and {net} CNY net of themselves."
 
 
-def _where(point: Point) -> str:
+def _where(point: Point, step: int) -> str:
     """Where the next money belongs: a cell of less than that is full before it has taken it."""
     takes = {
         cell: margin.value
         for cell, margin in point.margins.items()
-        if margin.state == "empty" or (margin.state == "inside" and margin.money >= STEP)
+        if margin.state == "empty" or (margin.state == "inside" and margin.money >= step)
     }
     usual = median(m.value for m in point.margins.values() if m.state == "inside")
     dearest = max(takes, key=lambda cell: takes[cell], default=None)

@@ -27,6 +27,8 @@ def split_of(*money: float) -> Split:
     [
         ({"floor": np.array([3e5, 0.0])}, (3e5, 7e5), ["floor of s0: 300,000 CNY"]),
         ({"floor": np.array([3e5, 0.0])}, (4e5, 6e5), []),
+        ({"floor": np.array([4e5, 0.0]), "cap": np.array([4e5, np.inf])}, (4e5, 6e5),
+         ["lock of s0: 400,000 CNY"]),
         ({"cap": np.array([np.inf, 6e5])}, (4e5, 6e5), ["cap of s1: 600,000 CNY"]),
         ({"minimum": np.array([0.0, 2e6])}, (1e6, 0.0),
          ["minimum of s1: 2,000,000 CNY, of 1,000,000 that it may have"]),
@@ -37,6 +39,21 @@ def split_of(*money: float) -> Split:
 def test_limits_that_bind_are_named(limits, money, words):
     problem = make_problem([1, 1], BUDGET, **limits)
     assert list(binding_of(problem, split_of(*money), Plan())) == words
+
+
+@pytest.mark.parametrize(
+    ("state", "price", "why"),
+    [
+        ("full", 0.1, "the cells below have no more to buy"),
+        ("at_limit", None, "limits hold them back"),
+        ("empty", None, "no cell brings what it costs"),
+        ("inside", 0.01, "not every day can use all of it"),
+    ],
+)
+def test_why_money_stays_is_told(state: str, price: float | None, why: str):
+    plan = Plan(5e4, {"s0.p0": Margin(4e5, 1.2, 0.0, 1.2, state)}, price)
+    first = next(iter(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), plan)))
+    assert first == f"about 50,000 CNY stay unspent: {why}"
 
 
 def test_what_stays_and_what_is_full_is_named():

@@ -83,8 +83,7 @@ def test_plans_that_cost_differently_are_told_apart(frontier, scenario):
         (1.3, "The next 10,000 CNY would bring +3,000 CNY net of itself, most of all in a.sale."),
         (1.01, "The budget is right: the next 10,000 CNY would bring +100 CNY net of itself, about"
          " what they cost."),
-        (0.6, "Spend less: profit is highest at about 60.0k CNY, for the last 10,000 CNY bring"
-         " -4,000 CNY net of itself."),
+        (0.6, "Spend less, for the last 10,000 CNY bring -4,000 CNY net of itself."),
     ],
 )  # fmt: skip
 def test_the_second_sentence_follows_the_shadow_price(frontier, scenario, worth, words):
@@ -94,6 +93,25 @@ def test_the_second_sentence_follows_the_shadow_price(frontier, scenario, worth,
         "c.sale": Margin(10_000, 9.0, 0, 9.0, "full"),
     }
     assert advice.next_money(with_margins(frontier, **cells), scenario) == words
+
+
+def test_spending_less_names_what_the_most_profit_spends_where_that_is_less(frontier, scenario):
+    """A plan may hold more than it spends on average: what counts is what is spent."""
+    spends = {p.plan.name: frontier.outcomes.values(p.plan.name, "spend").mean()
+              for p in (*frontier.points, *frontier.others)}  # fmt: skip
+    points = sorted((*frontier.points, *frontier.others), key=lambda p: spends[p.plan.name])
+    cheap, dear = points[0], points[-1]
+    assert spends[cheap.plan.name] < 0.9 * spends[dear.plan.name]
+    poor = replace(dear, margins={"a.sale": Margin(50_000, 0.6, 0, 0.6, "inside")})
+    less = replace(frontier, points=(poor,), others=(cheap,))
+    words = f"Spend less: profit is highest at about {compact(spends[cheap.plan.name])} CNY, for"
+    assert advice.next_money(less, scenario).startswith(words)
+
+
+def test_small_budgets_are_told_of_small_steps(frontier, scenario):
+    cells = {"a.sale": Margin(300, 1.3, 0, 1.3, "inside")}
+    small = replace(with_margins(frontier, **cells), budget=700)
+    assert advice.next_money(small, scenario).startswith("The next 100 CNY would bring +30.0 CNY")
 
 
 @pytest.mark.parametrize(
