@@ -56,8 +56,8 @@ NEARLY = 0.01
 class Effort:
     """How much is played before an answer is given."""
 
-    first_steps: int = 12
-    """Newton steps of the ends of the frontier, and of what fills its gaps, at most."""
+    first_steps: int = 4
+    """Newton steps before gaps are filled, and in each filling, at most (three times as many for one objective)."""
     fills: int = 2
     """Times that gaps between neighbours are filled."""
     fill: int = 6
@@ -104,11 +104,11 @@ class Search:
         """Search; what is found stays in the archive, also when it is stopped half-way."""
         self.say("looking everywhere", 0.0)
         self.begin(starts)
-        self.approach(self._from(0))
         fills = self.effort.fills if self.objectives > 1 else 0
+        late = self.approach(self._from(0), self.effort.first_steps * (1 if fills else 3))
         for n in range(fills):
             self.say("filling gaps", 0.1 + 0.1 * n)
-            self.fill_gaps()
+            late = self.fill_gaps(late)
         for n in range(self.effort.sweeps):
             self.say("looking around the best", 0.3 + 0.1 * n)
             self.sweep_near()
@@ -212,10 +212,10 @@ class Search:
         least = 1e-3 * np.abs(values).max(axis=0) + 1e-9
         self.aims = replace(aims, scale=np.maximum(np.ptp(values, axis=0), least))
 
-    def approach(self, some: Rows) -> None:
-        """Newton steps and closed cells in turn, each row while it gains much."""
+    def approach(self, some: Rows, steps: int) -> Rows:
+        """Newton steps and closed cells in turn, each row while it gains much; those that still do."""
         reach = np.full(len(self.known.rows), REACH)
-        for _ in range(self.effort.first_steps):
+        for _ in range(steps):
             if not some.size:
                 break
             before = self._scores()
@@ -225,6 +225,7 @@ class Search:
         self._keep_best(self.known.rows)
         self.rescale()
         self.thicken()
+        return some
 
     def _scores(self) -> Array:
         """Scores of the rows."""
@@ -341,8 +342,11 @@ class Search:
         """The rows that came last."""
         return np.arange(first, len(self.known.aims))
 
-    def fill_gaps(self) -> None:
+    def fill_gaps(self, late: Rows) -> Rows:
         """New rows in the widest gaps between neighbours, from both sides, with an aim of their own.
+
+        Rows that are `late` go on beside them, and those that still are come back: calls of many plans
+        cost little more than calls of few.
 
         Neighbours may differ in kind (two scenes that meet take each other's place), and half-way
         between two kinds is neither.
@@ -350,11 +354,12 @@ class Search:
         rows = self.known.rows
         first, gaps = len(rows), self._gaps()
         if not gaps:
-            return
+            return late
         for pair, aim in gaps:
             self._add(aim.take([0, 0]), rows.take(pair))
-        self.approach(self._from(first))
+        late = self.approach(np.concatenate([late, self._from(first)]), self.effort.first_steps)
         self._keep([*range(first), *range(first, len(self.known.aims), 2)])
+        return late[late < first]
 
     def _gaps(self) -> list[tuple[list[int], Aims]]:
         """The widest gaps between neighbours of the frontier: their rows, and the aim between them."""

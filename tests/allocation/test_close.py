@@ -125,7 +125,8 @@ def test_first_steps_close_cells_and_a_row_that_gains_no_more_leaves_them(monkey
     market = Rivals(np.ones(6))
     best = Split(np.array([[5e5, 5e5, 0, 0, 0, 0]]), np.zeros((1, 0), dtype=bool))
     search = Search(Archive(market), problem(), 1, aims=aim(2), rows=stack([best, even()]))
-    search.approach(np.arange(2))
+    late = search.approach(np.arange(2), 8)
     assert sizes[0] == 2 and set(sizes[1:]) == {1}
+    assert late.size == 0
     values = [market.value(money) for money in search.known.rows.money]
     assert min(values) == pytest.approx(market.value(best.money[0]), rel=0.02)
