@@ -72,3 +72,21 @@ def join(a: Aims, b: Aims) -> Aims:
         np.concatenate([a.weights, b.weights]), a.scale, np.concatenate([a.budget, b.budget]),
         np.concatenate([a.keeps, b.keeps]),
     )  # fmt: skip
+
+
+# --------------------------------------------------------------------------- what was found
+def nothing_beats(values: Array) -> NDArray[np.intp]:
+    """Rows that no other row equals or beats on every objective (of equals the first): rising in the first.
+
+    >>> nothing_beats(np.array([[1.0, 3.0], [2.0, 2.0], [1.5, 1.0], [2.0, 2.0]])).tolist()
+    [0, 1]
+    """
+    order = np.lexsort((np.arange(len(values)), *(-values.T[::-1])))
+    best, kept = np.full(values.shape[1] - 1, -np.inf), []
+    for row in order:
+        if values.shape[1] == 1:
+            return np.array([row])
+        if (values[row, 1:] > best).any():
+            kept.append(row)
+            best = np.maximum(best, values[row, 1:])
+    return np.array(kept[::-1], dtype=np.intp)

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from simulator.allocation.advice import binding_of, margins_of, moves_between
-from simulator.allocation.aims import Aims
+from simulator.allocation.aims import Aims, nothing_beats
 from simulator.allocation.archive import Archive
 from simulator.allocation.market import (
     OBJECTIVES,
@@ -31,7 +31,7 @@ from simulator.allocation.problem import (
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
-from simulator.allocation.search import TILT, Effort, Search, nothing_beats
+from simulator.allocation.search import TILT, Effort, Search
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Frontier, Point

@@ -174,10 +174,9 @@ class PortfolioMarket:
     """Answers of all files, added up; a file plays only parts of rows that are new to it."""
 
     def __init__(self, markets: Sequence[SimulatedMarket], problems: Sequence[Problem]):
-        self.markets = list(markets)
+        self.markets = [Archive(market) for market in markets]
         self.cells = np.cumsum([0, *(len(p.cells) for p in problems)])
         self.packages = np.cumsum([0, *(len(p.packages) for p in problems)])
-        self.memory: list[dict[bytes, tuple[Array, Array, Array]]] = [{} for _ in markets]
         self.calls = self.asked = 0
 
     @property
@@ -196,24 +195,12 @@ class PortfolioMarket:
         """What the rows bring in all files together."""
         self.calls += 1
         self.asked += len(split) * len(self.markets)
-        found = [self._answer(file, self.part(split, file)) for file in range(len(self.markets))]
+        found = [market(self.part(split, file)) for file, market in enumerate(self.markets)]
         return Answers(
             np.sum([a.values for a in found], axis=0),
             np.concatenate([a.spent for a in found], axis=1),
             np.concatenate([a.most for a in found], axis=1),
         )
-
-    def _answer(self, file: int, rows: Split) -> Answers:
-        known = self.memory[file]
-        keys = [m.tobytes() + b.tobytes() for m, b in zip(rows.money, rows.booked, strict=True)]
-        first = {key: n for n, key in reversed(list(enumerate(keys))) if key not in known}
-        if first:
-            new = self.markets[file](rows.take(list(first.values())))
-            known |= dict(
-                zip(first, zip(new.values, new.spent, new.most, strict=True), strict=True)
-            )
-        rows_found = zip(*(known[key] for key in keys), strict=True)
-        return Answers(*(np.array(part) for part in rows_found))
 
 
 def beside(parts: Sequence[Split]) -> Split:

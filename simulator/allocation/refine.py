@@ -220,8 +220,8 @@ def _balance(step: Callable[[Array], Array], slope: Array, spread: Array, slack:
 
 def line_search(
     market: Market, problem: Problem, aims: Aims, start: Split, goal: Split, *, leaves: Flags
-) -> tuple[Split, Array]:
-    """The best row on the way from every start to its goal, and what it gains over the start.
+) -> Split:
+    """The best row on the way from every start to its goal.
 
     Rows whose goal `leaves` money [row] are not filled up to the budget.
     """
@@ -231,4 +231,4 @@ def line_search(
         for t in (0.2, 0.4, 0.6, 0.8, 1.0)
     ]
     most = [np.where(loose, way.money, np.inf) for way in between]
-    return best_of(market, problem, aims, [start, *_fitted(problem, aims, between, most)])
+    return best_of(market, problem, aims, [start, *_fitted(problem, aims, between, most)])[0]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.allocation.aims import Aims, join, linear
+from simulator.allocation.aims import Aims, join, linear, nothing_beats
 from simulator.allocation.archive import Archive
 from simulator.allocation.market import Answers
 from simulator.allocation.problem import Array, Problem, Split, stack
@@ -255,7 +255,7 @@ class Search:
         leaves = self.problem.total(goal) < aims.budget * (1 - 2 / UNITS)
         most = np.where((aims.keeps | leaves)[:, None], goal.money, np.inf)
         fitted = self.problem.repair(goal, aims.budget, most=most)
-        found, _ = line_search(self.market, self.problem, aims, rows, fitted, leaves=leaves)
+        found = line_search(self.market, self.problem, aims, rows, fitted, leaves=leaves)
         self._keep_best(stack([self.known.rows, found]))
 
     def _keep_best(self, candidates: Split) -> None:
@@ -441,21 +441,3 @@ class Known(NamedTuple):
 def _ends(objectives: int) -> Array:
     """Weights of the ends: each objective almost alone."""
     return np.where(np.eye(objectives, dtype=bool), 1.0, TILT)
-
-
-# --------------------------------------------------------------------------- what was found
-def nothing_beats(values: Array) -> Rows:
-    """Rows that no other row equals or beats on every objective (of equals the first): rising in the first.
-
-    >>> nothing_beats(np.array([[1.0, 3.0], [2.0, 2.0], [1.5, 1.0], [2.0, 2.0]])).tolist()
-    [0, 1]
-    """
-    order = np.lexsort((np.arange(len(values)), *(-values.T[::-1])))
-    best, kept = np.full(values.shape[1] - 1, -np.inf), []
-    for row in order:
-        if values.shape[1] == 1:
-            return np.array([row])
-        if (values[row, 1:] > best).any():
-            kept.append(row)
-            best = np.maximum(best, values[row, 1:])
-    return np.array(kept[::-1], dtype=np.intp)

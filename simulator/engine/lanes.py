@@ -18,7 +18,7 @@ from simulator.scenario.schema import Scenario
 BLOCK = 16  # replications whose chance is made together
 PLANS_AT_ONCE = 64
 LANES_AT_ONCE = 512  # with few plans more replications run together, and the other way round
-SHARED = 8  # plans from which a chunk is worth sharing between two processes
+SHARED = 8  # plans from which a chunk is worth cutting in two for another process
 
 
 @dataclass(frozen=True)
