@@ -90,6 +90,8 @@ def read_money(option: str, text: str, budget: float | None, *, least: float = 0
     share = text.rstrip().endswith("%")
     if share and budget is None:
         raise UserError(f"{option}: the budget is what is sought, so give yuan (got {text!r})")
+    if amount < 0 and budget is None:
+        raise UserError(f"{option}: must not be below zero (got {text!r})")
     if amount < 0 or (share and amount > 1):
         raise UserError(f"{option}: must lie between 0 and the budget (got {text!r})")
     if 0 < amount < 1 and not share:

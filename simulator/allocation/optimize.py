@@ -249,7 +249,7 @@ def _points(work: _Work, some: _Final, plans: Sequence[Plan], here: int) -> list
     return [
         Point(
             plan=plan, budget=_budget_of(some, n, plan.total(work.scenario)) - work.idle,
-            unspent=_unspent(some, n, work.idle),
+            unspent=_unspent(some, n, plan.total(work.scenario), work.idle),
             expected=dict(zip(work.wanted, some.values[n].tolist(), strict=True)),
             price_of_new=_price(some.aims, n), margins=tables[n] if n < here else {},
             priced=bool(_shares(some.aims, n)[0] > TILT),
@@ -263,9 +263,10 @@ def _budget_of(some: _Final, row: int, planned: float) -> float:
     return planned if some.aims.keeps[row] else float(some.aims.budget[row])
 
 
-def _unspent(some: _Final, row: int, idle: float) -> float:
+def _unspent(some: _Final, row: int, planned: float, idle: float) -> float:
     """Expected leftovers, those apart that were known before."""
-    return 0.0 if some.aims.keeps[row] else max(0.0, float(some.aims.budget[row] - some.spent[row]) - idle)  # fmt: skip
+    given = planned if some.aims.keeps[row] else float(some.aims.budget[row])
+    return max(0.0, given - float(some.spent[row]) - idle)
 
 
 def _sorted(work: _Work, found: _Final, objectives: Sequence[str]) -> tuple[list[int], list[int]]:

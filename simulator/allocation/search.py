@@ -33,13 +33,12 @@ from simulator.allocation.refine import (
 from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
 from simulator.allocation.settle import settle, without_specks
 from simulator.allocation.slopes import Slopes, sides, slopes, unevenness
+from simulator.outcomes.frontier import FREE
 
 Rows = NDArray[np.intp]
 """Places of rows."""
 TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
-FREE = 3.0
-"""Most that may be planned where the budget itself is sought, as a multiple of the budget."""
 NEAR = 3
 """Rows that have sweeps of their own: of a frontier the ends and the middle, which come first."""
 NOTHING_LOST = 1e-6

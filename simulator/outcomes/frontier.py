@@ -33,6 +33,8 @@ TAIL = 0.1
 STEP = 10_000
 """What is said about the next money is about so much of it [CNY]; `Margin.second` is as well."""
 RETURNS = ("roi", "profit")
+FREE = 3.0
+"""The plan of most profit is looked for at up to so many times the budget."""
 
 
 @dataclass(frozen=True)

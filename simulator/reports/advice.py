@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from simulator.outcomes.frontier import RETURNS, STEP, Frontier, Margin, Move, Point
+from simulator.outcomes.frontier import FREE, RETURNS, STEP, Frontier, Margin, Move, Point
 from simulator.outcomes.frontier import next_money as brought_by_next
 from simulator.outcomes.metrics import BY_NAME
 from simulator.reports.tables import Bold, columns, cut, width
@@ -109,11 +109,11 @@ def _mean(frontier: Frontier, plan: str, metric: str) -> str:
 
 
 def _budgets(frontier: Frontier, scenario: Scenario) -> str:
-    """Said where the two plans do not cost the same."""
+    """Said where the two plans do not cost the same, or the current one could not be chosen."""
     own = frontier.current_plan.total(scenario)
-    if abs(own - frontier.budget) < 0.005 * frontier.budget:
-        return ""
-    return f" (which costs {compact(own)} CNY, not {compact(frontier.budget)})"
+    if abs(own - frontier.budget) >= 0.005 * frontier.budget:
+        return f" (which costs {compact(own)} CNY, not {compact(frontier.budget)})"
+    return "" if frontier.current_fits else " (which breaks a limit)"
 
 
 def next_money(frontier: Frontier, scenario: Scenario) -> str:
@@ -229,6 +229,8 @@ def _legend(frontier: Frontier) -> Iterator[str]:
     for name in frontier.objectives:
         metric = BY_NAME[name]
         yield f"  {name}: {metric.title} {metric.chinese} [{metric.unit}]"
+    if frontier.others and frontier.others[-1].budget > 0.98 * FREE * frontier.budget:
+        yield f"  {frontier.others[-1].plan.name}: looked for up to {FREE:g} times the budget"
     if frontier.leader:
         yield f"  best {frontier.objectives[0]} in a race under chance: {frontier.leader}"
 

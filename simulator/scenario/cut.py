@@ -39,8 +39,8 @@ def straddled(calendar: Calendar, moment: datetime) -> str | None:
     starts = {name: phase.start for name, phase in calendar.phases.items()}
     first = min(starts.values())
     if not first < moment < calendar.end:
-        span = f"{first:%Y-%m-%d %H:%M} and {calendar.end:%Y-%m-%d %H:%M}"
-        raise UserError(f"{moment:%Y-%m-%d %H:%M} is not between {span}, when the scenario runs")
+        span = f"after {first:%Y-%m-%d %H:%M}, when the scenario begins, and before {calendar.end:%Y-%m-%d %H:%M}"
+        raise UserError(f"{moment:%Y-%m-%d %H:%M}: give a moment {span}")
     if moment in starts.values():
         return None
     return max((n for n in starts if starts[n] < moment), key=lambda n: starts[n])

@@ -2,9 +2,11 @@
 
 import pytest
 
+from simulator.allocation.market import VECTORS
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits
 from tests.allocation.worlds import six
+from tests.worlds import expected
 
 
 def quick(limits: Limits, **options):
@@ -18,6 +20,14 @@ def test_a_budget_that_locks_exceed_is_left_out():
     assert {round(p.budget / budget, 2) for p in found.others[:-1]} == {1.3}
     for point in (*found.points, *found.others):
         assert point.plan.total(six()) <= max(point.budget, budget) * (1 + 1e-6)
+
+
+def test_the_plan_of_most_profit_says_what_it_leaves_on_average():
+    most = quick(Limits(), budgets=(0.7,)).others[-1]
+    name = most.plan.name
+    spent = expected(six(), [most.plan], vectors=VECTORS).metrics(name)["spend"]["mean"]
+    assert most.unspent == pytest.approx(most.budget - spent, rel=1e-6, abs=1.0)
+    assert most.budget == pytest.approx(most.plan.total(six()))
 
 
 @pytest.mark.parametrize("share", [0.95, 0.983, 1.0])

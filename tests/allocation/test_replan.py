@@ -109,8 +109,11 @@ def test_plans_of_the_file_keep_their_money():
 @pytest.mark.parametrize(
     ("moment", "words"),
     [
-        (datetime(2021, 3, 20), "is not between 2021-03-20 00:00 and 2021-03-29 00:00"),
-        (datetime(2021, 4, 1), "is not between"),
+        (
+            datetime(2021, 3, 20),
+            "give a moment after 2021-03-20 00:00, when the scenario begins, and before 2021-03-29",
+        ),
+        (datetime(2021, 4, 1), "and before 2021-03-29 00:00"),
         (datetime(2021, 3, 27, 5), "within a step of the clock"),
     ],
 )

@@ -78,6 +78,22 @@ def test_plans_that_cost_differently_are_told_apart(frontier, scenario):
 
 
 @pytest.mark.parametrize(
+    ("fits", "words"), [(True, "now, at a roi"), (False, "now (which breaks a limit), at a roi")]
+)
+def test_a_current_plan_that_breaks_limits_is_told(frontier, scenario, fits, words):
+    asked = replace(frontier, current_fits=fits)
+    text = advice.against_current(asked, scenario, frontier.best.plan)
+    assert f"against the current plan {words}" in text
+
+
+@pytest.mark.parametrize(("times", "told"), [(2.5, False), (3.0, True)])
+def test_where_the_search_for_profit_ended_is_told(frontier, scenario, times, told):
+    most = replace(frontier.others[-1], budget=times * frontier.budget)
+    table = advice.frontier_table(replace(frontier, others=(most,)), scenario)
+    assert (f"{most.plan.name}: looked for up to 3 times the budget" in table) == told
+
+
+@pytest.mark.parametrize(
     ("worth", "words"),
     [
         (1.3, "The next 10,000 CNY would bring +3,000 CNY net of itself, most of all in a.sale."),
