@@ -1,6 +1,5 @@
 """From a scenario and plans to outcomes: chunks of lanes, in this process or in others."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from simulator.scenario.plan import Plan, find_package, plans_of
 from simulator.scenario.runoff import late_order_days
 from simulator.scenario.schema import Scenario
 from simulator.scenario.slots import ContractSlot
-from simulator.scenario.uncertain import draw_all, uncertain_paths
+from simulator.scenario.uncertain import draw_all, scenario_digest, uncertain_paths
 
 Progress = Callable[[int, int], None]
 Mode = Literal["expected", "sampled"]
@@ -87,7 +86,7 @@ def simulate(
     return Outcomes(
         scenario=label or scenario.name, title=scenario.name, mode=mode, replications=count, seed=seed,
         axes=make_axes(scenario, chosen, daily=daily), book=book, terms=terms, chance_only=alone,
-        scenario_hash=_hash(scenario),
+        scenario_hash=scenario_digest(scenario),
     )  # fmt: skip
 
 
@@ -252,7 +251,3 @@ def make_axes(scenario: Scenario, plans: list[Plan], *, daily: bool) -> Axes:
         tails=tuple(float(product.tail) for product in scenario.products.values()),
         commissions=tuple(scenario.commissions),
     )  # fmt: skip
-
-
-def _hash(scenario: Scenario) -> str:
-    return hashlib.sha256(scenario.model_dump_json().encode()).hexdigest()

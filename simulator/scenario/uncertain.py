@@ -1,5 +1,6 @@
 """What we do not know: one value of every uncertain number per replication, common to all plans."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -63,3 +64,10 @@ def uncertain_paths(model: BaseModel) -> dict[str, Uncertain]:
 
     draw_all(model, note)
     return found
+
+
+def scenario_digest(model: BaseModel) -> str:
+    """SHA-256 of a scenario, spreads of its numbers included."""
+    spreads = [(p, n.sd, n.low, n.high, n.most) for p, n in uncertain_paths(model).items()]
+    text = f"{model.model_dump_json()} {spreads}"
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()

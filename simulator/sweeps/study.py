@@ -25,7 +25,7 @@ from simulator.scenario.loader import read_tree, validate
 from simulator.scenario.nodes import NOWHERE, Parts, Tree, parts_of
 from simulator.scenario.plan import Plan, named_plans
 from simulator.scenario.schema import Scenario
-from simulator.scenario.uncertain import uncertain_paths
+from simulator.scenario.uncertain import scenario_digest
 from simulator.sweeps.design import (
     MOST_CELLS,
     Cell,
@@ -166,12 +166,6 @@ def digest(content: object) -> str:
     """SHA-256 of plain data."""
     text = json.dumps(content, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
-
-
-def scenario_digest(scenario: Scenario) -> str:
-    """SHA-256 of a scenario, spreads of its numbers included."""
-    spreads = [(p, n.sd, n.low, n.high, n.most) for p, n in uncertain_paths(scenario).items()]
-    return digest([scenario.model_dump_json(), repr(spreads)])
 
 
 def _plain(levels: Levels) -> Any:

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from simulator.errors import ScenarioError, UserError
 from simulator.scenario import read_scenario
-from simulator.scenario.uncertain import uncertain_paths
+from simulator.scenario.uncertain import scenario_digest, uncertain_paths
 from simulator.sweeps.design import Design, Range, Rule
-from simulator.sweeps.study import read_study, scenario_digest
+from simulator.sweeps.study import read_study
 from simulator.sweeps.tasks import tasks_of
 from simulator.sweeps.values import unknown, with_values
 from tests.sweeps.studies import BRIEF, write_study
-from tests.worlds import SCENARIOS, minimal
+from tests.worlds import SCENARIOS, expected, minimal
 
 FILES = sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
 CPM = "slots.search_words.median_cpm"
@@ -157,6 +157,7 @@ def test_the_digest_of_a_scenario_knows_its_spreads():
     narrow = with_values(minimal(), {CPM: {"value": 75, "sd": 0.1}})
     assert uncertain_paths(wide)[CPM] == uncertain_paths(narrow)[CPM]
     assert scenario_digest(wide) != scenario_digest(narrow)
+    assert expected(wide).scenario_hash == scenario_digest(wide)
 
 
 @pytest.mark.parametrize(
