@@ -14,6 +14,8 @@ from simulator.outcomes.frontier import Margin, Move, State
 
 MOVES = 5
 """Moves that are named; the rest is one step."""
+UNPLANNED = "money without a plan"
+"""Where money comes from, or goes to, if the two plans do not cost the same."""
 SAME = 0.002
 """A share of the budget that is not worth a move."""
 
@@ -122,23 +124,20 @@ def _path(
 ) -> tuple[Split, list[tuple[float, str, str]]]:
     """Plans from start to goal, and what each step moves."""
     rows, words = [start], []
-    money = start.money.copy()
-    change = goal.money - start.money
-    booked = start.booked
-    if (booked != goal.booked).any():
-        booked, given = goal.booked, _package_money(problem, start.booked, goal.booked)
-        words.append(given)
-        rows.append(Split(money.copy(), booked))
+    if (start.booked != goal.booked).any():
+        words.append(_package_money(problem, start.booked, goal.booked))
+        rows.append(Split(start.money, goal.booked))
+    places = (*problem.cells, UNPLANNED)
+    missing = np.append(goal.money - start.money, problem.total(start) - problem.total(goal))
     for _ in range(MOVES):
-        source, target = int(change.argmin()), int(change.argmax())
-        amount = float(min(-change[0, source], change[0, target]))
+        source, target = int(missing.argmin()), int(missing.argmax())
+        amount = float(min(-missing[source], missing[target]))
         if amount < SAME * problem.budget:
             break
-        money[0, [source, target]] += -amount, amount
-        change[0, [source, target]] -= -amount, amount
-        words.append((amount, problem.cells[source], problem.cells[target]))
-        rows.append(Split(money.copy(), booked))
-    rest = float(np.abs(goal.money - money).sum() / 2)
+        missing[[source, target]] += amount, -amount
+        words.append((amount, places[source], places[target]))
+        rows.append(Split(goal.money - missing[:-1], goal.booked))
+    rest = float(max(missing.clip(min=0).sum(), -missing.clip(max=0).sum()))
     if rest > 0:
         words.append((rest, "the rest", "the rest"))
         rows.append(goal)
