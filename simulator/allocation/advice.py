@@ -69,8 +69,9 @@ def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
     if point.unspent > SAME * problem.budget:
         yield f"about {point.unspent:,.0f} CNY stay unspent: {_why_unspent(point, price)}"
     if price is not None:
-        verb = f"brings {price:+.2f} CNY net"
-        yield f"budget: one more yuan {verb}" + ("; spend less" if price < 0 else "")
+        counted = ", money that stays being lost" if point.unspent > SAME * problem.budget else ""
+        less = "; spend less" if price < 0 and not counted else ""
+        yield f"budget: one more yuan brings {price:+.2f} CNY net{counted}{less}"
     full = [cell for cell, m in point.margins.items() if m.state == "full"]
     if full:
         yield f"no more to buy: {', '.join(full)}"

@@ -74,7 +74,7 @@ def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     parts = " and ".join(_gain(frontier, name, *gain) for name, gain in gains.items())
     words = (
         f"{plan.name} brings {parts} against the current plan {own}{_budgets(frontier, scenario)}"
-        f", at a roi of {_mean(frontier, plan.name, 'roi')} beside {_mean(frontier, own, 'roi')}"
+        f", {_returns(frontier, plan.name)}"
     )
     surely = frontier.outcomes.mode == "sampled"
     if surely and all(lo <= 0 <= hi for _, lo, hi in gains.values()):
@@ -104,6 +104,14 @@ def with_interval(mean: float, low: float, high: float, text: str = "") -> str:
     return f"{text or signed(mean)} (95% interval {signed(low)} to {signed(high)}{tie})"
 
 
+def _returns(frontier: Frontier, plan: str) -> str:
+    """The roi of a plan beside the current one's; none where nothing is spent."""
+    mean, own = (_mean(frontier, name, "roi") for name in (plan, frontier.current))
+    if mean == "-":
+        return f"with nothing spent, where that one has a roi of {own}"
+    return f"at a roi of {mean} beside {own}"
+
+
 def _mean(frontier: Frontier, plan: str, metric: str) -> str:
     return compact(frontier.outcomes.metrics(plan)[metric]["mean"])
 
@@ -128,7 +136,7 @@ def next_money(frontier: Frontier, scenario: Scenario) -> str:
     step = _step(frontier.budget)
     net = f"{signed(price * step)} CNY net of itself"
     if price < -EVEN:
-        return f"Spend less{_where_profit_is_highest(frontier)}, for the last {step:,} CNY bring {net}."
+        return _too_much(frontier, f"for the last {step:,} CNY bring {net}")
     if price <= EVEN:
         return (
             f"The budget is right: the next {step:,} CNY would bring {net}, about what they cost."
@@ -145,15 +153,22 @@ def _step(budget: float) -> int:
     return min(STEP, 10 ** max(0, math.floor(math.log10(budget / 5))))
 
 
-def _where_profit_is_highest(frontier: Frontier) -> str:
-    """How much the plan of most profit spends, if that is less than the best one does."""
+def _too_much(frontier: Frontier, last: str) -> str:
+    """To spend less, or that enough is planned where profit does not fall.
+
+    Money that stays counts as lost at a fixed budget: by that count the last yuan of a plan may not
+    come back although profit rises with what is planned.
+    """
     if not frontier.others:
-        return ""
-    most, best = (
-        float(frontier.outcomes.values(point.plan.name, "spend").mean())
-        for point in (frontier.others[-1], frontier.best)
-    )
-    return f": profit is highest at about {compact(most)} CNY" if most < best else ""
+        left = frontier.best.unspent
+        enough = f"Enough is planned: {_unspent(left)}."
+        return enough if left > SMALL * frontier.budget else f"Spend less, {last}."
+    most = frontier.others[-1]
+    highest, now = (frontier.figure(p.plan.name, "spend") for p in (most, frontier.best))
+    about = f"profit is highest at about {compact(highest)} CNY"
+    if highest < now:
+        return f"Spend less: {about}, {last}."
+    return f"Enough is planned: {about} spent, of {compact(most.budget)} planned."
 
 
 def next_of(margins: Mapping[str, Margin], name: str) -> str | None:
@@ -349,7 +364,13 @@ def margins_table(frontier: Frontier, plan: Plan) -> str:
          STATES[margin.state]]
         for cell, margin in point.margins.items()
     ]  # fmt: skip
-    return columns([[*head, ""], *rows], left=1)
+    return "\n".join([columns([[*head, ""], *rows], left=1), *_entry_note(point)])
+
+
+def _entry_note(point: Point) -> Iterator[str]:
+    """Why the first yuan of a cell may cost many."""
+    if any(m.state == "empty" and m.value < -1 for m in point.margins.values()):
+        yield "  no money: a first yuan also pays for running its scene and meets other scenes"
 
 
 def _second(margin: Margin, second: str | None) -> list[str]:

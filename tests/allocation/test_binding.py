@@ -61,6 +61,15 @@ def test_what_stays_and_what_is_full_is_named():
     plan = Plan(unspent=5e4, margins={"s0.p0": full}, shadow_price=-0.25)
     assert list(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), plan)) == [
         "about 50,000 CNY stay unspent: the cells below have no more to buy",
-        "budget: one more yuan brings -0.25 CNY net; spend less",
+        "budget: one more yuan brings -0.25 CNY net, money that stays being lost",
         "no more to buy: s0.p0",
+    ]
+
+
+def test_less_is_better_where_nothing_stays_and_the_last_yuan_does_not_come_back():
+    lines = [list(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), Plan(shadow_price=price)))
+             for price in (-0.25, 0.25)]  # fmt: skip
+    assert lines == [
+        ["budget: one more yuan brings -0.25 CNY net; spend less"],
+        ["budget: one more yuan brings +0.25 CNY net"],
     ]

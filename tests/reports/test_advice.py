@@ -54,6 +54,12 @@ def test_profit_and_new_customers_are_told_whatever_is_sought(scenario, objectiv
     assert (" CNY gmv (95%" in text) == ("gmv" in objectives)
 
 
+def test_a_plan_that_spends_nothing_has_no_return(frontier, scenario, monkeypatch):
+    monkeypatch.setattr(advice, "_mean", lambda _, plan, __: "-" if plan == "best 1" else "-0.5")
+    text = advice.against_current(frontier, scenario, frontier.best.plan)
+    assert text.endswith(", with nothing spent, where that one has a roi of -0.5.")
+
+
 def test_a_tie_with_the_current_plan_is_called_one(frontier, scenario):
     same = make_frontier(scenario)
     rows = same.outcomes.book.totals
@@ -99,7 +105,6 @@ def test_where_the_search_for_profit_ended_is_told(frontier, scenario, times, to
         (1.3, "The next 10,000 CNY would bring +3,000 CNY net of itself, most of all in a.sale."),
         (1.01, "The budget is right: the next 10,000 CNY would bring +100 CNY net of itself, about"
          " what they cost."),
-        (0.6, "Spend less, for the last 10,000 CNY bring -4,000 CNY net of itself."),
     ],
 )  # fmt: skip
 def test_the_second_sentence_follows_the_shadow_price(frontier, scenario, worth, words):
@@ -111,7 +116,18 @@ def test_the_second_sentence_follows_the_shadow_price(frontier, scenario, worth,
     assert advice.next_money(with_margins(frontier, **cells), scenario) == words
 
 
-def test_spending_less_names_what_the_most_profit_spends_where_that_is_less(frontier, scenario):
+def test_spend_less_or_enough_is_planned(frontier, scenario):
+    """Where the last yuan does not come back, what counts is whether profit falls with what is spent."""
+    cells = {"a.sale": Margin(50_000, 0.6, 0, 0.6, "inside")}
+    poor = replace(frontier.best, margins=cells, unspent=0.0)
+    alone = replace(frontier, points=(poor,), others=())
+    left = replace(alone, points=(replace(poor, unspent=9_000.0),))
+    last = "for the last 10,000 CNY bring -4,000 CNY net of itself."
+    assert advice.next_money(alone, scenario) == f"Spend less, {last}"
+    assert advice.next_money(left, scenario) == "Enough is planned: 9,000 CNY stay unspent."
+
+
+def test_what_the_plan_of_most_profit_spends_is_told(frontier, scenario):
     """A plan may hold more than it spends on average: what counts is what is spent."""
     spends = {p.plan.name: frontier.outcomes.values(p.plan.name, "spend").mean()
               for p in (*frontier.points, *frontier.others)}  # fmt: skip
@@ -122,6 +138,10 @@ def test_spending_less_names_what_the_most_profit_spends_where_that_is_less(fron
     less = replace(frontier, points=(poor,), others=(cheap,))
     words = f"Spend less: profit is highest at about {compact(spends[cheap.plan.name])} CNY, for"
     assert advice.next_money(less, scenario).startswith(words)
+    poor = replace(cheap, margins=poor.margins)
+    more = replace(frontier, points=(poor,), others=(replace(dear, budget=240_000.0),))
+    words = f"highest at about {compact(spends[dear.plan.name])} CNY spent, of 240k planned."
+    assert advice.next_money(more, scenario) == f"Enough is planned: profit is {words}"
 
 
 def test_small_budgets_are_told_of_small_steps(frontier, scenario):
@@ -234,6 +254,13 @@ def test_an_empty_cell_shows_what_entering_brings(frontier):
     lines = advice.margins_table(frontier, frontier.best.plan).splitlines()
     empty = next(line for line in lines if "harvest.sale" in line)
     assert empty.split() == ["harvest.sale", "-", "-0.300", "+90.0", "no", "money"]
+
+
+def test_what_the_first_yuan_of_a_scene_pays_for_is_told_where_it_costs_many(frontier):
+    note = "a first yuan also pays for running its scene"
+    assert note not in advice.margins_table(frontier, frontier.best.plan)
+    dear = with_margins(frontier, **{"live.sale": Margin(0.0, -50.0, 0, -50.0, "empty")})
+    assert note in advice.margins_table(dear, dear.best.plan)
 
 
 def test_unspent_money_of_the_plan_is_told_where_it_matters(frontier):
