@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from simulator.allocation.aims import Aims, linear
-from simulator.allocation.market import OBJECTIVES, VECTORS, make_plans, make_problem
+from simulator.allocation.market import OBJECTIVES, make_plans, make_problem
 from simulator.allocation.problem import Array, Flags, Limits, Split, check_known, stack
 from simulator.allocation.quest import CLOSE, Draws, Quest, make_quest, metric_of
 from simulator.allocation.search import TILT, Effort
@@ -249,7 +249,7 @@ class _Front:
         plans = make_plans(self.quest.scenario, self.quest.problem, row)
         outcomes = simulate(
             self.quest.scenario, plans, mode="expected", daily=False, attribution=False,
-            vectors=VECTORS,
+            vectors=self.quest.points,
         )  # fmt: skip
         return statistic_of(outcomes.sample(plans[0].name, name), "mean")
 

@@ -1,7 +1,7 @@
 """Answers of the simulator to rows of decisions, and how a scenario becomes a problem.
 
 Everything here runs in expected mode: no chance, smooth, and the same for any order of rows. Answers
-of the optimiser are means over `VECTORS` values of all unknown numbers.
+of the optimiser are means over a few values of all unknown numbers (allocation/fair.py).
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.allocation.problem import Array, Limits, Problem, Split, check_known, check_locks
+from simulator.engine.points import Points
 from simulator.engine.simulate import simulate
 from simulator.outcomes.metrics import quantities
 from simulator.outcomes.outcomes import Outcomes
@@ -35,11 +36,6 @@ OBJECTIVES = {
 }  # fmt: skip
 """What can be asked for, and the quantity of a run that says it; at a fixed budget the best roi is
 the best incremental profit."""
-VECTORS = 16
-"""Values of the unknown numbers over which a plan is judged: at their means alone a plan is fitted to
-what vans, stock or a quota take if everything comes as expected."""
-ROUGH = 8
-"""So many while the frontier is looked for; all of them from when it is settled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +80,7 @@ class SimulatedMarket:
     def __init__(
         self, scenario: Scenario, problem: Problem, wanted: Sequence[str], *,
         executor: Executor | None = None, tick: Callable[[int], None] | None = None,
-        vectors: int = 0,
+        vectors: int | Points = 0,
     ):  # fmt: skip
         self.vectors = vectors
         self.scenario, self.problem, self.wanted = scenario, problem, list(wanted)

@@ -11,11 +11,10 @@ import numpy as np
 from simulator.allocation.advice import binding_of, margins_of, moves_between
 from simulator.allocation.aims import Aims, nothing_beats
 from simulator.allocation.archive import Archive
+from simulator.allocation.fair import ROUGH, VECTORS, fair_points
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
-    ROUGH,
-    VECTORS,
     SimulatedMarket,
     make_plans,
     make_problem,
@@ -32,6 +31,7 @@ from simulator.allocation.problem import (
 from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
 from simulator.allocation.search import TILT, Effort, Search
+from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Frontier, Point
@@ -73,16 +73,21 @@ class _Work:
     executor: Executor | None
     progress: Progress | None
     idle: float = 0.0
+    points: Points = field(init=False)
+    """Values of what is not known, at which every answer is judged."""
     archive: Archive = field(init=False)
     rough: Archive = field(init=False)
     """What the search asks; every answer is judged by `archive`."""
 
     def __post_init__(self) -> None:
-        self.archive, self.rough = self._market(VECTORS), self._market(ROUGH)
+        self.points, rough = (
+            fair_points(self.scenario, n, self.executor) for n in (VECTORS, ROUGH)
+        )
+        self.archive, self.rough = self._market(self.points), self._market(rough)
 
-    def _market(self, vectors: int) -> Archive:
+    def _market(self, points: Points) -> Archive:
         return Archive(SimulatedMarket(
-            self.scenario, self.problem, self.wanted, executor=self.executor, vectors=vectors
+            self.scenario, self.problem, self.wanted, executor=self.executor, vectors=points
         ))  # fmt: skip
 
     def say(self, words: str, share: float) -> None:
@@ -356,7 +361,7 @@ def _played(work: _Work, plans: Sequence[Plan], chance: _Chance, mode: Mode) -> 
     """The promise: all plans under chance, on a seed that the race did not see."""
     return simulate(
         work.scenario, plans, replications=chance.replications, seed=chance.seed, daily=False,
-        mode=mode, executor=work.executor, chance_alone=False, label=chance.label, vectors=VECTORS,
+        mode=mode, executor=work.executor, chance_alone=False, label=chance.label, vectors=work.points,
     )  # fmt: skip
 
 

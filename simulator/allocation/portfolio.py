@@ -17,10 +17,10 @@ import numpy as np
 from simulator.allocation.advice import binding_of, margins_of
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.archive import Archive
+from simulator.allocation.fair import fair_points
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
-    VECTORS,
     Answers,
     SimulatedMarket,
     make_plans,
@@ -130,7 +130,11 @@ class _Work:
         problems = [member.problem for member in self.members]
         own = [
             SimulatedMarket(
-                m.scenario, m.problem, list(wanted), executor=self.executor, vectors=VECTORS
+                m.scenario,
+                m.problem,
+                list(wanted),
+                executor=self.executor,
+                vectors=fair_points(m.scenario, executor=self.executor),
             )
             for m in self.members
         ]

@@ -8,10 +8,10 @@ import numpy as np
 
 from simulator.allocation.aims import Aims
 from simulator.allocation.archive import Archive
+from simulator.allocation.fair import fair_points
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
-    VECTORS,
     Answers,
     Market,
     SimulatedMarket,
@@ -21,6 +21,7 @@ from simulator.allocation.market import (
 from simulator.allocation.problem import Array, Problem, Split, check_feasible
 from simulator.allocation.search import Effort, Search
 from simulator.allocation.settle import settle
+from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
 from simulator.outcomes.goal import Goal
@@ -58,6 +59,8 @@ class Quest:
     current: Plan
     search: Search
     executor: Executor | None
+    points: Points
+    """Values of what is not known, at which every row is judged."""
     archive: Archive = field(init=False)
 
     def __post_init__(self) -> None:
@@ -112,7 +115,7 @@ class Quest:
     ) -> Outcomes:
         return simulate(
             self.scenario, plans, replications=draws.replications, seed=draws.seed, daily=False,
-            chance_alone=False, executor=self.executor, mode=mode, label=label, vectors=VECTORS,
+            chance_alone=False, executor=self.executor, mode=mode, label=label, vectors=self.points,
         )  # fmt: skip
 
 
@@ -130,11 +133,13 @@ def make_quest(
     check_feasible(problem)
     metrics = (PROFIT, *(OBJECTIVES[n] for n in names if n != "roi"))
     metrics += ("outlay",) if "roi" in names else ()
-    inner = SimulatedMarket(scenario, problem, metrics, executor=executor, vectors=VECTORS)
+    points = fair_points(scenario, executor=executor)
+    inner = SimulatedMarket(scenario, problem, metrics, executor=executor, vectors=points)
     market = Bounded(inner, problem, metrics, bounds) if bounds else inner
     search = Search(Archive(market), problem, len(metrics), effort)
     search.say = progress or search.say
-    return Quest(scenario, problem, metrics, current or plans_of(scenario)[0], search, executor)
+    own = current or plans_of(scenario)[0]
+    return Quest(scenario, problem, metrics, own, search, executor, points)
 
 
 def asked_budget(given: float | None, own: float) -> float:

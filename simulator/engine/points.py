@@ -9,7 +9,7 @@ A mean over unknown numbers takes a Latin hypercube over shocks and numbers toge
 Beckman, Conover 1979): a hundred numbers ask for no more points than ten.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,16 +37,27 @@ class Points:
         return self.shocks.shape[1]
 
 
-def make_points(scenario: Scenario, vectors: int) -> Points:
-    """The points of the shocks, or `vectors` of shocks and unknown numbers where there are any."""
+def make_points(scenario: Scenario, vectors: int, order: int = 0) -> Points:
+    """The points of the shocks, or `vectors` of shocks and unknown numbers where there are any.
+
+    Another `order` pairs the values of the numbers in another way.
+    """
     shocks, numbers = [name for name, _ in shock_names(scenario)], uncertain_paths(scenario)
     if not vectors or not numbers:
         return Points(quadrature(len(shocks)), {})
     streams = streams_of(scenario)
     names = list(dict.fromkeys(streams.values()))
-    rows = dict(zip(names, strata([f"parameter/{n}" for n in names], vectors), strict=True))
+    z = strata([f"parameter/{n}" for n in names], vectors, order)
+    rows = dict(zip(names, z, strict=True))
     values = {path: _value(number, rows[streams[path]]) for path, number in numbers.items()}
-    return Points(strata(shocks, vectors), values)
+    return Points(strata(shocks, vectors, order), values)
+
+
+def side_by_side(sets: Sequence[Points]) -> Points:
+    """The points of all sets, one set after another."""
+    shocks = np.concatenate([points.shocks for points in sets], axis=1)
+    paths = sets[0].numbers
+    return Points(shocks, {p: np.concatenate([s.numbers[p] for s in sets]) for p in paths})
 
 
 def streams_of(scenario: Scenario) -> dict[str, str]:

@@ -52,7 +52,7 @@ def simulate(
     mode: Mode = "sampled", spreads: bool = True, daily: bool = True, attribution: bool = True,
     executor: Executor | None = None, progress: Progress | None = None,
     processes: Iterable[Rule] = (), label: str | None = None, chance_alone: bool = True,
-    vectors: int = 0,
+    vectors: int | Points = 0,
 ) -> Outcomes:  # fmt: skip
     """Run plans (those of the file by default) and the zero-spend plan in the same replications.
 
@@ -61,11 +61,18 @@ def simulate(
     kept as `chance_only`, unless `chance_alone` is off. `executor` spreads chunks over processes;
     `processes` are the user's own generator functions (in this process only); `label` names the run
     (a file's stem). With `vectors`, expected mode is a mean over that many values of all uncertain
-    numbers, the same in every call; without, they stand at their means.
+    numbers, the same in every call, or over the points that are given; without, they stand at their
+    means.
     """
     chosen = list(plans) if plans is not None else plans_of(scenario)
     sampled = mode == "sampled"
-    points = None if sampled else make_points(scenario, vectors)
+    points = (
+        None
+        if sampled
+        else vectors
+        if isinstance(vectors, Points)
+        else make_points(scenario, vectors)
+    )
     unsure = spreads and bool(uncertain_paths(scenario) if points is None else points.numbers)
     count = replications if points is None else points.count
     lanes = [*chosen, Plan.none(scenario)]

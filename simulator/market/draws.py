@@ -279,10 +279,11 @@ class Sampled:
         return out
 
 
-def strata(names: Sequence[str], points: int) -> Array:
+def strata(names: Sequence[str], points: int, order: int = 0) -> Array:
     """Standard normals of a Latin hypercube [name, point], of mean 0 and variance 1 for every name.
 
-    Each name takes the middles of `points` equally likely strata once, in an order that it alone decides.
+    Each name takes the middles of `points` equally likely strata once, in the order that it and the
+    number of the order alone decide.
 
     >>> z = strata(["demand", "luck.tea"], 4)
     >>> z.mean(axis=1).round(12).tolist(), (z**2).mean(axis=1).round(12).tolist()
@@ -291,7 +292,7 @@ def strata(names: Sequence[str], points: int) -> Array:
     middles = ndtri((np.arange(points) + 0.5) / points)
     middles /= np.sqrt(np.square(middles).mean()) or 1.0
     orders = [
-        np.random.Generator(np.random.Philox(_hash(f"strata/{name}"))).permutation(points)
+        np.random.Generator(np.random.Philox(_hash(f"strata/{order}/{name}"))).permutation(points)
         for name in names
     ]
     return np.array([middles[order] for order in orders]).reshape(len(names), points)

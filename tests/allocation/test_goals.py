@@ -6,8 +6,8 @@ import pytest
 
 from simulator.allocation.archive import Archive
 from simulator.allocation.bounds import best_target
+from simulator.allocation.fair import fair_points
 from simulator.allocation.goals import least_budget
-from simulator.allocation.market import VECTORS
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits
 from simulator.errors import RunError, UserError
@@ -18,7 +18,9 @@ QUICK = {"effort": SHORT, "replications": 16}
 
 
 def mean(scenario, plan, metric):
-    return expected(scenario, [plan], vectors=VECTORS).metrics(plan.name)[metric]["mean"]
+    return expected(scenario, [plan], vectors=fair_points(scenario)).metrics(plan.name)[metric][
+        "mean"
+    ]
 
 
 # --- the least budget ---------------------------------------------------------------------------

@@ -7,7 +7,8 @@ import pytest
 
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.archive import Archive
-from simulator.allocation.market import VECTORS, Answers
+from simulator.allocation.fair import fair_points
+from simulator.allocation.market import Answers
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Array, Problem, Split
 from simulator.allocation.search import Effort, Search
@@ -91,7 +92,7 @@ def flooded() -> Frontier:
 
 def played(plan: Plan) -> Outcomes:
     """As the search plays it."""
-    return expected(six(), [plan], vectors=VECTORS)
+    return expected(six(), [plan], vectors=fair_points(six()))
 
 
 def test_what_no_cell_takes_comes_back_with_the_reason(flooded: Frontier):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from simulator.allocation.market import VECTORS
+from simulator.allocation.fair import fair_points
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits
 from tests.allocation.worlds import six
@@ -25,7 +25,8 @@ def test_a_budget_that_locks_exceed_is_left_out():
 def test_the_plan_of_most_profit_says_what_it_leaves_on_average():
     most = quick(Limits(), budgets=(0.7,)).others[-1]
     name = most.plan.name
-    spent = expected(six(), [most.plan], vectors=VECTORS).metrics(name)["spend"]["mean"]
+    played = expected(six(), [most.plan], vectors=fair_points(six()))
+    spent = played.metrics(name)["spend"]["mean"]
     assert most.unspent == pytest.approx(most.budget - spent, rel=1e-6, abs=1.0)
     assert most.budget == pytest.approx(most.plan.total(six()))
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from simulator.allocation.archive import Archive
-from simulator.allocation.market import PROFIT, VECTORS, SimulatedMarket, make_problem
+from simulator.allocation.fair import fair_points
+from simulator.allocation.market import PROFIT, SimulatedMarket, make_problem
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.portfolio import PortfolioMarket, beside, optimize_portfolio
 from simulator.allocation.problem import Limits, Split
@@ -86,7 +87,8 @@ def test_inside_its_money_a_file_is_split_as_well_as_alone():
         effort=SHORT, replications=2,
     )  # fmt: skip
     assert equal.money[SHARED]["dear"] == pytest.approx(money, rel=1e-3)
-    played = expected(brief(*DEAR), [equal.plans["dear"]], vectors=VECTORS)
+    world = brief(*DEAR)
+    played = expected(world, [equal.plans["dear"]], vectors=fair_points(world))
     found = played.metrics(SHARED)["profit_incremental"]
     assert found["mean"] == pytest.approx(best, rel=5e-3)
 

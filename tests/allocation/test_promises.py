@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from simulator.allocation import optimize as door
-from simulator.allocation.market import PROFIT, VECTORS, make_problem
+from simulator.allocation.fair import fair_points
+from simulator.allocation.market import PROFIT, make_problem
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits
 from simulator.outcomes.frontier import Frontier, Point
@@ -52,8 +53,9 @@ def test_marginal_values_are_those_of_a_new_run():
     frontier = optimize(six(), ("roi",), effort=SHORT, replications=2, budgets=())
     plan, margin = frontier.best.plan, frontier.best.margins["new_customer.normal"]
     moved = [_changed(plan, "new_customer", "normal", share) for share in (1.02, 0.98)]
+    points = fair_points(six())
     up, down = (
-        float(expected(six(), [other], vectors=VECTORS).values(other.name, PROFIT).mean())
+        float(expected(six(), [other], vectors=points).values(other.name, PROFIT).mean())
         for other in moved
     )
     assert margin.value - 1 == pytest.approx((up - down) / (0.04 * margin.money), rel=1e-3)
@@ -161,7 +163,7 @@ def test_ctrl_c_returns_the_best_so_far(words: str):
     frontier = quick(progress=stop)
     assert not frontier.finished
     assert frontier.outcomes.mode == "expected"
-    own = expected(six(), [plans_of(six())[0]], vectors=VECTORS)
+    own = expected(six(), [plans_of(six())[0]], vectors=fair_points(six()))
     current = float(own.values(own.plans[0], PROFIT).mean())
     assert frontier.best.expected[PROFIT] >= current
 

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from simulator.allocation.market import VECTORS
+from simulator.allocation.fair import fair_points
 from simulator.allocation.optimize import SHORT
 from simulator.allocation.problem import Limits
 from simulator.allocation.replan import carry_on, replan, spent_by
@@ -145,7 +145,8 @@ def test_what_the_past_left_is_split_again():
     world = brief("scenes.new_customer.bid={mode: custom_bid, cost_per: click, target: 0.01}")
     frontier = replan(world, None, "2021-03-24", objectives=("roi",), **QUICK)
     assert frontier.best.plan.money["new_customer"]["normal"] > 9_000
-    played = expected(cut_at(world, DAY), [frontier.best.plan], vectors=VECTORS)
+    rest = cut_at(world, DAY)
+    played = expected(rest, [frontier.best.plan], vectors=fair_points(rest))
     spend = played.metrics(frontier.best.plan.name)["spend"]["mean"]
     assert spend + frontier.best.unspent == pytest.approx(60_000, rel=1e-6)
     assert frontier.best.plan.money["harvest"]["sale"] > 40_000
@@ -154,7 +155,8 @@ def test_what_the_past_left_is_split_again():
 def test_the_rest_is_split_again_and_better():
     frontier = replanned()
     world = cut_at(brief(), DAY)
-    best = expected(world, [frontier.best.plan, frontier.current_plan], vectors=VECTORS)
+    plans = [frontier.best.plan, frontier.current_plan]
+    best = expected(world, plans, vectors=fair_points(world))
     gain = best.differences(frontier.best.plan.name, frontier.current)["profit_incremental"]
     assert gain["difference"] > 500
     spent = best.metrics(frontier.best.plan.name)["spend"]["mean"]

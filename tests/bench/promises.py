@@ -24,7 +24,8 @@ import numpy as np
 
 from simulator.allocation.aims import linear
 from simulator.allocation.archive import Archive
-from simulator.allocation.market import PROFIT, VECTORS, SimulatedMarket, make_problem, read_plans
+from simulator.allocation.fair import fair_points
+from simulator.allocation.market import PROFIT, SimulatedMarket, make_problem, read_plans
 from simulator.allocation.optimize import EVEN, optimize
 from simulator.allocation.problem import Limits, Problem, Split
 from simulator.allocation.search import Effort, Search
@@ -120,7 +121,12 @@ def kept(scenario: Scenario, label: str, replications: int, effort: Effort = EFF
     best, budget = frontier.best, frontier.budget
     rivals = [best.plan, frontier.current_plan, _even(scenario)]
     outcomes = simulate(
-        scenario, rivals, mode="expected", daily=False, attribution=False, vectors=VECTORS
+        scenario,
+        rivals,
+        mode="expected",
+        daily=False,
+        attribution=False,
+        vectors=fair_points(scenario),
     )
     returns = [float(_return(outcomes, p.name).mean()) for p in rivals]
     profits = [float(outcomes.values(p.name, PROFIT).mean()) for p in rivals]
@@ -167,7 +173,7 @@ def _again(scenario: Scenario, plan: Plan, budget: float) -> float:
     free = make_problem(scenario, budget)
     fixed = Limits(packages={name: name in plan.packages for name in free.packages})
     problem = make_problem(scenario, budget, fixed)
-    market = Archive(SimulatedMarket(scenario, problem, [PROFIT], vectors=VECTORS))
+    market = Archive(SimulatedMarket(scenario, problem, [PROFIT], vectors=fair_points(scenario)))
     budgets = budget * np.array([1 - STEP, 1 + STEP])
     aims = linear(np.ones((2, 1)), np.array([budget]), budgets)
     search = Search(market, problem, 1, EFFORT, aims=aims)
@@ -202,7 +208,7 @@ def _parked(scenario: Scenario, plan: Plan) -> float:
     """The largest share of a cell's money that stays, among cells that matter."""
     problem = make_problem(scenario, scenario.budget)
     row = read_plans(problem, [plan])
-    most = SimulatedMarket(scenario, problem, [PROFIT], vectors=VECTORS)(row).most[0]
+    most = SimulatedMarket(scenario, problem, [PROFIT], vectors=fair_points(scenario))(row).most[0]
     money = row.money[0]
     left = (money - most) / np.maximum(money, 1.0)
     return float(np.max(left, initial=0.0))

@@ -4,7 +4,7 @@ column    meaning                                                        unit
 sampled   return less the first plan's, paired, unknown numbers drawn    % of the budget
 noise     its standard error                                             % of the budget
 means     the same in expected mode, all unknown numbers at their means  % of the budget
-points    the same as the optimiser has it, over `VECTORS` values        % of the budget
+points    the same as the optimiser has it, over its fair values         % of the budget
 
 Money that is not spent counts as lost, as in the search.
 """
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from simulator.allocation.market import PROFIT, VECTORS
+from simulator.allocation.fair import fair_points
+from simulator.allocation.market import PROFIT
 from simulator.engine.simulate import simulate
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario import read_scenario
@@ -47,7 +48,7 @@ def gaps(
     drawn = simulate(scenario, plans, replications=replications, seed=SEED, **options)
     means, points = (
         simulate(scenario, plans, mode="expected", vectors=count, **options)
-        for count in (0, VECTORS)
+        for count in (0, fair_points(scenario))
     )
     for plan in plans[1:]:
         true, at_means, over = (
