@@ -69,7 +69,8 @@ def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     """The first sentence: better, a tie, or another mix."""
     own = frontier.current
     if plan.name == own:
-        return f"Keep the current plan {own}: nothing at this budget is better for what you ask."
+        costs = _budgets(frontier, scenario)
+        return f"Keep the current plan {own}{costs}: nothing at this budget is better for what you ask."
     gains = {name: frontier.gain(plan.name, name) for name in told(frontier)}
     parts = " and ".join(_gain(frontier, name, *gain) for name, gain in gains.items())
     words = (

@@ -81,6 +81,8 @@ def test_plans_that_cost_differently_are_told_apart(frontier, scenario):
     double = replace(frontier, budget=120_000)
     text = advice.against_current(double, scenario, frontier.best.plan)
     assert "against the current plan now (which costs 60.0k CNY, not 120k)" in text
+    text = advice.against_current(double, scenario, double.current_plan)
+    assert text.startswith("Keep the current plan now (which costs 60.0k CNY, not 120k): nothing")
 
 
 @pytest.mark.parametrize(
