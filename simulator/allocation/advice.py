@@ -65,13 +65,13 @@ class Advised(Protocol):
 
 def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
     """In words: what would let the plan bring more."""
-    price = point.shadow_price
-    if point.unspent > SAME * problem.budget:
+    price, stays = point.shadow_price, point.unspent > SAME * problem.budget
+    if stays:
         yield f"about {point.unspent:,.0f} CNY stay unspent: {_why_unspent(point, price)}"
     if price is not None:
-        counted = ", money that stays being lost" if point.unspent > SAME * problem.budget else ""
-        less = "; spend less" if price < 0 and not counted else ""
-        yield f"budget: one more yuan brings {price:+.2f} CNY net{counted}{less}"
+        less = "; spend less" if price < 0 else ""
+        also = ", money that stays being lost" if stays else less
+        yield f"budget: one more yuan brings {price:+.2f} CNY net{also}"
     full = [cell for cell, m in point.margins.items() if m.state == "full"]
     if full:
         yield f"no more to buy: {', '.join(full)}"

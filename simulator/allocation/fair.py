@@ -4,8 +4,8 @@ symbol   meaning                                                          unit  
 m        a metric of a known plan, mean over the values of one order      its own   [metric, plan, order]
 s        its standard deviation over the orders                           its own   [metric, plan]
 
-A few values of a hundred numbers miss the level of an answer by some 5%, and an optimiser fits its plan
-to what they are: of several orders of the same strata (engine/points.py) it takes the one with the
+A few values of a hundred numbers miss the level of an answer, and an optimiser fits its plan to what
+they are: of several orders of the same strata (engine/points.py) it takes the one with the
 least sum of ((m - mean of m) / s)^2.
 """
 

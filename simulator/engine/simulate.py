@@ -66,13 +66,7 @@ def simulate(
     """
     chosen = list(plans) if plans is not None else plans_of(scenario)
     sampled = mode == "sampled"
-    points = (
-        None
-        if sampled
-        else vectors
-        if isinstance(vectors, Points)
-        else make_points(scenario, vectors)
-    )
+    points = None if sampled else _points_of(scenario, vectors)
     unsure = spreads and bool(uncertain_paths(scenario) if points is None else points.numbers)
     count = replications if points is None else points.count
     lanes = [*chosen, Plan.none(scenario)]
@@ -95,6 +89,10 @@ def simulate(
         axes=make_axes(scenario, chosen, daily=daily), book=book, terms=terms, chance_only=alone,
         scenario_hash=scenario_digest(scenario),
     )  # fmt: skip
+
+
+def _points_of(scenario: Scenario, vectors: int | Points) -> Points:
+    return vectors if isinstance(vectors, Points) else make_points(scenario, vectors)
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,8 @@ QUICK = {"effort": SHORT, "replications": 16}
 
 
 def mean(scenario, plan, metric):
-    return expected(scenario, [plan], vectors=fair_points(scenario)).metrics(plan.name)[metric][
-        "mean"
-    ]
+    played = expected(scenario, [plan], vectors=fair_points(scenario))
+    return played.metrics(plan.name)[metric]["mean"]
 
 
 # --- the least budget ---------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from simulator.allocation.market import PROFIT, SimulatedMarket, make_problem, r
 from simulator.allocation.optimize import EVEN, optimize
 from simulator.allocation.problem import Limits, Problem, Split
 from simulator.allocation.search import Effort, Search
+from simulator.engine.points import Points
 from simulator.engine.simulate import simulate
 from simulator.outcomes.frontier import Frontier
 from simulator.outcomes.outcomes import Outcomes
@@ -120,13 +121,9 @@ def kept(scenario: Scenario, label: str, replications: int, effort: Effort = EFF
     seconds = time.process_time() - start
     best, budget = frontier.best, frontier.budget
     rivals = [best.plan, frontier.current_plan, _even(scenario)]
+    points = fair_points(scenario)
     outcomes = simulate(
-        scenario,
-        rivals,
-        mode="expected",
-        daily=False,
-        attribution=False,
-        vectors=fair_points(scenario),
+        scenario, rivals, mode="expected", daily=False, attribution=False, vectors=points
     )
     returns = [float(_return(outcomes, p.name).mean()) for p in rivals]
     profits = [float(outcomes.values(p.name, PROFIT).mean()) for p in rivals]
@@ -138,8 +135,8 @@ def kept(scenario: Scenario, label: str, replications: int, effort: Effort = EFF
         paired=tuple(_gain(frontier, over) for over in (frontier.current, EVEN)),
         inside=len(values), cells=len(best.margins), spread=_spread(list(values.values())),
         worst=", ".join(sorted(values, key=values.__getitem__)[:: max(1, len(values) - 1)]),
-        price=np.nan if price is None else 1 + price, again=_again(scenario, best.plan, budget),
-        fresh=_is_fresh(scenario, frontier, replications), parked=_parked(scenario, best.plan),
+        price=np.nan if price is None else 1 + price, again=_again(scenario, best.plan, points),
+        fresh=_is_fresh(scenario, frontier, replications), parked=_parked(scenario, best.plan, points),
         unspent=best.unspent / budget, leader=frontier.leader,
         evaluations=frontier.evaluations, seconds=seconds,
     )  # fmt: skip
@@ -168,12 +165,13 @@ def _spread(values: Sequence[float]) -> float:
     return float(np.ptp(values) / np.median(np.abs(values))) if len(values) > 1 else 0.0
 
 
-def _again(scenario: Scenario, plan: Plan, budget: float) -> float:
+def _again(scenario: Scenario, plan: Plan, points: Points) -> float:
     """Gross value of one more yuan, by climbing again a little below and above the budget."""
+    budget = scenario.budget
     free = make_problem(scenario, budget)
     fixed = Limits(packages={name: name in plan.packages for name in free.packages})
     problem = make_problem(scenario, budget, fixed)
-    market = Archive(SimulatedMarket(scenario, problem, [PROFIT], vectors=fair_points(scenario)))
+    market = Archive(SimulatedMarket(scenario, problem, [PROFIT], vectors=points))
     budgets = budget * np.array([1 - STEP, 1 + STEP])
     aims = linear(np.ones((2, 1)), np.array([budget]), budgets)
     search = Search(market, problem, 1, EFFORT, aims=aims)
@@ -204,11 +202,11 @@ def _is_fresh(scenario: Scenario, frontier: Frontier, replications: int) -> bool
     )
 
 
-def _parked(scenario: Scenario, plan: Plan) -> float:
+def _parked(scenario: Scenario, plan: Plan, points: Points) -> float:
     """The largest share of a cell's money that stays, among cells that matter."""
     problem = make_problem(scenario, scenario.budget)
     row = read_plans(problem, [plan])
-    most = SimulatedMarket(scenario, problem, [PROFIT], vectors=fair_points(scenario))(row).most[0]
+    most = SimulatedMarket(scenario, problem, [PROFIT], vectors=points)(row).most[0]
     money = row.money[0]
     left = (money - most) / np.maximum(money, 1.0)
     return float(np.max(left, initial=0.0))
