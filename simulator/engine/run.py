@@ -38,6 +38,7 @@ from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger, check_caps, check_credit, check_laws, check_limits
 
 HOUR = 3600
+BUFFER = 1024  # elements: NumPy then reads columns as they are; more, and it copies them out first
 INITIAL = 7  # chain stage
 
 
@@ -108,7 +109,11 @@ class Run:
         env.process(processes.march(env, self.world.steps, self.step))
         for rule in self.rules:
             env.process(self._user(env, rule))
-        env.run(until=int(self.world.steps.end[-1]))
+        before = np.setbufsize(BUFFER)
+        try:
+            env.run(until=int(self.world.steps.end[-1]))
+        finally:
+            np.setbufsize(before)
         return self._close_book()
 
     def step(self, number: int) -> None:

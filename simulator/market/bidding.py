@@ -6,8 +6,8 @@ Q        opportunities a use may enter                          impressions     
 G, Y     spend and actions of a scene at x                      CNY, actions         [scene, lane]
 theta    share of opportunities entered, so that money lasts    1                    [scene, lane]
 
-One Newton step in x a step, started from the last step's bid and what it was seen to bring
-(docs/model.md section 5). Who enters which opportunity is decided in `entry`.
+One Newton step in x a step, started from the last step's bid and what it was seen to bring; several
+where the market is new (docs/model.md section 5). Who enters which opportunity is decided in `entry`.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,10 @@ from simulator.market.groups import Groups
 from simulator.market.scenes import BUYABLE
 from simulator.market.world import World
 
-FRESH_STEPS = 8  # Newton steps where the market is new: the first step of a phase
+FRESH_STEPS = 5  # Newton steps where the market is new: the first step of a phase
+LEAPS = (1, 3)  # those after which bids leap
 LARGEST_STEP = 1.0
+SLOWEST = 0.8  # of a movement against the one before it, for the leap
 SHARE_RESPONSE = 1.0  # elasticity of a scene's share of opportunities to its bid, for the step
 REACH = 3.0  # x stays within this distance of the level that meets the market
 TINY = 1e-300
@@ -109,11 +111,10 @@ class Bidder:
 
     def pace(self, field: Field) -> Entered:
         """Find the bids that spend the money, and the share of opportunities entered."""
-        for _ in range(FRESH_STEPS if field.fresh else 1):
-            if field.fresh:
-                self._divide(field)
-                self._evaluate(field)
-            if field.fresh or field.actions is None:
+        if field.fresh:
+            self._approach(field)
+        else:
+            if field.actions is None:
                 self.entry.meet(field.bands)
             self._offer(field)
             self._newton(field)
@@ -122,6 +123,22 @@ class Bidder:
         self._offer(field)
         self._evaluate(field)
         return self._throttle(field)
+
+    def _approach(self, field: Field) -> None:
+        """Newton steps in a new market. Scenes answer each other, so that movements shrink by a steady
+        factor: every second one is followed by a leap over what the series still has to go.
+        """
+        moved = np.zeros_like(self.x)
+        for number in range(FRESH_STEPS):
+            self._divide(field)
+            self._evaluate(field)
+            self.entry.meet(field.bands)
+            self._offer(field)
+            last, before = moved, self.x.copy()
+            self._newton(field)
+            moved = self.x - before
+            if number in LEAPS:
+                self._move(_still_to_go(last, moved), field.phase)
 
     def prepare(self, field: Field) -> None:
         """Where the market is new, shares first (actions per impression depend on them)."""
@@ -154,8 +171,12 @@ class Bidder:
             limit = self._limit_step(field, spend, alone)
             step = np.where(self.limited[:, None], np.minimum(step, limit), step)
         step[(field.money <= 0) | self.held] = 0.0
+        self._move(step, field.phase)
+
+    def _move(self, step: np.ndarray, phase: int) -> None:
+        """Change bids that are not held, within reach of the level that meets the market."""
         self.x += step
-        level = self.world.phases.level[field.phase]
+        level = self.world.phases.level[phase]
         free = np.minimum(np.maximum(self.x, level - REACH), level + REACH)
         np.copyto(self.x, free, where=~self.held)
 
@@ -209,6 +230,17 @@ def _sums(of_scene: Groups, amount: np.ndarray, rates: list[np.ndarray]) -> np.n
 def _bounded(step: np.ndarray) -> np.ndarray:
     """A step of at most LARGEST_STEP, up or down."""
     return at_least(at_most(step, LARGEST_STEP), -LARGEST_STEP)
+
+
+def _still_to_go(last: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """The rest of the geometric series that two movements begin (Aitken 1926).
+
+    >>> _still_to_go(np.array([0.4, 0.1, 0.0]), np.array([0.2, -0.1, 0.2])).tolist()
+    [0.2, -0.0, 0.0]
+    """
+    shrink = np.divide(moved, last, out=np.zeros_like(moved), where=last != 0)
+    shrink = at_most(at_least(shrink, 0.0), SLOWEST)
+    return _bounded(moved * shrink / (1 - shrink))
 
 
 def _places(decay: tuple[tuple[float, ...], ...]) -> np.ndarray:

@@ -507,6 +507,7 @@ class Scene:
         self.limited = facts.bid.mode in {"cost_control", "roi_control"} and not self.held
         self.limit = self._limit()
         self.x = self.level = self.target = self.smooth = self.cost = self.theta = 0.0
+        self.last_move = self.this_move = 0.0
         self.quality = self.log_quality = 0.0
         self.free_gmv = 0.0  # counts towards a return target
         self.rates: dict[int, Callable[[float], float]] = {}
@@ -618,8 +619,19 @@ class Scene:
         if self.active and not self.held:
             if anew:
                 self._bring_offers()
-            self.x += self._newton()
-            self.x = min(max(self.x, self.level - 3), self.level + 3)
+            before = self.x
+            self._go(self._newton())
+            self.last_move, self.this_move = self.this_move, self.x - before
+
+    def leap(self) -> None:
+        """Jump over what is left of the geometric series of the last two moves."""
+        if self.active and not self.held and self.last_move != 0:
+            shrink = min(max(self.this_move / self.last_move, 0.0), 0.8)
+            self._go(clipped(self.this_move * shrink / (1 - shrink)))
+
+    def _go(self, way: float) -> None:
+        """Change the bid, within 3 of the level."""
+        self.x = min(max(self.x + way, self.level - 3), self.level + 3)
 
     def settle(self, step: Step) -> None:
         """Evaluation at the new x, throttle and results."""
