@@ -64,9 +64,9 @@ def _nodes() -> Array:
 def normal(x: Array, out: Array, density: Array, work: Array) -> Array:
     """Phi(x) into `out` and exp(-x^2/2) into `density`, without a branch.
 
-    Phi(x) = Phi(n) + phi(x) h (1 + y/2 + y^2/6 + y^3/24), x = n + h with n the nearest node and
+    Phi(x) = Phi(n) + phi(x) h (1 + y/2 + y^2/6), x = n + h with n the nearest node and
     y = h (x - h/3): Taylor's series of the integral of exp(x u - u^2/2) over u in (0, h). Relative
-    error below 1e-13 for x > -30; `work` is [3, *x.shape].
+    error below 1e-13 for x > -10, 2e-11 below; `work` is [3, *x.shape].
 
     >>> x = np.array([-1.0, 0.0])
     >>> normal(x, np.empty(2), np.empty(2), np.empty((3, 2))).round(7).tolist()
@@ -86,10 +86,9 @@ def normal(x: Array, out: Array, density: Array, work: Array) -> Array:
     np.multiply(h, -1.0 / (3.0 * NODES), out=y)
     y += x
     y *= h
-    series = np.multiply(y, 1.0 / (24.0 * NODES**3), out=places)
-    for term in (1.0 / (6.0 * NODES**2), 1.0 / (2.0 * NODES)):
-        series += term
-        series *= y
+    series = np.multiply(y, 1.0 / (6.0 * NODES**2), out=places)
+    series += 1.0 / (2.0 * NODES)
+    series *= y
     series += 1.0
     series *= h
     series *= density

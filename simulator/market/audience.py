@@ -91,7 +91,10 @@ def arrivals(moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
         if kind < kinds:
             part = moves[..., kind, stages, :, :]
             part = part if scale is None else part * scale[stages]
-            arrived[..., target, :, :] += np.add.reduce(part, axis=-3)
+            alone = stages.stop - stages.start == 1
+            arrived[..., target, :, :] += (
+                part[..., 0, :, :] if alone else np.add.reduce(part, axis=-3)
+            )
     return arrived
 
 

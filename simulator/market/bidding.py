@@ -23,8 +23,8 @@ from simulator.market.groups import Groups
 from simulator.market.scenes import BUYABLE
 from simulator.market.world import World
 
-FRESH_STEPS = 5  # Newton steps where the market is new: the first step of a phase
-LEAPS = (1, 3)  # those after which bids leap
+FRESH_STEPS = 6  # Newton steps where the market is new: the first step of a phase
+LEAPS = (2, 4)  # those after which bids leap
 LARGEST_STEP = 1.0
 SLOWEST = 0.8  # of a movement against the one before it, for the leap
 SHARE_RESPONSE = 1.0  # elasticity of a scene's share of opportunities to its bid, for the step
@@ -126,7 +126,7 @@ class Bidder:
 
     def _approach(self, field: Field) -> None:
         """Newton steps in a new market. Scenes answer each other, so that movements shrink by a steady
-        factor: every second one is followed by a leap over what the series still has to go.
+        factor: two of them are followed by a leap over what the series still has to go.
         """
         moved = np.zeros_like(self.x)
         for number in range(FRESH_STEPS):

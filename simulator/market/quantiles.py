@@ -24,7 +24,7 @@ rounded, and an element that is done leaves the loop alone.
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -269,19 +269,21 @@ def _count_up(state: Array, work: Workspace) -> Array:
     The rows of `state` are u - P(X = 0), P(X = 0), slope and (absent if zero) odds.
     """
     counts = work.arrays("counts", 1, state.shape[1:])[0]
-    draws: Places = np.arange(counts.size)
-    above: NDArray[Any] = np.zeros(counts.size, np.int8)
+    draws: Places | None = None  # all of them
     spare = "odd"
     for first, last in pairwise(STRETCHES):
-        above += _count_stretch(range(first, last), state, work)
-        counts[draws] = above
+        above = _count_stretch(range(first, last), state, work)
+        if draws is None:
+            counts[...] = above
+        else:
+            counts[draws] += above
         alive = np.flatnonzero(state[0] > 0.0)
         if not alive.size:
             return counts
         smaller = work.arrays(spare, len(state), alive.shape)
         spare = "even" if spare == "odd" else "odd"
         state = np.take(state, alive, axis=1, out=smaller, mode="clip")
-        draws, above = draws[alive], above[alive]
+        draws = alive if draws is None else draws[alive]
     return counts
 
 

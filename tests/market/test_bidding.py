@@ -26,5 +26,5 @@ def test_few_steps_find_the_bids(name, monkeypatch):
         return run.media.bidder.x
 
     endless = bids(99, ())
-    far, near = (np.abs(bids(5, leaps) - endless).max() for leaps in [(), (1, 3)])
+    far, near = (np.abs(bids(6, leaps) - endless).max() for leaps in [(), (2, 4)])
     assert near < 0.04 < far
