@@ -5,9 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from simulator.allocation.aims import linear
 from simulator.allocation.archive import Archive
 from simulator.allocation.market import Answers, certain
 from simulator.allocation.problem import Split
+from simulator.allocation.response import Sweep
 from simulator.allocation.search import NEAR, Effort, Search
 from tests.allocation.markets import BUDGET, Hill, exact, hill, make_problem
 
@@ -82,6 +84,25 @@ def test_ends_come_first_and_then_the_middle():
     share = aims.weights / aims.weights.sum(axis=1, keepdims=True)
     assert share[0, 0] > 0.99 and share[1, 1] > 0.99
     assert 0.05 < share[NEAR - 1, 0] < 0.95
+
+
+class Noting(Search):
+    """A search that only notes the sweeps from which knapsacks would be made."""
+
+    def _knapsacks(self, tables: list[Sweep]) -> None:
+        self.tables = tables
+
+
+def test_a_row_without_a_near_sweep_has_that_of_the_nearest():
+    """The first three have their own; of these the last one is nearest to the fourth, the second to the fifth."""
+    market, problem = hill(1.5, 0, 2), make_problem([1, 1])
+    money = np.array([[0.9, 0.1], [0.5, 0.5], [0.1, 0.9], [0.2, 0.8], [0.6, 0.4]]) * BUDGET
+    rows = Split(money, np.zeros((5, 0), dtype=bool))
+    aims = linear(np.ones((5, 1)), np.array([BUDGET]), np.array([BUDGET]))
+    search = Noting(Archive(market), problem, 1, aims=aims, rows=rows)
+    search.sweep_near()
+    found = [float(table.base[0]) for table in search.tables]
+    assert found == market(rows).values[[0, 1, 2, 2, 1], 0].tolist()
 
 
 def test_fills_are_as_many_as_asked():

@@ -51,7 +51,8 @@ def test_slopes_are_even_where_every_cell_brings_the_same():
 def test_a_cell_that_takes_no_more_may_be_worth_more_but_not_less():
     problem = make_problem([1, 1], BUDGET)
     dear = roots(30.0, 4.0, takes=np.array([20.0, np.inf]))
-    assert uneven(dear, problem, split_of(20.0, 80.0)) == 0.0
+    for money in (20.0, 19.8):  # at its end, and where a little more of it would still be spent
+        assert uneven(dear, problem, split_of(money, BUDGET - money)) == 0.0
     cheap = roots(1.0, 4.0, takes=np.array([50.0, np.inf]))
     assert uneven(cheap, problem, split_of(50.0, 50.0)) > 0.5
 
@@ -211,6 +212,18 @@ def test_the_evenest_of_all_moves_is_kept_and_they_are_as_many_as_asked():
         assert market.evaluations <= 5 * (steps + 1) + 5
 
 
+def test_a_move_that_brings_more_and_is_less_even_is_not_kept():
+    """Two cells of which one is worth more with every yuan: moves go on, and the first row stays."""
+    market = Made(lambda x: ((x.money[:, 0] ** 2 + 90 * x.money[:, 1])[:, None], x.money))
+    problem = make_problem([1, 1], BUDGET)
+    search = Search(Archive(market), problem, 1, Effort(), aims=aim())
+    search.rows = split_of(50.0, 50.0)
+    search.even_out(0, 3)
+    assert search.rows.money[0].tolist() == [50.0, 50.0]
+    moved, _ = search.market.every()
+    assert len(moved) > 15 and moved.money[:, 0].max() > 55  # they were tried
+
+
 def test_settling_evens_out_what_steps_leave():
     apart = []
     for turns in (0, 60):
@@ -238,10 +251,14 @@ def test_a_move_opens_the_cell_that_is_worth_most():
 
 
 def test_a_full_cell_takes_nothing_in_a_move():
+    """At 20 of 20, and at 19.8, where what it would still spend is worth most of all."""
     market = roots(30.0, 4.0, 3.0, takes=np.array([20.0, np.inf, np.inf]))
-    problem, split = make_problem([1, 1, 1], BUDGET), split_of(20.0, 40.0, 40.0)
-    moved = exchange(problem, aim(), split, slopes(market, problem, aim(), split)).money[0]
-    assert moved[0] == 20.0 and moved[1] > 40.0
+    problem = make_problem([1, 1, 1], BUDGET)
+    for money in (20.0, 19.8):
+        split = split_of(money, 40.0, 60.0 - money)
+        found = slopes(market, problem, aim(), split)
+        moved = exchange(problem, aim(), split, found).money[0]
+        assert moved[0] == money and moved[1] > 40.0
 
 
 def test_a_move_takes_at_most_half_of_a_cell():
