@@ -33,7 +33,6 @@ from simulator.market.quantiles import (
     binomial_quantile,
     expansion_terms,
     gamma_multiplier,
-    poisson_quantile,
     row_blocks,
     steady,
 )
@@ -52,9 +51,6 @@ class Draws(Protocol):
 
     def binomial(self, purpose: str, n: Amount, p: Amount, *, out: Array | None = None) -> Array:
         """Successes [count] among n trials of probability p."""
-
-    def poisson(self, purpose: str, mean: Amount, *, out: Array | None = None) -> Array:
-        """Events [count] at a known mean."""
 
     def split(
         self, purpose: str, total: Amount, weights: Array, *, out: Array | None = None
@@ -91,10 +87,6 @@ class Expected:
     def binomial(self, purpose: str, n: Amount, p: Amount, *, out: Array | None = None) -> Array:
         """The mean: n p."""
         return np.multiply(n, p, out=out)
-
-    def poisson(self, purpose: str, mean: Amount, *, out: Array | None = None) -> Array:
-        """The mean."""
-        return np.positive(mean, out=out)
 
     def split(
         self, purpose: str, total: Amount, weights: Array, *, out: Array | None = None
@@ -177,13 +169,6 @@ class Sampled:
         counts = self._room(u, out)
         n_view, p_view = self._by_plan(n, u), self._by_plan(p, u)
         binomial_quantile(n_view, p_view, u, terms, counts, work=self._work)
-        return self._deliver(counts, out)
-
-    def poisson(self, purpose: str, mean: Amount, *, out: Array | None = None) -> Array:
-        """Events [count] at a known mean."""
-        u, z = self._uniform(purpose), self._z_of(purpose)
-        counts = self._room(u, out)
-        poisson_quantile(self._by_plan(mean, u), u, z, counts, work=self._work)
         return self._deliver(counts, out)
 
     def split(

@@ -3,8 +3,8 @@
 symbol    meaning                                            unit    shape
 n         trials                                             count   [cell, plan, replication]
 p, q      probability of success, of failure                 1       [cell, plan, replication]
-mean      expected count: n p, or the mean of a Poisson      count   [cell, plan, replication]
-variance  of the count: n p q, or the mean of a Poisson      count2  [cell, plan, replication]
+mean      expected count: n p                                count   [cell, plan, replication]
+variance  of the count: n p q                                count2  [cell, plan, replication]
 u         uniform, strictly inside (0, 1)                    1       [cell, 1, replication]
 z         standard normal quantile of u                      1       [cell, 1, replication]
 k         a count; drawn is the least k with P(X <= k) >= u  count
@@ -175,62 +175,6 @@ def _invert_binomial(columns: Array, work: Workspace) -> Array:
     return counts
 
 
-def poisson_quantile(
-    mean: Array, u: Array, z: Array, out: Array, *, work: Workspace | None = None
-) -> Array:
-    """Events at a known mean [count]: the least k with P(X <= k) >= u.
-
-    k = floor(mean + s z + (z^2 + 2)/6 - (z^3 + 2 z)/(72 s)) with s^2 = mean (Giles 2016, ACM
-    Algorithm 955); below a mean of 9 by inversion. Shapes as in `binomial_quantile`.
-
-    >>> mean, u, z = np.array([[[[400.0]]], [[[0.025]]], [[[-1.96]]]])
-    >>> poisson_quantile(mean, u, z, np.empty((1, 1, 1))).item()
-    361.0
-    """
-    work = work or Workspace()
-    mean, u = (_spread(x, out.shape) for x in (mean, u))
-    _flat(out)
-    terms = expansion_terms(z)
-    with np.errstate(all="ignore"):
-        for rows in row_blocks(out.shape):
-            block = out[rows]
-            few = np.flatnonzero(mean[rows] < LEAST_VARIANCE)
-            uncertain = _not_surely_zero(few, mean[rows], u[rows])
-            uncertain, columns = _gathered(uncertain, (mean[rows], u[rows]), work)
-            if few.size < block.size:
-                _expand_poisson(mean[rows], terms.of(rows), block, work)
-            flat = block.reshape(-1)
-            flat[few] = 0.0
-            for part in _parts(uncertain.size):
-                flat[uncertain[part]] = _invert_poisson(columns[:, part], work)
-    return out
-
-
-def _expand_poisson(mean: Array, terms: Terms, out: Array, work: Workspace) -> None:
-    """Write the expansion, bounded by 0, into `out`."""
-    deviation, x = work.arrays("moments", 2, out.shape)
-    np.sqrt(mean, out=deviation)
-    np.divide(terms.third, deviation, out=x)
-    deviation *= terms.z
-    x += deviation
-    x += mean
-    x += terms.second + 0.5
-    np.floor(x, out=x)
-    np.maximum(x, work.zeros(x.shape), out=out)
-
-
-def _invert_poisson(columns: Array, work: Workspace) -> Array:
-    """Count events; the columns are mean and u."""
-    mean, u = columns
-    state = work.arrays("even", 3, mean.shape)
-    left, pmf, slope = state
-    np.negative(mean, out=pmf)
-    np.exp(pmf, out=pmf)
-    np.subtract(u, pmf, out=left)
-    np.copyto(slope, mean)
-    return _count_up(state, work)
-
-
 # --- inversion ----------------------------------------------------------------------------------
 
 
@@ -266,7 +210,7 @@ def _not_surely_zero(places: Places, mean: Array, u: Array) -> Places:
 def _count_up(state: Array, work: Workspace) -> Array:
     """The number of k with u > P(X <= k), where P(X = k) = P(X = k - 1) (slope / k - odds).
 
-    The rows of `state` are u - P(X = 0), P(X = 0), slope and (absent if zero) odds.
+    The rows of `state` are u - P(X = 0), P(X = 0), slope and odds.
     """
     counts = work.arrays("counts", 1, state.shape[1:])[0]
     draws: Places | None = None  # all of them
@@ -289,11 +233,10 @@ def _count_up(state: Array, work: Workspace) -> Array:
 
 def _count_stretch(k: range, state: Array, work: Workspace) -> NDArray[np.int8]:
     """How many of these k are counted; P(X = k) is taken from what is left of u, one after another."""
-    left, pmf, slope, *odds = state
+    left, pmf, slope, odds = state
     chance, rest = work.arrays("stretch", 2, (len(k), left.size))
     np.multiply(slope, 1.0 / np.array(k)[:, None], out=chance)
-    if odds:
-        chance -= odds[0]
+    chance -= odds
     chance[0] *= pmf
     for before, after in pairwise(chance):
         np.multiply(after, before, out=after)

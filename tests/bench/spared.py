@@ -272,6 +272,13 @@ SPARED: tuple[Spared, ...] = (
         "np.where(total == 0.0, 1.0, total) -> np.where(total == 0.0, (1.0 * 1.01), total)",
     ),
     *_spare(
+        "draws",
+        "strata",
+        "divides a single point by what stands for its spread, and that point is 0",
+        "np.sqrt(np.square(middles).mean()) or 1.0"
+        " -> np.sqrt(np.square(middles).mean()) or (1.0 * 1.01)",
+    ),
+    *_spare(
         "bidding",
         "_divide",
         "cancels: priorities that all grow alike leave the shares as they are",

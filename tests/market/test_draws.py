@@ -27,7 +27,6 @@ def ask_everything(draws, lanes, plans=3):
     weights = np.stack([n + 1, p, n * p])
     return {
         "binomial": draws.binomial("click", n, p),
-        "poisson": draws.poisson("click", n * p),
         "split": draws.split("click", n, weights),
         "round_off": draws.round_off("click", n * p / 3),
         "factor": draws.factor("buy", np.array([[0.3], [0.8]]), 2),
@@ -153,13 +152,6 @@ def test_binomial_has_its_moments(n, p):
     assert x.std() == pytest.approx(sd, rel=0.02)
 
 
-@pytest.mark.parametrize("mean", [0.02, 3.0, 400.0])
-def test_poisson_has_its_moments(mean):
-    x = collect(lambda draws: draws.poisson("any", mean))
-    assert x.mean() == pytest.approx(mean, abs=4 * np.sqrt(mean / x.size))
-    assert x.var() == pytest.approx(mean, rel=0.03)
-
-
 @pytest.mark.parametrize("sd", [0.05, 0.5, 1.0])
 def test_factor_has_mean_one_and_the_given_spread(sd):
     x = collect(lambda draws: draws.factor("any", sd, 50))
@@ -270,7 +262,6 @@ def test_expected_is_the_mean():
     draws.at(3)
     n, p = np.arange(8.0).reshape(2, 4), np.array([[0.1], [0.5]])
     np.testing.assert_array_equal(draws.binomial("click", n, p), n * p)
-    np.testing.assert_array_equal(draws.poisson("click", n), n)
     np.testing.assert_array_equal(draws.round_off("click", n / 3), n / 3)
     for ones in (
         draws.factor("click", 0.4, 2),
@@ -280,7 +271,6 @@ def test_expected_is_the_mean():
         np.testing.assert_array_equal(ones, np.ones((2, 4)))
     out = np.empty((2, 4))
     assert draws.binomial("click", n, p, out=out) is out
-    assert draws.poisson("click", n, out=out) is out
     assert draws.factor("click", 0.4, 2, out=out) is out
 
 
@@ -294,7 +284,7 @@ def test_sampled_averages_to_expected():
     expected = ask_everything(Expected(48), 48)
     draws = sample(range(2000))
     answers = ask_everything(draws, 6000)
-    for method in ("binomial", "poisson", "split", "round_off", "mean_noise"):
+    for method in ("binomial", "split", "round_off", "mean_noise"):
         values = by_plan(answers[method])
         error = values.std(axis=-1) / np.sqrt(2000)
         mean = by_plan(expected[method]).mean(axis=-1)
