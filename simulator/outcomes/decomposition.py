@@ -59,9 +59,7 @@ def effects(before: Mapping[str, Array], after: Mapping[str, Array]) -> dict[str
     {'paid_visits': 20.0}
     """
     was, now = (_factors(plan) for plan in (before, after))
-    per_visit, conversion, value = (
-        _pull(was, now, own, others) for own, others in ((0, (1, 2)), (1, (0, 2)), (2, (0, 1)))
-    )
+    per_visit, conversion, value = (_pull(was, now, others) for others in ((1, 2), (0, 2), (0, 1)))
     kinds = {name: (after[name] - before[name]) * per_visit for name in VISITS}
     return kinds | {
         "conversion": (now[1] - was[1]) * conversion,
@@ -79,9 +77,7 @@ def _ratio(top: Array, bottom: Array) -> Array:
     return np.divide(top, bottom, out=np.zeros_like(top, dtype=float), where=bottom > 0)
 
 
-def _pull(
-    was: tuple[Array, ...], now: tuple[Array, ...], own: int, others: tuple[int, int]
-) -> Array:
+def _pull(was: tuple[Array, ...], now: tuple[Array, ...], others: tuple[int, int]) -> Array:
     """What one unit of a factor brings, the others changed before it or not: mean of the orders.
 
     The others have both changed, or neither, in a third of the orders each, and either one in a sixth.

@@ -230,7 +230,7 @@ def assert_same_figures(run, scenario, larger, tolerance: float) -> None:
     assert apart(before, {name: after[name] for name in before}, tolerance) == {}
 
 
-def test_the_name_of_a_file_changes_nothing(tmp_path):
+def test_the_name_of_a_file_changes_nothing():
     text, day = (SCENARIOS / "minimal.yaml").read_bytes(), "calendar.phases.sale.clock=1d"
     files = [parse_scenario(text, name, [day]) for name in ("a.yaml", "b.yaml")]
     runs = [sampled(scenario, replications=2) for scenario in files]
