@@ -10,8 +10,6 @@ the way people write them, as pydantic types.
 | Multiple | 1.05 or 105% | float >= 0 |
 | Level | an Amount, or {value: 80, sd: 20%}, or {low: 60, high: 100} | Uncertain >= 0 |
 | Rate | a Share, or such a mapping | Uncertain in 0..1 |
-| Factor | a Multiple, or such a mapping | Uncertain >= 0 |
-| Effect | 0.2, -15%, or such a mapping | Uncertain, any sign |
 | Seconds | 30s, 15min, 1h, 7d, 2w | int [s] |
 | Moment | 2020-11-11, 2020-11-11 20:00 | datetime, local wall-clock |
 
@@ -369,8 +367,6 @@ Share = Annotated[float, _Number(percent=True, least=0, most=1)]
 Multiple = Annotated[float, _Number(percent=True, least=0)]
 Level = Annotated[float, _Number(least=0, uncertain=True)]
 Rate = Annotated[float, _Number(percent=True, least=0, most=1, uncertain=True)]
-Factor = Annotated[float, _Number(percent=True, least=0, uncertain=True)]
-Effect = Annotated[float, _Number(percent=True, uncertain=True)]
 Seconds = Annotated[
     int,
     BeforeValidator(read_seconds),
