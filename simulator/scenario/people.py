@@ -72,7 +72,7 @@ class Push(Part):
     """A message to people whom the shop can reach by itself: followers, members, subscribers."""
 
     source: str
-    """Source whose visits it brings, as a rule of kind owned: power of touch and organic_cvr are its."""
+    """Source whose visits it brings, as a rule of owned reach: power of touch and organic_cvr are its."""
     days: Annotated[list[Moment], Field(min_length=1)]
     """Days on which it is sent; the visits come on the same day."""
     audience: dict[str, Share]

@@ -11,8 +11,6 @@ from simulator.scenario.prices import PriceSteps
 class Source(Part):
     """Where traffic comes from."""
 
-    kind: Literal["onsite", "owned", "external"] = "onsite"
-    """On the platform, owned reach (followers, members), or media outside."""
     organic_visits: Annotated[Level, Field(ge=0)] = 0.0
     """Free visits to the brand on a normal day at the start."""
     organic_cvr: Annotated[Rate, Field(lt=1)] = 0.03
