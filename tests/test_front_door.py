@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import pytest
 
@@ -36,7 +35,6 @@ def test_an_unknown_name_is_an_attribute_error():
         _ = simulator.simulat
 
 
-@pytest.mark.skipif(find_spec("simulator.cli") is None, reason="no command line yet")
 def test_the_module_is_the_command():
     answer = run_python("-m", "simulator", "--help")
     assert answer.returncode == 0, answer.stderr

@@ -74,11 +74,12 @@ def settings_of(name: str) -> list[list[str]]:
     return groups
 
 
-@every_persona
-def test_every_setting_that_a_header_names_changes_the_scenario(name: str):
+@pytest.mark.parametrize(
+    ("name", "settings"), [(name, settings) for name in FILES for settings in settings_of(name)]
+)
+def test_every_setting_that_a_header_names_changes_the_scenario(name: str, settings: list[str]):
     """A setting that merges into what is there, or that the file no longer knows, changes nothing."""
-    for settings in settings_of(name):
-        assert read_scenario(path_of(name), settings) != read(name), settings
+    assert read_scenario(path_of(name), settings) != read(name)
 
 
 def test_settings_are_found_in_headers():

@@ -201,7 +201,7 @@ def test_evening_out_stops_where_it_would_cost(fee: float, lost: float, stays: b
     assert (search.rows.money[0].tolist() == [60.0, 40.0]) is stays
 
 
-def test_the_evenest_of_all_moves_is_kept_and_they_are_as_many_as_asked():
+def test_moves_between_two_cells_are_as_many_as_asked():
     """Of 64 and 36 for slopes 3 and 4 one move is a Newton step, two arrive."""
     for steps, apart in ((0, 0.9), (1, 0.2), (2, 0.02)):
         market, problem = roots(3.0, 4.0), make_problem([1, 1], BUDGET)

@@ -54,10 +54,12 @@ def test_not_knowing_widens_what_chance_alone_gives(path):
         assert both["p90"] - both["p10"] > 1.2 * (alone["p90"] - alone["p10"])
 
 
-def test_a_stated_spread_of_one_number_moves_only_what_follows_from_it():
-    sets = ["slots.feed.median_cpm={value: 25, sd: 50%}"]
-    scenario = read_scenario(MINIMAL, sets=sets)
-    assert float(uncertain_paths(scenario)["slots.feed.median_cpm"].sd) == 0.5
+def test_a_stated_spread_of_one_number_moves_that_number_alone():
+    path = "slots.feed.median_cpm"
+    sets = [[f"{path}={{value: 25, sd: {share}}}"] for share in ("20%", "50%")]
+    less, more = (draw_numbers(job(read_scenario(MINIMAL, s), range(1000))) for s in sets)
+    assert {name for name in less if not np.array_equal(less[name], more[name])} == {path}
+    assert [x[path].std() / 25 for x in (less, more)] == pytest.approx([0.2, 0.5], rel=0.1)
 
 
 # --- expected mode over several values of what is not known -------------------------------------
