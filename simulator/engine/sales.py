@@ -5,12 +5,9 @@ import numpy as np
 from simulator.engine.floor import Floor
 from simulator.engine.tally import Met
 from simulator.market.audience import (
-    BAND,
     CART,
     DECAY,
     DEPOSIT,
-    ENGAGE,
-    ENTHUSE,
     FAVOURITE,
     KINDS,
     ORDER,
@@ -390,7 +387,7 @@ class Sales:
     def _move_on(self, flows: np.ndarray, baskets: CustomerMoves, met: Met, pulse: Pulse) -> None:
         floor, crowd = self.floor, self.floor.state.crowd
         if floor.tracers and met.paid is not None:
-            floor.tracers.move(flows, crowd.n, self._on_visit(met.paid))
+            floor.tracers.move(flows, crowd.n, met.paid, self.chain.on_visits())
         self._basket_products(flows, baskets)
         again = baskets.orders + baskets.balances
         first = self._first_again(again)
@@ -403,17 +400,6 @@ class Sales:
         crowd.old[0] = np.minimum(crowd.old[0], crowd.n[INITIAL])
         apply_baskets(floor.state.baskets, baskets)
         self.chain.remember(crowd, met.contact, pulse, met.per_person)
-
-    def _on_visit(self, paid: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-        """Part of each flow that happened on a scene's paid visit: [scene, kind, stage, segment, lane]."""
-        touches, buys = (part[:, BAND] for part in paid)
-        caused = self.chain.on_visits()
-        on_visit = np.zeros((len(touches), *caused.shape))
-        for kind in (ORDER, DEPOSIT):
-            on_visit[:, kind] = buys * caused[kind]
-        for kind in (CART, FAVOURITE, ENTHUSE, ENGAGE):
-            on_visit[:, kind] = touches * caused[kind]
-        return on_visit
 
     def _first_again(self, again: np.ndarray) -> np.ndarray:
         """First-time buyers among the customers whose basket was bought: they become numerous."""

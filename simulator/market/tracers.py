@@ -10,11 +10,12 @@ belongs to the scene of the last touch or of the first (that opened the contact)
 order belongs to nobody (organic). The rule says who gets it, never how much: credited + organic = all.
 """
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from simulator.market.audience import BAND, STAY, TO, WAYS, arrivals, ratio
+from simulator.market.audience import BAND, CART, PASS_ON, STAY, TO, WAYS, ratio
 from simulator.market.bounds import at_least
 
 WIDTHS = (
@@ -30,7 +31,14 @@ WIDTHS = (
     5,
 )  # days of each age class; classes within the window are kept
 MOVES = (TO != STAY)[..., None, None]
+VISIT_WAYS = sum(kind < PASS_ON for _, kind, _ in WAYS)  # the first ones; visits cause no other
 DEPOSIT = 6  # chain stage
+TINY = 1e-200
+BLOCK = 131072  # people of one age and scene that are moved at once: they fit a core's own cache
+
+
+Paid = tuple[np.ndarray, np.ndarray]
+"""Parts of touches, and of buying visits, that a scene paid for: [scene, band, segment, lane]."""
 
 
 @dataclass
@@ -55,6 +63,11 @@ def classes_within(window_days: int) -> int:
     return int(np.searchsorted(np.cumsum(WIDTHS), window_days, side="right"))
 
 
+def _over_stages(rows: np.ndarray, part: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Sum over the stages of rows [.., scene, stage, segment, lane] x part [stage, segment, lane]."""
+    return np.einsum("...cgl,cgl->...gl", rows, part, out=out)
+
+
 class Tracers:
     """Last touches of one chunk of lanes: people belong to the scene that touched them last."""
 
@@ -62,8 +75,13 @@ class Tracers:
         """`people`: the shape [stage, segment, lane]."""
         self.touched = np.zeros((classes_within(window_days), scenes, *people))
         self.ages = len(self.touched)
-        self.before = np.zeros(self.touched.shape[1:])
-        """Shares before the touches of the step: other orders of the step fall evenly between."""
+        size = min(self.ages * scenes, max(1, BLOCK // math.prod(people)))
+        self.moved, self.into = np.empty((size, *people)), np.empty((size, *people[1:]))
+        """Work arrays: what a step changes of some ages and scenes, and what goes to one stage."""
+        self.after, self.level = np.zeros((2, *self.touched.shape[1:]))
+        """Share of each stage whose last touch is a scene's, after the touches of the step and in its middle:
+        [scene, stage, segment, lane]. Other orders of the step fall evenly between its touches.
+        """
 
     def age_a_day(self) -> None:
         """Midnight: a class of w days passes 1/w of its people on; the oldest fall out.
@@ -71,26 +89,34 @@ class Tracers:
         Touches of a day are half a day old at its end, so the first class is half a day longer.
         """
         for row in range(self.ages - 1, -1, -1):
-            moved = self.touched[row] / (WIDTHS[row] + (0.5 if row == 0 else 0.0))
+            longer = WIDTHS[row] + (0.5 if row == 0 else 0.0)
+            moved = self.touched[row] / longer
             self.touched[row] -= moved
             self.touched[row + 1 : row + 2] += moved
 
     def touch(self, visits: np.ndarray, n: np.ndarray) -> None:
         """New touches: `visits` per person [scene, band, segment, lane]."""
-        self.before = self.share(n)
-        total = visits.sum(axis=0)
+        before, total = self.share(n), visits.sum(axis=0)
         reached = -np.expm1(-total)
-        by_scene = (visits * ratio(reached, total))[:, BAND]
-        self._touch(by_scene, reached[BAND], n)
+        by_scene = (visits * ratio(reached, total)).take(BAND, axis=1)
+        new, kept = self._touch(by_scene, reached.take(BAND, axis=0), before)
+        self.touched[0] += new * n
+        self.after = before * kept + new
+        self.level = (before + self.after) / 2
 
-    def _touch(self, by_scene: np.ndarray, reached: np.ndarray, n: np.ndarray) -> None:
-        """The share `reached` of people [stage, segment, lane] is touched, by scenes [scene, ..]."""
-        self.touched *= 1 - reached
-        self.touched[0] += by_scene * n
+    def _touch(
+        self, by_scene: np.ndarray, reached: np.ndarray, before: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The share `reached` of people [stage, segment, lane] is touched, by scenes [scene, ..]; shares that
+        are new, and what is kept of those before.
+        """
+        kept = 1 - reached
+        self.touched *= kept
+        return by_scene, kept
 
     def share(self, n: np.ndarray) -> np.ndarray:
         """Share of each stage whose last touch is a scene's: [scene, stage, segment, lane]."""
-        return ratio(self.touched.sum(axis=0), n)
+        return ratio(np.add.reduce(self.touched), n)
 
     def credit(
         self,
@@ -111,60 +137,72 @@ class Tracers:
         baskets, of them from deposits; guests [band, segment, lane]: part of the buying visits that
         commissioned media brought.
         """
-        last, paid = self.level(n), paid_share[:, BAND]
+        last, paid = self.level, paid_share.take(BAND, axis=1)
         on_paid = direct * paid
         on_guests = np.zeros_like(direct) if guests is None else direct * guests[BAND]
         rest = np.maximum(direct * (1 - paid.sum(axis=0)) - on_guests, 0.0) + waiting
-        credited = (self._owners(on_paid, last) + rest * last).sum(axis=1)
-        regular = ratio(self.touched[:, :, 7:10].sum(axis=(0, 2)), n[7:10].sum(axis=0))
+        credited = self._owners(on_paid).sum(axis=1) + _over_stages(last, rest)
+        regular = ratio(_over_stages(self.after[:, 7:10], n[7:10]), n[7:10].sum(axis=0))
         presale = waiting[DEPOSIT] * last[:, DEPOSIT]
         if balances is not None:
             presale = presale + balances * regular
         untouched = (rest * (1 - last.sum(axis=0))).sum(axis=0)
         return Credit(
-            credited + customers * regular, self._own(on_paid, last).sum(axis=1), presale,
+            credited + customers * regular, self._own(on_paid).sum(axis=1), presale,
             on_guests.sum(axis=0), untouched + customers * (1 - regular.sum(axis=0)),
         )  # fmt: skip
 
-    def level(self, n: np.ndarray) -> np.ndarray:
-        """Share of each stage that belongs to a scene in the middle of the step: [scene, stage, ..]."""
-        return np.asarray((self.before + self.share(n)) / 2)
-
-    def _owners(self, on_visit: np.ndarray, level: np.ndarray) -> np.ndarray:
-        """To whom belongs what happened on paid visits [scene, .., stage, segment, lane]."""
+    def _owners(self, on_visit: np.ndarray) -> np.ndarray:
+        """To whom belongs what happened on paid visits [scene, stage, segment, lane]."""
         return on_visit
 
-    def _own(self, on_visit: np.ndarray, level: np.ndarray) -> np.ndarray:
+    def _own(self, on_visit: np.ndarray) -> np.ndarray:
         """What of it belongs to the visit's own scene."""
         return on_visit
 
-    def move(self, flows: np.ndarray, n: np.ndarray, on_visit: np.ndarray) -> None:
+    def move(self, flows: np.ndarray, n: np.ndarray, paid: Paid, caused: np.ndarray) -> None:
         """Touches go where their people go.
 
-        flows [kind, stage, segment, lane]; on_visit [scene, kind, stage, segment, lane]: part of a flow
-        that happened on a scene's paid visit and carries that visit; the rest carries the average. The last
-        kinds of moves may be left out: no visit causes them.
+        flows [kind, stage, segment, lane]; caused [kind, stage, segment, lane]: part of them that visits
+        cause, of the kinds before PASS_ON; paid: parts of these visits. Who moves on a scene's paid visit
+        carries that visit, the rest carries the average.
         """
-        share = np.where(MOVES, ratio(flows, n), 0.0)
-        kinds = on_visit.shape[1]
-        on_visit = self._owners(on_visit, self.level(n)[:, None]) * share[:kinds]
-        on_visit *= self._room(on_visit, share, n)[:, None]
-        average = share
-        average[:kinds] -= on_visit.sum(axis=0)
-        change = self.touched * -average.sum(axis=0)
-        visited = on_visit * n
-        change[0] -= visited.sum(axis=1)
-        for target, kind, stages in WAYS:
-            here, into = self.touched[:, :, stages], change[:, :, target]
-            into += np.einsum("ascgl,cgl->asgl", here, average[kind, stages])
-        change[0] += arrivals(visited)
-        self.touched += change
+        average = np.where(MOVES, ratio(flows, n), 0.0)
+        on_visit = average[:PASS_ON] * caused
+        touches, buys = (self._owners(part.take(BAND, axis=1)) for part in paid)
+        asked = touches * (on_visit[CART:].sum(axis=0) * n)
+        asked += buys * (on_visit[:CART].sum(axis=0) * n)
+        room = self._room(asked, average.sum(axis=0))
+        touches *= room
+        buys *= room
+        asked *= -room
+        average[:CART] -= on_visit[:CART] * buys.sum(axis=0)
+        average[CART:PASS_ON] -= on_visit[CART:] * touches.sum(axis=0)
+        self._carry(average)
+        on_visit *= n
+        for target, kind, stages in WAYS[:VISIT_WAYS]:
+            part = buys if kind < CART else touches
+            asked[:, target] += _over_stages(part[:, stages], on_visit[kind, stages])
+        self.touched[0] += asked
 
-    def _room(self, on_visit: np.ndarray, share: np.ndarray, n: np.ndarray) -> np.ndarray:
-        """Part of the visited movers for whom there are new touches: [scene, stage, segment, lane]."""
-        asked = on_visit.sum(axis=1) * n
-        room = self.touched[0] * at_least(1 - share.sum(axis=0), 0.0)
-        return ratio(room, np.maximum(asked, room))
+    def _carry(self, average: np.ndarray) -> None:
+        """Touches of every age and scene move with these shares of their stage [kind, stage, segment, lane]."""
+        touched = self.touched.reshape(-1, *self.touched.shape[2:])
+        leaving, size = average.sum(axis=0), len(self.moved)
+        for first in range(0, len(touched), size):
+            here = touched[first : first + size]
+            moved, into = self.moved[: len(here)], self.into[: len(here)]
+            np.multiply(here, -leaving, out=moved)
+            for target, kind, stages in WAYS:
+                moved[:, target] += _over_stages(here[:, stages], average[kind, stages], out=into)
+            here += moved
+
+    def _room(self, asked: np.ndarray, moving: np.ndarray) -> np.ndarray:
+        """Part of those whom visits would move for whom there are new touches: [scene, stage, segment, lane]."""
+        room = self.touched[0] * at_least(1 - moving, 0.0)
+        most = np.maximum(asked, room)
+        room /= at_least(most, TINY, out=most)
+        return room
 
     def shift(self, stage: int, target: int, share: np.ndarray) -> None:
         """A share [segment, lane] of a stage moves to another."""
@@ -184,16 +222,23 @@ class Openers(Tracers):
     already renews the age and leaves the scene.
     """
 
-    def _touch(self, by_scene: np.ndarray, reached: np.ndarray, n: np.ndarray) -> None:
-        again = self.touched * reached
-        self.touched -= again
-        self.touched[0] += again.sum(axis=0) + by_scene * (1 - self.before.sum(axis=0)) * n
+    def _touch(
+        self, by_scene: np.ndarray, reached: np.ndarray, before: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        every = np.zeros_like(before)
+        for age in range(self.ages):
+            again = self.touched[age] * reached
+            self.touched[age] -= again
+            every += again
+        self.touched[0] += every
+        return by_scene * (1 - before.sum(axis=0)), np.ones_like(reached)
 
-    def _owners(self, on_visit: np.ndarray, level: np.ndarray) -> np.ndarray:
-        return np.asarray(level * on_visit.sum(axis=0) + on_visit * (1 - level.sum(axis=0)))
+    def _owners(self, on_visit: np.ndarray) -> np.ndarray:
+        free = 1 - self.level.sum(axis=0)
+        return np.asarray(self.level * on_visit.sum(axis=0) + on_visit * free)
 
-    def _own(self, on_visit: np.ndarray, level: np.ndarray) -> np.ndarray:
-        return np.asarray(on_visit * (1 - level.sum(axis=0) + level))
+    def _own(self, on_visit: np.ndarray) -> np.ndarray:
+        return np.asarray(on_visit * (1 - self.level.sum(axis=0) + self.level))
 
 
 class Trail:
@@ -226,10 +271,10 @@ class Trail:
         parts = ([getattr(c, f.name) for c in (first, *more)] for f in fields(Credit))
         return Credit(*(np.add(*pair) / 2 for pair in parts))
 
-    def move(self, flows: np.ndarray, n: np.ndarray, on_visit: np.ndarray) -> None:
+    def move(self, flows: np.ndarray, n: np.ndarray, paid: Paid, caused: np.ndarray) -> None:
         """Touches go where their people go."""
         for tracer in self.tracers:
-            tracer.move(flows, n, on_visit)
+            tracer.move(flows, n, paid, caused)
 
     def shift(self, stage: int, target: int, share: np.ndarray) -> None:
         """A share of a stage moves to another."""

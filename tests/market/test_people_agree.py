@@ -7,11 +7,6 @@ import pytest
 from numpy.testing import assert_allclose
 
 from simulator.market.audience import (
-    CART,
-    DEPOSIT,
-    ENGAGE,
-    ENTHUSE,
-    FAVOURITE,
     ORDER,
     Chain,
     Contact,
@@ -135,7 +130,7 @@ def march(habits, hours, tracers=()):
                 tracer.age_a_day()
             tracer.touch(visits[:PAID], crowd.n)
             credited[:, number] += credit(tracer, chain, crowd, paid[1])
-            tracer.move(flows, crowd.n, on_visit(chain, paid))
+            tracer.move(flows, crowd.n, paid, chain.on_visits())
         chain.settle(crowd, nobody, draws)
         chain.remember(crowd, contact, pulse, nobody)
         if (hour + hours) % 24 == 0:
@@ -165,18 +160,6 @@ def paid_parts(habits, contact, visits, bought):
     """Parts of touches and of buying visits that scenes paid for: [scene, band, segment, lane] each."""
     touches = (visits * habits.touch[:, None, None, None])[:PAID]
     return ratio(touches, contact.touches), ratio(bought[:PAID], contact.buys)
-
-
-def on_visit(chain, paid):
-    """Part of each flow that happened on a scene's visit, as the engine does it."""
-    touches, buys = (part[:, BAND_OF_STAGE] for part in paid)
-    caused = chain.on_visits()
-    out = np.zeros((PAID, *caused.shape))
-    for kind in (ORDER, DEPOSIT):
-        out[:, kind] = buys * caused[kind]
-    for kind in (CART, FAVOURITE, ENTHUSE, ENGAGE):
-        out[:, kind] = touches * caused[kind]
-    return out
 
 
 def credit(tracer, chain, crowd, paid_share):

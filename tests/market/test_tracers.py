@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from simulator.market.audience import CART, ENGAGE, ENTHUSE, KINDS, ORDER, STAY, TO
+from simulator.market.audience import CART, ENGAGE, ENTHUSE, KINDS, ORDER, PASS_ON, STAY, TO
 from simulator.market.tracers import WIDTHS, Openers, Tracers, Trail, classes_within
 
 STAGES, SEGMENTS, LANES, SCENES = 11, 2, 3, 3
@@ -33,20 +33,41 @@ def random_flows(rng, n):
     return shares * n * rng.random(SHAPE)
 
 
-def random_on_visit(rng, flows, n, fresh):
-    """Parts of the flows on visits: only new touches, `fresh`, of whom none moves twice.
+def random_paid(rng, flows, n, fresh):
+    """Parts of touches and buying visits by scene, and of moves that visits cause: only new touches,
+    `fresh`, of whom none moves twice.
 
     Moves on visits take at most the share of a stage that other moves leave.
     """
+    paid = tuple(random_visits(rng) / SCENES for _ in range(2))
+    caused = rng.random((PASS_ON, *SHAPE)) * (rng.random((PASS_ON, *SHAPE)) < 0.5)
     stays = 1 - flows.sum(axis=0) / np.maximum(n, 1e-9)
-    weights = rng.random((SCENES, *flows.shape)) * (rng.random((SCENES, *flows.shape)) < 0.5)
-    by_kind = weights / np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
-    movers = by_kind * (fresh * stays)[:, None]
-    parts = np.divide(movers, flows, out=np.zeros_like(movers), where=flows > 1e-9)
-    return parts / np.maximum(parts.sum(axis=0), 1)
+    movers = (by_scene_and_kind(paid, caused) * flows[:PASS_ON]).sum(axis=1)
+    room = np.divide(fresh * stays, movers, out=np.ones_like(movers), where=movers > 1e-9)
+    return paid, caused * np.minimum(room.min(axis=0), 1.0)
 
 
-NOT_ON_VISITS = np.zeros((SCENES, len(KINDS), *SHAPE))
+def by_scene_and_kind(paid, caused):
+    """Part of each flow that happened on a scene's paid visit: [scene, kind, stage, segment, lane]."""
+    touches, buys = (part[:, BAND] for part in paid)
+    return np.stack(
+        [(buys if kind < CART else touches) * caused[kind] for kind in range(PASS_ON)], axis=1
+    )
+
+
+def nobody_paid():
+    """No move on a visit, as the arguments of `move`."""
+    return (np.zeros((SCENES, 5, SEGMENTS, LANES)),) * 2, np.zeros((PASS_ON, *SHAPE))
+
+
+def on_visits_of_the_first(*moves, part):
+    """A part of these moves (kind, stage) on visits that the first scene paid for."""
+    paid, caused = nobody_paid()
+    first = paid[0].copy()
+    first[0] = 1.0
+    for kind, stage in moves:
+        caused[kind, stage] = part
+    return (first, first), caused
 
 
 def carry_out(flows, n):
@@ -119,7 +140,7 @@ def test_touched_people_never_outnumber_people(seed):
         tracers.touch(visits, n)
         fresh = tracers.touched[0] - older * np.exp(-visits.sum(axis=0))[BAND]
         flows = random_flows(rng, n)
-        tracers.move(flows, n, random_on_visit(rng, flows, n, np.maximum(fresh, 0.0)))
+        tracers.move(flows, n, *random_paid(rng, flows, n, np.maximum(fresh, 0.0)))
         n = carry_out(flows, n)
         if number % 3 == 0:
             tracers.age_a_day()
@@ -141,7 +162,7 @@ def test_moves_take_touches_along_and_lose_none(seed):
     n = random_people(rng)
     tracers = touched_tracers(rng, n)
     before, flows = tracers.touched.copy(), random_flows(rng, n)
-    tracers.move(flows, n, NOT_ON_VISITS)
+    tracers.move(flows, n, *nobody_paid())
     assert_allclose(tracers.touched.sum(axis=2), before.sum(axis=2), rtol=1e-12)
     part = np.divide(flows, n, out=np.zeros_like(flows), where=n > 0)
     for age, scene in np.ndindex(before.shape[:2]):
@@ -157,9 +178,11 @@ def test_moves_on_visits_take_new_touches_of_their_scenes(seed):
     n = random_people(rng)
     tracers = touched_tracers(rng, n)
     flows = random_flows(rng, n)
-    on_visit = random_on_visit(rng, flows, n, tracers.touched[0])
+    paid, caused = random_paid(rng, flows, n, tracers.touched[0])
+    on_visit = np.zeros((SCENES, *flows.shape))
+    on_visit[:, :PASS_ON] = by_scene_and_kind(paid, caused)
     before = tracers.touched.copy()
-    tracers.move(flows, n, on_visit)
+    tracers.move(flows, n, paid, caused)
     assert_allclose(tracers.touched.sum(axis=2), before.sum(axis=2), rtol=1e-12)
     others = flows * (1 - on_visit.sum(axis=0))
     part = np.divide(others, n, out=np.zeros_like(flows), where=n > 0)
@@ -180,11 +203,9 @@ def test_visits_that_move_more_people_than_they_touched_leave_no_ghosts(kinds):
     for _ in range(2):
         tracers.age_a_day()
     tracers.touched[0] = 0.01
-    on_visit = NOT_ON_VISITS.copy()
     for kind in kinds:
         flows[kind, 1] = 1.0
-        on_visit[0, kind, 1] = 0.9
-    tracers.move(flows, n, on_visit)
+    tracers.move(flows, n, *on_visits_of_the_first(*((kind, 1) for kind in kinds), part=0.9))
     n = carry_out(flows, n)
     assert (tracers.touched >= -1e-9).all()
     assert (of_stage(tracers) <= n + 1e-9).all()
@@ -196,7 +217,8 @@ def test_orders_that_stay_move_nothing():
     tracers = touched_tracers(rng, n)
     before, flows = tracers.touched.copy(), np.zeros((len(KINDS), *SHAPE))
     flows[ORDER, 8:10] = n[8:10] / 2
-    tracers.move(flows, n, NOT_ON_VISITS + 1 / SCENES)
+    (touches, buys), caused = nobody_paid()
+    tracers.move(flows, n, (touches + 1 / SCENES, buys + 1 / SCENES), caused + 1)
     assert_allclose(tracers.touched, before)
 
 
@@ -318,7 +340,7 @@ def test_balances_belong_to_those_who_touched_who_paid_the_deposit():
     tracers, shares = Tracers(7, SCENES, SHAPE), np.array([0.2, 0.1, 0.05])
     tracers.touched[0] = 100 * shares[:, None, None, None]
     tracers.touched[0, :, INITIAL : INITIAL + 3] *= 2
-    tracers.before = tracers.share(n)
+    tracers.after = tracers.level = tracers.share(n)
     waiting = nothing.copy()
     waiting[DEPOSIT_STAGE] = 10.0
     none_paid, balances = np.zeros((SCENES, 5, SEGMENTS, LANES)), np.full(SHAPE[1:], 6.0)
@@ -338,9 +360,7 @@ def test_people_whom_a_paid_visit_moves_carry_that_visit(kind, stage):
     flows[kind, stage] = 1000 * -np.expm1(-0.01)
     tracers.touch(visits, n)
     elsewhere = tracers.touched[0, 0, TO[kind, stage]].copy()
-    on_visit = NOT_ON_VISITS.copy()
-    on_visit[0, kind, stage] = 1.0
-    tracers.move(flows, n, on_visit)
+    tracers.move(flows, n, *on_visits_of_the_first((kind, stage), part=1.0))
     arrived = tracers.touched[0, 0, TO[kind, stage]] - elsewhere
     assert_allclose(arrived, flows[kind, stage], rtol=0.02)
 
@@ -355,7 +375,7 @@ def walked(model, seed, window=7):
     for _ in range(9):
         trail.touch(random_visits(rng, 0.4), n)
         flows = random_flows(rng, n)
-        trail.move(flows, n, NOT_ON_VISITS)
+        trail.move(flows, n, *nobody_paid())
         n = carry_out(flows, n)
         trail.age_a_day()
     trail.touch(random_visits(rng, 0.4), n)
@@ -409,7 +429,7 @@ def test_orders_on_paid_visits_belong_to_the_opener_where_there_is_one():
     n, nothing = np.full(SHAPE, 100.0), np.zeros(SHAPE)
     tracers, shares = Openers(7, SCENES, SHAPE), np.array([0.2, 0.1, 0.05])
     tracers.touched[0] = 100 * shares[:, None, None, None]
-    tracers.before = tracers.share(n)
+    tracers.after = tracers.level = tracers.share(n)
     paid_share, direct = np.zeros((SCENES, 5, SEGMENTS, LANES)), nothing.copy()
     paid_share[0], paid_share[1], direct[3] = 0.5, 0.3, 10.0
     credit = tracers.credit(direct, paid_share, nothing, nothing[0], n)
