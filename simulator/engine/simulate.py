@@ -12,23 +12,20 @@ from simulator.engine.lanes import Chunk, make_chunks
 from simulator.engine.points import Points, make_points, streams_of, value_of
 from simulator.engine.run import Rule, Run
 from simulator.market.build import build_world
-from simulator.market.calendar import DAY, Steps, make_steps, phase_bounds, phase_names
+from simulator.market.calendar import Steps, make_steps
 from simulator.market.draws import Sampled
-from simulator.market.fulfilment import settle_days
 from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger, join
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
 from simulator.scenario.chain import CHAIN_STAGES
 from simulator.scenario.plan import Plan, find_package, plans_of
-from simulator.scenario.runoff import late_order_days
+from simulator.scenario.runoff import runoff_days
 from simulator.scenario.schema import Scenario
-from simulator.scenario.slots import ContractSlot
 from simulator.scenario.uncertain import draw_all, scenario_digest, uncertain_paths
 
 Progress = Callable[[int, int], None]
 Mode = Literal["expected", "sampled"]
-GUARANTEE_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -133,25 +130,7 @@ def _terms_of(world: World) -> dict[str, np.ndarray]:
 
 def make_grid(scenario: Scenario) -> Steps:
     """The clock of a scenario, run-off included: the same for all plans."""
-    settled, late = settle_days(scenario.commerce), late_order_days(scenario)
-    days = max(settled, late, _make_good_days(scenario), GUARANTEE_DAYS)
-    return make_steps(scenario.calendar, days)
-
-
-def _make_good_days(scenario: Scenario) -> int:
-    """Days after the end of advertising in which a shortfall may still be made good."""
-    calendar = scenario.calendar
-    names, bounds = phase_names(calendar), phase_bounds(calendar)
-    ends = dict(zip(names[:-1], bounds[1:], strict=True))
-    late = [
-        int(max(ends[f] for f in package.phases))
-        + round(slot.make_good_days * DAY)
-        - int(bounds[-1])
-        for slot in scenario.slots.values()
-        if isinstance(slot, ContractSlot) and slot.remedy == "make_good"
-        for package in slot.packages.values()
-    ]
-    return max([0, *(-(-seconds // DAY) for seconds in late)])
+    return make_steps(scenario.calendar, runoff_days(scenario))
 
 
 def _certain_world(scenario: Scenario) -> World:

@@ -228,16 +228,6 @@ def delay_matrix(commerce: Commerce) -> np.ndarray:
     return table
 
 
-def settle_days(commerce: Commerce, share: float = 0.999) -> int:
-    """Days until `share` of the refunds have fallen due, counted from the midnight after the order."""
-    table, day = delay_matrix(commerce), 0
-    fast = float(commerce.refund_fast_share)
-    waiting = np.array([fast, 1 - fast, 0.0, 0.0, 0.0])
-    while waiting.sum() > 1 - share:
-        waiting, day = np.array([waiting @ table[:, k] for k in range(PHASES)]), day + 1
-    return day + 1
-
-
 @dataclass
 class Due:
     """What falls due at a midnight."""

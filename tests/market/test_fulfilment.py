@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import expon, gamma, poisson
 
-from simulator.market.fulfilment import Refunds, Returns, Stock, mean_sold, settle_days
+from simulator.market.fulfilment import Refunds, Returns, Stock, delay_matrix, mean_sold
 from simulator.scenario.goods import Commerce
+from simulator.scenario.runoff import settle_days
 
 
 def exact_mean_sold(stock: int, demand: float) -> float:
@@ -92,9 +93,13 @@ def waiting(day: int) -> float:
 
 
 def test_refunds_settle_on_the_day_their_delay_says():
+    """By the closed form, and as the engine's refunds fall due from midnight to midnight."""
+    table, open_refunds = delay_matrix(COMMERCE), np.array([0.3, 0.7, 0.0, 0.0, 0.0])
     for day in range(1, 30):
-        assert settle_days(COMMERCE, 1 - waiting(day) * (1 + 1e-6)) == day + 1
-        assert settle_days(COMMERCE, 1 - waiting(day) * (1 - 1e-6)) == day + 2
+        open_refunds = open_refunds @ table[:, :5]
+        assert open_refunds.sum() == pytest.approx(waiting(day), rel=1e-9)
+        assert settle_days(COMMERCE, waiting(day) * (1 + 1e-6)) == day + 1
+        assert settle_days(COMMERCE, waiting(day) * (1 - 1e-6)) == day + 2
 
 
 @pytest.mark.parametrize("offset", [None, 0.3])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from simulator.engine.simulate import make_grid
 from simulator.errors import ScenarioError, UserError
 from simulator.scenario import parse_scenario
 from simulator.scenario.amounts import Uncertain
@@ -328,6 +329,8 @@ def test_the_run_off_lasts_until_refunds_and_make_goods_are_settled():
     assert isinstance(slot, ContractSlot)
     assert slot.make_good_days == 30
     assert runoff_days(scenario) == 30
+    early = ["slots.focus.packages.opening.phases=[presale]", "slots.focus.make_good_days=29.5"]
+    assert runoff_days(parse_scenario(SHOP.encode(), sets=early)) == 27  # 3 days before the end
     refund = parse_scenario(SHOP.encode(), sets=["slots.focus.remedy=refund"])
     assert runoff_days(refund) == 26  # 60% of refunds after Gamma(4), mean 8 days: 0.1% left
     quick = [
@@ -336,6 +339,13 @@ def test_the_run_off_lasts_until_refunds_and_make_goods_are_settled():
         "commerce.refund_fast_days=0.1",
     ]
     assert runoff_days(parse_scenario(SHOP.encode(), sets=quick)) == 7
+
+
+@pytest.mark.parametrize("days", [12.0, 30.25, 30.000001])
+def test_checks_and_clock_know_one_run_off(days):
+    scenario = parse_scenario(SHOP.encode(), sets=[f"slots.focus.make_good_days={days}"])
+    steps = make_grid(scenario)
+    assert len(steps) - steps.advertising == runoff_days(scenario)
 
 
 # --------------------------------------------------------------------------- people and goods
