@@ -300,10 +300,15 @@ def _goal_written(goal: "Goal", scenario: "Scenario", form: str) -> str:
         return json_text(goal.as_json())
     if form == "csv":
         rows = [f"{budget},{value}\n" for budget, value in goal.tried]
-        return "".join([f"budget,{goal.metric}\n", *rows])
+        return "".join([f"budget,{goal.metric}{_quantile(goal.sure)}\n", *rows])
     from simulator.reports.answers import goal_text
 
     return goal_text(goal, scenario, bold)
+
+
+def _quantile(sure: float | None) -> str:
+    """What of a metric is asked for with certainty: of 90% of runs the P10."""
+    return f"_p{100 * (1 - sure):g}" if sure else ""
 
 
 def _save_goal(goal: "Goal", scenario: "Scenario", folder: str, *, quiet: bool) -> None:

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from simulator import cli
 from simulator.allocation.truth import left_out
+from simulator.cli_optimize import _goal_written
 from simulator.console import uninterrupted
 from simulator.errors import UserError
 from simulator.outcomes import read_outcomes
@@ -372,10 +373,17 @@ def test_a_least_budget_is_told_with_its_certainty(room, tmp_path):
     assert f"brings {goal.value:.1f} in the mean, and gets there in {share:.0%} of runs." in words
     saved = json.loads((tmp_path / "goal.json").read_text(encoding="utf-8"))
     assert saved == json.loads(answer(*LEAST, "--format", "json").stdout) == goal.as_json()
-    assert answer(*LEAST, "--format", "csv").stdout.splitlines()[1:] == [
-        "30000.0,50.0",
-        "60000.0,70.0",
-    ]
+    assert answer(*LEAST, "--format", "csv").stdout.splitlines() == [
+        "budget,new_customers", "30000.0,50.0", "60000.0,70.0",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sure", "name"), [(0.9, "new_customers_p10"), (0.995, "new_customers_p0.5")]
+)
+def test_budgets_tried_with_certainty_are_named_by_their_quantile(room, sure, name):
+    goal = replace(make_goal(room.answer), sure=sure)
+    assert _goal_written(goal, read_scenario(MINIMAL), "csv").startswith(f"budget,{name}\n")
 
 
 def test_a_least_budget_costs_less_than_the_budget_and_gets_there():

@@ -49,7 +49,8 @@ class Goal:
     sure: float | None = None
     """Probability with which the bounds were to hold; None: in the mean."""
     tried: tuple[tuple[float, float], ...] = ()
-    """Budgets and the metric's best there, rising; for a given budget the weights tried."""
+    """Budgets and the metric's best there, rising: its mean, or with `sure` what it reaches with that
+    probability; for a given budget the weights tried."""
     finished: bool = True
     """False after Ctrl-C: a smaller budget may do, and figures are expected values alone."""
 

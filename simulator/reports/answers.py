@@ -49,7 +49,7 @@ def _document(sections: Iterable[tuple[str, str]], finished: bool, bold: Bold) -
 def least_sentence(goal: Goal) -> str:
     """The budget, and with what certainty it reaches the target."""
     ((metric, target),) = goal.least.items()
-    how = f"in {goal.sure:.0%} of runs" if goal.sure else "in the mean"
+    how = f"in {surely(goal.sure)} of runs" if goal.sure else "in the mean"
     if goal.outcomes.mode == "expected":
         return (
             f"{_amount(target, metric)} take {goal.budget:,.0f} CNY at most, sought {how}: that is "
@@ -74,7 +74,7 @@ def _share(goal: Goal, plan: Plan) -> str:
 def goal_table(goal: Goal, scenario: Scenario) -> str:
     """The plan beside the current one."""
     (metric,) = goal.least
-    head = ["plan", "costs\nCNY", metric.replace("_", "\n", 1), "95% interval\nof the mean"]
+    head = ["plan", "costs\nCNY", _head(metric), "95% interval\nof the mean"]
     rows = [[*head, "roi", "gets\nthere in"]]
     for plan in (goal.plan, goal.current_plan):
         found = goal.outcomes.metrics(plan.name)
@@ -89,9 +89,25 @@ def _marked(goal: Goal, plan: Plan) -> str:
 
 
 def tried_table(goal: Goal) -> str:
-    """What the best plan of each budget reaches."""
+    """What the best plan of each budget reaches: in the mean, or in the share of runs asked for."""
     rows = [[compact(budget), compact(value)] for budget, value in goal.tried]
-    return columns([["budget\nCNY", goal.metric.replace("_", "\n", 1)], *rows], left=0)
+    how = f"at least, in\n{surely(goal.sure)} of runs" if goal.sure else "in the mean"
+    return columns([["budget\nCNY", f"{_head(goal.metric)}\n{how}"], *rows], left=0)
+
+
+def _head(metric: str) -> str:
+    """A metric over a column, with the unit where that is money."""
+    unit = "\nCNY" if BY_NAME[metric].unit == "CNY" else ""
+    return _called(metric).replace(" ", "\n", 1) + unit
+
+
+def surely(share: float) -> str:
+    """A share of runs as it was asked for.
+
+    >>> surely(0.9), surely(0.995)
+    ('90%', '99.5%')
+    """
+    return f"{100 * share:g}%"
 
 
 def _amount(value: float, metric: str) -> str:

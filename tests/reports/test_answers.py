@@ -1,0 +1,46 @@
+"""The answers to goals and of several files in words: every figure says what it is."""
+
+from dataclasses import replace
+
+import pytest
+
+from simulator.outcomes.goal import Goal
+from simulator.reports import answers
+
+
+@pytest.fixture
+def goal(frontier):
+    return Goal(
+        scenario="shop", metric="new_customers", least={"new_customers": 65.0}, budget=60_000,
+        plan=frontier.plans["best 2"], expected={}, current_plan=frontier.current_plan,
+        outcomes=frontier.outcomes, tried=((30_000.0, 50.0), (60_000.0, 70.0)),
+    )  # fmt: skip
+
+
+def heading(text):
+    """The lines above the first row."""
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    return lines[: next(n for n, line in enumerate(lines) if line.startswith(("30.0k", "best")))]
+
+
+@pytest.mark.parametrize(
+    ("sure", "words"),
+    [
+        (None, ["new", "budget customers", "CNY in the mean"]),
+        (0.9, ["new", "customers", "budget at least, in", "CNY 90% of runs"]),
+        (0.995, ["new", "customers", "budget at least, in", "CNY 99.5% of runs"]),
+    ],
+)
+def test_budgets_that_were_tried_say_what_of_the_metric_they_reach(goal, sure, words):
+    """With certainty that is a quantile, which no mean should be held against."""
+    assert heading(answers.tried_table(replace(goal, sure=sure))) == words
+
+
+def test_a_goal_of_money_says_so_over_its_columns(goal, scenario):
+    gmv = replace(goal, metric="gmv", least={"gmv": 150e3})
+    assert heading(answers.tried_table(gmv)) == ["gmv", "budget CNY", "CNY in the mean"]
+    assert "CNY CNY of the mean" in heading(answers.goal_table(gmv, scenario))[1]
+
+
+def test_a_share_of_runs_is_told_as_it_was_asked_for(goal):
+    assert "sought in 99.5% of runs" in answers.least_sentence(replace(goal, sure=0.995))
