@@ -68,8 +68,8 @@ def _limit(name: str, words: str) -> Callable[[Command], Command]:
 )
 @click.option(
     "--objective", multiple=True, metavar="NAME",
-    help="What to seek, one or two of roi, profit, new_customers, gmv, recalled_members, "
-    "asset_value. Default: roi and new_customers; of several files, one: roi.",
+    help="What to seek, one or two of roi, profit, profit_incremental, new_customers, gmv, "
+    "recalled_members, asset_value. Default: roi and new_customers; of several files, one: roi.",
 )  # fmt: skip
 @click.option("--min-roi", metavar="R", help="Pick a plan with at least this roi, such as 0.5.")
 @click.option(

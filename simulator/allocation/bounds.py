@@ -18,7 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from simulator.allocation.aims import Aims, linear
-from simulator.allocation.market import OBJECTIVES, make_plans, make_problem
+from simulator.allocation.market import TARGETS, make_plans, make_problem
 from simulator.allocation.problem import Array, Flags, Limits, Split, check_known, stack
 from simulator.allocation.quest import CLOSE, Draws, Quest, make_quest, metric_of
 from simulator.allocation.search import TILT, Effort
@@ -56,7 +56,7 @@ def best_target(
     TargetMissed, with the nearest value, where no plan keeps the bounds.
     """
     least = dict(at_least or {}) | ({"roi": min_roi} if min_roi is not None else {})
-    check_known("metric", [metric, *least], list(OBJECTIVES))
+    check_known("metric", [metric, *least], list(TARGETS))
     if metric == "roi" or not least:
         raise UserError("ask optimize for the best return, or for a metric without bounds")
     problem = make_problem(scenario, budget or scenario.budget, limits)

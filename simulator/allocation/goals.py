@@ -15,7 +15,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from simulator.allocation.aims import Aims, linear
-from simulator.allocation.market import OBJECTIVES, PROFIT, SimulatedMarket, make_problem
+from simulator.allocation.market import (
+    PROFIT,
+    PROFITS,
+    TARGETS,
+    Answers,
+    SimulatedMarket,
+    make_problem,
+)
 from simulator.allocation.problem import Array, Limits, Split, check_known
 from simulator.allocation.quest import (
     CLOSE,
@@ -26,6 +33,7 @@ from simulator.allocation.quest import (
     asked_budget,
     kept_so_far,
     make_quest,
+    metric_of,
     taken_at_most,
 )
 from simulator.allocation.search import TILT, Effort
@@ -69,7 +77,7 @@ def least_budget(
     )  # fmt: skip
     ladder = _Ladder(quest, draws, name, value)
     row, finished = ladder.found()
-    least = {OBJECTIVES[name]: value}
+    least = {metric_of(name): value}
     return quest.answer(row, draws, name, least, tried=ladder.curve, label=label, finished=finished)
 
 
@@ -94,7 +102,7 @@ def _only(target: Mapping[str, float]) -> tuple[str, float]:
             "a return falls with the budget, so no budget is the least for it: ask for the most at a "
             "return instead (--min-roi; best_target with min_roi)"
         )
-    check_known("target", [name], [n for n in OBJECTIVES if n != "roi"])
+    check_known("target", [name], [n for n in TARGETS if n != "roi"])
     if not 0 < value < np.inf:
         raise UserError(f"{name} must be above 0 to be a target (got {value:g})")
     return name, value
@@ -111,6 +119,11 @@ class _Ladder:
     budgets: Array = field(default_factory=lambda: np.zeros(0))
     values: Array = field(default_factory=lambda: np.zeros(0))
     rows: list[Split] = field(default_factory=list)
+
+    @property
+    def metric(self) -> str:
+        """The figure that is wanted."""
+        return metric_of(self.name)
 
     @property
     def curve(self) -> list[tuple[float, float]]:
@@ -140,7 +153,7 @@ class _Ladder:
 
     def _aims(self, budgets: Array) -> Aims:
         """Nearly all weight on the metric; a profit may leave money unspent."""
-        quest, profit = self.quest, OBJECTIVES[self.name] == PROFIT
+        quest, profit = self.quest, self.metric in PROFITS
         weights = np.tile([1.0, 1.0] if profit else [TILT, 1.0], (len(budgets), 1))
         scale = np.array([quest.problem.budget, max(abs(self.target), 1e-9)])
         if profit:
@@ -178,14 +191,19 @@ class _Ladder:
 
     def _reached(self, rows: Split, aims: Aims) -> Array:
         """The metric, in the mean or as surely as asked: [row]."""
-        metric, draws = OBJECTIVES[self.name], self.draws
+        draws = self.draws
         if draws.sure is None:
-            column = self.quest.metrics.index(metric)
-            return aims.values(self.quest.problem, rows, self.quest.archive(rows))[:, column]
+            return self._expected(rows, aims, self.quest.archive(rows))
         outcomes = self.quest.play(rows, draws)
         return np.array([
-            np.quantile(outcomes.values(n, metric), 1 - draws.sure) for n in outcomes.plans
+            np.quantile(outcomes.values(n, self.metric), 1 - draws.sure) for n in outcomes.plans
         ])  # fmt: skip
+
+    def _expected(self, rows: Split, aims: Aims, answers: Answers) -> Array:
+        """The metric in the mean: [row]; of profits only the return, which is first, has paid fixed costs."""
+        column, problem = self.quest.metrics.index(self.metric), self.quest.problem
+        values = aims.values(problem, rows, answers)[:, column]
+        return values - problem.fixed_costs(rows) if self.metric == "profit" else values
 
     def _bracket(self) -> int:
         """The first budget that reaches the target."""
@@ -213,10 +231,10 @@ class _Ladder:
     # ------------------------------------------------------------------ stopped
     def _cheapest_so_far(self) -> Split:
         """The cheapest row played until now that reaches the target, as surely as asked."""
-        problem, column = self.quest.problem, self.quest.metrics.index(OBJECTIVES[self.name])
+        problem = self.quest.problem
         rows, answers = kept_so_far(self.quest.archive, problem)
         costs = problem.total(rows)
-        values = self._aims(costs).values(problem, rows, answers)[:, column]
+        values = self._expected(rows, self._aims(costs), answers)
         reach = np.flatnonzero(values >= self.target)
         reach = reach[np.argsort(costs[reach], kind="stable")]
         if self.draws.sure and reach.size:
@@ -233,10 +251,10 @@ class _Ladder:
     @property
     def _asked(self) -> str:
         how = f"with probability {self.draws.sure:g}" if self.draws.sure else "in the mean"
-        return f"reaches {self.name} {written(OBJECTIVES[self.name], self.target)} {how}"
+        return f"reaches {self.name} {written(self.metric, self.target)} {how}"
 
     def _written(self, value: float) -> str:
-        return written(OBJECTIVES[self.name], at_most(value))
+        return written(self.metric, at_most(value))
 
     def _words(self) -> str:
         best, top = float(self.values.max()), self.quest.problem.budget

@@ -31,11 +31,15 @@ from simulator.scenario.slots import AuctionSlot
 
 PROFIT = "profit_incremental"
 OBJECTIVES = {
-    "roi": PROFIT, "profit": PROFIT, "new_customers": "new_customers", "gmv": "gmv",
+    "roi": PROFIT, "profit": PROFIT, PROFIT: PROFIT, "new_customers": "new_customers", "gmv": "gmv",
     "recalled_members": "recalled_members", "asset_value": "asset_value",
 }  # fmt: skip
 """What can be asked for, and the quantity of a run that says it; at a fixed budget the best roi is
-the best incremental profit."""
+the best incremental profit, which is the best profit too: what comes without ads is the same in all plans."""
+TARGETS = OBJECTIVES | {"profit": "profit"}
+"""What can be reached, and the quantity that says it: here `profit` is all of it, with what comes without ads."""
+PROFITS = ("profit", PROFIT)
+"""Quantities from which a plan's fixed costs are taken."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,7 @@ def read_answers(outcomes: Outcomes, problem: Problem, wanted: Sequence[str]) ->
     rows = len(outcomes.plans)
     values = np.stack([_mean(lanes[name])[:rows] for name in wanted], axis=1)
     fixed = outcomes.terms.fixed.sum(axis=0)[:rows]
-    profits = [name in ("profit", PROFIT) for name in wanted]
+    profits = [name in PROFITS for name in wanted]
     values[:, profits] += fixed[:, None]
     spent = _spent(outcomes, problem, rows)
     return Answers(values, spent.mean(axis=2), spent.max(axis=2))

@@ -10,8 +10,9 @@ from simulator.allocation.aims import Aims
 from simulator.allocation.archive import Archive
 from simulator.allocation.fair import fair_points
 from simulator.allocation.market import (
-    OBJECTIVES,
     PROFIT,
+    PROFITS,
+    TARGETS,
     Answers,
     Market,
     SimulatedMarket,
@@ -121,7 +122,7 @@ class Quest:
 
 def metric_of(name: str) -> str:
     """A return is bounded and wanted as roi itself, everything else as the quantity behind it."""
-    return name if name == "roi" else OBJECTIVES[name]
+    return name if name == "roi" else TARGETS[name]
 
 
 def make_quest(
@@ -131,7 +132,7 @@ def make_quest(
 ) -> Quest:  # fmt: skip
     """A quest for metrics of these names; with bounds its market answers g_k beside the metric."""
     check_feasible(problem)
-    metrics = (PROFIT, *(OBJECTIVES[n] for n in names if n != "roi"))
+    metrics = (PROFIT, *(metric_of(n) for n in names if n != "roi"))
     metrics += ("outlay",) if "roi" in names else ()
     points = fair_points(scenario, executor=executor)
     inner = SimulatedMarket(scenario, problem, metrics, executor=executor, vectors=points)
@@ -205,12 +206,11 @@ class Bounded:
         """Ask the market, and hold its answers against the bounds."""
         found = self.inner(split)
         own = dict(zip(self.names, found.values.T, strict=True))
-        profit = own[PROFIT] - self.problem.fixed_costs(split)
-        gaps = [
-            self._gap(name, value, own | {PROFIT: profit}) for name, value in self.least.items()
-        ]
+        fixed = self.problem.fixed_costs(split)
+        net = own | {name: own[name] - fixed for name in PROFITS if name in own}
+        gaps = [self._gap(name, value, net) for name, value in self.least.items()]
         return Answers(
-            np.stack([own[PROFIT], own[self.names[1]], *gaps], axis=1), found.spent, found.most
+            np.stack([own[PROFIT], net[self.names[1]], *gaps], axis=1), found.spent, found.most
         )
 
     def _gap(self, name: str, least: float, own: Mapping[str, Array]) -> Array:

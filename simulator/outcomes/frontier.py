@@ -32,7 +32,7 @@ TAIL = 0.1
 """CVaR and P10 look at the worst tenth of replications."""
 STEP = 10_000
 """What is said about the next money is about so much of it [CNY]; `Margin.second` is as well."""
-RETURNS = ("roi", "profit")
+RETURNS = ("roi", "profit", "profit_incremental")
 FREE = 3.0
 """The plan of most profit is looked for at up to so many times the budget."""
 

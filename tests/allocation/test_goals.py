@@ -47,9 +47,38 @@ def test_what_it_reaches_rises_with_the_budget():
 
 def test_a_profit_has_a_least_budget_too():
     world = brief()
-    goal = least_budget(world, {"profit": 4000}, **QUICK)
+    goal = least_budget(world, {"profit_incremental": 4000}, **QUICK)
     assert mean(world, goal.plan, "profit_incremental") == pytest.approx(4000, rel=1e-3)
     assert goal.budget < 5000
+
+
+COSTLY = ("scenes.harvest.fixed_cost=300", "scenes.new_customer.fixed_cost=300")
+
+
+def without_ads(world):
+    """Profit of a world that is left to itself [CNY]."""
+    played = expected(world, vectors=fair_points(world))
+    return played.metrics("no ads")["profit"]["mean"]
+
+
+def test_a_profit_is_all_of_it_fixed_costs_taken_off():
+    """As wherever else it is named: what comes without ads is part of it."""
+    world = brief(*COSTLY)
+    goal = least_budget(world, {"profit": without_ads(world) + 3000}, **QUICK)
+    assert (goal.metric, goal.least.keys()) == ("profit", {"profit"})
+    gained = mean(world, goal.plan, "profit_incremental")
+    assert gained == pytest.approx(3000, abs=3e-4 * without_ads(world))
+    assert goal.expected["profit"] == mean(world, goal.plan, "profit")
+
+
+def test_a_profit_that_comes_anyway_costs_nothing():
+    assert least_budget(brief(), {"profit": 0.9 * without_ads(brief())}, **QUICK).budget == 0.0
+
+
+def test_a_profit_out_of_reach_is_named_whole():
+    nearest = r"reaches profit 900k CNY in the mean: the nearest is 1\d\dk CNY$"
+    with pytest.raises(TargetMissed, match=nearest):
+        least_budget(brief(), {"profit": 900e3}, **QUICK)
 
 
 def test_what_comes_anyway_costs_nothing():
@@ -183,6 +212,13 @@ def test_a_return_that_binds_just_holds():
     assert all(
         p.expected["new_customers"] <= 1.002 * goal.expected["new_customers"] for p in front.points
     )
+
+
+def test_a_profit_that_binds_is_all_of_it():
+    world = brief(*COSTLY)
+    kept = 0.97 * without_ads(world)
+    goal = best_target(world, "new_customers", at_least={"profit": kept}, **QUICK)
+    assert mean(world, goal.plan, "profit") == pytest.approx(kept, rel=1e-3)
 
 
 def test_a_bound_that_does_not_bind_leaves_the_whole_budget():
