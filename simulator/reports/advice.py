@@ -47,7 +47,7 @@ def advice_text(
         (f"Moves from {frontier.current} to {frontier.best.plan.name}", moves_text(frontier)),
         (f"Money of {plan.name}", money_table(scenario, plan)),
         (f"The next yuan in {margins_point(frontier, plan).plan.name}", margins_table(frontier, plan)),
-        ("What binds", "\n".join(f"  {line}" for line in binding_lines(frontier, plan))),
+        (f"What binds {frontier.best.plan.name}", "\n".join(f"  {line}" for line in binding_lines(frontier, plan))),
     ]  # fmt: skip
     parts = [] if frontier.finished else [bold(UNFINISHED)]
     return "\n\n".join([*parts, *(f"{bold(head)}\n{text}" for head, text in sections)])
@@ -58,11 +58,14 @@ UNFINISHED = "UNFINISHED: stopped before the search ended. The best so far, expe
 
 # --------------------------------------------------------------------------- the two sentences
 def answer(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
-    """What the plan brings against the current one, and what the next money should do."""
-    return "\n".join(
-        wrap(sentence)
-        for sentence in (against_current(frontier, scenario, plan), next_money(frontier, scenario))
-    )
+    """What the plan brings against the current one, and what the next money should do.
+
+    Of a current plan that is kept nothing is known at the margin: its own figures stand there.
+    """
+    kept = plan.name == frontier.current
+    point = margins_point(frontier, plan)
+    then = own_figures(frontier) if kept else next_money(frontier, point)
+    return "\n".join(map(wrap, [against_current(frontier, scenario, plan), then]))
 
 
 def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
@@ -91,9 +94,23 @@ def told(frontier: Frontier) -> list[str]:
     return list(dict.fromkeys([PROFIT, *sought, "new_customers"]))
 
 
+def own_figures(frontier: Frontier) -> str:
+    """The second sentence where the current plan is kept: what that one brings by itself."""
+    parts = " and ".join(_brings(frontier, name) for name in told(frontier))
+    mean = _mean(frontier, frontier.current, "roi")
+    spent = "with nothing spent" if mean == "-" else f"at a roi of {mean}"
+    return f"It brings {parts}, {spent}."
+
+
+def _brings(frontier: Frontier, name: str) -> str:
+    """A figure of the current plan with the interval of its mean."""
+    found = frontier.outcomes.metrics(frontier.current)[name]
+    sure = f" (95% interval {interval_of(found)})" if frontier.outcomes.mode == "sampled" else ""
+    return f"{compact(found['mean'])} {_unit(name)}{_called(name)}{sure}"
+
+
 def _gain(frontier: Frontier, name: str, mean: float, low: float, high: float) -> str:
-    unit = "CNY " if BY_NAME[name].unit == "CNY" else ""
-    text = f"{signed(mean)} {unit}{_called(name)}"
+    text = f"{signed(mean)} {_unit(name)}{_called(name)}"
     if frontier.outcomes.mode == "expected":
         return text
     return with_interval(mean, low, high, text)
@@ -125,24 +142,24 @@ def _budgets(frontier: Frontier, scenario: Scenario) -> str:
     return "" if frontier.current_fits else " (which breaks a limit)"
 
 
-def next_money(frontier: Frontier, scenario: Scenario) -> str:
-    """The second sentence: more, less, or enough."""
-    best, price = frontier.best, frontier.best.shadow_price
-    if not best.priced and frontier.second and (words := next_of(best.margins, frontier.second)):
+def next_money(frontier: Frontier, point: Point) -> str:
+    """The second sentence, of the plan that is spoken of: more, less, or enough."""
+    price = point.shadow_price
+    if not point.priced and frontier.second and (words := next_of(point.margins, frontier.second)):
         return words
     if price is None:
-        held = any(m.state == "at_limit" and m.worth > 1 for m in best.margins.values())
+        held = any(m.state == "at_limit" and m.worth > 1 for m in point.margins.values())
         why = "meets limits" if held else "finds nothing to buy"
-        return f"More money {why}: {_unspent(best.unspent)}."
+        return f"More money {why}: {_unspent(point.unspent)}."
     step = _step(frontier.budget)
     net = f"{signed(price * step)} CNY net of itself"
     if price < -EVEN:
-        return _too_much(frontier, f"for the last {step:,} CNY bring {net}")
+        return _too_much(frontier, point, f"for the last {step:,} CNY bring {net}")
     if price <= EVEN:
         return (
             f"The budget is right: the next {step:,} CNY would bring {net}, about what they cost."
         )
-    return f"The next {step:,} CNY would bring {net}, {_where(best, step)}."
+    return f"The next {step:,} CNY would bring {net}, {_where(point, step)}."
 
 
 def _step(budget: float) -> int:
@@ -154,18 +171,18 @@ def _step(budget: float) -> int:
     return min(STEP, 10 ** max(0, math.floor(math.log10(budget / 5))))
 
 
-def _too_much(frontier: Frontier, last: str) -> str:
+def _too_much(frontier: Frontier, point: Point, last: str) -> str:
     """To spend less, or that enough is planned where profit does not fall.
 
     Money that stays counts as lost at a fixed budget: by that count the last yuan of a plan may not
     come back although profit rises with what is planned.
     """
     if not frontier.others:
-        left = frontier.best.unspent
+        left = point.unspent
         enough = f"Enough is planned: {_unspent(left)}."
         return enough if left > SMALL * frontier.budget else f"Spend less, {last}."
     most = frontier.others[-1]
-    highest, now = (frontier.figure(p.plan.name, "spend") for p in (most, frontier.best))
+    highest, now = (frontier.figure(p.plan.name, "spend") for p in (most, point))
     about = f"profit is highest at about {compact(highest)} CNY"
     if highest < now:
         return f"Spend less: {about}, {last}."
@@ -177,8 +194,7 @@ def next_of(margins: Mapping[str, Margin], name: str) -> str | None:
     found = brought_by_next(margins)
     if found is None:
         return None
-    unit = "CNY " if BY_NAME[name].unit == "CNY" else ""
-    net, more = signed(found[0]), f"{signed(found[1])} {unit}{_called(name)}"
+    net, more = signed(found[0]), f"{signed(found[1])} {_unit(name)}{_called(name)}"
     return f"The next {STEP:,} CNY would bring {more}, and {net} CNY net of themselves."
 
 
@@ -395,6 +411,11 @@ def signed(value: float) -> str:
     ('+3,104', '-0.0412', '0')
     """
     return f"+{compact(value)}" if value > 0 else compact(value)
+
+
+def _unit(name: str) -> str:
+    """Before the name of a figure: that it is money."""
+    return "CNY " if BY_NAME[name].unit == "CNY" else ""
 
 
 def _called(name: str) -> str:

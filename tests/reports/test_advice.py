@@ -22,6 +22,11 @@ def with_margins(frontier, **margins):
     return replace(frontier, points=(best, *frontier.points[1:]))
 
 
+def next_money(frontier):
+    """The second sentence of the best plan."""
+    return advice.next_money(frontier, frontier.best)
+
+
 def joined(text):
     return " ".join(text.split())
 
@@ -77,6 +82,39 @@ def test_the_current_plan_may_be_the_answer(frontier, scenario):
     assert text == "Keep the current plan now: nothing at this budget is better for what you ask."
 
 
+def test_a_current_plan_that_is_kept_is_told_by_its_own_figures(frontier, scenario):
+    """The next money of another plan would be taken for that of the plan which is kept."""
+    text = joined(advice.answer(frontier, scenario, frontier.current_plan))
+    found = frontier.outcomes.metrics("now")
+    parts = [
+        f"{compact(found[name]['mean'])} {words} (95% interval {compact(found[name]['ci_lo'])} to "
+        f"{compact(found[name]['ci_hi'])})"
+        for name, words in (
+            ("profit_incremental", "CNY incremental profit"),
+            ("new_customers", "new customers"),
+        )
+    ]
+    roi = compact(found["roi"]["mean"])
+    assert text.endswith(f"ask. It brings {' and '.join(parts)}, at a roi of {roi}.")
+    stopped = make_frontier(scenario, mode="expected", finished=False)
+    text = joined(advice.answer(stopped, scenario, stopped.current_plan))
+    assert "interval" not in text and "new customers, at a roi of" in text
+
+
+def test_a_current_plan_without_money_has_no_return(frontier, monkeypatch):
+    monkeypatch.setattr(advice, "_mean", lambda *_: "-")
+    assert advice.own_figures(frontier).endswith(", with nothing spent.")
+
+
+def test_the_second_sentence_is_of_the_plan_that_is_picked(frontier, scenario):
+    cells = {"a.sale": Margin(50_000, 1.4, 0, 1.4, "inside")}
+    second = replace(frontier.points[1], margins=cells)
+    both = replace(frontier, points=(frontier.best, second))
+    text = joined(advice.answer(both, scenario, second.plan))
+    assert "The next 10,000 CNY would bring +4,000 CNY net of itself" in text
+    assert "What binds best 1\n" in advice.advice_text(both, scenario, second.plan)
+
+
 def test_plans_that_cost_differently_are_told_apart(frontier, scenario):
     double = replace(frontier, budget=120_000)
     text = advice.against_current(double, scenario, frontier.best.plan)
@@ -115,7 +153,7 @@ def test_the_second_sentence_follows_the_shadow_price(frontier, scenario, worth,
         "b.sale": Margin(10_000, worth, 0, worth, "inside"),
         "c.sale": Margin(10_000, 9.0, 0, 9.0, "full"),
     }
-    assert advice.next_money(with_margins(frontier, **cells), scenario) == words
+    assert next_money(with_margins(frontier, **cells)) == words
 
 
 def test_spend_less_or_enough_is_planned(frontier, scenario):
@@ -125,8 +163,8 @@ def test_spend_less_or_enough_is_planned(frontier, scenario):
     alone = replace(frontier, points=(poor,), others=())
     left = replace(alone, points=(replace(poor, unspent=9_000.0),))
     last = "for the last 10,000 CNY bring -4,000 CNY net of itself."
-    assert advice.next_money(alone, scenario) == f"Spend less, {last}"
-    assert advice.next_money(left, scenario) == "Enough is planned: 9,000 CNY stay unspent."
+    assert next_money(alone) == f"Spend less, {last}"
+    assert next_money(left) == "Enough is planned: 9,000 CNY stay unspent."
 
 
 def test_what_the_plan_of_most_profit_spends_is_told(frontier, scenario):
@@ -139,17 +177,17 @@ def test_what_the_plan_of_most_profit_spends_is_told(frontier, scenario):
     poor = replace(dear, margins={"a.sale": Margin(50_000, 0.6, 0, 0.6, "inside")})
     less = replace(frontier, points=(poor,), others=(cheap,))
     words = f"Spend less: profit is highest at about {compact(spends[cheap.plan.name])} CNY, for"
-    assert advice.next_money(less, scenario).startswith(words)
+    assert next_money(less).startswith(words)
     poor = replace(cheap, margins=poor.margins)
     more = replace(frontier, points=(poor,), others=(replace(dear, budget=240_000.0),))
     words = f"highest at about {compact(spends[dear.plan.name])} CNY spent, of 240k planned."
-    assert advice.next_money(more, scenario) == f"Enough is planned: profit is {words}"
+    assert next_money(more) == f"Enough is planned: profit is {words}"
 
 
 def test_small_budgets_are_told_of_small_steps(frontier, scenario):
     cells = {"a.sale": Margin(300, 1.3, 0, 1.3, "inside")}
     small = replace(with_margins(frontier, **cells), budget=700)
-    assert advice.next_money(small, scenario).startswith("The next 100 CNY would bring +30.0 CNY")
+    assert next_money(small).startswith("The next 100 CNY would bring +30.0 CNY")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +209,7 @@ def test_a_cell_is_named_where_it_is_worth_more_and_can_take_the_money(
         "c.sale": Margin(50_000, 1.3, 0, 1.3, "inside"),
         "d.sale": Margin(0, empty, 0, empty, "empty"),
     }
-    words = advice.next_money(with_margins(frontier, **cells), scenario)
+    words = next_money(with_margins(frontier, **cells))
     assert words.endswith(f"net of itself, {where}.")
 
 
@@ -184,7 +222,7 @@ def test_where_the_return_does_not_count_the_next_money_is_told_in_what_is_sough
     }
     found = with_margins(frontier, **cells)
     end = replace(found, points=(replace(found.best, priced=False), *found.points[1:]))
-    assert advice.next_money(end, scenario) == (
+    assert next_money(end) == (
         "The next 10,000 CNY would bring +220 new customers, and +2,000 CNY net of themselves."
     )
 
@@ -192,7 +230,7 @@ def test_where_the_return_does_not_count_the_next_money_is_told_in_what_is_sough
 def test_money_that_finds_nothing_to_buy_is_told(frontier, scenario):
     full = with_margins(frontier, **{"a.sale": Margin(50_000, 1.2, 0, 1.2, "full")})
     left = replace(full, points=(replace(full.best, unspent=9_000.0), *full.points[1:]))
-    text = advice.next_money(left, scenario)
+    text = next_money(left)
     assert text == "More money finds nothing to buy: 9,000 CNY stay unspent."
 
 
