@@ -125,11 +125,14 @@ def _path(
 ) -> tuple[Split, list[tuple[float, str, str]]]:
     """Plans from start to goal, and what each step moves."""
     rows, words = [start], []
-    if (start.booked != goal.booked).any():
-        words.append(_package_money(problem, start.booked, goal.booked))
-        rows.append(Split(start.money, goal.booked))
     places = (*problem.cells, UNPLANNED)
     missing = np.append(goal.money - start.money, problem.total(start) - problem.total(goal))
+    if (start.booked != goal.booked).any():
+        freed = problem.contract_money(start.booked) - problem.contract_money(goal.booked)
+        paid = _share_of(missing, float(freed[0]))
+        words.append(_package_money(problem, start.booked, goal.booked, paid))
+        missing = missing - paid
+        rows.append(Split(goal.money - missing[:-1], goal.booked))
     for _ in range(MOVES):
         source, target = int(missing.argmin()), int(missing.argmax())
         amount = float(min(-missing[source], missing[target]))
@@ -145,8 +148,23 @@ def _path(
     return stack(rows), words
 
 
-def _package_money(problem: Problem, before: Flags, after: Flags) -> tuple[float, str, str]:
-    out = [p for p, a, b in zip(problem.packages, before[0], after[0], strict=True) if a and not b]
-    new = [p for p, a, b in zip(problem.packages, before[0], after[0], strict=True) if b and not a]
-    change = float(problem.contract_money(after)[0] - problem.contract_money(before)[0])
-    return abs(change), ", ".join(out) or "auctions", ", ".join(new) or "auctions"
+def _share_of(missing: Array, freed: float) -> Array:
+    """Of what places gain what bookings free, or of what they lose what bookings take: [place].
+
+    Gains less losses are what is freed; every place that gains has its share of that.
+    """
+    side = missing.clip(min=0) if freed > 0 else missing.clip(max=0)
+    return side * (freed / side.sum()) if freed else np.zeros_like(missing)
+
+
+def _package_money(
+    problem: Problem, before: Flags, after: Flags, paid: Array
+) -> tuple[float, str, str]:
+    """What is moved from where to where; auctions, or money without a plan, make up the difference."""
+    gone, new = (before & ~after)[0], (after & ~before)[0]
+    out, to = ([problem.packages[p] for p in np.flatnonzero(own)] for own in (gone, new))
+    freed, parts = float(paid.sum()), (float(paid[:-1].sum()), float(paid[-1]))
+    others = zip(("auctions", UNPLANNED), parts, strict=True)
+    (to if freed > 0 else out).extend(name for name, part in others if part / (freed or 1) > SAME)
+    amount = max(float(problem.price[own].sum()) for own in (gone, new))
+    return amount, ", ".join(out), ", ".join(to)

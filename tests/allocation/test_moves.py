@@ -65,17 +65,54 @@ def test_many_small_steps_are_one():
     assert sum(m.amount for m in found) == pytest.approx(np.abs(goal.money - start.money).sum() / 2)
 
 
-def test_packages_come_first_with_what_they_cost():
-    problem = replace(
-        PROBLEM, packages=("splash",), price=np.array([2e5]), payer=np.zeros(1, dtype=np.intp)
-    )
+BOOKINGS = replace(
+    PROBLEM, packages=("splash", "venue"), price=np.array([2e5, 3e5]), payer=np.zeros(2, dtype=np.intp)
+)  # fmt: skip
 
-    def market(split: Split) -> Answers:
-        values = split.money @ np.arange(1.0, 5.0) + 5e5 * split.booked[:, 0]
-        return certain(values[:, None], split.money)
 
-    start, goal = plan(5e5, 5e5, 0, 0, booked=False), plan(3e5, 5e5, 0, 0, booked=True)
-    booked, paid = moves_between(market, problem, start, goal)
+def bookings(split: Split) -> Answers:
+    """Every cell brings so much a yuan, and the packages 500,000 and 700,000."""
+    values = split.money @ np.arange(1.0, 5.0) + split.booked @ np.array([5e5, 7e5])
+    return certain(values[:, None], split.money)
+
+
+def with_packages(*money: float, splash: bool = False, venue: bool = False) -> Split:
+    return Split(np.array([money]), np.array([[splash, venue]]))
+
+
+def test_packages_come_first_with_the_money_that_pays_for_them():
+    """The cut of the cells is not told a second time, as a step of its own."""
+    start, goal = with_packages(5e5, 5e5, 0, 0), with_packages(3e5, 5e5, 0, 0, splash=True)
+    (booked,) = moves_between(bookings, BOOKINGS, start, goal)
     assert (booked.amount, booked.source, booked.target) == (2e5, "auctions", "splash")
-    assert booked.profit == pytest.approx(5e5)
-    assert (paid.amount, paid.source, paid.profit) == (2e5, "the rest", pytest.approx(-2e5))
+    assert booked.profit == pytest.approx(5e5 - 2e5)
+
+
+def test_a_package_that_is_dropped_comes_with_what_its_money_buys():
+    start, goal = with_packages(5e5, 3e5, 0, 0, splash=True), with_packages(4e5, 3e5, 0, 3e5)
+    dropped, moved = moves_between(bookings, BOOKINGS, start, goal)
+    assert (dropped.amount, dropped.source, dropped.target) == (2e5, "splash", "auctions")
+    assert dropped.profit == pytest.approx(-5e5 + 4 * 2e5)
+    assert (moved.amount, moved.source, moved.target) == (pytest.approx(1e5), "s0.p0", "s1.p1")
+
+
+@pytest.mark.parametrize(
+    ("start", "goal", "expected"),
+    [
+        (with_packages(4e5, 4e5, 0, 0, splash=True), with_packages(3e5, 4e5, 0, 0, venue=True),
+         [(300_000, "splash, auctions", "venue")]),
+        (with_packages(3e5, 4e5, 0, 0, venue=True), with_packages(4e5, 4e5, 0, 0, splash=True),
+         [(300_000, "venue", "splash, auctions")]),
+        (with_packages(5e5, 0, 0, 0), with_packages(5e5, 0, 0, 0, splash=True),
+         [(200_000, UNPLANNED, "splash")]),
+        (with_packages(5e5, 0, 0, 0), with_packages(4e5, 0, 0, 0, splash=True),
+         [(200_000, f"auctions, {UNPLANNED}", "splash")]),
+        (with_packages(5e5, 0, 0, 0, splash=True), with_packages(5e5, 0, 0, 0),
+         [(200_000, "splash", UNPLANNED)]),
+    ],
+)  # fmt: skip
+def test_a_package_says_where_its_money_comes_from_and_goes(start, goal, expected):
+    moves = moves_between(bookings, BOOKINGS, start, goal)
+    assert [(round(m.amount), m.source, m.target) for m in moves] == expected
+    whole = (bookings(goal).values - bookings(start).values)[0, 0]
+    assert sum(m.profit for m in moves) == pytest.approx(whole)
