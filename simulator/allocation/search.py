@@ -400,7 +400,10 @@ class Search:
         self._keep_best(stack([rows, self.problem.repair(stack(lines))]))
 
     def other_budgets(self, budgets: Sequence[float]) -> None:
-        """The ends and the middle at other budgets, and the return at whatever budget is best."""
+        """The ends and the middle at other budgets, and the return at whatever budget is best.
+
+        A row that plans nothing is filled to be climbed from; where nothing stays best, it comes back.
+        """
         aims, rows = self.known
         wanted = np.argsort(-aims.weights[:NEAR, 0], kind="stable")
         for budget in budgets:
@@ -408,6 +411,7 @@ class Search:
             self._add(some, self.problem.repair(rows.take(wanted), some.budget))
         self.close(self._from(len(aims)))
         self.climb(self.effort.show_steps, self._from(len(aims)))
+        self._keep_best(self.known.rows)
         most = np.array([FREE * self.problem.budget])
         free = replace(aims.take([0]), budget=most, keeps=np.ones(1, bool))
         self._add(free, self._best_ever(free))

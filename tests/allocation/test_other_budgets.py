@@ -5,8 +5,8 @@ import pytest
 from simulator.allocation.fair import fair_points
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits
-from tests.allocation.worlds import six
-from tests.worlds import expected
+from tests.allocation.worlds import SIX, six
+from tests.worlds import brief, expected
 
 
 def quick(limits: Limits, **options):
@@ -29,6 +29,17 @@ def test_the_plan_of_most_profit_says_what_it_leaves_on_average():
     spent = played.metrics(name)["spend"]["mean"]
     assert most.unspent == pytest.approx(most.budget - spent, rel=1e-6, abs=1.0)
     assert most.budget == pytest.approx(most.plan.total(six()))
+
+
+def test_no_budget_is_spent_where_spending_nothing_is_better():
+    """Scenes that cost more to run than they bring: a row that starts from nothing must not be filled."""
+    costly = [f"scenes.{name}.fixed_cost=1m" for name in six().scenes]
+    world = brief(*SIX, *costly)
+    options = {"replications": 4, "effort": SHORT}
+    found = optimize(world, ("roi", "new_customers"), budgets=(0.7, 1.3), **options)
+    best = {p.budget: p for p in reversed((*found.points, *found.others[:-1]))}
+    assert len(best) == 3
+    assert [p.plan.total(world) for p in best.values()] == [0.0] * 3
 
 
 @pytest.mark.parametrize("share", [0.95, 0.983, 1.0])
