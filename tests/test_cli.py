@@ -376,6 +376,23 @@ def test_the_table_has_a_row_per_scene(engine):
     assert lines[at + 3].split() == ["live", *figures]
 
 
+def test_figures_of_a_scene_say_what_is_money(engine):
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    assert lines.count("  spend, gmv: CNY; roas: gmv per yuan spent") == 2  # one for every plan
+
+
+def test_one_draw_of_chance_has_no_ranges(engine):
+    """From one figure to the same figure is no range, and hides that nothing is known of chance."""
+    alone = make_outcomes(replications=1)
+    for engine.answer in (alone, make_outcomes(replications=1, chance_only=alone)):
+        lines = answer("run", MINIMAL, "-n", "1").stdout.splitlines()
+        assert lines[1:3] == [
+            "sampled, 1 replication, seed 1", "One draw of chance has no ranges: see -n."
+        ]  # fmt: skip
+        assert lines[lines.index("Plan even") + 1].split() == ["metric", "unit", "mean"]
+        assert "to" not in " ".join(lines).split()
+
+
 def test_an_expected_run_has_means_only(engine):
     engine.answer = make_outcomes(mode="expected")
     lines = answer("run", MINIMAL, "--mode", "expected").stdout.splitlines()
@@ -471,6 +488,21 @@ def test_compare_shows_paired_differences(saved, engine):
     means = [compact(row[key]) for key in ("a", "b", "difference")]
     gmv = next(line for line in lines if line.startswith("  gmv "))
     assert gmv.split() == ["gmv", *means, low, "to", high, f"{row['better']:.0%}"]
+
+
+def test_compare_says_the_unit_of_every_figure(saved):
+    lines = answer("compare", saved, "even", "launch first").stdout.splitlines()
+    units = dict(line.strip().split(": ") for line in lines[-4:])
+    assert units.keys() == {"CNY", "x", "people", "CNY per person"}
+    assert units["people"] == "new_customers, recalled_members"
+    assert sorted(", ".join(units.values()).split(", ")) == sorted(MAIN_METRICS)
+
+
+def test_one_draw_of_chance_does_not_say_how_often_a_plan_is_better(engine, tmp_path):
+    engine.answer = make_outcomes(replications=1)
+    assert answer("run", MINIMAL, "-o", str(tmp_path)).exit_code == 0
+    lines = answer("compare", str(tmp_path), "even", "launch first").stdout.splitlines()
+    assert next(line for line in lines if line.startswith("  gmv ")).split()[-2:] == ["-", "-"]
 
 
 def test_compare_for_other_programs(saved, engine):

@@ -3,7 +3,7 @@
 A table fits a terminal of 80 columns. How a heading is made bold is for the caller to say.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 from unicodedata import combining, east_asian_width
 
@@ -12,6 +12,7 @@ from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.amounts import compact
 
 Bold = Callable[[str], str]
+Figures = Mapping[str, Mapping[str, float | None]]
 
 MAIN_METRICS = (
     "spend", "net_spend", "gmv", "gmv_campaign", "revenue", "profit", "roi", "iroas", "roas", "roas_break_even",
@@ -30,15 +31,27 @@ SCENE_COLUMNS = {
 # --------------------------------------------------------------------------- what is shown
 def plans_table(outcomes: Outcomes, bold: Bold = str) -> str:
     """Each plan with its main figures, and its scenes."""
-    how: str = outcomes.mode
-    if how == "sampled":
-        how += f", {outcomes.replications} replications, seed {outcomes.seed}"
-        how += "\nRanges hold the middle 80% of the replications (P10 to P90)."
-    parts = [bold(outcomes.title), how]
+    parts = [bold(outcomes.title), _how(outcomes)]
     for plan in outcomes.plans:
         parts += ["", bold(f"Plan {plan}"), _plan_table(outcomes, plan)]
         parts += ["", f"Scenes of {plan}", _scene_table(outcomes, plan)]
     return "\n".join(parts)
+
+
+def _how(outcomes: Outcomes) -> str:
+    """How the figures were made, and what their ranges are: one draw has none."""
+    if outcomes.mode == "expected":
+        return "expected"
+    if outcomes.replications == 1:
+        return f"sampled, 1 replication, seed {outcomes.seed}\nOne draw of chance has no ranges: see -n."
+    return (
+        f"sampled, {outcomes.replications} replications, seed {outcomes.seed}\n"
+        "Ranges hold the middle 80% of the replications (P10 to P90)."
+    )
+
+
+def _has_ranges(outcomes: Outcomes) -> bool:
+    return outcomes.mode == "sampled" and outcomes.replications > 1
 
 
 class Compared(Protocol):
@@ -70,22 +83,26 @@ def anchors_table(levels: Mapping[str, float], rows: Iterable[Compared]) -> str:
 
 def _plan_table(outcomes: Outcomes, plan: str) -> str:
     figures = outcomes.metrics(plan)
-    alone = outcomes.chance_only.metrics(plan) if outcomes.chance_only else None
-    head = ["metric", "unit", "mean"]
-    if alone:
-        head += ["chance\nonly", "chance and\nnot knowing"]
-    elif outcomes.mode == "sampled":
-        head.append("range")
+    books, heads = _ranged(outcomes, plan, figures)
     rows = []
     for name in MAIN_METRICS:
-        ranges = [_range(book[name]) for book in (alone, figures) if book]
         unit = BY_NAME[name].unit.replace(" per ", "/")
-        row = [name, unit, compact(figures[name]["mean"]), *ranges]
-        rows.append(row[: len(head)])
-    return columns([head, *rows], left=2)
+        ranges = [_range(book[name]) for book in books]
+        rows.append([name, unit, compact(figures[name]["mean"]), *ranges])
+    return columns([["metric", "unit", "mean", *heads], *rows], left=2)
 
 
-def _range(numbers: dict[str, float | None]) -> str:
+def _ranged(outcomes: Outcomes, plan: str, figures: Figures) -> tuple[list[Figures], list[str]]:
+    """The figures whose ranges are shown, and what is written over them."""
+    if not _has_ranges(outcomes):
+        return [], []
+    if outcomes.chance_only is None:
+        return [figures], ["range"]
+    alone = outcomes.chance_only.metrics(plan)
+    return [alone, figures], ["chance\nonly", "chance and\nnot knowing"]
+
+
+def _range(numbers: Mapping[str, float | None]) -> str:
     low, high = numbers.get("p10"), numbers.get("p90")
     return "-" if low is None or high is None else f"{compact(low)} to {compact(high)}"
 
@@ -95,7 +112,8 @@ def _scene_table(outcomes: Outcomes, plan: str) -> str:
         [cut(scene, 24), *(compact(figures[name]["mean"]) for name in SCENE_COLUMNS)]
         for scene, figures in outcomes.scenes(plan).items()
     ]
-    return columns([["scene", *SCENE_COLUMNS.values()], *rows], left=1)
+    table = columns([["scene", *SCENE_COLUMNS.values()], *rows], left=1)
+    return f"{table}\n  spend, gmv: CNY; roas: gmv per yuan spent"
 
 
 def differences_table(outcomes: Outcomes, a: str, b: str, bold: Bold = str) -> str:
@@ -111,9 +129,15 @@ def differences_table(outcomes: Outcomes, a: str, b: str, bold: Bold = str) -> s
             low, high, better = row["ci_lo"], row["ci_hi"], row["better"]
             unknown = low is None or high is None
             cells.append("-" if unknown else f"{compact(low)} to {compact(high)}")
-            cells.append("-" if better is None else f"{better:.0%}")
+            cells.append("-" if better is None or unknown else f"{better:.0%}")
         rows.append(cells)
-    return "\n".join([bold(f"A: {a}   B: {b}"), columns([head, *rows], left=1)])
+    return "\n".join([bold(f"A: {a}   B: {b}"), columns([head, *rows], left=1), *_units()])
+
+
+def _units() -> Iterator[str]:
+    """Which figures have which unit."""
+    for unit in dict.fromkeys(BY_NAME[name].unit for name in MAIN_METRICS):
+        yield f"  {unit}: {', '.join(n for n in MAIN_METRICS if BY_NAME[n].unit == unit)}"
 
 
 # --------------------------------------------------------------------------- columns
