@@ -93,7 +93,9 @@ def read_money(option: str, text: str, budget: float | None, *, least: float = 0
     if amount < 0 and budget is None:
         raise UserError(f"{option}: must not be below zero (got {text!r})")
     if amount < 0 or (share and amount > 1):
-        raise UserError(f"{option}: must lie between 0 and the budget (got {text!r})")
+        whole = "be above 0, and a share at most 100% of the budget of the file"
+        room = whole if least else "lie between 0 and the budget"
+        raise UserError(f"{option}: must {room} (got {text!r})")
     if 0 < amount < 1 and not share:
         raise UserError(f"{option}: {text} is less than one yuan; did you mean {amount * 100:g}%?")
     money = amount * budget if share and budget is not None else amount
@@ -153,7 +155,7 @@ def read_wishes(min_roi: str | None, sure: str | None, targets: Texts) -> Wishes
             near = suggestion(name, known) or ", such as new_customers, gmv or profit"
             raise UserError(f"--target {name}: is not a metric to be reached{near}")
     share = read_share(sure)
-    reached = {name: read_number(f"--target {name}", text) or 0.0 for name, text in wanted.items()}
+    reached = {name: _aimed(f"--target {name}", name, text) for name, text in wanted.items()}
     return Wishes(read_number("--min-roi", min_roi), share, reached)
 
 
@@ -188,7 +190,17 @@ def read_since(text: str) -> datetime:
 def read_target(text: str) -> dict[str, float]:
     """The one target of --least-budget."""
     ((name, value),) = read_pairs("--least-budget", [text]).items()
-    return {name: read_number(f"--least-budget {name}", value) or 0.0}
+    return {name: _aimed(f"--least-budget {name}", name, value)}
+
+
+def _aimed(option: str, name: str, text: str) -> float:
+    """What a metric is to reach; people and money have no percent of anything."""
+    from simulator.outcomes.metrics import BY_NAME
+
+    amount = read_number(option, text) or 0.0
+    if text.endswith("%") and name in BY_NAME and BY_NAME[name].kind == "total":
+        raise UserError(f"{option}: give an amount, not a share (got {text!r})")
+    return amount
 
 
 # --------------------------------------------------------------------------- several files

@@ -126,6 +126,10 @@ def test_limits_are_amounts_as_in_scenario_files(room):
         (("--cap", "harvest=1k", "--cap", "harvest=2k"), "--cap: harvest is given twice"),
         (("--package", "a.b=perhaps"), "--package a.b: write yes or no (got 'perhaps')"),
         (("--budget", "lots"), "--budget: must be a number"),
+        (("--budget", "-5"), "--budget: must be above 0, and a share at most 100% of the budget of"),
+        (("--budget", "200%"), "--budget: must be above 0, and a share at most 100% of the budget of"),
+        (("--target", "new_customers=5%"), "--target new_customers: give an amount, not a share"),
+        (("--least-budget", "gmv=50%"), "--least-budget gmv: give an amount, not a share (got '50%')"),
         (("--budget", "0"), "--budget: must be 1 yuan at least (got '0')"),
         ((*LEAST, "--budget", "0"), "--budget: must be 1 yuan at least (got '0')"),
         (("--sure", "90%"), "--sure says how surely --min-roi is reached: give both"),
@@ -232,7 +236,7 @@ def test_a_current_plan_that_breaks_the_limits_is_no_answer(room):
 def test_the_wishes_choose_the_plan(room):
     chosen = {
         (): "best 1", ("--min-roi", "1.1"): "best 2", ("--min-roi", "125%"): "best 1",
-        ("--target", "new_customers=65"): "best 2",
+        ("--target", "new_customers=65"): "best 2", ("--target", "roi=125%"): "best 1",
     }  # fmt: skip
     for arguments, name in chosen.items():
         found = answer(*arguments, "--format", "json")
