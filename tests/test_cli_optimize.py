@@ -24,7 +24,7 @@ from simulator.console import uninterrupted
 from simulator.errors import UserError
 from simulator.outcomes import read_outcomes
 from simulator.outcomes.goal import Goal
-from simulator.reports.advice import signed
+from simulator.reports.advice import interval_of, signed
 from simulator.reports.tables import width
 from simulator.scenario import read_scenario
 from tests.outcomes.synthetic import make_frontier
@@ -374,7 +374,9 @@ def test_a_least_budget_is_told_with_its_certainty(room, tmp_path):
     assert 0 < share < 1
     words = " ".join(found.stdout.split())
     assert "65 new customers take 60,000 CNY at least, sought in the mean" in words
-    assert f"brings {goal.value:.1f} in the mean, and gets there in {share:.0%} of runs." in words
+    sure = interval_of(room.answer.outcomes.metrics("best 2")["new_customers"])
+    brings = f"brings {goal.value:.1f} in the mean (95% interval {sure}), and gets"
+    assert f"{brings} there in {share:.0%} of runs." in words
     saved = json.loads((tmp_path / "goal.json").read_text(encoding="utf-8"))
     assert saved == json.loads(answer(*LEAST, "--format", "json").stdout) == goal.as_json()
     assert answer(*LEAST, "--format", "csv").stdout.splitlines() == [

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from simulator.outcomes.frontier import STEP
 from simulator.outcomes.goal import Goal
-from simulator.outcomes.metrics import BY_NAME
+from simulator.outcomes.metrics import BY_NAME, written
 from simulator.outcomes.portfolio import OWN, SHARED, Portfolio
 from simulator.reports.advice import (
     CALLED,
@@ -53,12 +53,14 @@ def least_sentence(goal: Goal) -> str:
     if goal.outcomes.mode == "expected":
         return (
             f"{_amount(target, metric)} take {goal.budget:,.0f} CNY at most, sought {how}: that is "
-            f"the cheapest plan so far that gets there, with {compact(goal.value)} expected. A "
-            f"search to the end may find a cheaper one."
+            f"the cheapest plan so far that gets there, with {written(metric, goal.value)} expected. "
+            f"A search to the end may find a cheaper one."
         )
+    takes = f"{goal.budget:,.0f} CNY at least" if goal.budget >= 0.5 else "no money at all"
+    sure = interval_of(goal.outcomes.metrics(goal.plan.name)[metric])
     return (
-        f"{_amount(target, metric)} take {goal.budget:,.0f} CNY at least, sought {how}: on draws "
-        f"that the search has not seen the plan brings {compact(goal.value)} in the mean, and gets "
+        f"{_amount(target, metric)} take {takes}, sought {how}: on draws that the search has not seen "
+        f"the plan brings {written(metric, goal.value)} in the mean (95% interval {sure}), and gets "
         f"there in {_share(goal, goal.plan)} of runs."
     )
 
@@ -172,7 +174,7 @@ def files_table(found: Portfolio) -> str:
 
 def splits_table(found: Portfolio) -> str:
     """All files together: figures of every split, and what the shared one brings more."""
-    head = ["split", "roi", "incremental\nprofit", "new\ncustomers", "shared\nless this"]
+    head = ["split", "roi", "incremental\nprofit CNY", "new\ncustomers", "shared\nless this"]
     rows = [[*head, "95%\ninterval"]]
     for split in (SHARED, *found.rivals):
         names = ("roi", "profit_incremental", "new_customers")

@@ -6,6 +6,7 @@ import pytest
 
 from simulator.outcomes.goal import Goal
 from simulator.reports import answers
+from simulator.scenario.amounts import compact
 
 
 @pytest.fixture
@@ -40,6 +41,19 @@ def test_a_goal_of_money_says_so_over_its_columns(goal, scenario):
     gmv = replace(goal, metric="gmv", least={"gmv": 150e3})
     assert heading(answers.tried_table(gmv)) == ["gmv", "budget CNY", "CNY in the mean"]
     assert "CNY CNY of the mean" in heading(answers.goal_table(gmv, scenario))[1]
+
+
+def test_a_target_that_comes_anyway_takes_no_money(goal):
+    assert "65 new customers take no money at all," in answers.least_sentence(
+        replace(goal, budget=0.0)
+    )
+
+
+@pytest.mark.parametrize("mode", ["sampled", "expected"])
+def test_what_a_plan_brings_has_its_unit(goal, mode):
+    gmv = replace(goal, metric="gmv", least={"gmv": 150e3})
+    text = answers.least_sentence(replace(gmv, outcomes=replace(gmv.outcomes, mode=mode)))
+    assert f" {compact(gmv.value)} CNY " in text
 
 
 def test_a_share_of_runs_is_told_as_it_was_asked_for(goal):
