@@ -125,6 +125,12 @@ def with_interval(mean: float, low: float, high: float, text: str = "") -> str:
 def _returns(frontier: Frontier, plan: str) -> str:
     """The roi of a plan beside the current one's; none where nothing is spent."""
     mean, own = (_mean(frontier, name, "roi") for name in (plan, frontier.current))
+    if own == "-":
+        return (
+            "with nothing spent"
+            if mean == "-"
+            else f"at a roi of {mean}, where that one spends nothing"
+        )
     if mean == "-":
         return f"with nothing spent, where that one has a roi of {own}"
     return f"at a roi of {mean} beside {own}"
@@ -145,13 +151,12 @@ def _budgets(frontier: Frontier, scenario: Scenario) -> str:
 def next_money(frontier: Frontier, point: Point) -> str:
     """The second sentence, of the plan that is spoken of: more, less, or enough."""
     price = point.shadow_price
-    if not point.priced and frontier.second and (words := next_of(point.margins, frontier.second)):
+    step = step_of(frontier.budget)
+    words = next_of(point.margins, frontier.second, step) if frontier.second else None
+    if not point.priced and words:
         return words
     if price is None:
-        held = any(m.state == "at_limit" and m.worth > 1 for m in point.margins.values())
-        why = "meets limits" if held else "finds nothing to buy"
-        return f"More money {why}: {_unspent(point.unspent)}."
-    step = _step(frontier.budget)
+        return _no_price(frontier, point)
     net = f"{signed(price * step)} CNY net of itself"
     if price < -EVEN:
         return _too_much(frontier, point, f"for the last {step:,} CNY bring {net}")
@@ -162,10 +167,25 @@ def next_money(frontier: Frontier, point: Point) -> str:
     return f"The next {step:,} CNY would bring {net}, {_where(point, step)}."
 
 
-def _step(budget: float) -> int:
+def _no_price(frontier: Frontier, point: Point) -> str:
+    """The same where no cell can take a little more: a far larger budget may open others that pay."""
+    most = frontier.others[-1] if frontier.others else point
+    sure = frontier.gain(most.plan.name, PROFIT, point.plan.name)[1]
+    if most.budget > (1 + SMALL) * point.budget and sure > 0:
+        highest = compact(frontier.figure(most.plan.name, "spend"))
+        return (
+            f"Only much more money would bring more: profit is highest at about {highest} CNY spent, "
+            f"of {compact(most.budget)} planned."
+        )
+    held = any(m.state == "at_limit" and m.worth > 1 for m in point.margins.values())
+    why = "meets limits" if held else "finds nothing to buy"
+    return f"More money {why}: {_unspent(point.unspent)}."
+
+
+def step_of(budget: float) -> int:
     """The next money that is spoken of: 10,000 CNY, or less where that were more than a fifth of the budget.
 
-    >>> [_step(budget) for budget in (9e6, 60e3, 3e3, 20.0)]
+    >>> [step_of(budget) for budget in (9e6, 60e3, 3e3, 20.0)]
     [10000, 10000, 100, 1]
     """
     return min(STEP, 10 ** max(0, math.floor(math.log10(budget / 5))))
@@ -189,13 +209,14 @@ def _too_much(frontier: Frontier, point: Point, last: str) -> str:
     return f"Enough is planned: {about} spent, of {compact(most.budget)} planned."
 
 
-def next_of(margins: Mapping[str, Margin], name: str) -> str | None:
+def next_of(margins: Mapping[str, Margin], name: str, step: int) -> str | None:
     """What the next money brings where something else than the return is sought."""
     found = brought_by_next(margins)
     if found is None:
         return None
-    net, more = signed(found[0]), f"{signed(found[1])} {_unit(name)}{_called(name)}"
-    return f"The next {STEP:,} CNY would bring {more}, and {net} CNY net of themselves."
+    net, more = (signed(part * step / STEP) for part in found)
+    more += f" {_unit(name)}{_called(name)}"
+    return f"The next {step:,} CNY would bring {more}, and {net} CNY net of themselves."
 
 
 def _where(point: Point, step: int) -> str:
@@ -230,7 +251,7 @@ def frontier_table(frontier: Frontier, scenario: Scenario) -> str:
     rows = []
     for name in names:
         plan = frontier.plans.get(name)
-        left = compact(points[name].unspent) if name in points else "-"
+        left = compact(round(points[name].unspent)) if name in points else "-"
         cost = compact(plan.total(scenario)) if plan else "-"
         row = [cut(_marked(frontier, name), 19), cost, left]
         for metric in frontier.objectives:
@@ -375,9 +396,9 @@ def margins_table(frontier: Frontier, plan: Plan) -> str:
     point = margins_point(frontier, plan)
     second = frontier.second
     head = ["cell", "money\nCNY", "one more yuan\nbrings, net"]
-    head += [f"{_called(second)}\nper {STEP:,}"] if second else []
+    head += [f"{_unit(second)}{_called(second)}\nper {STEP:,}"] if second else []
     rows = [
-        [cut(cell, 32), _money(margin.money), signed(margin.value - 1), *_second(margin, second),
+        [cut(cell, 32), _money(margin.money), _brought(margin.value - 1), *_second(margin, second),
          STATES[margin.state]]
         for cell, margin in point.margins.items()
     ]  # fmt: skip
@@ -391,7 +412,12 @@ def _entry_note(point: Point) -> Iterator[str]:
 
 
 def _second(margin: Margin, second: str | None) -> list[str]:
-    return [signed(margin.second)] if second else []
+    return [_brought(margin.second)] if second else []
+
+
+def _brought(value: float) -> str:
+    """A derivative with its sign; beyond three places it is noise."""
+    return signed(round(value, 3))
 
 
 def binding_lines(frontier: Frontier, plan: Plan) -> list[str]:

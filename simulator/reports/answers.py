@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterable
 
-from simulator.outcomes.frontier import STEP
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.metrics import BY_NAME, written
 from simulator.outcomes.portfolio import OWN, SHARED, Portfolio
@@ -16,6 +15,7 @@ from simulator.reports.advice import (
     money_table,
     next_of,
     signed,
+    step_of,
     with_interval,
     wrap,
 )
@@ -150,12 +150,12 @@ def _gained(found: Portfolio, over: str) -> str:
 
 
 def _next(found: Portfolio) -> str:
-    price = found.shadow_price
-    if found.second and (words := next_of(found.margins, found.second)):
+    price, step = found.shadow_price, step_of(found.budget)
+    if found.second and (words := next_of(found.margins, found.second, step)):
         return words
     if price is None:
         return "More money finds nothing to buy."
-    net = f"the next {STEP:,} CNY would bring {signed(price * STEP)} CNY net of themselves"
+    net = f"the next {step:,} CNY would bring {signed(price * step)} CNY net of themselves"
     return f"Spend less: {net}." if price < -EVEN else f"{net[0].upper()}{net[1:]}."
 
 

@@ -65,6 +65,15 @@ def test_a_plan_that_spends_nothing_has_no_return(frontier, scenario, monkeypatc
     assert text.endswith(", with nothing spent, where that one has a roi of -0.5.")
 
 
+def test_a_current_plan_that_spends_nothing_has_no_return(frontier, scenario, monkeypatch):
+    monkeypatch.setattr(advice, "_mean", lambda _, plan, __: "-" if plan == "now" else "1.5")
+    text = advice.against_current(frontier, scenario, frontier.best.plan)
+    assert text.endswith(", at a roi of 1.5, where that one spends nothing.")
+    monkeypatch.setattr(advice, "_mean", lambda *_: "-")
+    text = advice.against_current(frontier, scenario, frontier.best.plan)
+    assert text.endswith(" against the current plan now, with nothing spent.")
+
+
 def test_a_tie_with_the_current_plan_is_called_one(frontier, scenario):
     same = make_frontier(scenario)
     rows = same.outcomes.book.totals
@@ -232,6 +241,42 @@ def test_money_that_finds_nothing_to_buy_is_told(frontier, scenario):
     left = replace(full, points=(replace(full.best, unspent=9_000.0), *full.points[1:]))
     text = next_money(left)
     assert text == "More money finds nothing to buy: 9,000 CNY stay unspent."
+
+
+def test_money_that_pays_only_beyond_a_lock_is_told(frontier, scenario):
+    """A lock that takes the whole budget: nothing takes a little more, other scenes take far more."""
+    full = with_margins(frontier, **{"a.sale": Margin(60_000, 0.0, 0, 0.0, "full")})
+    best, most = full.best, replace(full.others[-1], plan=full.points[0].plan, budget=120_000.0)
+    poor = replace(best, plan=full.points[1].plan)
+    assert full.gain(most.plan.name, "profit_incremental", poor.plan.name)[1] > 0
+    spent = compact(full.figure(most.plan.name, "spend"))
+    assert next_money(replace(full, points=(poor,), others=(most,))) == (
+        f"Only much more money would bring more: profit is highest at about {spent} CNY spent, "
+        "of 120k planned."
+    )
+
+
+def test_small_budgets_are_told_of_small_steps_in_what_is_sought_too(frontier, scenario):
+    cells = {"a.sale": Margin(300, 1.4, 200, 300.0, "inside")}
+    found = replace(with_margins(frontier, **cells), budget=700)
+    end = replace(found, points=(replace(found.best, priced=False), *found.points[1:]))
+    words = "The next 100 CNY would bring +2.00 new customers, and +40.0 CNY net of themselves."
+    assert next_money(end) == words
+
+
+def test_noise_is_no_figure(frontier, scenario):
+    """Nothing is told in powers of ten, nor a fen that is left over."""
+    noise = with_margins(frontier, **{"a.sale": Margin(60_000, 0.9997, 4e-12, 1.0, "inside")})
+    row = advice.margins_table(noise, noise.best.plan).splitlines()[-1]
+    assert row.split() == ["a.sale", "60.0k", "0", "0"]
+    left = replace(noise, points=(replace(noise.best, unspent=0.0187), *noise.points[1:]))
+    row = next(n for n in advice.frontier_table(left, scenario).splitlines() if "best 1 " in n)
+    assert row.split()[3] == "0"
+
+
+def test_what_the_next_money_brings_says_where_it_is_money(scenario):
+    gmv = make_frontier(scenario, objectives=("roi", "gmv"))
+    assert " CNY gmv\n" in advice.margins_table(gmv, gmv.best.plan)
 
 
 def test_the_frontier_table_has_every_plan_with_its_figures(frontier, scenario):
