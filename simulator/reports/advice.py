@@ -82,7 +82,8 @@ def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     )
     surely = frontier.outcomes.mode == "sampled"
     if surely and all(lo <= 0 <= hi for _, lo, hi in gains.values()):
-        return f"The current plan {own} is as good as any: {words}, which chance alone can explain."
+        fits = f"The current plan {own} is as good as any: " if frontier.current_fits else ""
+        return f"{fits}{words}, which chance alone can explain."
     ties = frontier.ties(plan.name, frontier.objectives[0]) if surely else []
     also = f"; in {frontier.objectives[0]} it ties with {_listed(ties)}" if ties else ""
     return f"{words}{also}."

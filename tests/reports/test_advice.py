@@ -84,6 +84,9 @@ def test_a_tie_with_the_current_plan_is_called_one(frontier, scenario):
     first = joined(advice.against_current(same, scenario, same.best.plan))
     assert first.startswith("The current plan now is as good as any: best 1 brings ")
     assert first.endswith("which chance alone can explain.")
+    broken = replace(same, current_fits=False)  # no answer, however good
+    first = joined(advice.against_current(broken, scenario, same.best.plan))
+    assert first.startswith("best 1 brings ") and "now (which breaks a limit)" in first
 
 
 def test_the_current_plan_may_be_the_answer(frontier, scenario):
