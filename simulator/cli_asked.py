@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from click import Context, Parameter
+
 from simulator.errors import UserError
 
 if TYPE_CHECKING:
@@ -51,6 +53,14 @@ class Asked:
     form: str
     quiet: bool
 
+    def __post_init__(self) -> None:
+        """An empty text, such as a variable of a script that is not set, is no option left out."""
+        for name in ("budget", "least_budget", "since", "plan"):
+            if getattr(self, name) == "":
+                raise UserError(
+                    f"--{name.replace('_', '-')} is empty: give it a value, or leave it out"
+                )
+
     @property
     def limits(self) -> dict[str, Texts]:
         """The options that limit money and packages, by name."""
@@ -74,6 +84,13 @@ LEAST = {
     "target": "picks from a frontier: --least-budget takes the one target itself",
 }
 """The same for --least-budget."""
+
+
+def the_only_one(_: Context, parameter: Parameter, values: Texts) -> str | None:
+    """The value of an option that may be given once; the last of several would win unseen."""
+    if len(values) > 1:
+        raise UserError(f"{parameter.opts[0]}: one target can be sought at a time")
+    return values[0] if values else None
 
 
 def refuse(asked: Asked, options: Mapping[str, str]) -> None:

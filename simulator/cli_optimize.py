@@ -26,6 +26,7 @@ from simulator.cli_asked import (
     read_target,
     read_wishes,
     refuse,
+    the_only_one,
 )
 from simulator.console import (
     FORMAT,
@@ -82,7 +83,7 @@ def _limit(name: str, words: str) -> Callable[[Command], Command]:
     help="Pick a plan that reaches this, such as new_customers=30000; may be repeated.",
 )  # fmt: skip
 @click.option(
-    "--least-budget", metavar="METRIC=AMOUNT",
+    "--least-budget", multiple=True, callback=the_only_one, metavar="METRIC=AMOUNT",
     help="Seek the least budget that reaches this; --budget is then the most to try.",
 )  # fmt: skip
 @click.option(
