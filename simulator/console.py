@@ -207,7 +207,8 @@ def workers(jobs: int) -> Iterator[Any]:
     except KeyboardInterrupt:
         _leave(set(active_children()) - before)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        # Python waits for them when it ends anyway, but may then write to a pipe that is being closed.
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _leave(children: "Iterable[BaseProcess]") -> NoReturn:

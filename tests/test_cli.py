@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import active_children
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -456,6 +457,15 @@ def test_progress_is_for_terminals_and_on_stderr(monkeypatch):
         progress(1, 2)
     assert "simulating" in shown.getvalue()
     assert printed.getvalue() == ""
+
+
+def test_workers_are_gone_when_the_command_is_done_with_them():
+    """One that ends beside Python itself may leave a traceback about a closed pipe."""
+    before = set(active_children())
+    with pytest.raises(RunError), console.workers(2) as pool:
+        assert pool.submit(abs, -3).result() == 3
+        raise RunError("out of reach")
+    assert set(active_children()) <= before
 
 
 # --------------------------------------------------------------------------- compare
