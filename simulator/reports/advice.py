@@ -126,12 +126,10 @@ def with_interval(mean: float, low: float, high: float, text: str = "") -> str:
 def _returns(frontier: Frontier, plan: str) -> str:
     """The roi of a plan beside the current one's; none where nothing is spent."""
     mean, own = (_mean(frontier, name, "roi") for name in (plan, frontier.current))
+    if mean == own == "-":
+        return "with nothing spent"
     if own == "-":
-        return (
-            "with nothing spent"
-            if mean == "-"
-            else f"at a roi of {mean}, where that one spends nothing"
-        )
+        return f"at a roi of {mean}, where that one spends nothing"
     if mean == "-":
         return f"with nothing spent, where that one has a roi of {own}"
     return f"at a roi of {mean} beside {own}"
