@@ -20,13 +20,13 @@ class Archive:
 
     @property
     def calls(self) -> int:
-        """Calls of the simulator."""
-        return self.market.calls
+        """Calls of the market."""
+        return len(self.played)
 
     @property
     def evaluations(self) -> int:
         """Plans that were played."""
-        return self.market.evaluations
+        return sum(len(rows) for rows, _ in self.played)
 
     def __call__(self, split: Split) -> Answers:
         """Ask the market for the rows that it has not answered yet."""
@@ -39,7 +39,7 @@ class Archive:
 
     def _ask(self, split: Split, keys: list[bytes]) -> None:
         """Of two steps the first leaves all in order, should the second be cut off."""
-        before = sum(len(rows) for rows, _ in self.played)
+        before = self.evaluations
         self.played.append((split, self.market(split)))
         self.places |= {key: before + n for n, key in enumerate(keys)}
 

@@ -7,7 +7,6 @@ of the optimiser are means over a few values of all unknown numbers (allocation/
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,19 +62,8 @@ def certain(values: Array, spent: Array) -> Answers:
     return Answers(values, spent, spent)
 
 
-class Market(Protocol):
-    """Whatever answers rows of decisions; `calls` and `evaluations` say how often it was asked."""
-
-    @property
-    def calls(self) -> int:
-        """Calls so far."""
-
-    @property
-    def evaluations(self) -> int:
-        """Rows so far."""
-
-    def __call__(self, split: Split) -> Answers:
-        """What the rows bring."""
+Market = Callable[[Split], Answers]
+"""Whatever answers rows of decisions with what they bring."""
 
 
 class SimulatedMarket:
@@ -89,7 +77,6 @@ class SimulatedMarket:
         self.vectors = vectors
         self.scenario, self.problem, self.wanted = scenario, problem, list(wanted)
         self.executor, self.tick = executor, tick
-        self.calls = self.evaluations = 0
 
     def __call__(self, split: Split) -> Answers:
         """Play all rows in one call of the simulator."""
@@ -98,8 +85,6 @@ class SimulatedMarket:
             self.scenario, plans, mode="expected", daily=False, attribution=False,
             executor=self.executor, vectors=self.vectors,
         )  # fmt: skip
-        self.calls += 1
-        self.evaluations += len(plans)
         if self.tick:
             self.tick(len(plans))
         return read_answers(outcomes, self.problem, self.wanted)

@@ -192,16 +192,6 @@ class Bounded:
         self.inner, self.problem = inner, problem
         self.names, self.least = list(quantities), dict(least)
 
-    @property
-    def calls(self) -> int:
-        """Calls of the simulator."""
-        return self.inner.calls
-
-    @property
-    def evaluations(self) -> int:
-        """Plans that were played."""
-        return self.inner.evaluations
-
     def __call__(self, split: Split) -> Answers:
         """Ask the market, and hold its answers against the bounds."""
         found = self.inner(split)

@@ -26,7 +26,6 @@ from simulator.market.world import World
 FRESH_STEPS = 6  # Newton steps where the market is new: the first step of a phase
 LEAPS = (2, 4)  # those after which bids leap
 LARGEST_STEP = 1.0
-SLOWEST = 0.8  # of a movement against the one before it, for the leap
 SHARE_RESPONSE = 1.0  # elasticity of a scene's share of opportunities to its bid, for the step
 REACH = 3.0  # x stays within this distance of the level that meets the market
 TINY = 1e-300
@@ -126,7 +125,7 @@ class Bidder:
 
     def _approach(self, field: Field) -> None:
         """Newton steps in a new market. Scenes answer each other, so that movements shrink by a steady
-        factor: two of them are followed by a leap over what the series still has to go.
+        factor: two of them are followed by a leap over the next ones.
         """
         moved = np.zeros_like(self.x)
         for number in range(FRESH_STEPS):
@@ -233,14 +232,15 @@ def _bounded(step: np.ndarray) -> np.ndarray:
 
 
 def _still_to_go(last: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """The rest of the geometric series that two movements begin (Aitken 1926).
+    """The next four movements of the geometric series that two begin (after Aitken 1926): smooth where the
+    whole series has no end.
 
     >>> _still_to_go(np.array([0.4, 0.1, 0.0]), np.array([0.2, -0.1, 0.2])).tolist()
-    [0.2, -0.0, 0.0]
+    [0.1875, -0.0, 0.0]
     """
-    shrink = np.divide(moved, last, out=np.zeros_like(moved), where=last != 0)
-    shrink = at_most(at_least(shrink, 0.0), SLOWEST)
-    return _bounded(moved * shrink / (1 - shrink))
+    q = np.divide(moved, last, out=np.zeros_like(moved), where=last != 0)
+    q = at_most(at_least(q, 0.0), 1.0)
+    return _bounded(moved * (q * (1 + q * (1 + q * (1 + q)))))
 
 
 def _places(decay: tuple[tuple[float, ...], ...]) -> np.ndarray:

