@@ -75,11 +75,15 @@ def facts() -> str:
 # --- what is run --------------------------------------------------------------------------------
 
 
-def run_lanes(plans: int, replications: int, *, sampled: bool = True, scale: float = 1.0) -> Ledger:
-    """One chunk in a world that is built already."""
+def run_lanes(
+    plans: int, replications: int, *, sampled: bool = True, scale: float = 1.0, whole: bool = False
+) -> Ledger:
+    """One chunk in a world that is built already; `whole`: with days and attribution, as `adsim run` plays."""
     chosen = bench_plans(bench_scenario(scale), plans)
     chunk = Chunk(chosen, tuple(range(replications)))
-    return Run(bench_world(scale), chunk, SEED, sampled=sampled, daily=False).go()
+    return Run(
+        bench_world(scale), chunk, SEED, sampled=sampled, daily=whole, attribution=whole
+    ).go()
 
 
 def run_chunks(plans: int, replications: int, *, sampled: bool) -> None:
@@ -124,6 +128,7 @@ class Speeds:
         for scale in (1.0, SMALL):
             for plans in (16, 64):
                 works[f"{plans} at {scale}"] = partial(run_lanes, plans, REPLICATIONS, scale=scale)
+        works["whole"] = partial(run_lanes, 16, REPLICATIONS, whole=True)
         offered = {scale: opportunities(run_lanes(64, 1, scale=scale)) for scale in (1.0, SMALL)}
         return cls(medians(works, runs), {s: REPLICATIONS * n for s, n in offered.items()})
 
@@ -170,6 +175,8 @@ class Speeds:
                     lanes / taken, "", ">=", goal,
                     f"{lanes / (taken + world):.0f} with a world built for the chunk",
                 )  # fmt: skip
+        whole = 16 * REPLICATIONS / self.of["whole"]
+        yield Row("  the same with days and attribution, 16 x 16, 100% scale", whole, "")
         yield Row("building the bench world", world, " s")
 
 
