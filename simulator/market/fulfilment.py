@@ -25,7 +25,7 @@ from simulator.scenario.goods import Commerce
 from simulator.scenario.schema import Scenario
 
 PHASES = 5  # fast, then four slow ones
-FIRST, AGAIN = 0, 1
+FIRST = 0  # of two kinds of refunds: of first orders, of others
 GONE = 1e-9  # a product with less chance to be in stock is sold out
 
 

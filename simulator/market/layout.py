@@ -28,7 +28,6 @@ class Names:
     slots: tuple[str, ...]
     segments: tuple[str, ...]
     products: tuple[str, ...]
-    sources: tuple[str, ...]
     phases: tuple[str, ...]
     placements: tuple[str, ...]
     """scene/slot/segment of every use and segment, the use first."""
@@ -84,7 +83,7 @@ class Layout:
         )
         return Names(
             scenes=tuple(s.scenes), slots=tuple(s.slots), segments=tuple(s.segments),
-            products=tuple(s.products), sources=tuple(s.sources), phases=self.steps.phases,
+            products=tuple(s.products), phases=self.steps.phases,
             placements=places, packages=tuple(name for _, name, *_ in self.booked),
             partners=tuple(s.commissions),
         )  # fmt: skip

@@ -28,7 +28,6 @@ class Packages:
     impressions: np.ndarray
     cpm: np.ndarray
     """[package, replication]."""
-    signed: np.ndarray
     window: np.ndarray
     """Phases of delivery: [package, phase] of bool."""
     close: np.ndarray
@@ -69,7 +68,6 @@ def make_packages(layout: Layout, original: Scenario) -> Packages:
     return Packages(
         of=of, slot=slots, inventory=_inventory(layout, slots), scene=np.array(scenes, dtype=np.intp),
         impressions=impressions, cpm=cpm,
-        signed=np.array([p.signed for *_, p in booked], dtype=bool),
         window=flags([[f in p.phases for f in phases] for *_, p in booked], len(phases)),
         close=close, make_good_close=close + np.array(late, dtype=np.int64),
         make_good=column([slot.make_good * _owes(slot) for _, _, slot, _ in booked]),

@@ -21,8 +21,6 @@ class Bidding:
     """How scenes bid: [scene] or [scene, replication]."""
 
     target: np.ndarray
-    custom: np.ndarray
-    """True: fixed bid."""
     cost: np.ndarray
     """True: average cost per action is bounded."""
     roi: np.ndarray
@@ -34,7 +32,6 @@ class Bidding:
     purses: Purses
     active: np.ndarray
     """Scene spends in this phase: [phase, scene] of bool."""
-    fixed_cost: np.ndarray
     boost: np.ndarray
     """Lift of free visits per share of sales made: [scene, replication]."""
     counts: np.ndarray
@@ -48,11 +45,10 @@ def make_bidding(layout: Layout) -> Bidding:
     quick = np.array([scene.pacing == "quick" for scene in layout.scenes])
     return Bidding(
         target=column([1.0 if bid.target is None else bid.target for bid in bids]),
-        custom=mode == "custom_bid", cost=mode == "cost_control", roi=mode == "roi_control",
+        cost=mode == "cost_control", roi=mode == "roi_control",
         quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
         action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), purses=make_purses(layout.scenes),
         active=_active(layout),
-        fixed_cost=np.array([scene.running_cost for scene in layout.scenes]),
         boost=column([scene.organic_boost for scene in layout.scenes]),
         counts=np.array([bid.counts_organic for bid in bids]),
     )  # fmt: skip
