@@ -114,7 +114,8 @@ def read_money(option: str, text: str, budget: float | None, *, least: float = 0
         room = whole if least else "lie between 0 and the budget"
         raise UserError(f"{option}: must {room} (got {text!r})")
     if 0 < amount < 1 and not share:
-        raise UserError(f"{option}: {text} is less than one yuan; did you mean {amount * 100:g}%?")
+        mend = "give whole yuan" if budget is None else f"did you mean {amount * 100:g}%?"
+        raise UserError(f"{option}: {text} is less than one yuan; {mend}")
     money = amount * budget if share and budget is not None else amount
     if money < least:
         raise UserError(f"{option}: must be {least:g} yuan at least (got {text!r})")

@@ -121,6 +121,10 @@ def test_limits_are_amounts_as_in_scenario_files(room):
         (("--lock", "harvest"), "--lock: write NAME=VALUE (got 'harvest')"),
         (("--lock", "harvest=much"), "--lock harvest: must be a number such as 40, 12k"),
         (("--lock", "harvest=0.3"), "less than one yuan; did you mean 30%?"),
+        (
+            ("--least-budget", "new_customers=5000", "--lock", "harvest=0.3"),
+            "less than one yuan; give whole yuan",
+        ),
         (("--cap", "harvest=-1"), "--cap harvest: must lie between 0 and the budget (got '-1')"),
         (("--cap", "harvest=130%"), "--cap harvest: must lie between 0 and the budget"),
         (("--cap", "harvest=1k", "--cap", "harvest=2k"), "--cap: harvest is given twice"),
