@@ -24,7 +24,7 @@ from simulator.console import uninterrupted
 from simulator.errors import UserError
 from simulator.outcomes import read_outcomes
 from simulator.outcomes.goal import Goal
-from simulator.reports.advice import interval_of, signed
+from simulator.reports.sentences import interval_of, signed
 from simulator.reports.tables import width
 from simulator.scenario import read_scenario
 from tests.outcomes.synthetic import make_frontier

@@ -1,31 +1,26 @@
-"""The answer of an optimisation as plain text: first in two sentences, then what stands behind them.
-
-Differences are paired over the same replications. Where an interval holds zero, chance alone can
-explain the difference, and the text says so: a tie is called a tie.
-"""
+"""The answer of an optimisation as plain text: first in two sentences, then what stands behind them."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from statistics import median
+from collections.abc import Iterator, Sequence
 
-from simulator.outcomes.frontier import FREE, RETURNS, STEP, Frontier, Margin, Move, Point
-from simulator.outcomes.frontier import next_money as brought_by_next
+from simulator.outcomes.frontier import FREE, STEP, Frontier, Margin, Move, Point
 from simulator.outcomes.metrics import BY_NAME
-from simulator.reports.tables import Bold, columns, cut, width
+from simulator.reports.sentences import (
+    SMALL,
+    answer,
+    called,
+    interval_of,
+    margins_point,
+    signed,
+    unit_of,
+    unspent_words,
+    wrap,
+)
+from simulator.reports.tables import Bold, columns, cut
 from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan, find_package, package_price
 from simulator.scenario.schema import Scenario
 
-LINE = 80
-"""Columns of a terminal."""
-EVEN = 0.02
-"""A net return of the next yuan this near to zero says: neither more nor less."""
-ALIKE = 0.02
-"""Share by which a cell must be worth more than usual to be named."""
-SMALL = 0.002
-"""A share of the budget that is not worth a word when it stays unspent."""
-PROFIT = "profit_incremental"
-CALLED = {PROFIT: "incremental profit"}
 WORTH, DEAR = "worth its price", "dearer than it brings"
 STATES = {
     "inside": "",
@@ -54,186 +49,6 @@ def advice_text(
 
 
 UNFINISHED = "UNFINISHED: stopped before the search ended. The best so far, expected values alone."
-
-
-# --------------------------------------------------------------------------- the two sentences
-def answer(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
-    """What the plan brings against the current one, and what the next money should do.
-
-    Of a current plan that is kept nothing is known at the margin: its own figures stand there.
-    """
-    kept = plan.name == frontier.current
-    point = margins_point(frontier, plan)
-    then = own_figures(frontier) if kept else next_money(frontier, point)
-    return "\n".join(map(wrap, [against_current(frontier, scenario, plan), then]))
-
-
-def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
-    """The first sentence: better, a tie, or another mix."""
-    own = frontier.current
-    if plan.name == own:
-        costs = _budgets(frontier, scenario)
-        return f"Keep the current plan {own}{costs}: nothing at this budget is better for what you ask."
-    gains = {name: frontier.gain(plan.name, name) for name in told(frontier)}
-    parts = " and ".join(_gain(frontier, name, *gain) for name, gain in gains.items())
-    words = (
-        f"{plan.name} brings {parts} against the current plan {own}{_budgets(frontier, scenario)}"
-        f", {_returns(frontier, plan.name)}"
-    )
-    surely = frontier.outcomes.mode == "sampled"
-    if surely and all(lo <= 0 <= hi for _, lo, hi in gains.values()):
-        fits = f"The current plan {own} is as good as any: " if frontier.current_fits else ""
-        return f"{fits}{words}, which chance alone can explain."
-    ties = frontier.ties(plan.name, frontier.objectives[0]) if surely else []
-    also = f"; in {frontier.objectives[0]} it ties with {_listed(ties)}" if ties else ""
-    return f"{words}{also}."
-
-
-def told(frontier: Frontier) -> list[str]:
-    """Totals of which the first sentence tells the gain: profit, what else is sought, new customers."""
-    sought = (name for name in frontier.objectives if name not in RETURNS)
-    return list(dict.fromkeys([PROFIT, *sought, "new_customers"]))
-
-
-def own_figures(frontier: Frontier) -> str:
-    """The second sentence where the current plan is kept: what that one brings by itself."""
-    parts = " and ".join(_brings(frontier, name) for name in told(frontier))
-    mean = _mean(frontier, frontier.current, "roi")
-    spent = "with nothing spent" if mean == "-" else f"at a roi of {mean}"
-    return f"It brings {parts}, {spent}."
-
-
-def _brings(frontier: Frontier, name: str) -> str:
-    """A figure of the current plan with the interval of its mean."""
-    found = frontier.outcomes.metrics(frontier.current)[name]
-    sure = f" (95% interval {interval_of(found)})" if frontier.outcomes.mode == "sampled" else ""
-    return f"{compact(found['mean'])} {_unit(name)}{_called(name)}{sure}"
-
-
-def _gain(frontier: Frontier, name: str, mean: float, low: float, high: float) -> str:
-    text = f"{signed(mean)} {_unit(name)}{_called(name)}"
-    if frontier.outcomes.mode == "expected":
-        return text
-    return with_interval(mean, low, high, text)
-
-
-def with_interval(mean: float, low: float, high: float, text: str = "") -> str:
-    """A difference and how sure it is; the text may say the mean in words."""
-    tie = ", a tie" if low <= 0 <= high else ""
-    return f"{text or signed(mean)} (95% interval {signed(low)} to {signed(high)}{tie})"
-
-
-def _returns(frontier: Frontier, plan: str) -> str:
-    """The roi of a plan beside the current one's; none where nothing is spent."""
-    mean, own = (_mean(frontier, name, "roi") for name in (plan, frontier.current))
-    if mean == own == "-":
-        return "with nothing spent"
-    if own == "-":
-        return f"at a roi of {mean}, where that one spends nothing"
-    if mean == "-":
-        return f"with nothing spent, where that one has a roi of {own}"
-    return f"at a roi of {mean} beside {own}"
-
-
-def _mean(frontier: Frontier, plan: str, metric: str) -> str:
-    return compact(frontier.outcomes.metrics(plan)[metric]["mean"])
-
-
-def _budgets(frontier: Frontier, scenario: Scenario) -> str:
-    """Said where the two plans do not cost the same, or the current one could not be chosen."""
-    own = frontier.current_plan.total(scenario)
-    if abs(own - frontier.budget) >= 0.005 * frontier.budget:
-        return f" (which costs {compact(own)} CNY, not {compact(frontier.budget)})"
-    return "" if frontier.current_fits else " (which breaks a limit)"
-
-
-def next_money(frontier: Frontier, point: Point) -> str:
-    """The second sentence, of the plan that is spoken of: more, less, or enough."""
-    price = point.shadow_price
-    step = step_of(frontier.budget)
-    words = next_of(point.margins, frontier.second, step) if frontier.second else None
-    if not point.priced and words:
-        return words
-    if price is None:
-        return _no_price(frontier, point)
-    net = f"{signed(price * step)} CNY net of itself"
-    if price < -EVEN:
-        return _too_much(frontier, point, f"for the last {step:,} CNY bring {net}")
-    if price <= EVEN:
-        return (
-            f"The budget is right: the next {step:,} CNY would bring {net}, about what they cost."
-        )
-    return f"The next {step:,} CNY would bring {net}, {_where(point, step)}."
-
-
-def _no_price(frontier: Frontier, point: Point) -> str:
-    """The same where no cell can take a little more: a far larger budget may open others that pay."""
-    most = frontier.others[-1] if frontier.others else point
-    sure = frontier.gain(most.plan.name, PROFIT, point.plan.name)[1]
-    if most.budget > (1 + SMALL) * point.budget and sure > 0:
-        highest = compact(frontier.figure(most.plan.name, "spend"))
-        return (
-            f"Only much more money would bring more: profit is highest at about {highest} CNY spent, "
-            f"of {compact(most.budget)} planned."
-        )
-    held = any(m.state == "at_limit" and m.worth > 1 for m in point.margins.values())
-    why = "meets limits" if held else "finds nothing to buy"
-    return f"More money {why}: {_unspent(point.unspent)}."
-
-
-def step_of(budget: float) -> int:
-    """The next money that is spoken of: 10,000 CNY, or less where that were more than a fifth of the budget.
-
-    >>> [step_of(budget) for budget in (9e6, 60e3, 3e3, 20.0)]
-    [10000, 10000, 100, 1]
-    """
-    return min(STEP, 10 ** max(0, math.floor(math.log10(budget / 5))))
-
-
-def _too_much(frontier: Frontier, point: Point, last: str) -> str:
-    """To spend less, or that enough is planned where profit does not fall.
-
-    Money that stays counts as lost at a fixed budget: by that count the last yuan of a plan may not
-    come back although profit rises with what is planned.
-    """
-    if not frontier.others:
-        left = point.unspent
-        enough = f"Enough is planned: {_unspent(left)}."
-        return enough if left > SMALL * frontier.budget else f"Spend less, {last}."
-    most = frontier.others[-1]
-    highest, now = (frontier.figure(p.plan.name, "spend") for p in (most, point))
-    about = f"profit is highest at about {compact(highest)} CNY"
-    if highest < now:
-        return f"Spend less: {about}, {last}."
-    return f"Enough is planned: {about} spent, of {compact(most.budget)} planned."
-
-
-def next_of(margins: Mapping[str, Margin], name: str, step: int) -> str | None:
-    """What the next money brings where something else than the return is sought."""
-    found = brought_by_next(margins)
-    if found is None:
-        return None
-    net, more = (signed(part * step / STEP) for part in found)
-    more += f" {_unit(name)}{_called(name)}"
-    return f"The next {step:,} CNY would bring {more}, and {net} CNY net of themselves."
-
-
-def _where(point: Point, step: int) -> str:
-    """Where the next money belongs: a cell of less than that is full before it has taken it."""
-    takes = {
-        cell: margin.value
-        for cell, margin in point.margins.items()
-        if margin.state == "empty" or (margin.state == "inside" and margin.money >= step)
-    }
-    usual = median(m.value for m in point.margins.values() if m.state == "inside")
-    dearest = max(takes, key=lambda cell: takes[cell], default=None)
-    if dearest is None or takes[dearest] <= usual * (1 + ALIKE):
-        return "about the same wherever there is more to buy"
-    return f"most of all in {dearest}"
-
-
-def _unspent(amount: float) -> str:
-    return f"{compact(amount)} CNY stay unspent" if amount > 0 else "every cell has what it can use"
 
 
 # --------------------------------------------------------------------------- plans
@@ -269,12 +84,6 @@ def _with_interval(frontier: Frontier, plan: str, metric: str) -> list[str]:
     if frontier.outcomes.mode == "expected":
         return [mean]
     return [mean, interval_of(found)]
-
-
-def interval_of(found: Mapping[str, float | None]) -> str:
-    """Of a mean; expected mode has none, nor has what is undefined."""
-    low, high = found.get("ci_lo"), found.get("ci_hi")
-    return "-" if low is None or high is None else f"{compact(low)} to {compact(high)}"
 
 
 def _legend(frontier: Frontier) -> Iterator[str]:
@@ -344,7 +153,7 @@ def moves_text(frontier: Frontier) -> str:
 def _move(move: Move, second: str | None) -> str:
     brings = f"{signed(move.profit)} CNY"
     if second:
-        brings += f", {signed(move.second)} {_called(second)}"
+        brings += f", {signed(move.second)} {called(second)}"
     if move.source == move.target:
         return f"{compact(move.amount)} CNY in smaller steps: {brings}"
     return f"move {compact(move.amount)} CNY from {move.source} to {move.target}: {brings}"
@@ -385,17 +194,12 @@ def blocks(rows: Sequence[list[str]], most: int = 7) -> Iterator[str]:
 
 
 # --------------------------------------------------------------------------- the margin
-def margins_point(frontier: Frontier, plan: Plan) -> Point:
-    """The point of the plan, or the best one where the plan is not of the frontier."""
-    return next((p for p in frontier.points if p.plan.name == plan.name), frontier.best)
-
-
 def margins_table(frontier: Frontier, plan: Plan) -> str:
     """What the next money of every cell brings; of a cell without money, what entering brings."""
     point = margins_point(frontier, plan)
     second = frontier.second
     head = ["cell", "money\nCNY", "one more yuan\nbrings, net"]
-    head += [f"{_unit(second)}{_called(second)}\nper {STEP:,}"] if second else []
+    head += [f"{unit_of(second)}{called(second)}\nper {STEP:,}"] if second else []
     rows = [
         [cut(cell, 32), _money(margin.money), _brought(margin.value - 1), *_second(margin, second),
          STATES[margin.state]]
@@ -424,41 +228,5 @@ def binding_lines(frontier: Frontier, plan: Plan) -> list[str]:
     lines = list(frontier.binding)
     point = margins_point(frontier, plan)
     if point is not frontier.best and point.unspent > SMALL * frontier.budget:
-        lines.append(f"{point.plan.name}: {_unspent(point.unspent)}")
+        lines.append(f"{point.plan.name}: {unspent_words(point.unspent)}")
     return lines or ["nothing but the budget"]
-
-
-# --------------------------------------------------------------------------- words
-def signed(value: float) -> str:
-    """A difference with its sign.
-
-    >>> signed(3104.2), signed(-0.0412), signed(0)
-    ('+3,104', '-0.0412', '0')
-    """
-    return f"+{compact(value)}" if value > 0 else compact(value)
-
-
-def _unit(name: str) -> str:
-    """Before the name of a figure: that it is money."""
-    return "CNY " if BY_NAME[name].unit == "CNY" else ""
-
-
-def _called(name: str) -> str:
-    return CALLED.get(name) or name.replace("_", " ")
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def wrap(text: str, indent: int = 0) -> str:
-    """Lines of at most 80 columns, broken between words; the first keeps its own indent."""
-    lead = text[: len(text) - len(text.lstrip())]
-    lines, line = [], lead
-    for word in text.split():
-        longer = f"{line} {word}" if line.strip() else f"{line}{word}"
-        if width(longer) > LINE and line.strip():
-            lines.append(line)
-            longer = f"{' ' * indent}{word}"
-        line = longer
-    return "\n".join([*lines, line])

@@ -6,13 +6,11 @@ from collections.abc import Iterable
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.metrics import BY_NAME, written
 from simulator.outcomes.portfolio import OWN, SHARED, Portfolio
-from simulator.reports.advice import (
-    CALLED,
+from simulator.reports.advice import STATES, UNFINISHED, money_table
+from simulator.reports.sentences import (
     EVEN,
-    STATES,
-    UNFINISHED,
+    called,
     interval_of,
-    money_table,
     next_of,
     signed,
     step_of,
@@ -100,7 +98,7 @@ def tried_table(goal: Goal) -> str:
 def _head(metric: str) -> str:
     """A metric over a column, with the unit where that is money."""
     unit = "\nCNY" if BY_NAME[metric].unit == "CNY" else ""
-    return _called(metric).replace(" ", "\n", 1) + unit
+    return called(metric).replace(" ", "\n", 1) + unit
 
 
 def surely(share: float) -> str:
@@ -115,11 +113,7 @@ def surely(share: float) -> str:
 def _amount(value: float, metric: str) -> str:
     unit = "CNY " if BY_NAME[metric].unit == "CNY" else ""
     number = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
-    return f"{number} {unit}{_called(metric)}"
-
-
-def _called(metric: str) -> str:
-    return CALLED.get(metric) or metric.replace("_", " ")
+    return f"{number} {unit}{called(metric)}"
 
 
 # --------------------------------------------------------------------------- several files
@@ -140,7 +134,7 @@ def sharing(found: Portfolio) -> str:
     rules = [name for name in found.rivals if name != OWN] or found.rivals
     gains = " and ".join(f"{_gained(found, over)} against the {over}" for over in rules)
     unit = "CNY " if BY_NAME[found.objective].unit == "CNY" else ""
-    first = f"Sharing brings, in {unit}{_called(found.objective)}, {gains}."
+    first = f"Sharing brings, in {unit}{called(found.objective)}, {gains}."
     return "\n".join(map(wrap, [first, _next(found)]))
 
 
@@ -180,7 +174,7 @@ def splits_table(found: Portfolio) -> str:
         names = ("roi", "profit_incremental", "new_customers")
         figures = [compact(_defined(found.figure(split, name))) for name in names]
         rows.append([split, *figures, *(_more(found, split) if split != SHARED else ["", ""])])
-    notes = f"  less this: in {_called(found.objective)}\n{NOTES}"
+    notes = f"  less this: in {called(found.objective)}\n{NOTES}"
     return f"{columns(rows, left=1)}\n{notes}"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from simulator.outcomes.frontier import Margin
-from simulator.reports import advice
+from simulator.reports import advice, sentences
 from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan
 from tests.outcomes.synthetic import make_frontier
@@ -24,7 +24,7 @@ def with_margins(frontier, **margins):
 
 def next_money(frontier):
     """The second sentence of the best plan."""
-    return advice.next_money(frontier, frontier.best)
+    return sentences.next_money(frontier, frontier.best)
 
 
 def joined(text):
@@ -32,7 +32,7 @@ def joined(text):
 
 
 def test_the_first_sentence_is_the_paired_gain_over_the_current_plan(frontier, scenario):
-    first = joined(advice.answer(frontier, scenario, frontier.plans["best 1"]))
+    first = joined(sentences.answer(frontier, scenario, frontier.plans["best 1"]))
     gain = frontier.gain("best 1", "profit_incremental")
     assert gain == pytest.approx((18_000, 18_000, 18_000))
     assert first.startswith(
@@ -52,25 +52,25 @@ def test_a_return_has_one_definition_in_the_whole_answer(frontier, scenario):
 @pytest.mark.parametrize("objectives", [("roi",), ("gmv",), ("profit", "new_customers")])
 def test_profit_and_new_customers_are_told_whatever_is_sought(scenario, objectives):
     frontier = make_frontier(scenario, objectives=objectives)
-    text = advice.against_current(frontier, scenario, frontier.plans["best 2"])
+    text = sentences.against_current(frontier, scenario, frontier.plans["best 2"])
     gain = frontier.gain("best 2", "new_customers")[0]
-    assert f"{advice.signed(gain)} new customers (95%" in text
+    assert f"{sentences.signed(gain)} new customers (95%" in text
     assert text.count(" CNY incremental profit (95%") == 1
     assert (" CNY gmv (95%" in text) == ("gmv" in objectives)
 
 
 def test_a_plan_that_spends_nothing_has_no_return(frontier, scenario, monkeypatch):
-    monkeypatch.setattr(advice, "_mean", lambda _, plan, __: "-" if plan == "best 1" else "-0.5")
-    text = advice.against_current(frontier, scenario, frontier.best.plan)
+    monkeypatch.setattr(sentences, "_mean", lambda _, plan, __: "-" if plan == "best 1" else "-0.5")
+    text = sentences.against_current(frontier, scenario, frontier.best.plan)
     assert text.endswith(", with nothing spent, where that one has a roi of -0.5.")
 
 
 def test_a_current_plan_that_spends_nothing_has_no_return(frontier, scenario, monkeypatch):
-    monkeypatch.setattr(advice, "_mean", lambda _, plan, __: "-" if plan == "now" else "1.5")
-    text = advice.against_current(frontier, scenario, frontier.best.plan)
+    monkeypatch.setattr(sentences, "_mean", lambda _, plan, __: "-" if plan == "now" else "1.5")
+    text = sentences.against_current(frontier, scenario, frontier.best.plan)
     assert text.endswith(", at a roi of 1.5, where that one spends nothing.")
-    monkeypatch.setattr(advice, "_mean", lambda *_: "-")
-    text = advice.against_current(frontier, scenario, frontier.best.plan)
+    monkeypatch.setattr(sentences, "_mean", lambda *_: "-")
+    text = sentences.against_current(frontier, scenario, frontier.best.plan)
     assert text.endswith(" against the current plan now, with nothing spent.")
 
 
@@ -81,22 +81,22 @@ def test_a_tie_with_the_current_plan_is_called_one(frontier, scenario):
     swing = np.array([(-1) ** k for k in range(n)])
     for name, size in (("gmv", 3000), ("new_customers", 5)):
         rows[name][:n] = rows[name][2 * n : 3 * n] + size * swing  # best 1 is "now" give or take
-    first = joined(advice.against_current(same, scenario, same.best.plan))
+    first = joined(sentences.against_current(same, scenario, same.best.plan))
     assert first.startswith("The current plan now is as good as any: best 1 brings ")
     assert first.endswith("which chance alone can explain.")
     broken = replace(same, current_fits=False)  # no answer, however good
-    first = joined(advice.against_current(broken, scenario, same.best.plan))
+    first = joined(sentences.against_current(broken, scenario, same.best.plan))
     assert first.startswith("best 1 brings ") and "now (which breaks a limit)" in first
 
 
 def test_the_current_plan_may_be_the_answer(frontier, scenario):
-    text = advice.against_current(frontier, scenario, frontier.current_plan)
+    text = sentences.against_current(frontier, scenario, frontier.current_plan)
     assert text == "Keep the current plan now: nothing at this budget is better for what you ask."
 
 
 def test_a_current_plan_that_is_kept_is_told_by_its_own_figures(frontier, scenario):
     """The next money of another plan would be taken for that of the plan which is kept."""
-    text = joined(advice.answer(frontier, scenario, frontier.current_plan))
+    text = joined(sentences.answer(frontier, scenario, frontier.current_plan))
     found = frontier.outcomes.metrics("now")
     parts = [
         f"{compact(found[name]['mean'])} {words} (95% interval {compact(found[name]['ci_lo'])} to "
@@ -109,29 +109,29 @@ def test_a_current_plan_that_is_kept_is_told_by_its_own_figures(frontier, scenar
     roi = compact(found["roi"]["mean"])
     assert text.endswith(f"ask. It brings {' and '.join(parts)}, at a roi of {roi}.")
     stopped = make_frontier(scenario, mode="expected", finished=False)
-    text = joined(advice.answer(stopped, scenario, stopped.current_plan))
+    text = joined(sentences.answer(stopped, scenario, stopped.current_plan))
     assert "interval" not in text and "new customers, at a roi of" in text
 
 
 def test_a_current_plan_without_money_has_no_return(frontier, monkeypatch):
-    monkeypatch.setattr(advice, "_mean", lambda *_: "-")
-    assert advice.own_figures(frontier).endswith(", with nothing spent.")
+    monkeypatch.setattr(sentences, "_mean", lambda *_: "-")
+    assert sentences.own_figures(frontier).endswith(", with nothing spent.")
 
 
 def test_the_second_sentence_is_of_the_plan_that_is_picked(frontier, scenario):
     cells = {"a.sale": Margin(50_000, 1.4, 0, 1.4, "inside")}
     second = replace(frontier.points[1], margins=cells)
     both = replace(frontier, points=(frontier.best, second))
-    text = joined(advice.answer(both, scenario, second.plan))
+    text = joined(sentences.answer(both, scenario, second.plan))
     assert "The next 10,000 CNY would bring +4,000 CNY net of itself" in text
     assert "What binds best 1\n" in advice.advice_text(both, scenario, second.plan)
 
 
 def test_plans_that_cost_differently_are_told_apart(frontier, scenario):
     double = replace(frontier, budget=120_000)
-    text = advice.against_current(double, scenario, frontier.best.plan)
+    text = sentences.against_current(double, scenario, frontier.best.plan)
     assert "against the current plan now (which costs 60.0k CNY, not 120k)" in text
-    text = advice.against_current(double, scenario, double.current_plan)
+    text = sentences.against_current(double, scenario, double.current_plan)
     assert text.startswith("Keep the current plan now (which costs 60.0k CNY, not 120k): nothing")
 
 
@@ -140,7 +140,7 @@ def test_plans_that_cost_differently_are_told_apart(frontier, scenario):
 )
 def test_a_current_plan_that_breaks_limits_is_told(frontier, scenario, fits, words):
     asked = replace(frontier, current_fits=fits)
-    text = advice.against_current(asked, scenario, frontier.best.plan)
+    text = sentences.against_current(asked, scenario, frontier.best.plan)
     assert f"against the current plan {words}" in text
 
 
@@ -380,8 +380,8 @@ def test_everything_fits_80_columns(frontier, scenario):
 
 
 def test_long_lines_break_between_words():
-    assert advice.wrap("  " + "word " * 30, indent=4).splitlines()[1].startswith("    word")
-    assert advice.wrap("字" * 50) == "字" * 50  # one word cannot be broken
+    assert sentences.wrap("  " + "word " * 30, indent=4).splitlines()[1].startswith("    word")
+    assert sentences.wrap("字" * 50) == "字" * 50  # one word cannot be broken
 
 
 def test_a_plan_of_the_scenario_may_be_picked(frontier, scenario):

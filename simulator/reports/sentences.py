@@ -1,0 +1,258 @@
+"""What an optimisation found, in two sentences, and how figures are written in them.
+
+Differences are paired over the same replications. Where an interval holds zero, chance alone can
+explain the difference, and the text says so: a tie is called a tie.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from simulator.outcomes.frontier import RETURNS, STEP, Frontier, Margin, Point
+from simulator.outcomes.frontier import next_money as brought_by_next
+from simulator.outcomes.metrics import BY_NAME
+from simulator.reports.tables import width
+from simulator.scenario.amounts import compact
+from simulator.scenario.plan import Plan
+from simulator.scenario.schema import Scenario
+
+LINE = 80
+"""Columns of a terminal."""
+EVEN = 0.02
+"""A net return of the next yuan this near to zero says: neither more nor less."""
+ALIKE = 0.02
+"""Share by which a cell must be worth more than usual to be named."""
+SMALL = 0.002
+"""A share of the budget that is not worth a word when it stays unspent."""
+PROFIT = "profit_incremental"
+CALLED = {PROFIT: "incremental profit"}
+
+
+# --------------------------------------------------------------------------- the two sentences
+def answer(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
+    """What the plan brings against the current one, and what the next money should do.
+
+    Of a current plan that is kept nothing is known at the margin: its own figures stand there.
+    """
+    kept = plan.name == frontier.current
+    point = margins_point(frontier, plan)
+    then = own_figures(frontier) if kept else next_money(frontier, point)
+    return "\n".join(map(wrap, [against_current(frontier, scenario, plan), then]))
+
+
+def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
+    """The first sentence: better, a tie, or another mix."""
+    own = frontier.current
+    if plan.name == own:
+        costs = _budgets(frontier, scenario)
+        return f"Keep the current plan {own}{costs}: nothing at this budget is better for what you ask."
+    gains = {name: frontier.gain(plan.name, name) for name in told(frontier)}
+    parts = " and ".join(_gain(frontier, name, *gain) for name, gain in gains.items())
+    words = (
+        f"{plan.name} brings {parts} against the current plan {own}{_budgets(frontier, scenario)}"
+        f", {_returns(frontier, plan.name)}"
+    )
+    surely = frontier.outcomes.mode == "sampled"
+    if surely and all(lo <= 0 <= hi for _, lo, hi in gains.values()):
+        fits = f"The current plan {own} is as good as any: " if frontier.current_fits else ""
+        return f"{fits}{words}, which chance alone can explain."
+    ties = frontier.ties(plan.name, frontier.objectives[0]) if surely else []
+    also = f"; in {frontier.objectives[0]} it ties with {listed(ties)}" if ties else ""
+    return f"{words}{also}."
+
+
+def told(frontier: Frontier) -> list[str]:
+    """Totals of which the first sentence tells the gain: profit, what else is sought, new customers."""
+    sought = (name for name in frontier.objectives if name not in RETURNS)
+    return list(dict.fromkeys([PROFIT, *sought, "new_customers"]))
+
+
+def own_figures(frontier: Frontier) -> str:
+    """The second sentence where the current plan is kept: what that one brings by itself."""
+    parts = " and ".join(_brings(frontier, name) for name in told(frontier))
+    mean = _mean(frontier, frontier.current, "roi")
+    spent = "with nothing spent" if mean == "-" else f"at a roi of {mean}"
+    return f"It brings {parts}, {spent}."
+
+
+def _brings(frontier: Frontier, name: str) -> str:
+    """A figure of the current plan with the interval of its mean."""
+    found = frontier.outcomes.metrics(frontier.current)[name]
+    sure = f" (95% interval {interval_of(found)})" if frontier.outcomes.mode == "sampled" else ""
+    return f"{compact(found['mean'])} {unit_of(name)}{called(name)}{sure}"
+
+
+def _gain(frontier: Frontier, name: str, mean: float, low: float, high: float) -> str:
+    text = f"{signed(mean)} {unit_of(name)}{called(name)}"
+    if frontier.outcomes.mode == "expected":
+        return text
+    return with_interval(mean, low, high, text)
+
+
+def with_interval(mean: float, low: float, high: float, text: str = "") -> str:
+    """A difference and how sure it is; the text may say the mean in words."""
+    tie = ", a tie" if low <= 0 <= high else ""
+    return f"{text or signed(mean)} (95% interval {signed(low)} to {signed(high)}{tie})"
+
+
+def _returns(frontier: Frontier, plan: str) -> str:
+    """The roi of a plan beside the current one's; none where nothing is spent."""
+    mean, own = (_mean(frontier, name, "roi") for name in (plan, frontier.current))
+    if mean == own == "-":
+        return "with nothing spent"
+    if own == "-":
+        return f"at a roi of {mean}, where that one spends nothing"
+    if mean == "-":
+        return f"with nothing spent, where that one has a roi of {own}"
+    return f"at a roi of {mean} beside {own}"
+
+
+def _mean(frontier: Frontier, plan: str, metric: str) -> str:
+    return compact(frontier.outcomes.metrics(plan)[metric]["mean"])
+
+
+def _budgets(frontier: Frontier, scenario: Scenario) -> str:
+    """Said where the two plans do not cost the same, or the current one could not be chosen."""
+    own = frontier.current_plan.total(scenario)
+    if abs(own - frontier.budget) >= 0.005 * frontier.budget:
+        return f" (which costs {compact(own)} CNY, not {compact(frontier.budget)})"
+    return "" if frontier.current_fits else " (which breaks a limit)"
+
+
+def next_money(frontier: Frontier, point: Point) -> str:
+    """The second sentence, of the plan that is spoken of: more, less, or enough."""
+    price = point.shadow_price
+    step = step_of(frontier.budget)
+    words = next_of(point.margins, frontier.second, step) if frontier.second else None
+    if not point.priced and words:
+        return words
+    if price is None:
+        return _no_price(frontier, point)
+    net = f"{signed(price * step)} CNY net of itself"
+    if price < -EVEN:
+        return _too_much(frontier, point, f"for the last {step:,} CNY bring {net}")
+    if price <= EVEN:
+        return (
+            f"The budget is right: the next {step:,} CNY would bring {net}, about what they cost."
+        )
+    return f"The next {step:,} CNY would bring {net}, {_where(point, step)}."
+
+
+def _no_price(frontier: Frontier, point: Point) -> str:
+    """The same where no cell can take a little more: a far larger budget may open others that pay."""
+    most = frontier.others[-1] if frontier.others else point
+    sure = frontier.gain(most.plan.name, PROFIT, point.plan.name)[1]
+    if most.budget > (1 + SMALL) * point.budget and sure > 0:
+        highest = compact(frontier.figure(most.plan.name, "spend"))
+        return (
+            f"Only much more money would bring more: profit is highest at about {highest} CNY spent, "
+            f"of {compact(most.budget)} planned."
+        )
+    held = any(m.state == "at_limit" and m.worth > 1 for m in point.margins.values())
+    why = "meets limits" if held else "finds nothing to buy"
+    return f"More money {why}: {unspent_words(point.unspent)}."
+
+
+def step_of(budget: float) -> int:
+    """The next money that is spoken of: 10,000 CNY, or less where that were more than a fifth of the budget.
+
+    >>> [step_of(budget) for budget in (9e6, 60e3, 3e3, 20.0)]
+    [10000, 10000, 100, 1]
+    """
+    return min(STEP, 10 ** max(0, math.floor(math.log10(budget / 5))))
+
+
+def _too_much(frontier: Frontier, point: Point, last: str) -> str:
+    """To spend less, or that enough is planned where profit does not fall.
+
+    Money that stays counts as lost at a fixed budget: by that count the last yuan of a plan may not
+    come back although profit rises with what is planned.
+    """
+    if not frontier.others:
+        left = point.unspent
+        enough = f"Enough is planned: {unspent_words(left)}."
+        return enough if left > SMALL * frontier.budget else f"Spend less, {last}."
+    most = frontier.others[-1]
+    highest, now = (frontier.figure(p.plan.name, "spend") for p in (most, point))
+    about = f"profit is highest at about {compact(highest)} CNY"
+    if highest < now:
+        return f"Spend less: {about}, {last}."
+    return f"Enough is planned: {about} spent, of {compact(most.budget)} planned."
+
+
+def next_of(margins: Mapping[str, Margin], name: str, step: int) -> str | None:
+    """What the next money brings where something else than the return is sought."""
+    found = brought_by_next(margins)
+    if found is None:
+        return None
+    net, more = (signed(part * step / STEP) for part in found)
+    more += f" {unit_of(name)}{called(name)}"
+    return f"The next {step:,} CNY would bring {more}, and {net} CNY net of themselves."
+
+
+def _where(point: Point, step: int) -> str:
+    """Where the next money belongs: a cell of less than that is full before it has taken it."""
+    takes = {
+        cell: margin.value
+        for cell, margin in point.margins.items()
+        if margin.state == "empty" or (margin.state == "inside" and margin.money >= step)
+    }
+    usual = median(m.value for m in point.margins.values() if m.state == "inside")
+    dearest = max(takes, key=lambda cell: takes[cell], default=None)
+    if dearest is None or takes[dearest] <= usual * (1 + ALIKE):
+        return "about the same wherever there is more to buy"
+    return f"most of all in {dearest}"
+
+
+def unspent_words(amount: float) -> str:
+    """Money that stays, or that there is use for all of it."""
+    return f"{compact(amount)} CNY stay unspent" if amount > 0 else "every cell has what it can use"
+
+
+def margins_point(frontier: Frontier, plan: Plan) -> Point:
+    """The point of the plan, or the best one where the plan is not of the frontier."""
+    return next((p for p in frontier.points if p.plan.name == plan.name), frontier.best)
+
+
+# --------------------------------------------------------------------------- words
+def interval_of(found: Mapping[str, float | None]) -> str:
+    """Of a mean; expected mode has none, nor has what is undefined."""
+    low, high = found.get("ci_lo"), found.get("ci_hi")
+    return "-" if low is None or high is None else f"{compact(low)} to {compact(high)}"
+
+
+def signed(value: float) -> str:
+    """A difference with its sign.
+
+    >>> signed(3104.2), signed(-0.0412), signed(0)
+    ('+3,104', '-0.0412', '0')
+    """
+    return f"+{compact(value)}" if value > 0 else compact(value)
+
+
+def unit_of(name: str) -> str:
+    """Before the name of a figure: that it is money."""
+    return "CNY " if BY_NAME[name].unit == "CNY" else ""
+
+
+def called(name: str) -> str:
+    """The name of a figure in a sentence."""
+    return CALLED.get(name) or name.replace("_", " ")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names with commas and an "and"."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def wrap(text: str, indent: int = 0) -> str:
+    """Lines of at most 80 columns, broken between words; the first keeps its own indent."""
+    lead = text[: len(text) - len(text.lstrip())]
+    lines, line = [], lead
+    for word in text.split():
+        longer = f"{line} {word}" if line.strip() else f"{line}{word}"
+        if width(longer) > LINE and line.strip():
+            lines.append(line)
+            longer = f"{' ' * indent}{word}"
+        line = longer
+    return "\n".join([*lines, line])
