@@ -64,8 +64,8 @@ def classes_within(window_days: int) -> int:
 
 
 def _over_stages(rows: np.ndarray, part: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-    """Sum over the stages of rows [.., scene, stage, segment, lane] x part [stage, segment, lane]."""
-    return np.einsum("...cgl,cgl->...gl", rows, part, out=out)
+    """Sum over the stages of rows [row, stage, segment, lane] x part [stage, segment, lane]."""
+    return np.einsum("icgl,cgl->igl", rows, part, out=out)
 
 
 class Tracers:
