@@ -3,13 +3,21 @@
 Figures are sums over the files, replication by replication, on draws that the search has not seen.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simulator.outcomes.compare import Sample, paired_difference, ratio_of_means
+from simulator.outcomes.compare import (
+    Interval,
+    Sample,
+    influence,
+    interval_of,
+    paired_difference,
+    ratio_of_means,
+)
 from simulator.outcomes.frontier import Margin, margin_json, next_json, price_of_budget
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
@@ -19,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PROFIT = "profit_incremental"
+FIGURES = ("roi", PROFIT, "new_customers")
+"""Of all files together, told of every split."""
 SHARED = "portfolio"
 EQUAL, PROPORTIONAL, OWN = "equal split", "proportional split", "own plans"
 RIVALS = (EQUAL, PROPORTIONAL, OWN)
@@ -90,6 +100,12 @@ class Portfolio:
         """Mean of a metric of all files together; NaN where it is undefined."""
         return ratio_of_means(self.sample(split, metric))
 
+    def interval(self, split: str, metric: str) -> Interval:
+        """Where that mean lies at 95% confidence; NaN in expected mode, which has no chance."""
+        if self.mode == "expected":
+            return Interval(math.nan, math.nan)
+        return interval_of(self.figure(split, metric), influence(self.sample(split, metric)))
+
     def gain(self, metric: str, over: str) -> tuple[float, float, float]:
         """The shared split less a rival: mean and interval on paired draws."""
         found = paired_difference(self.sample(SHARED, metric), self.sample(over, metric))
@@ -98,15 +114,22 @@ class Portfolio:
         return found.mean, *found.interval
 
     def table(self) -> "pd.DataFrame":
-        """A row per split: money of every file, roi, incremental profit and new customers of all."""
+        """A row per split: money of every file; roi, incremental profit and new customers of all, each with
+        the interval of its mean.
+        """
         import pandas as pd
 
         rows = {
             split: {f"money.{file}": money for file, money in self.money[split].items()}
-            | {m: self.figure(split, m) for m in ("roi", "profit_incremental", "new_customers")}
+            | {name: value for metric in FIGURES for name, value in self._cells(split, metric)}
             for split in (SHARED, *self.rivals)
         }
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
+
+    def _cells(self, split: str, metric: str) -> list[tuple[str, float]]:
+        low, high = self.interval(split, metric)
+        bounds = [(f"{metric}.ci_lo", low), (f"{metric}.ci_hi", high)]
+        return [(metric, self.figure(split, metric)), *(bounds if self.mode == "sampled" else [])]
 
     def as_json(self) -> dict[str, Any]:
         """For other programs."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.metrics import BY_NAME, written
-from simulator.outcomes.portfolio import OWN, SHARED, Portfolio
+from simulator.outcomes.portfolio import FIGURES, OWN, SHARED, Portfolio
 from simulator.reports.advice import STATES, UNFINISHED, money_table
 from simulator.reports.sentences import (
     EVEN,
@@ -167,24 +167,29 @@ def files_table(found: Portfolio) -> str:
 
 
 def splits_table(found: Portfolio) -> str:
-    """All files together: figures of every split, and what the shared one brings more."""
-    head = ["split", "roi", "incremental\nprofit CNY", "new\ncustomers", "shared\nless this"]
-    rows = [[*head, "95%\ninterval"]]
+    """All files together: figures of every split, half of their 95% intervals below, and what the shared
+    one brings more.
+    """
+    rows = [["split", "roi", "incremental\nprofit CNY", "new\ncustomers", "shared\nless this"]]
     for split in (SHARED, *found.rivals):
-        names = ("roi", "profit_incremental", "new_customers")
-        figures = [compact(_defined(found.figure(split, name))) for name in names]
-        rows.append([split, *figures, *(_more(found, split) if split != SHARED else ["", ""])])
-    notes = f"  less this: in {called(found.objective)}\n{NOTES}"
-    return f"{columns(rows, left=1)}\n{notes}"
+        own = split == SHARED
+        figures = [compact(_defined(found.figure(split, name))) for name in FIGURES]
+        mean, low, _ = found.gain(found.objective, split)
+        rows.append([split, *figures, "" if own else signed(mean)])
+        if found.mode == "sampled":
+            halves = [_half(found.figure(split, n), found.interval(split, n).lo) for n in FIGURES]
+            rows.append(["", *halves, "" if own else _half(mean, low)])
+    below = "  ±: the 95% interval of the mean\n" if found.mode == "sampled" else ""
+    return f"{columns(rows, left=1)}\n{below}  less this: in {called(found.objective)}\n{NOTES}"
+
+
+def _half(mean: float, low: float) -> str:
+    """Half of an interval that lies evenly about its mean."""
+    return f"±{compact(mean - low)}" if math.isfinite(mean - low) else "-"
 
 
 def _defined(value: float) -> float | None:
     return value if math.isfinite(value) else None
-
-
-def _more(found: Portfolio, split: str) -> list[str]:
-    mean, low, high = found.gain(found.objective, split)
-    return [signed(mean), f"{signed(low)} to {signed(high)}" if found.mode == "sampled" else "-"]
 
 
 def cells_table(found: Portfolio) -> str:

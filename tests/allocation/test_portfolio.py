@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from simulator.allocation.archive import Archive
 from simulator.allocation.fair import fair_points
@@ -15,7 +16,8 @@ from simulator.allocation.problem import Limits, Split
 from simulator.engine.simulate import simulate
 from simulator.errors import UserError
 from simulator.outcomes.portfolio import EQUAL, OWN, PROPORTIONAL, RIVALS, SHARED
-from simulator.reports.answers import sharing
+from simulator.reports.answers import sharing, splits_table
+from simulator.scenario.amounts import compact
 from tests.worlds import booked, brief, expected
 
 QUICK = {"effort": SHORT, "replications": 32}
@@ -72,6 +74,22 @@ def test_its_figures_are_those_of_a_fresh_run_of_every_file():
     answer = json.loads(json.dumps(shared().as_json(), allow_nan=False))
     assert answer["gains"][EQUAL]["mean"] == shared().gain("profit_incremental", EQUAL)[0]
     assert list(shared().table().index) == [SHARED, *RIVALS]
+
+
+def test_its_figures_carry_their_intervals():
+    """Those of the mean of 32 replications of all files together; the table shows half of each."""
+    run = sum(
+        simulate(scenario, [plan], replications=32, daily=False, chance_alone=False).values(
+            SHARED, "new_customers"
+        )
+        for scenario, plan in zip(files(), shared().plans.values(), strict=True)
+    )
+    half = t.ppf(0.975, 31) * run.std(ddof=1) / np.sqrt(32)
+    low, high = shared().interval(SHARED, "new_customers")
+    assert (low, high) == (pytest.approx(run.mean() - half), pytest.approx(run.mean() + half))
+    row = shared().table().loc[SHARED]
+    assert (row["new_customers.ci_lo"], row["new_customers.ci_hi"]) == (low, high)
+    assert f"±{compact(half)}" in splits_table(shared())
 
 
 def test_inside_its_money_a_file_is_split_as_well_as_alone():
