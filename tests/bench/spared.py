@@ -63,6 +63,7 @@ SPARED: tuple[Spared, ...] = (
     *_spare("bounds", "", "chooses the faster of two equal ways", "2048 -> (2048 * 1.01)"),
     *_spare("groups", "", "chooses the faster of two equal ways", "256 -> (256 * 1.01)"),
     *_spare("auction", "", "chooses the faster of two equal ways", "4000 -> (4000 * 1.01)"),
+    *_spare("tracers", "", "moves more or fewer rows at once", "131072 -> (131072 * 1.01)"),
     *_spare(
         "lifecycle",
         "organic_pull",
