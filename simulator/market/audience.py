@@ -91,10 +91,7 @@ def arrivals(moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
         if kind < kinds:
             part = moves[..., kind, stages, :, :]
             part = part if scale is None else part * scale[stages]
-            alone = stages.stop - stages.start == 1
-            arrived[..., target, :, :] += (
-                part[..., 0, :, :] if alone else np.add.reduce(part, axis=-3)
-            )
+            arrived[..., target, :, :] += np.add.reduce(part, axis=-3)
     return arrived
 
 
