@@ -381,7 +381,7 @@ def test_a_least_budget_is_told_with_its_certainty(room, tmp_path):
     share = (room.answer.outcomes.values("best 2", "new_customers") >= 65).mean()
     assert 0 < share < 1
     words = " ".join(found.stdout.split())
-    assert "65 new customers take 60,000 CNY at least, sought in the mean" in words
+    assert "To reach 65 new customers takes 60,000 CNY at least, sought in the mean" in words
     sure = interval_of(room.answer.outcomes.metrics("best 2")["new_customers"])
     brings = f"brings {goal.value:.1f} in the mean (95% interval {sure}), and gets"
     assert f"{brings} there in {share:.0%} of runs." in words

@@ -17,6 +17,8 @@ MOVES = 5
 UNPLANNED = "money without a plan"
 """Where money comes from, or goes to, if the two plans do not cost the same."""
 SAME = 0.002
+YUAN = 1.0
+"""Less is the rounding of sums [CNY]."""
 """A share of the budget that is not worth a move."""
 
 
@@ -154,7 +156,8 @@ def _share_of(missing: Array, freed: float) -> Array:
     Gains less losses are what is freed; every place that gains has its share of that.
     """
     side = missing.clip(min=0) if freed > 0 else missing.clip(max=0)
-    return side * (freed / side.sum()) if freed else np.zeros_like(missing)
+    whole = abs(float(side.sum()))
+    return side * (abs(freed) / whole) if min(abs(freed), whole) >= YUAN else np.zeros_like(missing)
 
 
 def _package_money(
@@ -165,6 +168,7 @@ def _package_money(
     out, to = ([problem.packages[p] for p in np.flatnonzero(own)] for own in (gone, new))
     freed, parts = float(paid.sum()), (float(paid[:-1].sum()), float(paid[-1]))
     others = zip(("auctions", UNPLANNED), parts, strict=True)
-    (to if freed > 0 else out).extend(name for name, part in others if part / (freed or 1) > SAME)
+    payers = [name for name, part in others if freed and part / freed > SAME]
+    (to if freed > 0 else out).extend(payers)
     amount = max(float(problem.price[own].sum()) for own in (gone, new))
-    return amount, ", ".join(out), ", ".join(to)
+    return amount, ", ".join(out) or "auctions", ", ".join(to) or "auctions"

@@ -61,37 +61,29 @@ def _ways() -> list[tuple[int, int, slice]]:
 
 
 WAYS = _ways()
-BY_WAY = {
-    kinds: Groups.choose(
-        [
-            [kind * STAGES + stage for stage in range(STAGES)[stages] if kind < kinds]
-            for _, kind, stages in WAYS
-        ],
-        kinds * STAGES,
-    )
-    for kinds in (PASS_ON, len(KINDS))
-}
+BY_WAY = Groups.choose(
+    [[kind * STAGES + stage for stage in range(STAGES)[stages]] for _, kind, stages in WAYS],
+    len(KINDS) * STAGES,
+)
 BY_TARGET = Groups(np.array([target for target, _, _ in WAYS]), STAGES)
-"""The same as sums of the rows [kind and stage] of so many kinds, and of the ways."""
+"""The same as sums of the rows [kind and stage], and of the ways."""
 MANY_WAYS = (0, 1, 2, 3, 4, 8)
 """Stages from which people who do not buy may go more than one way."""
 
 
 def arrivals(moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
-    """Moves [.., kind, stage, segment, lane], times scale [stage, segment, lane], by destination
-    [.., stage, segment, lane]; the last kinds may be left out.
+    """Moves [kind, stage, segment, lane], times scale [stage, segment, lane], by destination:
+    [stage, segment, lane].
     """
-    *before, kinds, _, segments, lanes = moves.shape
-    arrived = np.zeros((*before, STAGES, segments, lanes))
-    if segments * lanes <= FEW:
+    arrived = np.zeros(moves.shape[1:])
+    if math.prod(moves.shape[2:]) <= FEW:
         every = moves if scale is None else moves * scale
-        whole = BY_WAY[kinds].sum(every.reshape(*before, kinds * STAGES, -1))
+        whole = BY_WAY.sum(every.reshape(len(KINDS) * STAGES, -1))
         return BY_TARGET.sum(whole).reshape(arrived.shape)
     for target, kind, stages in WAYS:
-        if kind < kinds:
-            part = moves[..., kind, stages, :, :]
-            part = part if scale is None else part * scale[stages]
-            arrived[..., target, :, :] += np.add.reduce(part, axis=-3)
+        part = moves[kind, stages]
+        part = part if scale is None else part * scale[stages]
+        arrived[target] += np.add.reduce(part)
     return arrived
 
 

@@ -23,7 +23,7 @@ from simulator.market.groups import Groups
 from simulator.market.scenes import BUYABLE
 from simulator.market.world import World
 
-FRESH_STEPS = 6  # Newton steps where the market is new: the first step of a phase
+FRESH_STEPS = 6  # Newton steps where the market is new
 LEAPS = (2, 4)  # those after which bids leap
 LARGEST_STEP = 1.0
 SHARE_RESPONSE = 1.0  # elasticity of a scene's share of opportunities to its bid, for the step
@@ -49,7 +49,7 @@ class Field:
     """Actions per impression of the bounded uses: [bounded use, segment, lane]."""
     phase: int
     fresh: bool
-    """First step of a phase."""
+    """The market is new: the first step of a phase, or of a day where free sales count."""
     free: np.ndarray | None = None
     """Free sales that count towards a return target [CNY]: [scene, lane]."""
 
@@ -233,14 +233,16 @@ def _bounded(step: np.ndarray) -> np.ndarray:
 
 def _still_to_go(last: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """The next four movements of the geometric series that two begin (after Aitken 1926): smooth where the
-    whole series has no end.
+    whole series has no end. Where movements turn nothing follows, and where they grow as much as from
+    the smaller: no leap jumps where a first movement passes nothing.
 
-    >>> _still_to_go(np.array([0.4, 0.1, 0.0]), np.array([0.2, -0.1, 0.2])).tolist()
-    [0.1875, -0.0, 0.0]
+    >>> _still_to_go(np.array([0.4, 0.1, 0.0, 0.1]), np.array([0.2, -0.1, 0.2, 0.2])).tolist()
+    [0.1875, 0.0, 0.0, 0.4]
     """
     q = np.divide(moved, last, out=np.zeros_like(moved), where=last != 0)
     q = at_most(at_least(q, 0.0), 1.0)
-    return _bounded(moved * (q * (1 + q * (1 + q * (1 + q)))))
+    smaller = np.where(np.abs(moved) < np.abs(last), moved, last)
+    return _bounded(smaller * (q * (1 + q * (1 + q * (1 + q)))))
 
 
 def _places(decay: tuple[tuple[float, ...], ...]) -> np.ndarray:

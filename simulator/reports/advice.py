@@ -153,7 +153,7 @@ def moves_text(frontier: Frontier) -> str:
 def _move(move: Move, second: str | None) -> str:
     brings = f"{signed(move.profit)} CNY"
     if second:
-        brings += f", {signed(move.second)} {called(second)}"
+        brings += f", {signed(move.second)} {unit_of(second)}{called(second)}"
     if move.source == move.target:
         return f"{compact(move.amount)} CNY in smaller steps: {brings}"
     return f"move {compact(move.amount)} CNY from {move.source} to {move.target}: {brings}"
@@ -201,7 +201,7 @@ def margins_table(frontier: Frontier, plan: Plan) -> str:
     head = ["cell", "money\nCNY", "one more yuan\nbrings, net"]
     head += [f"{unit_of(second)}{called(second)}\nper {STEP:,}"] if second else []
     rows = [
-        [cut(cell, 32), _money(margin.money), _brought(margin.value - 1), *_second(margin, second),
+        [cut(cell, 32), _money(margin.money), brought(margin.value - 1), *_second(margin, second),
          STATES[margin.state]]
         for cell, margin in point.margins.items()
     ]  # fmt: skip
@@ -215,12 +215,18 @@ def _entry_note(point: Point) -> Iterator[str]:
 
 
 def _second(margin: Margin, second: str | None) -> list[str]:
-    return [_brought(margin.second)] if second else []
+    return [brought(margin.second)] if second else []
 
 
-def _brought(value: float) -> str:
-    """A derivative with its sign; beyond three places it is noise."""
-    return signed(round(value, 3))
+def brought(value: float) -> str:
+    """A derivative with its sign; beyond three places it is noise.
+
+    >>> brought(0.0798), brought(-0.0032), brought(4e-12), brought(220.4)
+    ('+0.080', '-0.003', '0', '+220')
+    """
+    if abs(value) < 0.0005:
+        return "0"
+    return f"{value:+.3f}" if abs(value) < 10 else signed(value)
 
 
 def binding_lines(frontier: Frontier, plan: Plan) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.metrics import BY_NAME, written
 from simulator.outcomes.portfolio import FIGURES, OWN, SHARED, Portfolio
-from simulator.reports.advice import STATES, UNFINISHED, money_table
+from simulator.reports.advice import STATES, UNFINISHED, brought, money_table
 from simulator.reports.sentences import (
     EVEN,
     called,
@@ -50,14 +50,16 @@ def least_sentence(goal: Goal) -> str:
     how = f"in {surely(goal.sure)} of runs" if goal.sure else "in the mean"
     if goal.outcomes.mode == "expected":
         return (
-            f"{_amount(target, metric)} take {goal.budget:,.0f} CNY at most, sought {how}: that is "
+            f"To reach {_amount(target, metric)} takes {goal.budget:,.0f} CNY at most, sought {how}: that is "
             f"the cheapest plan so far that gets there, with {written(metric, goal.value)} expected. "
             f"A search to the end may find a cheaper one."
         )
-    takes = f"{goal.budget:,.0f} CNY at least" if goal.budget >= 0.5 else "no money at all"
+    takes = (
+        f"takes {goal.budget:,.0f} CNY at least" if goal.budget >= 0.5 else "needs no advertising"
+    )
     sure = interval_of(goal.outcomes.metrics(goal.plan.name)[metric])
     return (
-        f"{_amount(target, metric)} take {takes}, sought {how}: on draws that the search has not seen "
+        f"To reach {_amount(target, metric)} {takes}, sought {how}: on draws that the search has not seen "
         f"the plan brings {written(metric, goal.value)} in the mean (95% interval {sure}), and gets "
         f"there in {_share(goal, goal.plan)} of runs."
     )
@@ -195,7 +197,7 @@ def _defined(value: float) -> float | None:
 def cells_table(found: Portfolio) -> str:
     """What the next money of every cell of every file brings."""
     rows = [
-        [cut(cell, 40), compact(m.money) if m.money >= 0.5 else "-", signed(m.value - 1), STATES[m.state]]
+        [cut(cell, 40), compact(m.money) if m.money >= 0.5 else "-", brought(m.value - 1), STATES[m.state]]
         for cell, m in found.margins.items()
     ]  # fmt: skip
     return columns([["cell", "money\nCNY", "one more yuan\nbrings, net", ""], *rows], left=1)

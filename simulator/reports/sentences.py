@@ -120,15 +120,18 @@ def _budgets(frontier: Frontier, scenario: Scenario) -> str:
 
 
 def next_money(frontier: Frontier, point: Point) -> str:
-    """The second sentence, of the plan that is spoken of: more, less, or enough."""
+    """The second sentence, of the plan that is spoken of: more, less, or enough.
+
+    Beyond the end of the return the next money has no price in money alone: both figures are told.
+    """
     price = point.shadow_price
     step = step_of(frontier.budget)
     words = next_of(point.margins, frontier.second, step) if frontier.second else None
-    if not point.priced and words:
+    if words and not (point.priced and point is frontier.best):
         return words
     if price is None:
         return _no_price(frontier, point)
-    net = f"{signed(price * step)} CNY net of itself"
+    net = f"{signed(price * step)} CNY net of themselves"
     if price < -EVEN:
         return _too_much(frontier, point, f"for the last {step:,} CNY bring {net}")
     if price <= EVEN:
@@ -206,7 +209,11 @@ def _where(point: Point, step: int) -> str:
 
 def unspent_words(amount: float) -> str:
     """Money that stays, or that there is use for all of it."""
-    return f"{compact(amount)} CNY stay unspent" if amount > 0 else "every cell has what it can use"
+    return (
+        f"{compact(round(amount))} CNY stay unspent"
+        if amount >= 0.5
+        else "every cell has what it can use"
+    )
 
 
 def margins_point(frontier: Frontier, plan: Plan) -> Point:

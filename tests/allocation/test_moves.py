@@ -88,6 +88,18 @@ def test_packages_come_first_with_the_money_that_pays_for_them():
     assert booked.profit == pytest.approx(5e5 - 2e5)
 
 
+@pytest.mark.parametrize("cells", [(0.0, 0.0), (1e5, -1e5)])
+def test_packages_of_one_price_swap_for_no_money(cells):
+    """Sums of prices differ by rounding; nobody pays for that."""
+    prices = np.array([0.1 + 0.2, 0.3]) * 1e6
+    problem = replace(BOOKINGS, price=prices)
+    start = with_packages(5e5, 5e5, 0, 0, splash=True)
+    goal = with_packages(5e5 + cells[0], 5e5 + cells[1], 0, 0, venue=True)
+    booked, *_ = moves_between(bookings, problem, start, goal)
+    assert (booked.source, booked.target) == ("splash", "venue")
+    assert booked.profit == pytest.approx(2e5, abs=1)
+
+
 def test_a_package_that_is_dropped_comes_with_what_its_money_buys():
     start, goal = with_packages(5e5, 3e5, 0, 0, splash=True), with_packages(4e5, 3e5, 0, 3e5)
     dropped, moved = moves_between(bookings, BOOKINGS, start, goal)

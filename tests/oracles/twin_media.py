@@ -627,7 +627,8 @@ class Scene:
         """Jump over the next four moves of the geometric series that the last two begin."""
         if self.active and not self.held and self.last_move != 0:
             shrink = min(max(self.this_move / self.last_move, 0.0), 1.0)
-            self._go(clipped(sum(self.this_move * shrink**k for k in (1, 2, 3, 4))))
+            smaller = min(self.this_move, self.last_move, key=abs)
+            self._go(clipped(sum(smaller * shrink**k for k in (1, 2, 3, 4))))
 
     def _go(self, way: float) -> None:
         """Change the bid, within 3 of the level."""

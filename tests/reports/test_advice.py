@@ -119,11 +119,12 @@ def test_a_current_plan_without_money_has_no_return(frontier, monkeypatch):
 
 
 def test_the_second_sentence_is_of_the_plan_that_is_picked(frontier, scenario):
-    cells = {"a.sale": Margin(50_000, 1.4, 0, 1.4, "inside")}
+    """Its price counts the second objective at a price of its own, and is no money."""
+    cells = {"a.sale": Margin(50_000, 1.08, 220, 2.8, "inside")}
     second = replace(frontier.points[1], margins=cells)
     both = replace(frontier, points=(frontier.best, second))
     text = joined(sentences.answer(both, scenario, second.plan))
-    assert "The next 10,000 CNY would bring +4,000 CNY net of itself" in text
+    assert "would bring +220 new customers, and +800 CNY net of themselves." in text
     assert "What binds best 1\n" in advice.advice_text(both, scenario, second.plan)
 
 
@@ -154,8 +155,8 @@ def test_where_the_search_for_profit_ended_is_told(frontier, scenario, times, to
 @pytest.mark.parametrize(
     ("worth", "words"),
     [
-        (1.3, "The next 10,000 CNY would bring +3,000 CNY net of itself, most of all in a.sale."),
-        (1.01, "The budget is right: the next 10,000 CNY would bring +100 CNY net of itself, about"
+        (1.3, "The next 10,000 CNY would bring +3,000 CNY net of themselves, most of all in a.sale."),
+        (1.01, "The budget is right: the next 10,000 CNY would bring +100 CNY net of themselves, about"
          " what they cost."),
     ],
 )  # fmt: skip
@@ -174,7 +175,7 @@ def test_spend_less_or_enough_is_planned(frontier, scenario):
     poor = replace(frontier.best, margins=cells, unspent=0.0)
     alone = replace(frontier, points=(poor,), others=())
     left = replace(alone, points=(replace(poor, unspent=9_000.0),))
-    last = "for the last 10,000 CNY bring -4,000 CNY net of itself."
+    last = "for the last 10,000 CNY bring -4,000 CNY net of themselves."
     assert next_money(alone) == f"Spend less, {last}"
     assert next_money(left) == "Enough is planned: 9,000 CNY stay unspent."
 
@@ -222,7 +223,7 @@ def test_a_cell_is_named_where_it_is_worth_more_and_can_take_the_money(
         "d.sale": Margin(0, empty, 0, empty, "empty"),
     }
     words = next_money(with_margins(frontier, **cells))
-    assert words.endswith(f"net of itself, {where}.")
+    assert words.endswith(f"net of themselves, {where}.")
 
 
 def test_where_the_return_does_not_count_the_next_money_is_told_in_what_is_sought(
