@@ -6,8 +6,8 @@ Q        opportunities a use may enter                          impressions     
 G, Y     spend and actions of a scene at x                      CNY, actions         [scene, lane]
 theta    share of opportunities entered, so that money lasts    1                    [scene, lane]
 
-One Newton step in x a step, started from the last step's bid and what it was seen to bring; several
-where the market is new (docs/model.md section 5). Who enters which opportunity is decided in `entry`.
+One Newton step in x a step, started from the last step's bid and what it was seen to bring
+(docs/model.md section 5). Who enters which opportunity is decided in `entry`.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,7 @@ from simulator.market.groups import Groups
 from simulator.market.scenes import BUYABLE
 from simulator.market.world import World
 
-FRESH_STEPS = 6  # Newton steps where the market is new
-LEAPS = (2, 4)  # those after which bids leap
+FRESH_STEPS = 8  # Newton steps where the market is new
 LARGEST_STEP = 1.0
 SHARE_RESPONSE = 1.0  # elasticity of a scene's share of opportunities to its bid, for the step
 REACH = 3.0  # x stays within this distance of the level that meets the market
@@ -110,10 +109,11 @@ class Bidder:
 
     def pace(self, field: Field) -> Entered:
         """Find the bids that spend the money, and the share of opportunities entered."""
-        if field.fresh:
-            self._approach(field)
-        else:
-            if field.actions is None:
+        for _ in range(FRESH_STEPS if field.fresh else 1):
+            if field.fresh:
+                self._divide(field)
+                self._evaluate(field)
+            if field.fresh or field.actions is None:
                 self.entry.meet(field.bands)
             self._offer(field)
             self._newton(field)
@@ -122,22 +122,6 @@ class Bidder:
         self._offer(field)
         self._evaluate(field)
         return self._throttle(field)
-
-    def _approach(self, field: Field) -> None:
-        """Newton steps in a new market. Scenes answer each other, so that movements shrink by a steady
-        factor: two of them are followed by a leap over the next ones.
-        """
-        moved = np.zeros_like(self.x)
-        for number in range(FRESH_STEPS):
-            self._divide(field)
-            self._evaluate(field)
-            self.entry.meet(field.bands)
-            self._offer(field)
-            last, before = moved, self.x.copy()
-            self._newton(field)
-            moved = self.x - before
-            if number in LEAPS:
-                self._move(_still_to_go(last, moved), field.phase)
 
     def prepare(self, field: Field) -> None:
         """Where the market is new, shares first (actions per impression depend on them)."""
@@ -170,12 +154,8 @@ class Bidder:
             limit = self._limit_step(field, spend, alone)
             step = np.where(self.limited[:, None], np.minimum(step, limit), step)
         step[(field.money <= 0) | self.held] = 0.0
-        self._move(step, field.phase)
-
-    def _move(self, step: np.ndarray, phase: int) -> None:
-        """Change bids that are not held, within reach of the level that meets the market."""
         self.x += step
-        level = self.world.phases.level[phase]
+        level = self.world.phases.level[field.phase]
         free = np.minimum(np.maximum(self.x, level - REACH), level + REACH)
         np.copyto(self.x, free, where=~self.held)
 
@@ -229,20 +209,6 @@ def _sums(of_scene: Groups, amount: np.ndarray, rates: list[np.ndarray]) -> np.n
 def _bounded(step: np.ndarray) -> np.ndarray:
     """A step of at most LARGEST_STEP, up or down."""
     return at_least(at_most(step, LARGEST_STEP), -LARGEST_STEP)
-
-
-def _still_to_go(last: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """The next four movements of the geometric series that two begin (after Aitken 1926): smooth where the
-    whole series has no end. Where movements turn nothing follows, and where they grow as much as from
-    the smaller: no leap jumps where a first movement passes nothing.
-
-    >>> _still_to_go(np.array([0.4, 0.1, 0.0, 0.1]), np.array([0.2, -0.1, 0.2, 0.2])).tolist()
-    [0.1875, 0.0, 0.0, 0.4]
-    """
-    q = np.divide(moved, last, out=np.zeros_like(moved), where=last != 0)
-    q = at_most(at_least(q, 0.0), 1.0)
-    smaller = np.where(np.abs(moved) < np.abs(last), moved, last)
-    return _bounded(smaller * (q * (1 + q * (1 + q * (1 + q)))))
 
 
 def _places(decay: tuple[tuple[float, ...], ...]) -> np.ndarray:

@@ -352,11 +352,9 @@ class World:
         share_out = self.market.divide if fresh else self.market.bring_opportunities
         share_out()
         yield self._call(environment, lambda scene: scene.learn(step, self.market))
-        for number in range(6 if fresh else 1):
+        for _ in range(8 if fresh else 1):
             share_out()
             yield self._call(environment, lambda scene: scene.move(fresh))
-            if number in (2, 4):
-                yield self._call(environment, lambda scene: scene.leap())
         self.market.divide()
         yield self._call(environment, lambda scene: scene.settle(step))
 

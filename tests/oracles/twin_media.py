@@ -507,7 +507,6 @@ class Scene:
         self.limited = facts.bid.mode in {"cost_control", "roi_control"} and not self.held
         self.limit = self._limit()
         self.x = self.level = self.target = self.smooth = self.cost = self.theta = 0.0
-        self.last_move = self.this_move = 0.0
         self.quality = self.log_quality = 0.0
         self.free_gmv = 0.0  # counts towards a return target
         self.rates: dict[int, Callable[[float], float]] = {}
@@ -619,20 +618,8 @@ class Scene:
         if self.active and not self.held:
             if anew:
                 self._bring_offers()
-            before = self.x
-            self._go(self._newton())
-            self.last_move, self.this_move = self.this_move, self.x - before
-
-    def leap(self) -> None:
-        """Jump over the next four moves of the geometric series that the last two begin."""
-        if self.active and not self.held and self.last_move != 0:
-            shrink = min(max(self.this_move / self.last_move, 0.0), 1.0)
-            smaller = min(self.this_move, self.last_move, key=abs)
-            self._go(clipped(sum(smaller * shrink**k for k in (1, 2, 3, 4))))
-
-    def _go(self, way: float) -> None:
-        """Change the bid, within 3 of the level."""
-        self.x = min(max(self.x + way, self.level - 3), self.level + 3)
+            self.x += self._newton()
+            self.x = min(max(self.x, self.level - 3), self.level + 3)
 
     def settle(self, step: Step) -> None:
         """Evaluation at the new x, throttle and results."""
