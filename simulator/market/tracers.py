@@ -31,9 +31,8 @@ WIDTHS = (
     5,
 )  # days of each age class; classes within the window are kept
 MOVES = (TO != STAY)[..., None, None]
-VISIT_WAYS = sum(kind < PASS_ON for _, kind, _ in WAYS)  # the first ones; visits cause no other
+VISIT_WAYS = [way for way in WAYS if way[1] < PASS_ON]  # visits cause no other kind of move
 DEPOSIT = 6  # chain stage
-TINY = 1e-200
 BLOCK = 131072  # people of one age and scene that are moved at once: they fit a core's own cache
 
 
@@ -180,7 +179,7 @@ class Tracers:
         average[CART:PASS_ON] -= on_visit[CART:] * touches.sum(axis=0)
         self._carry(average)
         on_visit *= n
-        for target, kind, stages in WAYS[:VISIT_WAYS]:
+        for target, kind, stages in VISIT_WAYS:
             part = buys if kind < CART else touches
             asked[:, target] += _over_stages(part[:, stages], on_visit[kind, stages])
         self.touched[0] += asked
@@ -200,9 +199,7 @@ class Tracers:
     def _room(self, asked: np.ndarray, moving: np.ndarray) -> np.ndarray:
         """Part of those whom visits would move for whom there are new touches: [scene, stage, segment, lane]."""
         room = self.touched[0] * at_least(1 - moving, 0.0)
-        most = np.maximum(asked, room)
-        room /= at_least(most, TINY, out=most)
-        return room
+        return ratio(room, np.maximum(asked, room))
 
     def shift(self, stage: int, target: int, share: np.ndarray) -> None:
         """A share [segment, lane] of a stage moves to another."""
