@@ -7,6 +7,7 @@ import numpy as np
 from simulator.engine.floor import Floor
 from simulator.market.columns import prob
 from simulator.market.groups import weigh
+from simulator.market.media import Media
 from simulator.market.scenes import BUYABLE
 from simulator.market.today import Halo, Today
 
@@ -44,10 +45,10 @@ class Appeal:
     halo: HaloAppeal | None
 
 
-def read_appeal(floor: Floor, uses: np.ndarray, action: np.ndarray) -> Appeal:
+def read_appeal(floor: Floor, media: Media, uses: np.ndarray, action: np.ndarray) -> Appeal:
     """The appeal of the day; `uses` are the bounded ones, `action` what each of them bids for."""
     world, demand, today, phase = floor.world, floor.demand, floor.today, floor.phase
-    media, phases = world.media, world.phases
+    phases = world.phases
     click = today.scene_ctr[media.scene][:, None] * (media.click_odds * phases.ctr[phase])
     ready = today.scene_kappa * (phases.cvr[phase] * demand)
     buy = ready[media.scene] * media.buy_odds
@@ -57,16 +58,14 @@ def read_appeal(floor: Floor, uses: np.ndarray, action: np.ndarray) -> Appeal:
         buy, free_odds = buy * today.eager, free_odds * today.eager
     chance = prob(free_odds)
     free_buys = weigh("mbs,msl->bsl", free.by_phase[phase], chance)
-    halo = _halo(floor, today.halo) if today.halo else None
-    return Appeal(
-        today, phase, click, buy, _per_click(floor, buy, uses, action), free_buys, chance, halo
-    )
+    halo = _halo(floor, media.scene, today.halo) if today.halo else None
+    per_click = _per_click(floor, media, buy, uses, action)
+    return Appeal(today, phase, click, buy, per_click, free_buys, chance, halo)
 
 
-def _halo(floor: Floor, halo: Halo) -> HaloAppeal:
-    """How often visits go on to another product, and buy it."""
-    world, scene = floor.world, floor.world.media.scene
-    phase, eager = floor.phase, floor.today.eager
+def _halo(floor: Floor, scene: np.ndarray, halo: Halo) -> HaloAppeal:
+    """How often visits go on to another product, and buy it; `scene` of each use."""
+    world, phase, eager = floor.world, floor.phase, floor.today.eager
     ready = halo.kappa * (world.phases.cvr[phase] * floor.demand)
     odds = world.free.halo_odds * ready  # [way, segment, lane]
     buys = halo.seen[:, None] * prob(odds if eager is None else odds * eager)
@@ -74,16 +73,18 @@ def _halo(floor: Floor, halo: Halo) -> HaloAppeal:
     return HaloAppeal(halo.seen[scene][:, None], buys[scene], halo.seen[-1], free_buys)
 
 
-def _per_click(floor: Floor, buy: np.ndarray, uses: np.ndarray, action: np.ndarray) -> np.ndarray:
+def _per_click(
+    floor: Floor, media: Media, buy: np.ndarray, uses: np.ndarray, action: np.ndarray
+) -> np.ndarray:
     """Carts, orders or order value per click; readiness is the mean of the day."""
     world, today, phase = floor.world, floor.today, floor.phase
-    scene, arrival = world.media.scene[uses], world.media.arrival[uses]
+    scene, arrival = media.scene[uses], media.arrival[uses]
     order = arrival * prob(buy[uses]) * floor.schedule.readiness[floor.step]
     price = (today.mix * world.goods.list_price).sum(axis=1)
     price = price[scene][:, None] * world.people.order_value
     order *= np.where(world.bidding.roi[scene, None, None], price, 1.0)
     cart = arrival * (world.people.visit_moves[3, 2] * world.phases.cart[phase])
-    touched = arrival * world.media.touch[uses]
+    touched = arrival * media.touch[uses]
     other = np.where(action == BUYABLE.index("click"), 1.0, touched)
     other = np.where(action == BUYABLE.index("cart"), cart, other)
     return np.where(action > BUYABLE.index("cart"), order, other)

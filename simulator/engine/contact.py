@@ -151,7 +151,7 @@ class Contacts:
 
     def _trace(self, contact: Contact) -> tuple[np.ndarray, np.ndarray]:
         """Mark new touches; return the paid parts of touches and of buying visits."""
-        floor, touch = self.floor, self.floor.world.media.touch
+        floor, touch = self.floor, self.entry.media.touch
         assert floor.tracers is not None
         rows = np.array(
             [self.tally.visits - self.tally.looks, self.tally.visits * touch, self.tally.buys]

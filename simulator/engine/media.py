@@ -24,9 +24,10 @@ from simulator.market.bounds import at_least, at_most
 from simulator.market.columns import prob
 from simulator.market.contract import Server
 from simulator.market.groups import Groups
+from simulator.market.media import Media as Uses
+from simulator.market.packages import Packages
 from simulator.market.purse import Hour, follow_traffic, money_left, room_now
 from simulator.market.scenes import BUYABLE
-from simulator.market.world import World
 
 MOVED = ("discover", "engage", "enthuse", "perform", "first_order", "numerous")
 TO_NUMEROUS = (7, 10)  # chain stages whose buyers become numerous
@@ -37,10 +38,61 @@ class Media:
     """Steps 2 to 5 of the list in `run`, and step 6 by `Contacts`."""
 
     def __init__(self, floor: Floor, server: Server) -> None:
-        self.floor, self.server = floor, server
-        world, lanes = floor.world, floor.lanes
-        self.bidder = Bidder(world, lanes)
-        media, scenes = world.media, len(world.names.scenes)
+        self.floor, self.server, world = floor, server, floor.world
+        self.spends = floor.money.any(axis=(1, 2))
+        """Scenes with auction money in any phase of any plan."""
+        self.fresh = floor.schedule.new_market | (
+            world.bidding.counts.any() & floor.schedule.new_day
+        )
+        """Steps in which the market is new; so it is on each day where free sales count for a target."""
+        self.fading = cache(lambda days: mean_fading(wear_rate(world.people, days)))
+        """Of wear-out, by the length of a step."""
+        packs = world.packages
+        offered = world.media.slot_opportunities[packs.inventory]
+        self.on_offer = offered * (packs.reach * packs.pool)[packs.of]
+        """Opportunities of a normal day that packages may take: [part, lane]."""
+        self.open = np.zeros(0, dtype=np.intp)
+        """Uses that are open in the phase: indices."""
+
+    def meet(self) -> Met:
+        """Serve, bid, win, and bring people to the shop."""
+        if self.floor.schedule.fresh[self.floor.step]:
+            self._turn_to_phase()
+        appeal = self._appeal()
+        served = self._contracts()
+        entered = self._auction(served, appeal)
+        per_person, scene_buys = self._clicks(entered, appeal)
+        return self.contacts.meet(per_person, scene_buys, appeal)
+
+    # ------------------------------------------------------------------ the phase, and its days
+    def _turn_to_phase(self) -> None:
+        """Lay out the uses of a phase, if they are others than before."""
+        uses = self._open_uses()
+        if not (self.floor.step and np.array_equal(uses, self.open)):
+            self.open = uses
+            self._lay_out(self.floor.world.media.only(uses))
+            self._choose_cells()
+        self.carry[...] = 0.0
+
+    def _open_uses(self) -> np.ndarray:
+        """Contract uses, and those of scenes that are active and have money: indices."""
+        world = self.floor.world
+        scenes = (world.bidding.active[self.floor.phase] > 0) & self.spends
+        contract = np.arange(len(world.media.scene)) >= world.media.auctions
+        return np.flatnonzero(contract | scenes[world.media.scene])
+
+    def _choose_cells(self) -> None:
+        """Chance is asked for the placements of open uses alone."""
+        segments = len(self.floor.world.names.segments)
+        cells = (self.open[:, None] * segments + np.arange(segments)).ravel()
+        for purpose in ("opportunities", "impressions"):
+            self.floor.draws.choose(purpose, cells[: self.media.auctions * segments])
+        self.floor.draws.choose("clicks", cells)
+
+    def _lay_out(self, media: Uses) -> None:
+        """Work arrays for some uses."""
+        floor, world, scenes = self.floor, self.floor.world, len(self.floor.world.names.scenes)
+        self.media, self.bidder = media, Bidder(world, media, floor.state.bids)
         self.of_scene = Groups(media.scene, scenes)
         self.auction_of_scene = Groups(media.scene[: media.auctions], scenes)
         action = world.bidding.action[media.scene]
@@ -48,51 +100,31 @@ class Media:
         self.full_lift = np.flatnonzero((action < BUYABLE.index("order")) & ~contract)
         """Uses whose clicks take the whole lift of value-aware bidding."""
         self.action = action[self.bidder.bounded, None, None]
-        self.fresh = floor.schedule.new_market | (
-            world.bidding.counts.any() & floor.schedule.new_day
-        )
-        """Steps in which the market is new; so it is on each day where free sales count for a target."""
-        self.fading = cache(lambda days: mean_fading(wear_rate(world.people, days)))
-        """Of wear-out, by the length of a step."""
-        self.goals = {goal for n, goal in enumerate(BUYABLE) if (self.action == n).any()} & set(
-            MOVED
-        )
+        bought = {goal for n, goal in enumerate(BUYABLE) if (self.action == n).any()}
+        self.goals = bought & set(MOVED)
         """Moves of people for which a scene bounds its cost."""
-        self.package_of = _package_of(world)
-        packs = world.packages
-        offered = media.slot_opportunities[packs.inventory]
-        self.on_offer = offered * (packs.reach * packs.pool)[packs.of]
-        """Opportunities of a normal day that packages may take: [part, lane]."""
-        self.tally = Tally(floor)
-        self.odds = np.zeros((2, *self.tally.clicks.shape))
-        self.work = np.zeros(self.tally.clicks.shape)
+        self.package_of = _package_of(media, world.packages)
+        self.tally = Tally(floor, media)
+        shape = self.tally.clicks.shape
+        self.odds, self.work = np.zeros((2, *shape)), np.zeros(shape)
+        self.carry = np.zeros((media.auctions * shape[1], shape[2]))
+        """Fractions of a fen not yet charged [CNY]: [placement, lane]."""
         self.appeal: Appeal | None = None
         self.contacts = Contacts(floor, self.tally, self.bidder.entry)
 
-    def meet(self) -> Met:
-        """Serve, bid, win, and bring people to the shop."""
-        appeal = self._appeal()
-        served = self._contracts()
-        entered = self._auction(served, appeal)
-        per_person, scene_buys = self._clicks(entered, appeal)
-        return self.contacts.meet(per_person, scene_buys, appeal)
-
-    # ------------------------------------------------------------------ what the day is like
     def _appeal(self) -> Appeal:
         """Read anew what shelf and phase mean, where either has changed."""
         floor, seen = self.floor, self.appeal
         if seen is None or seen.today is not floor.today or seen.phase != floor.phase:
-            self.appeal = seen = read_appeal(floor, self.bidder.bounded, self.action)
-            media = floor.world.media
-            if media.auctions and not len(media.shared_slots):
+            self.appeal = seen = read_appeal(floor, self.media, self.bidder.bounded, self.action)
+            if self.media.auctions and not len(self.media.shared_slots):
                 self.bidder.meet(self._rivals(), floor.today.ln_quality)
         return seen
 
     def _rivals(self) -> np.ndarray:
         """Log median of the best rival's bid: [use, segment, lane]."""
-        return np.asarray(
-            self.floor.world.media.mu + self.floor.world.phases.ln_cpm[self.floor.phase]
-        )
+        rise = self.floor.world.phases.ln_cpm[self.floor.phase]
+        return np.asarray(self.media.mu + rise[self.open[: self.media.auctions]])
 
     # ------------------------------------------------------------------ 2, 3 supply and contracts
     def _traffic(self, slots: np.ndarray | slice) -> np.ndarray:
@@ -106,7 +138,7 @@ class Media:
     def _contracts(self) -> np.ndarray | None:
         """Impressions served by package and slot [part, lane]; None where nothing is."""
         floor, packs = self.floor, self.floor.world.packages
-        shown = self.tally.impressions[floor.world.media.auctions :]
+        shown = self.tally.impressions[self.media.auctions :]
         if not self.server.busy[floor.step]:
             shown[...] = 0.0
             return None
@@ -115,12 +147,12 @@ class Media:
         paid, served = self.server.serve(floor.state.bookings, supply, floor.step, floor.draws)
         charge_packages(floor, self.server.price(paid))
         by_use = np.einsum("uq,ql->ul", self.package_of, served)
-        np.multiply(by_use[:, None], floor.world.media.package_share, out=shown)
+        np.multiply(by_use[:, None], self.media.package_share, out=shown)
         return served
 
     def _supply(self, served: np.ndarray | None) -> np.ndarray:
         """Opportunities of the auction uses; where contracts share a slot, its price rises."""
-        media = self.floor.world.media
+        media = self.media
         n, slots = media.auctions, slice(None)
         supply = (
             media.opportunities[:n] * self._traffic(slots).take(media.slot[:n], axis=0)[:, None]
@@ -135,7 +167,7 @@ class Media:
 
     def _share_inventory(self, slot: int, served: np.ndarray, supply: np.ndarray) -> np.ndarray:
         """Take served contracts out of a slot's supply, in place; return the rise of ln price."""
-        media, packs = self.floor.world.media, self.floor.world.packages
+        media, packs = self.media, self.floor.world.packages
         own = packs.inventory == slot
         of = packs.of[own]
         per_share = served[own] / packs.reach[of]
@@ -161,8 +193,8 @@ class Media:
         before = int(world.steps.phase[floor.step - 1]) if floor.step else None
         self.bidder.follow(phase, before)
         money, smooth = self._targets()
-        if not world.media.auctions or not np.count_nonzero(money):
-            self.tally.impressions[: world.media.auctions] = 0.0
+        if not self.media.auctions or not np.count_nonzero(money):
+            self.tally.impressions[: self.media.auctions] = 0.0
             return None
         supply, fresh = self._supply(served), bool(self.fresh[floor.step])
         ln_quality = floor.today.ln_quality
@@ -208,7 +240,7 @@ class Media:
         uses = self.bidder.bounded
         worn = wear(self.floor.state.crowd.fatigue, self.floor.world.people.fatigue)
         odds = appeal.click[uses] * worn
-        if self.floor.world.media.creative is not None:
+        if self.media.creative is not None:
             odds *= self.bidder.entry.appeal[uses]
         click = prob(odds)
         actions = click * appeal.per_click
@@ -227,7 +259,7 @@ class Media:
         if goal == "discover":
             fresh = np.zeros(self.tally.people.shape)
             fresh[0] = people.frequency_shape / (people.frequency_shape + crowd.exposure)
-            viewed = world.media.viewability[: world.media.auctions]
+            viewed = self.media.viewability[: self.media.auctions]
             return np.asarray(viewed * entry.mean_of(fresh, seen=True))
         if goal in ("first_order", "numerous"):
             ready = crowd.n * people.propensity[:, None]
@@ -244,7 +276,7 @@ class Media:
         """Impressions won and money paid."""
         floor, draws = self.floor, self.floor.draws
         offered, win = flat(entered.opportunities), flat(entered.rates.win)
-        won = flat(self.tally.impressions[: floor.world.media.auctions])
+        won = flat(self.tally.impressions[: self.media.auctions])
         draws.binomial("impressions", draws.round_off("opportunities", offered), win, out=won)
         spend = ratio(flat(entered.rates.cost), win)
         spend *= won
@@ -276,10 +308,8 @@ class Media:
 
     def _charge(self, spend: np.ndarray, won: np.ndarray) -> None:
         """Price noise by scene, never above the scene's money; whole fen with the rest carried on."""
-        floor, state, media = self.floor, self.floor.state, self.floor.world.media
-        if floor.schedule.fresh[floor.step]:
-            state.carry[...] = 0.0
-        rows = (won, spend, state.carry)
+        floor, media = self.floor, self.media
+        rows = (won, spend, self.carry)
         count, wanted, carried = self._by_scene(rows, self.auction_of_scene)
         noise = floor.draws.mean_noise("price", count, floor.world.scenario.chance.price_sd)
         wanted *= noise
@@ -288,18 +318,18 @@ class Media:
         spend.reshape(media.auctions, -1, floor.lanes)[...] *= noise[media.scene[: media.auctions]][
             :, None
         ]
-        state.carry += spend
-        np.multiply(state.carry, 100, out=spend)
+        self.carry += spend
+        np.multiply(self.carry, 100, out=spend)
         spend += 1e-6
         np.floor(spend, out=spend)
         spend /= 100
-        state.carry -= spend
-        at_least(state.carry, 0.0, out=state.carry)
+        self.carry -= spend
+        at_least(self.carry, 0.0, out=self.carry)
 
     # ------------------------------------------------------------------ 5 clicks and visits
     def _clicks(self, entered: Entered | None, appeal: Appeal) -> tuple[np.ndarray, np.ndarray]:
         """Clicks, visits and buying visits; returns impressions per person and buying visits by scene."""
-        floor, world, media = self.floor, self.floor.world, self.floor.world.media
+        floor, world, media = self.floor, self.floor.world, self.media
         per_person = np.add.reduce(self.tally.impressions, axis=0) / world.people.size
         self.tally.advertised = bool(np.count_nonzero(per_person))
         if not self.tally.advertised:
@@ -363,8 +393,7 @@ class Media:
         buy[:n] *= root
 
 
-def _package_of(world: World) -> np.ndarray:
+def _package_of(media: Uses, packs: Packages) -> np.ndarray:
     """1 where a part of a package is shown by a contract use: [contract use, part]."""
-    media, packs = world.media, world.packages
     slot, scene = (x[media.auctions :, None] for x in (media.slot, media.scene))
     return ((packs.slot == slot) & (packs.scene[packs.of] == scene)).astype(float)

@@ -58,8 +58,8 @@ class State:
     spent: np.ndarray
     """Auction spend [CNY]: [scene, phase, lane]."""
     purse: Spent
-    carry: np.ndarray
-    """Fractions of a fen not yet charged [CNY]: [placement, lane]."""
+    bids: np.ndarray
+    """ln alpha, of each scene's bid per action [ln CNY per action]: [scene, lane]."""
     newcomers: np.ndarray
     """New customers not (yet) refunded: [segment, lane]."""
     decided: np.ndarray
@@ -86,7 +86,7 @@ def first_state(
         day=Day.empty(products, lanes),
         spent=np.zeros((len(names.scenes), len(names.phases), lanes)),
         purse=Spent(*np.zeros((2, len(names.scenes), lanes))),
-        carry=np.zeros((world.media.auctions * segments, lanes)),
+        bids=np.zeros((len(names.scenes), lanes)),
         newcomers=zeros.copy(), decided=np.zeros((BANDS_N, segments, lanes)),
         supply_noise=np.ones((len(names.slots), lanes)),
     )  # fmt: skip

@@ -6,14 +6,15 @@ import numpy as np
 
 from simulator.engine.floor import Floor
 from simulator.market.audience import Contact
+from simulator.market.media import Media
 
 
 class Tally:
     """What money has brought in this step: [use, segment, lane]; steps 3 to 6 fill it in their order."""
 
-    def __init__(self, floor: Floor) -> None:
-        world, lanes = floor.world, floor.lanes
-        media, segments = world.media, len(world.names.segments)
+    def __init__(self, floor: Floor, media: Media) -> None:
+        """`media`: the uses that are open."""
+        world, lanes, segments = floor.world, floor.lanes, len(floor.world.names.segments)
         self.replaces = bool(media.replaces.any())
         """Bought visits replace free ones."""
         self.rows = np.zeros((4 + self.replaces, len(media.scene), segments, lanes))

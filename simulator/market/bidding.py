@@ -20,6 +20,7 @@ from simulator.market.audience import ratio
 from simulator.market.bounds import at_least, at_most
 from simulator.market.entry import PRIORITY, Entry
 from simulator.market.groups import Groups
+from simulator.market.media import Media
 from simulator.market.scenes import BUYABLE
 from simulator.market.world import World
 
@@ -66,16 +67,16 @@ class Entered:
 class Bidder:
     """Bids of one chunk of lanes; work arrays are made once."""
 
-    def __init__(self, world: World, lanes: int) -> None:
-        media, n, scenes = world.media, world.media.auctions, len(world.names.scenes)
-        segments = len(world.names.segments)
+    def __init__(self, world: World, media: Media, x: np.ndarray) -> None:
+        """`media`: the uses that are open; `x` [scene, lane]: the bids, kept up to date in place."""
+        n, segments, (scenes, lanes) = media.auctions, len(world.names.segments), x.shape
         self.world, self.entry = world, Entry(media, scenes, segments, lanes)
         self.scene = media.scene[:n]
         self.of_scene = Groups(self.scene, scenes)
-        self.market = _market(world, lanes)
+        self.market = _market(media, segments, lanes)
         self.flat = Rates.of(n * segments, lanes)
         self.rates = self.flat.shaped((n, segments, lanes))
-        self.x, self.offset = np.zeros((2, scenes, lanes))
+        self.x, self.offset = x, np.zeros((scenes, lanes))
         """Offset: log of the factor that a user's process puts on the bids."""
         self.score, self.opportunities = np.zeros((2, n, segments, lanes))
         self.ln_value = media.ln_value - media.tau**2 / 2
@@ -187,9 +188,8 @@ class Bidder:
         return Entered(self.opportunities, self.rates)
 
 
-def _market(world: World, lanes: int) -> Market:
+def _market(media: Media, segments: int, lanes: int) -> Market:
     """The auctions of all uses and segments."""
-    media, segments = world.media, len(world.names.segments)
     sigma, tau, reserve = (
         column.reshape(-1, column.shape[-1]) for column in (media.sigma, media.tau, media.reserve)
     )

@@ -49,6 +49,9 @@ class Draws(Protocol):
     def at(self, step: int) -> None:
         """Go to a step: what is drawn from now on is drawn there."""
 
+    def choose(self, purpose: str, cells: NDArray[np.intp]) -> None:
+        """From now on a purpose decides about these of its cells alone."""
+
     def binomial(self, purpose: str, n: Amount, p: Amount, *, out: Array | None = None) -> Array:
         """Successes [count] among n trials of probability p."""
 
@@ -83,6 +86,9 @@ class Expected:
 
     def at(self, step: int) -> None:
         """Nothing depends on the step."""
+
+    def choose(self, purpose: str, cells: NDArray[np.intp]) -> None:
+        """Means are asked for cell by cell."""
 
     def binomial(self, purpose: str, n: Amount, p: Amount, *, out: Array | None = None) -> Array:
         """The mean: n p."""
@@ -157,6 +163,10 @@ class Sampled:
     def at(self, step: int) -> None:
         """Go to a step: what is drawn from now on is drawn there."""
         self._step = step
+
+    def choose(self, purpose: str, cells: NDArray[np.intp]) -> None:
+        """From now on a purpose decides about these of its cells alone: places in their list."""
+        self._streams[purpose].choose(cells)
 
     def binomial(self, purpose: str, n: Amount, p: Amount, *, out: Array | None = None) -> Array:
         """Successes [count] among n trials of probability p.
@@ -353,11 +363,15 @@ class _Stream:
         if len(set(cells)) < len(cells):
             raise ValueError(f"cells of {purpose!r} must have different names (got {list(cells)})")
         self._source = source
-        self._keys = [_hash(f"{purpose}/{cell}") for cell in cells]
-        self._window = -1
-        shape = (source.window, len(cells), 1, source.replications)
+        self._every = [_hash(f"{purpose}/{cell}") for cell in cells]
+        self.choose(np.arange(len(cells)))
+
+    def choose(self, cells: NDArray[np.intp]) -> None:
+        """Read these cells alone."""
+        self._keys = [self._every[cell] for cell in cells]
+        shape = (self._source.window, len(cells), 1, self._source.replications)
         self._u, self._z = np.empty(shape), np.empty(0)  # many purposes never ask for z
-        self._z_window = self._terms_window = -1
+        self._window = self._z_window = self._terms_window = -1
 
     def uniform(self, step: int) -> Array:
         """The u of a step, [cell, 1, replication]."""

@@ -8,7 +8,7 @@ O        opportunities of a use's slot and segment        impressions per day   
 v        value of an impression in the scene's actions    actions per mille     [auction use, segment]
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -74,6 +74,33 @@ class Media:
     shared_slots: np.ndarray
     """Auction slots whose inventory is shared with contracts: indices."""
 
+    def only(self, uses: np.ndarray) -> "Media":
+        """Some of the uses, by rising index; the others might as well not exist."""
+        if len(uses) == len(self.scene):
+            return self
+        n = int(np.searchsorted(uses, self.auctions))
+        auction, contract = uses[:n], uses[n:] - self.auctions
+        of_use = {f: getattr(self, f)[uses] for f in OF_USE}
+        of_auction = {f: getattr(self, f)[auction] for f in OF_AUCTION}
+        of_contract = {f: getattr(self, f)[contract] for f in OF_CONTRACT}
+        return replace(
+            self, **of_use, **of_auction, **of_contract,
+            auctions=n, meetings=_meetings(of_use["slot"][:n].tolist()),
+            affinity=self.affinity[:, :, uses],
+            creative=None if self.creative is None else self.creative[:, uses],
+            mechanism=tuple(self.mechanism[u] for u in auction),
+            decay=tuple(self.decay[u] for u in auction),
+        )  # fmt: skip
+
+
+OF_USE = (
+    "scene", "slot", "valid", "opportunities", "click_odds", "buy_odds", "arrival", "viewability", "touch",
+    "replaces",
+)  # fmt: skip
+OF_AUCTION = ("mu", "sigma", "tau", "reserve", "ln_value")
+OF_CONTRACT = ("precision", "package_share")
+"""Arrays whose first axis is the use, the auction use or the contract use."""
+
 
 def make_media(layout: Layout, pictures: Pictures | None) -> Media:
     """Arrays of the uses of a scenario."""
@@ -83,7 +110,7 @@ def make_media(layout: Layout, pictures: Pictures | None) -> Media:
     click_odds, buy_odds = _click_odds(layout, pictures), _buy_odds(layout)
     affinity, creative = _affinity(layout), _creative(layout)
     return Media(
-        scene=scene, slot=slot, auctions=n, meetings=_meetings(layout), valid=valid,
+        scene=scene, slot=slot, auctions=n, meetings=_meetings([k for _, k in chosen]), valid=valid,
         opportunities=layout.per_use(lambda i, k: k.opportunities, uses) * share,
         affinity=affinity, creative=creative,
         precision=column([slot.precision for slot in layout.contract_slots]),
@@ -104,8 +131,8 @@ def make_media(layout: Layout, pictures: Pictures | None) -> Media:
     )  # fmt: skip
 
 
-def _meetings(layout: Layout) -> tuple[slice, ...]:
-    slots = [k for _, k in layout.auction]
+def _meetings(slots: list[int]) -> tuple[slice, ...]:
+    """Stretches of uses of one slot; `slots` tells the slot of each auction use."""
     ends = [0, *accumulate(slots.count(k) for k in dict.fromkeys(slots))]
     return tuple(slice(first, last) for first, last in pairwise(ends))
 

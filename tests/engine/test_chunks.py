@@ -16,6 +16,7 @@ import pytest
 
 from simulator.engine import lanes
 from simulator.engine.lanes import Chunk
+from simulator.engine.media import Media
 from simulator.engine.simulate import Job, run_job, simulate
 from simulator.outcomes.ledger import Ledger
 from simulator.scenario import parse_scenario
@@ -221,6 +222,28 @@ def test_what_nobody_uses_changes_no_draw_of_the_coffee_world(name: str):
     own += [f"calendar.phases.{wave}.clock=4h" for wave in ("wave_1", "wave_2")]
     idle = [text.format(slots="[live_feed, bytedance, recommend_feed]") for text in IDLE[name]]
     assert_same_figures(sampled, coffee(*own), coffee(*own, *idle), 1e-12)
+
+
+@pytest.mark.parametrize("run", [expected, sampled])
+def test_scenes_that_are_closed_might_as_well_stand_open_without_money(monkeypatch, run):
+    """Uses of scenes that are closed in a phase, or have no money in any plan, are left out."""
+    scenario = coffee("scenes.live.daily_cap=100k")
+    plans = [plan(scenario, packages="none", new_customer=0.5, live=0.5)]
+    laid_out = []
+    options = {"daily": True, "attribution": True}
+    if run is sampled:
+        options["replications"] = 2
+    usual = run(scenario, plans, **options)
+
+    def every_use(self: Media) -> np.ndarray:
+        laid_out.append(len(self.floor.world.media.scene) - len(of_some(self)))
+        return np.arange(len(self.floor.world.media.scene))
+
+    of_some = Media._open_uses
+    monkeypatch.setattr(Media, "_open_uses", every_use)
+    assert differing(usual.book, run(scenario, plans, **options).book) == []
+    assert len(set(laid_out)) > 1
+    assert max(laid_out) > 0
 
 
 def assert_same_figures(run, scenario, larger, tolerance: float) -> None:

@@ -68,6 +68,15 @@ def test_more_cells_purposes_and_another_order_shift_nothing():
     np.testing.assert_array_equal(after[[2, 3, 0]], before)
 
 
+def test_chosen_cells_are_drawn_as_in_the_company_of_all():
+    n, p, draws = np.full((3, 48), 200.0), 0.1, sample()
+    every = draws.binomial("click", n, p)
+    draws.choose("click", np.array([0, 2]))
+    np.testing.assert_array_equal(draws.binomial("click", n[:2], p), every[[0, 2]])
+    draws.choose("click", np.arange(3))
+    np.testing.assert_array_equal(draws.binomial("click", n, p), every)
+
+
 def test_steps_may_be_visited_in_any_order():
     n, draws = np.full((3, 48), 200.0), sample()
     seen = {}
