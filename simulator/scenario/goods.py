@@ -164,7 +164,7 @@ class Shipping(Part):
     """How alike the waits of single orders are: the share of late ones is x^s / (1 + x^s), x = wait / late_days."""
     late_refund: Annotated[Level, Field(ge=1, le=100)] = 2.0
     """Odds that a late order is refunded, against one in time [x]."""
-    late_score: Annotated[Level, Field(ge=0, le=2)] = 0.1
+    late_score: Annotated[Level, Field(ge=0, le=2)] = 0.05
     """Fall of the service score if all orders were late for long [points]."""
     half_life_days: Annotated[Level, Field(gt=0)] = 7.0
     """Half-life with which the service score falls while orders are late and recovers afterwards [d]."""
