@@ -287,7 +287,7 @@ class Sales:
         worth = orders.paid * world.people.order_value
         value = worth.sum(axis=1)
         sd = world.scenario.commerce.order_value_sd
-        noise = floor.draws.mean_noise("order_value", paid, sd)
+        noise = floor.draws.mean_noise("order_value", paid, sd) * floor.today.price
         if floor.till is None:
             price = world.goods.price[floor.phase] * noise
             return value * price, value * world.goods.unit_cost, (worth, price)

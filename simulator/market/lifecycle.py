@@ -117,6 +117,11 @@ class LifeCycles:
         """Mean of the stage figures over the stage shares."""
         return Effects(*np.einsum("fs,spl->fpl", self._table, shelf.stage))
 
+    def price(self, shelf: Shelf) -> np.ndarray:
+        """Price against that of the phase, 1 less what the stages take off: [product, lane]."""
+        cut = 1 - np.array(self.rules.price, dtype=float)
+        return np.asarray(1 - np.einsum("s,spl->pl", cut, shelf.stage))
+
     def close_day(self, shelf: Shelf, orders: np.ndarray, market: float, second: int) -> None:
         """End of a day: sales level, organic weight, stage moves; `market`: purchases of the day in the
         calendar, a normal day being 1, so that the end of a sale is no decline of the product.

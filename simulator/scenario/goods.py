@@ -103,6 +103,8 @@ class LifeCycle(Part):
     """Auction quality score by product stage [x]."""
     refund: ByStage = [0.5, 1.1, 1.0, 0.95, 0.9, 1.1]
     """Refund odds by product stage [x]."""
+    price: ByStage = [0.3, 1.0, 1.0, 1.0, 1.0, 1.0]
+    """Price by product stage [x]: samples 派样 are sold at a part of it, mostly below their cost."""
     halo: Annotated[Rate, Field(le=1)] = 0.0
     """Share of a hit's visits that go on to another product of the store: 5 to 20% where a hit pulls it."""
     halo_cvr: Annotated[Rate, Field(lt=1)] = 0.05

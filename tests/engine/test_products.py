@@ -65,6 +65,26 @@ def test_items_above_counts_ranks(items: int, tail: float):
     assert items_above(sales, items, tail, 1e6).tolist() == counted
 
 
+# --- samples ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [expected, sampled])
+def test_samples_cost_a_part_of_the_price_until_the_launch(run):
+    """The same orders, for less; what is bought after the last day of advertising is launched."""
+    sample = ("products.coffee.product_stage=sampling", "products.coffee.launch=2021-03-28 23:59")
+    found, full = (
+        run(minimal(*sample, f"life_cycle.price=[{part}, 1, 1, 1, 1, 1]")) for part in (0.3, 1)
+    )
+    names = ("paid_orders", "refunds", "gmv_campaign", "gmv", "contribution")
+    less, usual = (dict(zip(names, one(x, *names), strict=True)) for x in (found, full))
+    for same in ("paid_orders", "refunds"):
+        assert less[same] == pytest.approx(usual[same])
+    assert less["gmv_campaign"] == pytest.approx(0.3 * usual["gmv_campaign"])
+    late = usual["gmv"] - usual["gmv_campaign"]
+    assert 0.7 * late < less["gmv"] - less["gmv_campaign"] < late
+    assert less["contribution"] < 0 < usual["contribution"]
+
+
 # --- generations --------------------------------------------------------------------------------
 
 

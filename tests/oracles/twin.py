@@ -699,8 +699,9 @@ class World:
         return funded
 
     def _price(self, p: str, g: str, step: Step) -> float:
-        """P v."""
-        return self.prices.buyer(p, step.phase_name) * order_value_of(self.scenario.segments[g])
+        """P v, as far as the stage takes it."""
+        price = self.prices.buyer(p, step.phase_name) * self.goods.products[p].price_effect
+        return price * order_value_of(self.scenario.segments[g])
 
     def _link(self, product: Product, direct: float) -> None:
         """Section 10: which part of the product's orders were made on scenes' visits, and x kappa_i."""
@@ -782,7 +783,8 @@ class World:
             gmv,
             orders * order_value * self.prices.size(p, phase),
         )
-        product.be_helped(orders * (subsidy + self.prices.aid(p, phase) * order_value))
+        aid = self.prices.aid(p, phase) * product.price_effect
+        product.be_helped(orders * (subsidy + aid * order_value))
         product.boosted_today += gmv * product.boosted_part
         product.bought_today += gmv * product.bought_part
         refund = product.refund_probability(step.phase, people, self.prices.refund(p, phase))

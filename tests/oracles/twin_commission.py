@@ -75,7 +75,7 @@ class Partner:
         for p, weight in goods.mixes[self.key].items():
             refund = self.prices.refund(p, step.phase_name)
             kept = 1 - goods.products[p].refund_probability(step.phase, self.segments[g], refund)
-            kept *= self.prices.buyer(p, step.phase_name)
+            kept *= self.prices.buyer(p, step.phase_name) * goods.products[p].price_effect
             total += weight * goods.kappa(p, g) / goods.scene_kappa[self.key][g] * kept
         return total
 

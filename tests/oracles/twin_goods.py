@@ -174,7 +174,13 @@ class Product:
         self.ctr, self.cvr = self._mean(self.cycle.ctr), self._mean(self.cycle.cvr)
         self.quality = self._mean(self.cycle.quality)
         self.refund_effect = self._mean(self.cycle.refund)
+        self.price_effect = self._mean(self.cycle.price)
         self.kappa = self.power * self.cvr
+
+    @property
+    def stage_price(self) -> float:
+        """List price, as far as the stage takes it."""
+        return self.price * self.price_effect
 
     def _mean(self, figures: Iterable[float]) -> float:
         return sum(share * y for share, y in zip(figures, self.stages.values(), strict=True))
@@ -386,7 +392,7 @@ class Goods:
         }
         self.scene_ctr = self._means("ctr")
         self.scene_quality = self._means("quality")
-        self.scene_price = self._means("price")
+        self.scene_price = self._means("stage_price")
         grown = {p: share * products[p].organic_change() for p, share in self.organic_start.items()}
         self.organic_multiplier = sum(grown.values())  # Omega
         self.organic_mix = self._on_sale(grown)
