@@ -88,6 +88,8 @@ METRICS: tuple[Metric, ...] = (
         "net_spend", "new_customers_incremental", wish="less",
     ),
     _total("recalled_members", "Recalled members", "召回会员数", "people"),
+    _total("lapsed", "Customers who lapsed", "流失客户数", "people", "less"),
+    _total("returned", "Lapsed long enough to be new again", "重新计为新客人数", "people", ""),
     SPEND,
     _total("commission_media", "Commissioned media", "佣金推广花费", "CNY", ""),
     _total("net_spend", "Net spend", "净花费", "CNY", ""),
