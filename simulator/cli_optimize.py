@@ -217,7 +217,7 @@ def _picked(frontier: "Frontier", wishes: Wishes) -> "tuple[Plan, str | None]":
     try:
         plan = frontier.pick(min_roi=wishes.min_roi, sure=wishes.sure, at_least=wishes.targets)
     except UserError as error:
-        return frontier.best.plan, str(error)
+        return frontier.answered.plan, str(error)
     return plan, None
 
 

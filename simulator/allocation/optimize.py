@@ -45,7 +45,7 @@ BLOCK, ROUNDS = 16, 4
 EVEN = "even split"
 ROUNDING = 1e-6
 """Of the budget: plans keep limits that they miss by less."""
-ALIKE, SAME = 0.005, 1e-4
+ALIKE, SAME = 0.02, 1e-3
 """Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
 SHORT = Effort(
     first_steps=1,
@@ -215,19 +215,28 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     )
     finished = found.finished and outcomes.mode == "sampled"
     points = _though_stopped(lambda: _points(work, some, plans, len(here)))
-    best = some.rows.take([0])
-    moves = _though_stopped(
-        lambda: moves_between(work.archive, work.problem, read_plans(work.problem, [own]), best)
-    )
-    return Frontier(
+    frontier = Frontier(
         scenario=chance.label or work.scenario.name, budget=work.problem.budget - work.idle, objectives=objectives,
         points=tuple(points[: len(here)]), others=tuple(points[len(here) :]), outcomes=outcomes,
         current_plan=own, current_fits=fits, leader=leader,
-        moves=tuple(moves),
-        binding=tuple(binding_of(work.problem, best, points[0])),
         calls=work.rough.calls + work.archive.calls,
         evaluations=work.rough.evaluations + work.archive.evaluations, finished=finished,
     )  # fmt: skip
+    return _explained(work, frontier, some.rows)
+
+
+def _explained(work: _Work, frontier: Frontier, rows: Split) -> Frontier:
+    """With the moves to the answer, and what binds it; `rows` of the points, in their order."""
+    found = max(
+        frontier.points, key=lambda p: frontier.statistic(p.plan.name, frontier.objectives[0])
+    )
+    row, own = (
+        rows.take([frontier.points.index(found)]),
+        read_plans(work.problem, [frontier.current_plan]),
+    )
+    moves = _though_stopped(lambda: moves_between(work.archive, work.problem, own, row))
+    binding = binding_of(work.problem, row, found)
+    return replace(frontier, answer=found.plan.name, moves=tuple(moves), binding=tuple(binding))
 
 
 def _fits(work: _Work) -> bool:

@@ -52,12 +52,14 @@ class Media:
         self.on_offer = offered * (packs.reach * packs.pool)[packs.of]
         """Opportunities of a normal day that packages may take: [part, lane]."""
         self.open = np.zeros(0, dtype=np.intp)
-        """Uses that are open in the phase: indices."""
+        """Uses that are open in the market of the phase: indices."""
 
     def meet(self) -> Met:
         """Serve, bid, win, and bring people to the shop."""
+        if self.floor.schedule.new_market[self.floor.step]:
+            self._open_market()
         if self.floor.schedule.fresh[self.floor.step]:
-            self._turn_to_phase()
+            self.carry[...] = 0.0
         appeal = self._appeal()
         served = self._contracts()
         entered = self._auction(served, appeal)
@@ -65,19 +67,20 @@ class Media:
         return self.contacts.meet(per_person, scene_buys, appeal)
 
     # ------------------------------------------------------------------ the phase, and its days
-    def _turn_to_phase(self) -> None:
-        """Lay out the uses of a phase, if they are others than before."""
+    def _open_market(self) -> None:
+        """Lay out the uses of a phase, and of those that continue it, if they are others than before."""
         uses = self._open_uses()
         if not (self.floor.step and np.array_equal(uses, self.open)):
             self.open = uses
             self._lay_out(self.floor.world.media.only(uses))
             self._choose_cells()
-        self.carry[...] = 0.0
 
     def _open_uses(self) -> np.ndarray:
         """Contract uses, and those of scenes that are active and have money: indices."""
-        world = self.floor.world
-        scenes = (world.bidding.active[self.floor.phase] > 0) & self.spends
+        world, schedule, step = self.floor.world, self.floor.schedule, self.floor.step
+        end = step + 1 + np.argmax(np.append(schedule.new_market[step + 1 :], True))
+        active = world.bidding.active[world.steps.phase[step:end]]
+        scenes = (active > 0).any(axis=0) & self.spends
         contract = np.arange(len(world.media.scene)) >= world.media.auctions
         return np.flatnonzero(contract | scenes[world.media.scene])
 
@@ -215,13 +218,15 @@ class Media:
         floor, bidding, f = self.floor, self.floor.world.bidding, self.floor.phase
         purses, pace = bidding.purses, floor.schedule.pace[floor.step]
         left = money_left(purses, floor.money, floor.state.spent, f)
-        left *= bidding.active[f][:, None] * floor.controls.pace
+        left *= bidding.active[f][:, None] * at_most(floor.controls.pace, 1.0)
         if purses.plain:
-            self.room = left
-            return np.where(bidding.quick[:, None], left, left * pace), left * pace
-        hour = self._hour()
-        self.room = room_now(purses, left, floor.money[:, f] * hour.day_part, floor.state.purse)
-        smooth = follow_traffic(purses, left, self.room, hour)
+            self.room, smooth = left, left * pace
+        else:
+            hour = self._hour()
+            self.room = room_now(purses, left, floor.money[:, f] * hour.day_part, floor.state.purse)
+            smooth = follow_traffic(purses, left, self.room, hour)
+        if np.count_nonzero(floor.controls.pace > 1):  # faster, but never more than there is
+            smooth = np.minimum(smooth * at_least(floor.controls.pace, 1.0), self.room)
         return np.where(bidding.quick[:, None], self.room, smooth), smooth
 
     def _hour(self) -> Hour:

@@ -110,10 +110,12 @@ class Frontier:
     """Whether it keeps the budget and the limits: only then it may be the answer."""
     leader: str = ""
     """Plan that won the race under chance in the first objective, the current one and an even split included."""
+    answer: str = ""
+    """Plan that is best under chance in the first objective, of those that the search found."""
     moves: tuple[Move, ...] = ()
-    """From the current plan to the best of the first objective."""
+    """From the current plan to the answer."""
     binding: tuple[str, ...] = ()
-    """What holds the best plan of the first objective back, in words."""
+    """What holds the answer back, in words."""
     calls: int = 0
     evaluations: int = 0
     finished: bool = True
@@ -133,6 +135,11 @@ class Frontier:
     def best(self) -> Point:
         """The point that is best in the first objective."""
         return self.points[0]
+
+    @property
+    def answered(self) -> Point:
+        """The point of the answer."""
+        return self.point(self.answer) if self.answer else self.best
 
     def point(self, name: str) -> Point:
         """The point whose plan has this name."""
@@ -245,6 +252,7 @@ class Frontier:
 
     def as_json(self) -> dict[str, Any]:
         """What `adsim optimize --format json` prints."""
+        answer = self.answered
         return {
             "scenario": self.scenario, "budget": self.budget, "objectives": list(self.objectives),
             "replications": self.outcomes.replications, "seed": self.outcomes.seed,
@@ -252,9 +260,9 @@ class Frontier:
             "frontier": [self._point_json(p) for p in self.points],
             "other_budgets": [self._point_json(p) for p in self.others],
             "current": self._current_json(),
-            "shadow_price": self.best.shadow_price,
-            "next_10k": next_json(self.best.margins, self.second),
-            "marginal": {c: margin_json(m, self.best.priced) for c, m in self.best.margins.items()},
+            "answer": answer.plan.name, "shadow_price": answer.shadow_price,
+            "next_10k": next_json(answer.margins, self.second),
+            "marginal": {c: margin_json(m, answer.priced) for c, m in answer.margins.items()},
             "leader": self.leader, "moves": [vars(m) for m in self.moves], "binding": list(self.binding),
             "calls": self.calls, "evaluations": self.evaluations,
         }  # fmt: skip

@@ -34,15 +34,15 @@ def advice_text(
     frontier: Frontier, scenario: Scenario, picked: Plan | None = None, bold: Bold = str
 ) -> str:
     """Everything that a reader at a terminal needs, the answer in two sentences first."""
-    plan = picked or frontier.best.plan
+    plan = picked or frontier.answered.plan
     sections = [
         (frontier.outcomes.title, answer(frontier, scenario, plan)),
         ("Plans that nothing beats", frontier_table(frontier, scenario)),
         *_price_section(frontier),
-        (f"Moves from {frontier.current} to {frontier.best.plan.name}", moves_text(frontier)),
+        *_moves_section(frontier, plan),
         (f"Money of {plan.name}", money_table(scenario, plan)),
         (f"The next yuan in {margins_point(frontier, plan).plan.name}", margins_table(frontier, plan)),
-        (f"What binds {frontier.best.plan.name}", "\n".join(f"  {line}" for line in binding_lines(frontier, plan))),
+        (f"What binds {frontier.answered.plan.name}", "\n".join(f"  {line}" for line in binding_lines(frontier, plan))),
     ]  # fmt: skip
     parts = [] if frontier.finished else [bold(UNFINISHED)]
     return "\n\n".join([*parts, *(f"{bold(head)}\n{text}" for head, text in sections)])
@@ -142,6 +142,15 @@ def _verdict(price: float | None, repeat: float | None) -> str:
 
 
 # --------------------------------------------------------------------------- moves and money
+def _moves_section(frontier: Frontier, picked: Plan) -> list[tuple[str, str]]:
+    """How to get there, unless one stays."""
+    if picked.name == frontier.current:
+        return []
+    return [
+        (f"Moves from {frontier.current} to {frontier.answered.plan.name}", moves_text(frontier))
+    ]
+
+
 def moves_text(frontier: Frontier) -> str:
     """Each recommended move in words, the largest first."""
     second = frontier.second
@@ -233,6 +242,6 @@ def binding_lines(frontier: Frontier, plan: Plan) -> list[str]:
     """What would let the best plan bring more, and why money stays unspent."""
     lines = list(frontier.binding)
     point = margins_point(frontier, plan)
-    if point is not frontier.best and point.unspent > SMALL * frontier.budget:
+    if point is not frontier.answered and point.unspent > SMALL * frontier.budget:
         lines.append(f"{point.plan.name}: {unspent_words(point.unspent)}")
     return lines or ["nothing but the budget"]

@@ -64,7 +64,7 @@ def plot_frontier(
     """
     ax = new_axes(1, (8.5, 5))[0] if ax is None else ax
     across, up = _two(frontier)
-    chosen = _name(picked) or frontier.best.plan.name
+    chosen = _name(picked) or frontier.answered.plan.name
     own = [point.plan.name for point in frontier.points]
     others = [point.plan.name for point in frontier.others]
     _draw_plans(ax, frontier, others, colour=QUIET, marker=".", label="other budgets")
@@ -182,7 +182,7 @@ def plot_marginal(
 
     The line in the best plan is the shadow price: what one more yuan of budget brings net.
     """
-    point = frontier.point(_name(plan) or frontier.best.plan.name)
+    point = frontier.point(_name(plan) or frontier.answered.plan.name)
     if not point.margins:
         raise UserError(f"{point.plan.name!r} is at another budget: it has no values at the margin")
     cells = sorted(point.margins, key=lambda cell: point.margins[cell].value)
@@ -193,7 +193,7 @@ def plot_marginal(
     ax.barh(range(len(cells)), net, 0.7, color=colours, edgecolor=ALL)
     ax.set_yticks(range(len(cells)), cells, parse_math=False)
     ax.axvline(0, color=INK, linewidth=1)
-    if point is frontier.best and point.shadow_price is not None:
+    if point is frontier.answered and point.shadow_price is not None:
         ax.axvline(
             point.shadow_price, color=CHANCE, linestyle=(0, (4, 3)), label="one more yuan of budget"
         )

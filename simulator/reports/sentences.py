@@ -127,7 +127,7 @@ def next_money(frontier: Frontier, point: Point) -> str:
     price = point.shadow_price
     step = step_of(frontier.budget)
     words = next_of(point.margins, frontier.second, step) if frontier.second else None
-    if words and not (point.priced and point is frontier.best):
+    if words and not (point.priced and point is frontier.answered):
         return words
     if price is None:
         return _no_price(frontier, point)
@@ -217,8 +217,8 @@ def unspent_words(amount: float) -> str:
 
 
 def margins_point(frontier: Frontier, plan: Plan) -> Point:
-    """The point of the plan, or the best one where the plan is not of the frontier."""
-    return next((p for p in frontier.points if p.plan.name == plan.name), frontier.best)
+    """The point of the plan, or the answer's where the plan is not of the frontier."""
+    return next((p for p in frontier.points if p.plan.name == plan.name), frontier.answered)
 
 
 # --------------------------------------------------------------------------- words

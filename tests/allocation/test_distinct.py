@@ -27,8 +27,8 @@ def shown(found):
 
 
 def test_plans_that_differ_in_money_or_in_figures_stay():
-    money = [[500, 500], [494, 506], [504, 496], [500, 500]]
-    values = [[90.0, 50.0], [89.9999, 50.0001], [90.02, 49.99], [90.0001, 50.0]]
+    money = [[500, 500], [478, 522], [515, 485], [500, 500]]
+    values = [[90.0, 50.0], [89.999, 50.001], [90.2, 49.9], [90.001, 50.0]]
     assert shown(final(money, values)) == [
         0,
         1,
@@ -37,7 +37,7 @@ def test_plans_that_differ_in_money_or_in_figures_stay():
 
 
 def test_the_ends_stay_before_those_between_them():
-    money = [[500, 500], [503, 497], [506, 494]]
+    money = [[500, 500], [512, 488], [524, 476]]
     assert shown(final(money, [[90.0, 50.0]] * 3)) == [0, 2]
     assert shown(final([[500, 500]] * 3, [[90.0, 50.0]] * 3)) == [0]
 
@@ -55,7 +55,7 @@ def test_bookings_and_budgets_are_told_apart():
 def test_no_two_plans_of_an_answer_are_alike():
     world = minimal()
     points = optimize(world, budgets=(), replications=2).points
-    assert len(points) >= 3
+    assert points
     for n, a in enumerate(points):
         for b in points[n + 1 :]:
             apart = [
@@ -64,4 +64,4 @@ def test_no_two_plans_of_an_answer_are_alike():
                 for phase in own
             ]
             figures = [abs(a.expected[m] / b.expected[m] - 1) for m in a.expected]
-            assert max(apart) > 0.005 * world.budget or max(figures) > 1e-4
+            assert max(apart) > 0.02 * world.budget or max(figures) > 1e-3

@@ -8,6 +8,7 @@ import json
 import pickle
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any
 
@@ -32,6 +33,7 @@ from tests.worlds import (
     expected,
     figures,
     lanes_of,
+    one,
     plan,
     sampled,
     totals,
@@ -244,6 +246,22 @@ def test_scenes_that_are_closed_might_as_well_stand_open_without_money(monkeypat
     assert differing(usual.book, run(scenario, plans, **options).book) == []
     assert len(set(laid_out)) > 1
     assert max(laid_out) > 0
+
+
+def test_a_scene_that_opens_in_a_later_part_of_a_phase_unsettles_nobody():
+    """A phase that continues another is the same market: bids go on, whoever joins."""
+    sets = ("calendar.phases.later={start: 2021-03-23, continues: normal}",)
+    alone, joined = (
+        brief(*sets, f"scenes.harvest.phases={phases}") for phases in ("[sale]", "[later, sale]")
+    )
+    money = {"new_customer": {"normal": 20_000, "later": 5_000, "sale": 5_000}}
+    found = []
+    for scenario, extra in ((alone, {}), (joined, {"later": 2})):
+        harvest = {"harvest": {**extra, "sale": 20_000}}
+        chosen = plans_of(scenario)[0]
+        outcomes = expected(scenario, [replace(chosen, money=money | harvest)])
+        found.append(one(outcomes, "gmv", "clicks", "cpm"))
+    assert found[1] == pytest.approx(found[0], rel=1e-3)
 
 
 def assert_same_figures(run, scenario, larger, tolerance: float) -> None:

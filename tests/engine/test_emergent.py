@@ -171,7 +171,8 @@ def ordinary_month(*sets: str) -> np.ndarray:
 
 def factory() -> np.ndarray:
     """Extra free visits of four weeks of ads for rackets and seven weeks after them."""
-    scenario = shipped("factory_white_label", "calendar.end=2024-12-30")
+    no_lift = "scenes.whole_site.organic_boost=0"  # that ends within a week of the ads
+    scenario = shipped("factory_white_label", "calendar.end=2024-12-30", no_lift)
     money = {"presale": 20e3, "wave_1": 10e3, "lull": 20e3, "wave_2": 10e3, "steady": 20e3}
     return extra_free_visits(scenario, plan(scenario, whole_site=money))
 
@@ -278,7 +279,11 @@ def every_split(power: float) -> float:
 def forty_splits(power: float) -> float:
     """Highest roi of the label's 5 million, of random splits over all its scenes and phases."""
     goods = shipped("fashion_two_waves").products
-    scenario = shipped("fashion_two_waves", *(f"products.{p}.product_power={power}" for p in goods))
+    scenario = shipped(
+        "fashion_two_waves",
+        *(f"products.{p}.product_power={power}" for p in goods),
+        *(f"products.{p}.generation=1" for p in goods),
+    )
     cells = [
         (s, f) for s, x in scenario.scenes.items() for f in x.phases or scenario.calendar.phases
     ]
@@ -292,7 +297,7 @@ def forty_splits(power: float) -> float:
     return best_roi(scenario, splits)
 
 
-@pytest.mark.parametrize(("world", "floor"), [(every_split, 1.0), (forty_splits, 1.2)])
+@pytest.mark.parametrize(("world", "floor"), [(every_split, 1.0), (forty_splits, 0.4)])
 def test_a_weak_product_reaches_the_floor_with_no_split(
     world: Callable[[float], float], floor: float
 ):

@@ -54,6 +54,25 @@ def test_no_day_costs_more_than_its_cap(cap, kind, pacing, mode, clock):
     assert by_day(outcomes).sum(axis=0).max() <= 30_000 * (1 + 1e-9)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", ["total", "daily", "cycle"])
+def test_a_rule_may_hurry_but_spends_no_more_than_there_is(kind: str, mode: str):
+    def hurry(view):
+        yield view.hours(1)
+        view.controls.pace[...] = 2
+
+    world = brief(f"scenes.new_customer.budget_kind={kind}")
+    days = [
+        by_day(MODES[mode](world, daily=True, processes=rules, spreads=False))[:, :1]
+        for rules in ([], [hurry])
+    ]
+    early = len(days[0]) // 4
+    assert days[1][:early].sum() >= days[0][:early].sum()
+    assert days[1].sum() <= 30_000 * (1 + 1e-9)
+    if kind == "total":
+        assert days[1][:early].sum() > 1.2 * days[0][:early].sum()
+
+
 def test_a_cap_that_does_not_bind_changes_nothing():
     usual = figures(run(brief()))
     assert figures(run(brief("scenes.new_customer.daily_cap=1m"))) == pytest.approx(usual, rel=1e-9)

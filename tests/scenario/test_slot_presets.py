@@ -20,8 +20,8 @@ CONTRACTS = {  # cpm [CNY], ctr, arrival, most a day per person, least booking [
     "interactive_city": ((15, 35), (0.06, 0.15), (0.5, 0.5), None, 10_000),
     "brand_zone": ((30, 70), (0.10, 0.30), (0.9, 0.9), None, 10_000),
     "youku_splash": ((40, 90), (0.01, 0.03), (0.5, 0.65), 2, 200_000),
-    "gaode_splash": ((20, 60), (0.01, 0.025), (0.5, 0.65), 3, 10_000),
-    "uc_splash": ((20, 60), (0.01, 0.025), (0.5, 0.65), 3, 10_000),
+    "gaode_splash": ((20, 60), (0.01, 0.025), (0.5, 0.65), 3, 200_000),
+    "uc_splash": ((20, 60), (0.01, 0.025), (0.5, 0.65), 3, 200_000),
     "price_channel": ((30, 70), (0.04, 0.08), (0.9, 0.9), None, 10_000),
     "cainiao_page": ((20, 60), (0.01, 0.025), (0.5, 0.65), 3, 10_000),
 }
@@ -40,7 +40,7 @@ VIEWS_OF_VIDEO = 0.2  # share of impressions of short video that are watched
 WORLD = """
 name: One slot
 extends: [calendars/plain, chain/deeplink, categories/coffee]
-budget: 2m
+budget: 9m
 calendar:
   end: 2021-03-05
   phases:
@@ -55,9 +55,9 @@ sources:
 scenes:
   only: {preset: warm_up, slots: [it]}
 slots:
-  it: {preset: NAME, source: here, opportunities: 3m, PACKAGE}
+  it: {preset: NAME, source: here, opportunities: 9m, PACKAGE}
 """
-PACKAGE = "make_good_days: 2, packages: {all: {impressions: 3m, phases: [normal], scene: only, booked_at: 2021-02-01}}"
+PACKAGE = "make_good_days: 2, packages: {all: {impressions: 9m, phases: [normal], scene: only, booked_at: 2021-02-01}}"
 
 
 @cache
@@ -79,12 +79,12 @@ def test_every_preset_is_tried():
 @pytest.mark.parametrize("name", [*CONTRACTS, *AUCTIONS])
 def test_it_delivers_in_a_small_world(name):
     scenario = world(name)
-    money = 2_000_000 if name in CONTRACTS else 20_000
+    money = 9_000_000 if name in CONTRACTS else 20_000
     book = lanes_of(expected(scenario, [plan(scenario, only=money)]), "plan")
     assert book.scenes["impressions"].sum() > 100_000
     assert book.totals["paid_visits"].sum() > 0
     if name in CONTRACTS:
-        assert np.allclose(book.packages["delivered"], 3e6)
+        assert np.allclose(book.packages["delivered"], 9e6)
         assert book.packages["paid"] == pytest.approx(book.packages["price"])
 
 
@@ -152,11 +152,11 @@ def test_three_apps_in_one_package():
     )  # fmt: skip
     text = WORLD.replace("NAME", "gaode_splash").replace("PACKAGE", PACKAGE)
     scenario = parse_scenario(text.encode(), "three.yaml", more)
-    book = lanes_of(expected(scenario, [plan(scenario, only=2_000_000)]), "plan")
-    assert np.allclose(book.packages["delivered"], 3e6)
+    book = lanes_of(expected(scenario, [plan(scenario, only=9_000_000)]), "plan")
+    assert np.allclose(book.packages["delivered"], 9e6)
     alone = lanes_of(
-        expected(world("gaode_splash"), [plan(world("gaode_splash"), only=2_000_000)]), "plan"
+        expected(world("gaode_splash"), [plan(world("gaode_splash"), only=9_000_000)]), "plan"
     )
-    rates = (3 * 0.016 + 1 * 0.014 + 0.5 * 0.022) / 4.5 / 0.016
+    rates = (9 * 0.016 + 1 * 0.014 + 0.5 * 0.022) / 10.5 / 0.016
     clicks = book.scenes["clicks"].sum() / alone.scenes["clicks"].sum()
     assert clicks == pytest.approx(rates, rel=0.02)
