@@ -146,6 +146,7 @@ def in_units(part: Any, unit: float, inside: str = "") -> Any:
     for name in type(part).model_fields:
         value = getattr(part, name)
         ratio = (bool(inside) and name == "cpm") or getattr(part, "mode", "") == "roi_control"
+        ratio = ratio or isinstance(value, list)  # by product stage
         if name in MONEY and value is not None and not ratio:
             changed[name] = value * unit
         else:
