@@ -86,6 +86,8 @@ def _why_unspent(point: Advised, price: float | None) -> str:
         return "the cells below have no more to buy"
     if any(m.state == "at_limit" for m in point.margins.values()):
         return "limits hold them back"
+    if not point.margins:
+        return "no other package fits and brings what it costs"
     return "no cell brings what it costs" if price is None else "not every day can use all of it"
 
 

@@ -59,7 +59,7 @@ def best_target(
     check_known("metric", [metric, *least], list(TARGETS))
     if metric == "roi" or not least:
         raise UserError("ask optimize for the best return, or for a metric without bounds")
-    problem = make_problem(scenario, budget or scenario.budget, limits)
+    problem = make_problem(scenario, budget or scenario.budget, limits, current)
     names = list(dict.fromkeys([metric, *least]))
     bounds = {metric_of(n): v for n, v in least.items()}
 

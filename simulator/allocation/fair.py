@@ -10,14 +10,16 @@ least sum of ((m - mean of m) / s)^2.
 """
 
 from concurrent.futures import Executor
+from dataclasses import replace
 
 import numpy as np
 
+from simulator.allocation.market import even_split
 from simulator.engine.points import Points, make_points, side_by_side
 from simulator.engine.simulate import simulate
 from simulator.market.audience import ratio
 from simulator.outcomes.metrics import quantities
-from simulator.scenario.plan import Plan, plans_of
+from simulator.scenario.plan import plans_of
 from simulator.scenario.schema import Scenario
 
 VECTORS = 16
@@ -37,7 +39,8 @@ def fair_points(
     sets = [make_points(scenario, count, order) for order in range(ORDERS)]
     if not sets[0].numbers:
         return sets[0]
-    plans = [plans_of(scenario)[0], Plan.even(scenario)]
+    known = [plans_of(scenario)[0], even_split(scenario)]
+    plans = [replace(plan, name=f"known {n}") for n, plan in enumerate(known)]
     outcomes = simulate(
         scenario, plans, mode="expected", daily=False, attribution=False, executor=executor,
         vectors=side_by_side(sets),

@@ -69,7 +69,7 @@ def least_budget(
     """
     name, value = _only(target)
     top = _top(scenario, most, limits or Limits())
-    problem = make_problem(scenario, top, limits)
+    problem = make_problem(scenario, top, limits, current)
     draws = Draws(replications, seed, sure)
     quest = make_quest(
         scenario, problem, (name,), current=current, effort=effort or Effort(), executor=executor,

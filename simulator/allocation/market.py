@@ -24,6 +24,7 @@ from simulator.scenario.plan import (
     find_package,
     package_price,
     phase_weights,
+    plans_of,
 )
 from simulator.scenario.schema import Scenario
 from simulator.scenario.slots import AuctionSlot
@@ -46,7 +47,7 @@ class Answers:
     """What rows of decisions bring."""
 
     values: Array
-    """Quantities that were asked for; profits before the fixed costs of scenes: [row, objective]."""
+    """Quantities that were asked for; profits before `Problem.fixed_costs`: [row, objective]."""
     spent: Array
     """Mean auction spend [CNY]: [row, cell]."""
     most: Array
@@ -87,17 +88,18 @@ class SimulatedMarket:
         )  # fmt: skip
         if self.tick:
             self.tick(len(plans))
-        return read_answers(outcomes, self.problem, self.wanted)
+        return read_answers(outcomes, self.problem, split, self.wanted)
 
 
-def read_answers(outcomes: Outcomes, problem: Problem, wanted: Sequence[str]) -> Answers:
-    """Means over the lanes of every plan."""
+def read_answers(
+    outcomes: Outcomes, problem: Problem, split: Split, wanted: Sequence[str]
+) -> Answers:
+    """Means over the lanes of every plan; the fixed costs added back are those that a search takes off."""
     lanes = quantities(outcomes.book, outcomes.terms)
-    rows = len(outcomes.plans)
+    rows = len(split)
     values = np.stack([_mean(lanes[name])[:rows] for name in wanted], axis=1)
-    fixed = outcomes.terms.fixed.sum(axis=0)[:rows]
     profits = [name in PROFITS for name in wanted]
-    values[:, profits] += fixed[:, None]
+    values[:, profits] += problem.fixed_costs(split)[:, None]
     spent = _spent(outcomes, problem, rows)
     return Answers(values, spent.mean(axis=2), spent.max(axis=2))
 
@@ -112,11 +114,12 @@ def _spent(outcomes: Outcomes, problem: Problem, rows: int) -> Array:
     spend = outcomes.book.spend  # [scene, phase, lane]
     scenes, phases = list(outcomes.axes.scenes), list(outcomes.axes.phases)
     table = spend.reshape(*spend.shape[:2], -1, outcomes.replications)[:, :, :rows]
-    parts = [cell.partition(".") for cell in problem.cells]
-    return np.stack([
-        table[scenes.index(s), phases.index(f)] if f else table[scenes.index(s)].sum(axis=0)
-        for s, _, f in parts
-    ], axis=1)  # fmt: skip
+    spent = np.empty((rows, len(problem.cells), outcomes.replications))
+    for n, cell in enumerate(problem.cells):
+        scene, _, phase = cell.partition(".")
+        own = table[scenes.index(scene)]
+        spent[:, n] = own[phases.index(phase)] if phase else own.sum(axis=0)
+    return spent
 
 
 def make_plans(
@@ -134,13 +137,13 @@ def make_plans(
             table[scene] |= {phase: value} if phase else pot
         return table
 
-    signed = frozenset(p for p in all_packages(scenario) if find_package(scenario, p).signed)
-    always = signed - set(problem.packages)
+    always = frozenset(all_packages(scenario)) - set(problem.packages)
     return [
         Plan(
             name,
             money(row),
             always | {p for p, b in zip(problem.packages, flags, strict=True) if b},
+            problem.partners,
         )
         for name, row, flags in zip(called, split.money, split.booked, strict=True)
     ]
@@ -161,9 +164,33 @@ def read_plans(problem: Problem, plans: Sequence[Plan]) -> Split:
     )  # fmt: skip
 
 
+def even_split(scenario: Scenario, budget: float = np.inf) -> Plan:
+    """Equal parts for every scene that can spend, after all packages.
+
+    Where this budget [CNY] or the file's own does not pay all of them, without any that a plan may leave out.
+    """
+    every = all_packages(scenario)
+    price = sum(package_price(scenario, p) for p in every)
+    pays = price <= min(budget, scenario.budget)
+    kept = every if pays else [p for p in every if not _is_free(scenario, p)]
+    return Plan.even(scenario, packages=kept)
+
+
+def known_rows(scenario: Scenario, problem: Problem, current: Plan | None = None) -> Split:
+    """Plans that are known before any search: the current one, those of the file, an even split."""
+    own = [current] if current else []
+    plans = [*own, *plans_of(scenario), even_split(scenario, problem.budget)]
+    return read_plans(problem, plans)
+
+
 # --------------------------------------------------------------------------- the problem of a scenario
-def make_problem(scenario: Scenario, budget: float, limits: Limits | None = None) -> Problem:
-    """Cells and packages of a scenario, under the limits of a user."""
+def make_problem(
+    scenario: Scenario, budget: float, limits: Limits | None = None, current: Plan | None = None
+) -> Problem:
+    """Cells and packages of a scenario, under the limits of a user.
+
+    Commissioned media is that of the current plan, by default the file's first.
+    """
     limits = limits or Limits()
     scenes = tuple(
         s for s in scenario.scenes if _cells_of(scenario, s) or _own_packages(scenario, s)
@@ -182,14 +209,15 @@ def make_problem(scenario: Scenario, budget: float, limits: Limits | None = None
         scene_of=np.array([scenes.index(s) for s, _ in cells], dtype=np.intp),
         low=low, high=high, floor=floor, cap=cap,
         minimum=np.array([limits.minimums.get(s, 0.0) for s in scenes]),
-        fixed=np.array([scenario.scenes[s].running_cost for s in scenes]),
+        fixed=np.array([_avoidable(scenario, s) for s in scenes]),
+        sunk=np.array([_sunk(scenario, s) for s in scenes]),
         groups=groups, group_floor=group_floor, group_cap=group_cap,
         group_of=np.array([_group_of(limits, s) for s in scenes], dtype=np.intp),
         packages=packages, price=np.array([_added_price(scenario, p) for p in packages]),
         payer=np.array([scenes.index(find_package(scenario, p).scene) for p in packages], dtype=np.intp),
         must=np.array([limits.packages.get(p, False) for p in packages], dtype=bool),
         may=np.array([limits.packages.get(p, True) for p in packages], dtype=bool),
-        fees=_sunk(scenario, packages),
+        partners=(current or plans_of(scenario)[0]).commissions,
     )  # fmt: skip
 
 
@@ -219,12 +247,22 @@ def _added_price(scenario: Scenario, package: str) -> float:
     return price - cancelling_price(scenario, package) if signed else price
 
 
-def _sunk(scenario: Scenario, free: Sequence[str]) -> float:
-    """What every plan pays: signed bookings that cannot be cancelled, and fees for those that can."""
-    signed = [p for p in all_packages(scenario) if find_package(scenario, p).signed]
-    return sum(
-        cancelling_price(scenario, p) if p in free else package_price(scenario, p) for p in signed
-    )
+def _sunk(scenario: Scenario, scene: str) -> float:
+    """What a scene pays in every plan [CNY]."""
+    own = _own_packages(scenario, scene)
+    return sum(_owed(scenario, p) for p in own if find_package(scenario, p).signed)
+
+
+def _owed(scenario: Scenario, package: str) -> float:
+    """Price of a signed package, or the fee where it can be cancelled [CNY]."""
+    owed = cancelling_price if can_cancel(scenario, package) else package_price
+    return owed(scenario, package)
+
+
+def _avoidable(scenario: Scenario, scene: str) -> float:
+    """Cost of running a scene, nothing where a booking that stays runs it in every plan [CNY]."""
+    stays = any(not _is_free(scenario, p) for p in _own_packages(scenario, scene))
+    return 0.0 if stays else scenario.scenes[scene].running_cost
 
 
 def _bounds(limits: Limits, names: Sequence[str], most: float) -> tuple[Array, Array]:

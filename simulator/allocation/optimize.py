@@ -16,6 +16,8 @@ from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
     SimulatedMarket,
+    even_split,
+    known_rows,
     make_plans,
     make_problem,
     read_plans,
@@ -111,7 +113,7 @@ def optimize(
     """
     names = _checked(objectives)
     own = current or plans_of(scenario)[0]
-    problem = make_problem(scenario, asked_budget(budget, scenario.budget) + idle, limits)
+    problem = make_problem(scenario, asked_budget(budget, scenario.budget) + idle, limits, own)
     check_feasible(problem)
     wanted = tuple(dict.fromkeys([PROFIT, *(OBJECTIVES[name] for name in names)]))
     work = _Work(scenario, problem, wanted, own, executor, progress, idle)
@@ -134,7 +136,7 @@ def _search(
     """Search until it ends or is stopped; it must at least have begun."""
     problem = work.problem
     search = Search(work.rough, problem, len(work.wanted), effort, sought=sought, say=work.say)
-    starts = read_plans(problem, [work.current, *plans_of(work.scenario), Plan.even(work.scenario)])
+    starts = known_rows(work.scenario, problem, work.current)
     try:
         search.go(starts, _possible(problem, budgets))
     except KeyboardInterrupt:
@@ -204,7 +206,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     some = found.take([*here, *others])
     names = [f"best {n + 1}" for n in range(len(here))] + _other_names(work, found, others)
     plans = make_plans(work.scenario, work.problem, some.rows, names)
-    own = _renamed(work.current, names)
+    own = _renamed(work.current, [*names, EVEN])
     even, fits = _even(work), _fits(work)
     every = [*plans, own, even]
     racers = [*plans[: len(here)], *([own] if fits else []), even]
@@ -252,7 +254,8 @@ def _fits(work: _Work) -> bool:
 
 def _even(work: _Work) -> Plan:
     """An even split, as far as limits and budget let."""
-    row = work.problem.repair(read_plans(work.problem, [Plan.even(work.scenario)]))
+    plan = even_split(work.scenario, work.problem.budget)
+    row = work.problem.repair(read_plans(work.problem, [plan]))
     return make_plans(work.scenario, work.problem, row, [EVEN])[0]
 
 

@@ -23,6 +23,7 @@ from simulator.allocation.market import (
     PROFIT,
     Answers,
     SimulatedMarket,
+    known_rows,
     make_plans,
     make_problem,
     read_plans,
@@ -102,9 +103,8 @@ class _Member:
 
     def starts(self, budgets: Array) -> list[Split]:
         """Plans of the file and an even split, each at these budgets: [plan][budget]."""
-        known = [*plans_of(self.scenario), Plan.even(self.scenario)]
-        rows = read_plans(self.problem, known)
-        again = [rows.take([n] * len(budgets)) for n in (0, len(known) - 1)]
+        rows = known_rows(self.scenario, self.problem)
+        again = [rows.take([n] * len(budgets)) for n in (0, len(rows) - 1)]
         return [self.problem.repair(row, budgets) for row in again]
 
     def cost(self, row: Split) -> float:
@@ -236,13 +236,13 @@ def join_problems(members: Sequence[_Member], budget: float, files: Limits) -> P
     return Problem(
         budget=budget, cells=named("cells"), scenes=named("scenes"), scene_of=moved("scene_of"),
         low=joined("low"), high=joined("high"), floor=joined("floor"), cap=joined("cap"),
-        minimum=joined("minimum"), fixed=joined("fixed"), groups=tuple(labels), group_word="file",
+        minimum=joined("minimum"), fixed=joined("fixed"), sunk=joined("sunk"),
+        groups=tuple(labels), group_word="file",
         group_of=np.repeat(np.arange(len(problems)), np.diff(scenes)),
         group_floor=np.array([files.locks.get(f, files.floors.get(f, 0.0)) for f in labels]),
         group_cap=np.array([files.locks.get(f, files.caps.get(f, np.inf)) for f in labels]),
         packages=named("packages"), price=joined("price"), payer=moved("payer"),
         must=joined("must").astype(bool), may=joined("may").astype(bool),
-        fees=sum(p.fees for p in problems),
     )  # fmt: skip
 
 

@@ -4,20 +4,22 @@ symbol   meaning                                                       unit   sh
 x        auction money of a cell: a scene in a phase, or the whole     CNY    [row, cell]
          of a scene that keeps its money in one pot
 b        whether a contract package is booked                          bool   [row, package]
-B        budget: sum(x) + prices of what is booked                     CNY    [row]
+B        budget: sum(x) + prices of what is booked + what is sunk      CNY    [row]
 y        money before it is made to fit                                CNY    [row, cell]
 k        size of a cell: y + a millionth of the budget                  CNY    [row, cell]
 tau      share that is taken off every cell until the sum fits         1      [row, ..]
 
-Limits are laid on three levels, cells in scenes in groups; a scene's money counts its packages, as a
-plan in a scenario file does. The nearest plan that keeps all of them, x = y - tau k, takes the same
-share off every cell, save where a limit binds (projection on a box with one sum, here with nested
-sums and weights 1 / k: Brucker 1984). Cells without money stay without, unless nothing else has room.
+Limits are laid on three levels, cells in scenes in groups; a scene's money is all that it costs:
+auctions, packages, those that are signed among them, and fees for what is cancelled. The nearest plan
+that keeps all of them, x = y - tau k, takes the same share off every cell, save where a limit binds
+(projection on a box with one sum, here with nested sums and weights 1 / k: Brucker 1984). Cells
+without money stay without, unless nothing else has room.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +38,9 @@ SPAN = 4e6
 class Limits:
     """What a user fixes: amounts [CNY] by "scene", "scene.phase" or the name of a group.
 
-    Floors, caps and locks of a scene count its packages. A scene with a `minimum` gets nothing or at
-    least that. `packages` says which bookings must (True) or must not (False) be made.
+    Floors, caps and locks of a scene count its packages and fees for cancelled ones. A scene with a
+    `minimum` gets no more than it pays in any plan, or at least that. `packages` says which bookings
+    must (True) or must not (False) be made.
     """
 
     floors: Mapping[str, float] = field(default_factory=dict)
@@ -89,9 +92,11 @@ class Problem:
     cap: Array
     """Least and most of a scene, packages included: [scene]."""
     minimum: Array
-    """Nothing, or at least this: [scene]."""
+    """No more than is sunk, or at least this: [scene]."""
     fixed: Array
-    """Cost of running a scene at all: [scene]."""
+    """Cost of running a scene that a plan may leave closed: [scene]."""
+    sunk: Array
+    """What every plan pays: bookings that cannot be cancelled, fees of those that can [CNY]: [scene]."""
     groups: tuple[str, ...] = ()
     group_word: str = "group"
     """What a group is called in messages."""
@@ -101,14 +106,14 @@ class Problem:
     group_cap: Array = field(default_factory=lambda: np.zeros(0))
     packages: tuple[str, ...] = ()
     price: Array = field(default_factory=lambda: np.zeros(0))
-    """What booking adds to the cost of the plan, fees for cancelling taken off: [package]."""
+    """What booking adds to the cost of the plan: the fee for cancelling, which is sunk, is taken off: [package]."""
     payer: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
     """Scene that owns it: [package]."""
     must: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
     may: Flags = field(default_factory=lambda: np.zeros(0, dtype=bool))
     """Whether it has to be, and can be booked: [package]."""
-    fees: float = 0.0
-    """Fees of all cancellations: what a plan pays that books nothing [CNY]."""
+    partners: frozenset[str] | None = None
+    """Commissioned media beside every plan; None: all of the file."""
 
     # ------------------------------------------------------------------ sums
     @cached_property
@@ -121,19 +126,39 @@ class Problem:
         """Which scenes are in a group: [group, scene]."""
         return self.group_of == np.arange(len(self.groups))[:, None]
 
+    @cached_property
+    def owns(self) -> Flags:
+        """Which packages are a scene's: [scene, package]."""
+        return self.payer == np.arange(len(self.scenes))[:, None]
+
+    @property
+    def fees(self) -> float:
+        """What a plan pays that books nothing [CNY]."""
+        return float(self.sunk.sum())
+
     def booked_money(self, booked: Flags) -> Array:
-        """What the packages cost each scene: [row, scene]."""
-        own = self.payer == np.arange(len(self.scenes))[:, None]
-        return sums(booked * self.price, own)
+        """What packages and cancellations cost each scene: [row, scene]."""
+        return sums(booked * self.price, self.owns) + self.sunk
 
     def contract_money(self, booked: Flags) -> Array:
         """What packages and cancellations cost: [row]."""
         return np.asarray((booked * self.price).sum(axis=1) + self.fees)
 
     def fixed_costs(self, split: Split) -> Array:
-        """Cost of the scenes that run: [row]."""
-        runs = sums(split.money, self.of_scene) + self.booked_money(split.booked) > 0
+        """Cost of the scenes that run, those apart that run in every plan: [row]."""
+        runs = (sums(split.money, self.of_scene) > 0) | (sums(split.booked, self.owns) > 0)
         return np.asarray((runs * self.fixed).sum(axis=1))
+
+    def least(self, booked: Flags) -> Array:
+        """Least money of each scene with these bookings: [row, scene]."""
+        low = sums(self.low[None], self.of_scene) + self.booked_money(booked)
+        low = np.maximum(self.floor, low)
+        return np.where(low > self.sunk, np.maximum(low, self.minimum), low)
+
+    def per_scene(self, groups: NDArray[Any]) -> NDArray[Any]:
+        """Values of groups [row, group] for each of their scenes, nothing for one in none: [row, scene]."""
+        none = np.zeros((len(groups), 1), dtype=groups.dtype)
+        return np.append(groups, none, axis=1)[:, self.group_of]
 
     def total(self, split: Split) -> Array:
         """Money of the plan: [row]."""
@@ -146,11 +171,11 @@ class Problem:
         """The nearest rows that keep every limit and cost the whole budget, if limits let them.
 
         `most` [row, cell] are further caps, which give way to floors. Where the caps leave no room for
-        the budget, all of them bind and the rest is not planned; packages are kept as far as `must`
-        and `may` say so.
+        the budget, all of them bind and the rest is not planned; packages are kept as far as `must`,
+        `may`, limits and the budget let them, the first ones first.
         """
-        booked = (split.booked & self.may) | self.must
         total = np.broadcast_to(self.budget if budget is None else budget, len(split))
+        booked = self._payable(split.booked, total)
         room = np.maximum(total - self.contract_money(booked), 0.0)
         paid = self.booked_money(booked)
         high = self.high if most is None else self._eased(most, paid)
@@ -162,6 +187,22 @@ class Problem:
             fit = fit.decided(money, room)
             money = fit.money(split.money, room)
         return Split(money, booked)
+
+    def _payable(self, wish: Flags, total: Array) -> Flags:
+        """Wishes, and what must be booked, without the last ones that cannot be paid: [row, package]."""
+        booked = (wish & self.may) | self.must
+        for q in np.flatnonzero(self.may & ~self.must)[::-1]:
+            booked[:, q] &= ~self._over(booked, total)[:, self.payer[q]]
+        return booked
+
+    def _over(self, booked: Flags, total: Array) -> Flags:
+        """Scenes whose bookings pass their cap, that of their group, or the budget [row]: [row, scene]."""
+        least = self.least(booked)
+        groups = sums(least, self.of_group)
+        more = np.maximum(self.group_floor - groups, 0.0)
+        whole = least.sum(axis=1) + more.sum(axis=1) > total * (1 + 1e-9)
+        own, group = least > self.cap * (1 + 1e-9), groups > self.group_cap * (1 + 1e-9)
+        return np.asarray(own | self.per_scene(group) | whole[:, None])
 
     def _eased(self, most: Array, paid: Array) -> Array:
         """Further caps, widened alike where a scene or a group could not reach its floor."""
@@ -243,9 +284,7 @@ class _Fit:
         booked = sums(self.booked, problem.of_group)
 
         def given(tau: Array) -> Array:
-            wide = np.clip(
-                np.append(tau, np.zeros((len(tau), 1)), axis=1)[:, problem.group_of], *scene
-            )
+            wide = np.clip(problem.per_scene(tau), *scene)
             return sums(sums(self._after(wish, wide), problem.of_scene), problem.of_group)
 
         cap = np.maximum(problem.group_cap - booked, 0.0)
@@ -267,9 +306,10 @@ class _Fit:
         return np.clip(wide, *scene)
 
     def below_minimum(self, money: Array) -> Flags:
-        """Scenes still open that have something, but less than their minimum: [row, scene]."""
+        """Scenes still open that have more than what is sunk, but less than their minimum: [row, scene]."""
         total = sums(money, self.problem.of_scene) + self.booked
-        return (total > 0) & (total < self.problem.minimum * (1 - 1e-9)) & (self.cap > 0)
+        some = total > self.problem.sunk
+        return some & (total < self.problem.minimum * (1 - 1e-9)) & (self.cap > 0)
 
     def decided(self, money: Array, room: Array) -> "_Fit":
         """In every row the scene furthest below its minimum has to reach it if it is near, or closes.
@@ -285,7 +325,8 @@ class _Fit:
             self._with(np.maximum(self.floor, least), self.cap),
             self._with(np.where(one, 0.0, self.floor), np.where(one, 0.0, self.cap)),
         )
-        near = ((share >= 0.5) | (self.booked > 0) | (self.floor > 0) | ~closed.takes(room)) & one
+        stuck = (self.booked > self.problem.sunk) | (self.floor > 0) | ~closed.takes(room)
+        near = ((share >= 0.5) | stuck) & one
         stays = (near & raised.fits(room)).any(axis=1, keepdims=True)
         return self._with(
             np.where(stays, raised.floor, closed.floor), np.where(stays, raised.cap, closed.cap)
@@ -311,7 +352,7 @@ class _Fit:
         return (self._most().sum(axis=1) >= room * (1 - 1e-9))[:, None]
 
 
-def sums(values: Array, member: Flags) -> Array:
+def sums(values: Array | Flags, member: Flags) -> Array:
     """Sums [row, group] of values [row, item] by membership [group, item], in one order.
 
     >>> sums(np.array([[1.0, 2.0, 4.0]]), np.array([[True, True, False]])).tolist()
@@ -368,7 +409,7 @@ def check_feasible(problem: Problem) -> None:
                 f"ask for {high:,.0f} CNY at most, or allow {low:,.0f} CNY"
             )
     parts = [(name, low) for name, low in _least(problem, scenes, groups) if low > 0]
-    total = sum(low for _, low in parts) + problem.fees
+    total = sum(low for _, low in parts)
     if total > problem.budget * (1 + 1e-9):
         said = ", ".join(f"{name} {low:,.0f}" for name, low in parts)
         raise UserError(
@@ -376,7 +417,7 @@ def check_feasible(problem: Problem) -> None:
             f"{problem.budget:,.0f} CNY ({said}): lower them, or give {total:,.0f} CNY"
         )
     spans = [*groups, *(s for s, g in zip(scenes, problem.group_of, strict=True) if g < 0)]
-    if not any(high > 0 for _, _, high in spans):
+    if sum(high for _, _, high in spans) <= problem.fees * (1 + 1e-9):
         said = ", ".join(f"{name} 0" for name, _, _ in spans)
         raise UserError(f"the limits leave no place for any money ({said}): allow one of them more")
 
@@ -387,12 +428,9 @@ Span = tuple[str, float, float]
 
 def _spans_of_scenes(problem: Problem) -> list[Span]:
     """What limits, cells and packages together leave every scene."""
-    must = problem.booked_money(problem.must[None])[0]
+    low = problem.least(problem.must[None])[0]
     may = problem.booked_money((problem.must | problem.may)[None])[0]
-    low = np.array([problem.low[own].sum() for own in problem.of_scene]) + must
     high = np.array([problem.high[own].sum() for own in problem.of_scene]) + may
-    low = np.maximum(problem.floor, low)
-    low = np.where(low > 0, np.maximum(low, problem.minimum), low)
     return list(zip(problem.scenes, low, np.minimum(problem.cap, high), strict=True))
 
 

@@ -16,8 +16,8 @@ from simulator.allocation.market import (
     Answers,
     Market,
     SimulatedMarket,
+    known_rows,
     make_plans,
-    read_plans,
 )
 from simulator.allocation.problem import Array, Problem, Split, check_feasible
 from simulator.allocation.search import Effort, Search
@@ -69,8 +69,7 @@ class Quest:
 
     def starts(self) -> Split:
         """Plans that are known before any search."""
-        known = [self.current, *plans_of(self.scenario), Plan.even(self.scenario)]
-        return read_plans(self.problem, known)
+        return known_rows(self.scenario, self.problem, self.current)
 
     def play(self, rows: Split, draws: Draws) -> Outcomes:
         """The rows under chance, on draws that no answer will use."""

@@ -187,8 +187,9 @@ def _scene_curve(
     ]
     for q in np.flatnonzero(problem.payer == scene):
         parts.append(_package_curve(problem, table, weight, int(q), unit))
-    least, most = _between(problem.floor[scene], problem.cap[scene], unit)
-    minimum = _in_units(problem.minimum[scene], unit)
+    sunk = problem.sunk[scene]
+    least, most = _between(problem.floor[scene] - sunk, problem.cap[scene] - sunk, unit)
+    minimum = _in_units(problem.minimum[scene] - sunk, unit)
     price = float(weight[0] * problem.fixed[scene]) if problem.fixed[scene] else 0.0
     return merge_all(parts, UNITS + 1).costing(price).limited(least, most, minimum)
 
@@ -197,7 +198,8 @@ def _grouped(problem: Problem, scenes: list[Curve], unit: float) -> list[Curve]:
     loose = [curve for s, curve in enumerate(scenes) if problem.group_of[s] < 0]
     for g in range(len(problem.groups)):
         own = [curve for s, curve in enumerate(scenes) if problem.group_of[s] == g]
-        least, most = _between(problem.group_floor[g], problem.group_cap[g], unit)
+        sunk = problem.sunk[problem.of_group[g]].sum()
+        least, most = _between(problem.group_floor[g] - sunk, problem.group_cap[g] - sunk, unit)
         loose.append(merge_all(own, UNITS + 1).limited(least, most))
     return loose
 
@@ -247,10 +249,16 @@ def _package_curve(
     best = np.full(UNITS + 1, IMPOSSIBLE)
     if not problem.must[package]:
         best[0] = without
-    price = _in_units(problem.price[package], unit)
+    price = _package_units(problem, package, unit)
     if problem.may[package] and price <= UNITS:
         best[price] = with_
     return Curve(best, part=len(problem.cells) + package)
+
+
+def _package_units(problem: Problem, package: int, unit: float) -> int:
+    """Units of a price; at least one where there is a choice, for what has none is not booked."""
+    least = 0 if problem.must[package] else 1
+    return max(least, _in_units(problem.price[package], unit))
 
 
 def _in_units(money: float, unit: float) -> int:
@@ -259,6 +267,6 @@ def _in_units(money: float, unit: float) -> int:
 
 def _between(floor: float, cap: float, unit: float) -> tuple[int, int]:
     """Least and most units; a lock between two units is rounded up, and fitted later."""
-    least = _in_units(floor, unit)
+    least = max(_in_units(floor, unit), 0)
     most = int(np.floor(cap / unit + 1e-9)) if np.isfinite(cap) else UNITS
     return least, max(least, most)

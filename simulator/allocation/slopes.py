@@ -149,15 +149,15 @@ def held(problem: Problem, split: Split) -> Flags:
     cells = _binds(money, problem.low, problem.high)
     scenes = _binds(scene, least, problem.cap)
     groups = _binds(group, problem.group_floor, problem.group_cap)
-    lost = np.zeros((len(split), 1), dtype=bool)
-    scenes = scenes | np.concatenate([groups, lost], axis=1)[:, problem.group_of]
+    scenes = scenes | problem.per_scene(groups)
     return cells | scenes[:, problem.scene_of] | shut(problem, split)
 
 
 def shut(problem: Problem, split: Split) -> Flags:
-    """Cells that limits keep empty: a cap of nothing, or the minimum of a scene that is closed: [row, cell]."""
+    """Cells that limits keep empty: a cap without room, or the minimum of a scene that is closed: [row, cell]."""
     scene = sums(split.money, problem.of_scene) + problem.booked_money(split.booked)
-    closed = (scene <= 0) & ((problem.minimum > 0) | (problem.cap <= 0))
+    sunk = problem.sunk
+    closed = (scene <= sunk) & ((problem.minimum > sunk) | (problem.cap <= sunk))
     return np.asarray((problem.high <= 0) | closed[:, problem.scene_of])
 
 

@@ -29,9 +29,11 @@ class Plan:
     """Commissioned media that runs beside the plan, paid on top; None: all of the file."""
 
     @classmethod
-    def even(cls, scenario: Scenario, name: str = "even") -> "Plan":
-        """All packages, and the rest of the budget in equal parts for every scene that can spend."""
-        packages = _chosen(scenario, "all")
+    def even(
+        cls, scenario: Scenario, name: str = "even", packages: Iterable[str] | str = "all"
+    ) -> "Plan":
+        """Some packages or all, and the rest of the budget in equal parts for every scene that can spend."""
+        packages = _chosen(scenario, packages)
         able = [name for name in scenario.scenes if _spends(scenario, name)]
         rest = scenario.budget - sum(package_price(scenario, p) for p in packages)
         _check_not_negative(rest, name, "the packages cost more than the budget")

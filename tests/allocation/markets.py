@@ -29,7 +29,7 @@ def make_problem(cells: Sequence[int], budget: float = BUDGET, **limits) -> Prob
     known = {
         "low": np.zeros(n), "high": np.full(n, np.inf),
         "floor": np.zeros(s), "cap": np.full(s, np.inf), "minimum": np.zeros(s), "fixed": np.zeros(s),
-        "group_of": np.full(s, -1),
+        "sunk": np.zeros(s), "group_of": np.full(s, -1),
     }  # fmt: skip
     names = tuple(f"s{m}.p{c}" for m, count in enumerate(cells) for c in range(count))
     return Problem(

@@ -163,7 +163,11 @@ def test_packages_are_booked_if_they_must_and_only_if_they_may(case: Case):
     flags, wish = case.fitted.booked[0], case.wish.booked[0]
     assert flags[case.problem.must].all() and not flags[~case.problem.may].any()
     free = case.problem.may & ~case.problem.must
-    assert (flags[free] == wish[free]).all()
+    assert not (flags[free] & ~wish[free]).any()
+    asked = replace(case.problem, must=case.problem.must | (wish & free))
+    if flags.tolist() != asked.must.tolist():
+        with pytest.raises(UserError):
+            check_feasible(asked)
 
 
 @FEW

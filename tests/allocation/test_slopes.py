@@ -289,7 +289,7 @@ def test_a_world_of_packages_alone_is_searched():
     market = Made(lambda x: ((x.booked @ brings)[:, None], x.money))
     problem = Problem(
         10.0, (), ("a",), np.zeros(0, dtype=np.intp), nothing, nothing, np.zeros(1), np.full(1, np.inf),
-        np.zeros(1), np.zeros(1), group_of=np.array([-1]), packages=("p", "q"),
+        np.zeros(1), np.zeros(1), np.zeros(1), group_of=np.array([-1]), packages=("p", "q"),
         price=np.array([2.0, 3.0]), payer=np.zeros(2, dtype=np.intp), must=np.zeros(2, dtype=bool),
         may=np.ones(2, dtype=bool),
     )  # fmt: skip

@@ -33,7 +33,7 @@ def problem() -> Problem:
     return Problem(
         budget=100.0, cells=("a", "b", "c"), scenes=("a", "b", "c"), scene_of=np.arange(CELLS),
         low=nothing, high=np.full(CELLS, np.inf), floor=nothing, cap=np.full(CELLS, np.inf),
-        minimum=nothing, fixed=nothing, group_of=np.full(CELLS, -1),
+        minimum=nothing, fixed=nothing, sunk=nothing, group_of=np.full(CELLS, -1),
     )  # fmt: skip
 
 

@@ -1,0 +1,207 @@
+"""Contract packages in a search: what is sunk, what a scene costs with them, and files that have nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from simulator.allocation.aims import linear
+from simulator.allocation.goals import least_budget
+from simulator.allocation.market import SimulatedMarket, make_plans
+from simulator.allocation.market import make_problem as problem_of
+from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.problem import Limits, Problem, Split, check_feasible
+from simulator.allocation.replan import replan
+from simulator.allocation.response import Sweep, best_split
+from simulator.allocation.slopes import held
+from simulator.errors import UserError
+from simulator.scenario.plan import Plan, package_price
+from tests.allocation.markets import make_problem
+from tests.worlds import Scenario, brief, expected, one
+
+QUICK = {"effort": SHORT, "replications": 4}
+SLOT = (
+    "slots.focus={{kind: contract, source: recommend, opportunities: 200k, cpm: {cpm}, ctr: 4%, cvr: 1%, "
+    "make_good_days: 3, {fee} packages: {{opening: {{impressions: 500k, phases: [normal], "
+    "scene: new_customer, signed: true}}}}}}"
+)
+FEES = ("", "cancellation_fee: 30%,", "cancellation_fee: 100%,")
+
+
+def signed(fee: str, *sets: str, cpm: int = 20) -> Scenario:
+    """The first scene has signed a package, which a plan can cancel for a fee, if there is one."""
+    return brief(
+        SLOT.format(fee=fee, cpm=cpm), "scenes.new_customer.slots=[feed, focus]", "plans.half_half=null",
+        "plans.mostly_new=null", "scenes.new_customer.budget=4k", "scenes.harvest.budget=4k", "budget=60k",
+        *sets,
+    )  # fmt: skip
+
+
+def cost_of(scenario: Scenario, plan: Plan, scene: str) -> float:
+    """What a scene costs that has all the packages of a plan [CNY]."""
+    return sum(plan.money[scene].values()) + sum(package_price(scenario, p) for p in plan.packages)
+
+
+# --------------------------------------------------------------------------- fixed costs
+@pytest.mark.parametrize("fee", FEES)
+def test_a_search_sees_the_profits_of_a_run(fee: str):
+    """Also of a scene that a booking runs, whatever it has for auctions, and of one that is closed."""
+    costs = ("scenes.new_customer.fixed_cost=5k", "scenes.harvest.fixed_cost=2k")
+    world = signed(fee, *costs)
+    problem = problem_of(world, world.budget)
+    money = np.array([[0, 0, 9e3], [3e3, 3e3, 9e3], [3e3, 3e3, 0], [0, 0, 0]]).repeat(2, axis=0)
+    flags = np.tile([[True], [False]], (4, 1))[:, : len(problem.packages)]
+    rows, wanted = Split(money, flags), ["profit_incremental", "profit"]
+    aims = linear(np.ones((8, 2)), np.ones(2), np.array([world.budget]), keeps=True)
+    seen = aims.values(problem, rows, SimulatedMarket(world, problem, wanted)(rows))
+    seen[:, 1] -= problem.fixed_costs(rows)
+    played = expected(world, make_plans(world, problem, rows))
+    figures = [one(played, *wanted, plan=name) for name in played.plans]
+    assert seen == pytest.approx(np.array(figures), rel=1e-9)
+
+
+def test_what_a_signed_scene_costs_to_run_decides_nothing():
+    def best(cost: str) -> Plan:
+        more = "slots.focus.packages.opening.impressions=600k"
+        world = signed("", f"scenes.new_customer.fixed_cost={cost}", more, "budget=12k", cpm=5)
+        return optimize(world, ("roi",), effort=SHORT, replications=16).best.plan
+
+    free, costly = (best(cost).money for cost in ("0", "20k"))
+    for scene in free:
+        assert costly[scene] == pytest.approx(free[scene], rel=1e-3)
+
+
+def test_a_budget_for_a_profit_reaches_it_beside_a_signed_booking():
+    world = signed("", "scenes.new_customer.fixed_cost=20k", cpm=5)
+    none = expected(world).metrics("no ads")["profit"]["mean"]
+    goal = least_budget(world, {"profit": none + 3_000}, **QUICK)
+    assert goal.expected["profit"] == pytest.approx(none + 3_000, rel=1e-3)
+
+
+# --------------------------------------------------------------------------- what a scene costs
+@pytest.mark.parametrize("fee", FEES)
+def test_limits_hold_for_all_that_a_scene_costs(fee: str):
+    """The package costs 10,000 CNY, whatever cancelling it would have cost."""
+    world = signed(fee)
+    limits = Limits(caps={"new_customer": 20e3})
+    found = optimize(world, ("gmv",), limits=limits, budgets=(), **QUICK).best.plan
+    assert found.packages and cost_of(world, found, "new_customer") == pytest.approx(20e3)
+    floor = problem_of(world, 60e3, Limits(floors={"new_customer": 15e3}))
+    booked = np.ones((1, len(floor.packages)), bool)
+    fitted = floor.repair(Split(np.array([[1.0, 1.0, 60e3]]), booked))
+    made = make_plans(world, floor, fitted)[0]
+    assert cost_of(world, made, "new_customer") == pytest.approx(15e3)
+    assert made.total(world) == pytest.approx(60e3)
+
+
+def test_a_limit_below_what_is_signed_is_refused_with_the_amounts():
+    problem = problem_of(signed(""), 60e3, Limits(caps={"new_customer": 9e3}))
+    with pytest.raises(UserError, match=r"must have 10,000 CNY, but may have only 9,000 CNY"):
+        check_feasible(problem)
+    with pytest.raises(UserError, match=r"need 10,000 CNY.*\(new_customer 10,000\)"):
+        check_feasible(problem_of(signed(""), 8e3))
+
+
+MINIMUM = make_problem([1, 1], 1000, sunk=np.array([100.0, 0.0]), minimum=np.array([300.0, 0.0]))
+
+
+@pytest.mark.parametrize(
+    ("wish", "fitted"), [((0, 500), (0, 900)), ((9, 500), (0, 900)), ((300, 1500), (200, 700))]
+)
+def test_a_scene_that_has_signed_gets_no_more_or_its_minimum(wish, fitted):
+    row = MINIMUM.repair(Split(np.array([wish], float), np.zeros((1, 0), bool)))
+    assert row.money[0] == pytest.approx(fitted, abs=0.5)
+    assert MINIMUM.total(row)[0] == pytest.approx(1000)
+    assert held(MINIMUM, row)[0].tolist() == [True, False]
+
+
+# --------------------------------------------------------------------------- bookings that cannot be paid
+BOOKINGS = {
+    "packages": ("p", "q"), "price": np.array([70.0, 150.0]), "payer": np.array([0, 1]),
+    "must": np.zeros(2, bool), "may": np.ones(2, bool),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "kept"),
+    [
+        ({}, [True, True]),
+        ({"budget": 200.0}, [True, False]),
+        ({"budget": 60.0}, [False, False]),
+        ({"budget": 200.0, "must": np.array([False, True])}, [False, True]),
+        ({"cap": np.array([60.0, np.inf])}, [False, True]),
+        ({"floor": np.array([300.0, 0.0]), "budget": 400.0}, [True, False]),
+        ({"group_cap": np.array([160.0])}, [True, False]),
+    ],
+)
+def test_packages_that_limits_or_the_budget_do_not_pay_are_left_out(change: dict, kept: list[bool]):
+    group = {"groups": ("g",), "group_of": np.zeros(2, int), "group_floor": np.zeros(1)}
+    problem = make_problem([1, 1], 1000.0, **BOOKINGS, **group, group_cap=np.full(1, np.inf))
+    problem = replace(problem, **change)
+    fitted = problem.repair(Split(np.full((1, 2), 500.0), np.ones((1, 2), bool)))
+    assert fitted.booked[0].tolist() == kept
+    assert problem.total(fitted)[0] <= problem.budget + 1e-6
+
+
+def test_the_knapsack_keeps_a_booking_that_costs_no_more_than_its_fee():
+    problem: Problem = make_problem(
+        [1], 100.0, sunk=np.array([40.0]), packages=("p",), price=np.zeros(1), payer=np.zeros(1, int),
+        must=np.zeros(1, bool), may=np.ones(1, bool),
+    )  # fmt: skip
+    levels, gains = (np.array([0.0, 60.0]),), (np.array([[0.0], [90.0]]),)
+    for gain in (5.0, -5.0):
+        table = Sweep(np.zeros(1), levels, gains, levels, np.array([[gain]]), np.zeros(1, bool))
+        found = best_split(problem, table, None, np.ones(1), 100.0, exact=False)
+        assert found.booked[0, 0] == (gain > 0)
+        assert found.money[0, 0] == pytest.approx(60.0, abs=0.2)
+
+
+# --------------------------------------------------------------------------- nothing but contracts
+def contracts(*sets: str) -> Scenario:
+    """Packages of 10,000 and 4,000 CNY, and no auction."""
+    return brief(
+        "slots.feed=null", "slots.search_words=null",
+        "slots.focus={kind: contract, source: recommend, opportunities: 200k, cpm: 20, ctr: 4%, cvr: 1%, "
+        "make_good_days: 3, packages: {a: {impressions: 500k, phases: [normal], scene: new_customer}, "
+        "b: {impressions: 200k, phases: [sale], scene: harvest}}}",
+        "scenes.new_customer.slots=[focus]", "scenes.harvest.slots=[focus]", "plans=null",
+        "scenes.new_customer.budget=10k", "scenes.harvest.budget=4k", "budget=20k", *sets,
+    )  # fmt: skip
+
+
+A, B = "focus.a", "focus.b"
+
+
+@pytest.mark.parametrize(
+    ("budget", "limits", "booked"),
+    [
+        (20e3, Limits(), {A, B}),
+        (11e3, Limits(), {A}),
+        (9e3, Limits(), {B}),
+        (3e3, Limits(), set()),
+        (20e3, Limits(packages={A: False}), {B}),
+        (20e3, Limits(caps={"new_customer": 5e3}), {B}),
+    ],
+)
+def test_of_bookings_alone_the_best_are_chosen(budget: float, limits: Limits, booked: set[str]):
+    frontier = optimize(contracts(), budget=budget, limits=limits, budgets=(), **QUICK)
+    assert frontier.best.plan.packages == booked
+    spent = sum(package_price(contracts(), p) for p in booked)
+    assert frontier.best.unspent == pytest.approx(budget - spent)
+    assert not frontier.best.margins and "cell" not in " ".join(frontier.binding)
+
+
+@pytest.mark.parametrize(("customers", "booked"), [(100, {B}), (300, {A}), (550, {A, B})])
+def test_the_least_bookings_that_reach_a_target_are_found(customers: float, booked: set[str]):
+    world = contracts()
+    none = one(expected(world), "new_customers", plan="no ads")[0]
+    goal = least_budget(world, {"new_customers": none + customers}, **QUICK)
+    assert goal.plan.packages == booked
+    assert goal.budget == sum(package_price(world, p) for p in booked)
+
+
+def test_bookings_alone_can_be_planned_again():
+    world = contracts("slots.focus.packages.b.booked_at=2021-03-25")
+    own = Plan("own", {s: {} for s in world.scenes}, frozenset([A]))
+    frontier = replan(world, own, "2021-03-24", objectives=("new_customers",), **QUICK)
+    assert frontier.best.plan.packages == {A, B}
