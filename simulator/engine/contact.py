@@ -102,8 +102,9 @@ class Contacts:
         """Visits that commissioned media brings."""
         floor, world, today = self.floor, self.floor.world, self.floor.today
         assert floor.partners is not None
-        price = (world.offers or world.goods).price[floor.phase] * today.price
-        kept = price[:, None] * (1 - prob(floor.refund_odds()))
+        terms = floor.terms()
+        price = (world.offers or world.goods).price[floor.phase] * terms.price
+        kept = price[:, None] * (1 - prob(terms.refund_odds))
         mix = today.partner_mix[:, :, None] * (today.kappa * kept)
         eager = by_band(floor.state.crowd.n * world.people.propensity[:, None])
         floor.partners.pay_fees(floor.step)

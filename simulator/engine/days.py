@@ -9,7 +9,7 @@ from simulator.engine.state import Day
 from simulator.market.audience import ratio
 from simulator.market.basket import shares
 from simulator.market.contract import Server
-from simulator.market.fulfilment import FIRST, Returns
+from simulator.market.fulfilment import FIRST, POOLS, Returns
 
 ENGAGE, DEPOSIT, INITIAL = 2, 6, 7  # chain stages
 
@@ -83,15 +83,8 @@ class Days:
         """Close a day: refunds that fall due, that day's refunds to come, products."""
         floor, state, day = self.floor, self.floor.state, self.floor.state.day
         self._refund()
-        each = (
-            ratio(day.gmv, day.paid),
-            ratio(day.cost, day.paid),
-            ratio(day.return_cost, day.due_back),
-        )
-        back = self._will_return(day)
-        self.returns.enter(state.refunds, back, each)
-        if floor.till:
-            floor.till.close_day(back.sum(axis=0), day.paid)
+        each = ratio(day.take_back, day.due_back)
+        self.returns.enter(state.refunds, self._will_return(day), each)
         second = int(floor.world.steps.start[floor.step])
         market = float(floor.schedule.market_day[finished])
         self._judge(day)
@@ -129,11 +122,10 @@ class Days:
         """Refunds that fall due at this midnight; refunded first orders make no customer."""
         floor, state = self.floor, self.floor.state
         due = self.returns.advance(state.refunds)
-        floor.book.add(refunds=due.orders, refund_value=due.value, refund_cost=due.cost)
-        floor.book.add(return_cost=due.handling)
+        taken = dict(zip(POOLS, due.pools, strict=True))
+        floor.book.add(refunds=due.orders, **taken)
         floor.book.products["refunds"] += due.orders.sum(axis=0)
-        if floor.till:
-            floor.book.add(refund_subsidy=floor.till.refund(due.share))
+        floor.book.products["refund_cost"] += taken["refund_cost"]
         gone = due.orders[FIRST].sum(axis=0)[None]
         parts = floor.draws.split("refund_people", gone, state.newcomers[:, None])[:, 0]
         n, old = state.crowd.n, state.crowd.old

@@ -40,6 +40,18 @@ class Controls:
 
 
 @dataclass
+class Terms:
+    """What an order costs and how likely it comes back, for one page and phase."""
+
+    today: Today
+    phase: int
+    price: np.ndarray
+    """Price by stage, against that of the phase: [product, lane]."""
+    refund_odds: np.ndarray
+    """Odds that an order will be refunded: [product, segment (or 1), lane]."""
+
+
+@dataclass
 class Floor:
     """World, state and books of one chunk, and where the clock stands."""
 
@@ -73,8 +85,8 @@ class Floor:
     step: int = 0
     phase: int = 0
     day: int = 0
-    odds: tuple[Today, int, np.ndarray] | None = None
-    """Odds of a refund, and for which page and phase they were read."""
+    read: Terms | None = None
+    """The terms that were asked for last."""
 
     @property
     def lanes(self) -> int:
@@ -87,11 +99,12 @@ class Floor:
         self.step, self.phase, self.day = step, int(steps.phase[step]), int(steps.day[step])
         self.draws.at(step)
 
-    def refund_odds(self) -> np.ndarray:
-        """Odds that an order of this step will be refunded: [product, segment (or 1), lane]."""
-        if self.odds is None or self.odds[0] is not self.today or self.odds[1] != self.phase:
-            self.odds = self.today, self.phase, self._read_refund_odds()
-        return self.odds[2]
+    def terms(self) -> Terms:
+        """The terms of this step."""
+        if self.read is None or self.read.today is not self.today or self.read.phase != self.phase:
+            price = self.cycles.price(self.state.shelf, self.phase)
+            self.read = Terms(self.today, self.phase, price, self._read_refund_odds())
+        return self.read
 
     def _read_refund_odds(self) -> np.ndarray:
         odds = self.today.refund_odds * self.world.phases.refund[self.phase]
@@ -173,8 +186,6 @@ def open_floor(
     response = till.response() if till else None
     days = int(world.steps.day[-1]) + 1 if daily else 0
     counts = (len(names.scenes), len(names.phases), len(names.segments), len(names.products))
-    rule, shape = world.scenario.attribution, state.crowd.n.shape
-    trail = Trail(rule.model, rule.window_days, len(names.scenes), shape) if attribution else None
     return Floor(
         world=world, chunk=chunk, draws=draws, sampled=sampled,
         money=plan_money(chunk.plans, world, reps), schedule=make_schedule(world), state=state,
@@ -182,7 +193,8 @@ def open_floor(
         today=assortment.today(state.shelf, available, response, weather=weather), demand=demand, till=till,
         weather=weather, available=available,
         controls=Controls(*np.ones((2, len(names.scenes), lanes))),
-        book=Ledger.empty(*counts, lanes=lanes, days=days), tracers=trail, trials=trials,
+        book=Ledger.empty(*counts, lanes=lanes, days=days), trials=trials,
+        tracers=_open_trail(world, state.crowd.n.shape, attribution=attribution),
         linkage=open_linkage(world, state.shelf.week),
         partners=_partnership(world, plan_partners(chunk.plans, world, reps), sampled=sampled),
     )  # fmt: skip
@@ -195,6 +207,16 @@ def _open_till(world: World, lanes: int, *, sampled: bool) -> Till | None:
     till = Till(world.offers, world.people.order_value, lanes, sampled=sampled)
     till.look(int(world.steps.phase[0]), int(world.steps.start[0]))
     return till
+
+
+def _open_trail(world: World, people: tuple[int, ...], *, attribution: bool) -> Trail | None:
+    """Touches are followed for reports, and where a guarantee counts the gmv credited to scenes."""
+    rule, guarantees = world.scenario.attribution, world.scenario.incentives.roi_guarantees.values()
+    promised = any(not guarantee.organic for guarantee in guarantees)
+    if not (attribution or promised):
+        return None
+    size = len(world.names.scenes), people
+    return Trail(rule.model, rule.window_days, *size, promised=promised)
 
 
 def _partnership(world: World, running: np.ndarray, *, sampled: bool) -> Partnership | None:

@@ -30,7 +30,6 @@ from simulator.engine.media import Media
 from simulator.engine.points import Points
 from simulator.engine.sales import Sales
 from simulator.engine.schedule import expected_traffic
-from simulator.engine.settlement import needs_credit
 from simulator.engine.state import whole_size
 from simulator.market.asset import people_value
 from simulator.market.contract import Server
@@ -88,9 +87,8 @@ class Run:
         attribution: bool = False, rules: Sequence[Rule] = (), points: Points | None = None,
     ) -> None:  # fmt: skip
         self.floor = floor = open_floor(
-            world, chunk, seed, sampled=sampled, daily=daily,
-            attribution=attribution or needs_credit(world), points=points,
-        )  # fmt: skip
+            world, chunk, seed, sampled=sampled, daily=daily, attribution=attribution, points=points
+        )
         self.worth = [_over_plans(value, chunk) for value in people_value(world)]
         self.due, self.rules = processes.Due(), rules
         self.server = server = Server(floor.world, expected_traffic(floor.world))

@@ -27,6 +27,7 @@ from simulator.market.basket import (
     shares,
     wishes,
 )
+from simulator.market.bill import Bill, Money, part_of
 from simulator.market.bounds import at_least, at_most
 from simulator.market.columns import bar, prob
 from simulator.market.fulfilment import payment_success
@@ -259,70 +260,67 @@ class Sales:
         floor, day = self.floor, self.floor.state.day
         self._sum_up(flows, baskets)
         paid = orders.paid.sum(axis=1)
-        gmv, cost, worth = self._bill(orders, paid)
+        bill = self._bill(orders.paid, paid)
+        gmv = bill.total.gmv
         floor.state.newcomers += np.add.reduce(flows[ORDER, :INITIAL])
         day.paid += paid
-        chance = self._expect_refunds(orders.paid, paid)
         day.gmv += gmv
-        day.cost += cost
         day.first += self.moved["new_customers"]
-        self._link(gmv, worth, chance)
-        self._count(orders, paid, gmv=gmv, cost=cost)
+        self._expect_refunds(orders.paid, paid, bill)
+        self._link(bill)
+        self._count(orders, paid, bill.total)
         if floor.trials:
             floor.learn(met.scene_buys)
         if floor.book.days:
             new = self.moved["new_customers"]
             floor.book.on_day(floor.day, gmv=gmv.sum(axis=0), new_customers=new, visits=met.visits)
         if floor.tracers:
-            gmv_by_segment = (worth[0] * worth[1][:, None]).sum(axis=0)
-            self._credit(flows, baskets, ratio(gmv_by_segment, orders.paid.sum(axis=0)), met)
+            worth = ratio(bill.gmv_of_segments(), orders.paid.sum(axis=0))
+            self._credit(flows, baskets, worth, met)
 
-    def _bill(
-        self, orders: Orders, paid: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
-        """Gmv and unit cost [product, lane]; and gmv [product, segment, lane] as two factors, of which
-        the second is [product, lane].
-        """
-        floor, world = self.floor, self.floor.world
-        worth = orders.paid * world.people.order_value
-        value = worth.sum(axis=1)
+    def _bill(self, orders: np.ndarray, paid: np.ndarray) -> Bill:
+        """What the paid orders bring: [product, segment, lane], and their sums [product, lane]."""
+        floor, world, goods = self.floor, self.floor.world, self.floor.world.goods
         sd = world.scenario.commerce.order_value_sd
-        noise = floor.draws.mean_noise("order_value", paid, sd) * floor.today.price
-        if floor.till is None:
-            price = world.goods.price[floor.phase] * noise
-            return value * price, value * world.goods.unit_cost, (worth, price)
-        bill = floor.till.charge(orders.paid, noise)
-        floor.book.add(subsidy=bill.aid)
-        cost = value * (world.goods.unit_cost * floor.till.offers.size[floor.phase])
-        return bill.gmv, cost, (bill.worth, np.ones_like(noise))
+        noise = floor.draws.mean_noise("order_value", paid, sd) * floor.terms().price
+        if floor.till is not None:
+            return floor.till.charge(orders, noise, goods.unit_cost)
+        price, values = goods.price[floor.phase] * noise, orders * world.people.order_value
+        return Bill(values, price, goods.unit_cost, np.zeros_like(price))
 
-    def _link(
-        self, gmv: np.ndarray, worth: tuple[np.ndarray, np.ndarray], chance: np.ndarray
-    ) -> None:
-        """What scenes and commissioned media sold on their own visits; `chance` of a refund of it."""
-        floor, scenes = self.floor, len(self.floor.world.names.scenes)
+    def _link(self, bill: Bill) -> None:
+        """What scenes and commissioned media sold on their own visits, less what will come back of it."""
+        floor, scenes, gmv = self.floor, len(self.floor.world.names.scenes), bill.total.gmv
         if floor.linkage:
             floor.linkage.sell(gmv, self.bought[:scenes])
         if floor.partners:
-            back = (worth[0] * worth[1][:, None] * chance).sum(axis=1)
+            back = bill.coming_back(prob(floor.terms().refund_odds)).gmv
             floor.partners.settle(gmv, self.bought[scenes:], 1 - ratio(back, gmv))
 
-    def _expect_refunds(self, by_segment: np.ndarray, paid: np.ndarray) -> np.ndarray:
-        """Note what of the step's orders will come back, and what that costs beyond the usual.
-
-        Returns the probability of a refund of an order that is sent in time, [product, segment (or 1), lane].
-        """
-        floor, people, day = self.floor, self.floor.world.people, self.floor.state.day
-        odds, depot = floor.refund_odds(), floor.world.depot
-        in_time = chance = prob(odds)
+    def _expect_refunds(self, orders: np.ndarray, paid: np.ndarray, bill: Bill) -> None:
+        """Note what of the step's orders [product, segment, lane] will come back, and what it takes back."""
+        floor, day = self.floor, self.floor.state.day
+        odds, depot = floor.terms().refund_odds, floor.world.depot
+        chance = prob(odds)
         if depot is not None:
             late = self._ship(paid, depot)[:, None]
             chance = chance + late * (prob(odds * depot.late_refund) - chance)
-        back = by_segment * chance
-        day.due_back += back.sum(axis=1)
+        back = bill.coming_back(chance)
+        day.due_back += part_of(paid, orders, chance)
+        beyond = self._beyond(orders, paid, bill, chance)
+        for pool, amount in enumerate((back.gmv, back.cost, back.aid, beyond)):  # as in POOLS
+            day.take_back[pool] += amount
+
+    def _beyond(
+        self, orders: np.ndarray, paid: np.ndarray, bill: Bill, chance: np.ndarray
+    ) -> np.ndarray:
+        """What returns cost beyond the usual: their freight, less the loss of goods that others bear."""
+        people, beyond = self.floor.world.people, np.zeros(())
         if people.return_cost is not None:
-            day.return_cost += (back * people.return_cost).sum(axis=1)
-        return in_time
+            beyond = part_of(paid, orders, chance * people.return_cost)
+        if people.spared is not None:
+            beyond = beyond - part_of(bill.value, bill.values, chance * people.spared) * bill.cost
+        return beyond
 
     def _ship(self, paid: np.ndarray, depot: Depot) -> np.ndarray:
         """Orders [product, lane] join the depot's queue; return the share of them that is sent late."""
@@ -338,9 +336,7 @@ class Sales:
         floor.book.peak(shipping_delay=queue.backlog / depot.per_day)
         return share * ratio(own, paid)
 
-    def _count(
-        self, orders: Orders, paid: np.ndarray, *, gmv: np.ndarray, cost: np.ndarray
-    ) -> None:
+    def _count(self, orders: Orders, paid: np.ndarray, money: Money) -> None:
         """Write the step's orders [product, lane] and moves into the totals."""
         floor, book, moved = self.floor, self.floor.book, self.moved
         total = np.add.reduce(paid)
@@ -349,15 +345,15 @@ class Sales:
         book.add(
             favourites=moved["favourites"], carts=moved["carts"] + moved["basket_added"],
             deposits=moved["deposits"] + moved["basket_deposits"], paid_orders=total,
-            orders=total + failed, gmv=gmv, goods_cost=cost,
+            orders=total + failed, gmv=money.gmv, goods_cost=money.cost, subsidy=money.aid,
         )  # fmt: skip
         book.add(**{name: moved[name] for name in CUSTOMERS})
         if orders.paid is not orders.wanted:
             book.add(unmet=orders.unmet)
         book.products["paid"] += paid
-        book.products["gmv"] += gmv
+        book.products["gmv"] += money.gmv
         if floor.step < floor.world.steps.advertising:
-            book.add(gmv_campaign=gmv)
+            book.add(gmv_campaign=money.gmv)
 
     def _credit(
         self, flows: np.ndarray, baskets: CustomerMoves, worth: np.ndarray, met: Met
@@ -373,10 +369,14 @@ class Sales:
             waiting[INITIAL:LAPSED] = flows[ORDER, INITIAL:LAPSED] * at_most(part, 1.0)
         customers = baskets.orders + baskets.balances
         direct = flows[ORDER] - waiting
-        credit = tracers.credit(
+        credits = tracers.credit(
             direct, met.paid[1], waiting, customers, floor.state.crowd.n,
             balances=baskets.balances, guests=met.guest_share,
         )  # fmt: skip
+        if credits.promised is not None:
+            orders = credits.promised.orders
+            floor.state.promised += np.array([orders * worth, orders]).sum(axis=2)
+        credit = credits.report
         gmv = (credit.orders * worth).sum(axis=1)
         floor.book.credit(credit.orders, credit.direct, credit.presale)
         floor.book.add(orders_organic=credit.organic, orders_commissioned=credit.guests)

@@ -132,13 +132,15 @@ def _windows(world: World) -> list[tuple[int, int, float]]:
 
 
 def _balance(steps: Steps, windows: list[tuple[int, int, float]]) -> np.ndarray:
-    """Q = completion dF / (1 - completion F), F the share of the window's purchases so far."""
+    """Q = completion dU / ((1 - completion) U + completion U_left): U purchases of the window, of them those
+    that are left at the start of a step; 0 where nobody buys, also when all that is due is paid.
+    """
     share = np.zeros(len(steps))
     for start, end, completion in windows:
         inside = (steps.start >= start) & (steps.start < end)
-        bought = np.where(inside, steps.buy, 0.0) / steps.buy[inside].sum()
-        before = np.cumsum(bought) - bought
-        share = np.where(inside, completion * bought / (1 - completion * before), share)
+        left = completion * steps.left_in(inside, steps.buy)
+        still = (1 - completion) * steps.buy[inside].sum() + left
+        np.divide(completion * steps.buy, still, out=share, where=inside & (steps.buy > 0))
     return share
 
 

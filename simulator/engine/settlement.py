@@ -6,7 +6,6 @@ import numpy as np
 
 from simulator.engine.floor import Floor
 from simulator.market.guarantee import enough, made_up, matched, short_of
-from simulator.market.world import World
 from simulator.scenario.incentives import Rebate, RoiGuarantee
 
 FEN = 1e-6  # of a fen: rounding of the sum before
@@ -39,8 +38,7 @@ class Settlement:
         book, scenes = self.floor.book, [self.scene[name] for name in guarantee.scenes]
         spend = self.floor.state.spent[scenes].sum(axis=(0, 1))
         if not guarantee.organic:
-            credited = [book.scenes[x][scenes] for x in ("gmv_attributed", "orders_attributed")]
-            return np.array([spend, *(rows.sum(axis=0) for rows in credited)])
+            return np.array([spend, *self.floor.state.promised[:, scenes].sum(axis=1)])
         mine = self.floor.world.goods.mix[scenes].sum(axis=(0, 2)) > 0
         return np.array([spend, *(book.products[x][mine].sum(axis=0) for x in ("gmv", "paid"))])
 
@@ -81,11 +79,19 @@ class Settlement:
         return np.asarray(self.floor.book.products["gmv"][rows].sum(axis=0))
 
     def _write_down(self) -> None:
-        """What is left of goods with a salvage value is worth that, no longer what it cost."""
-        floor, goods = self.floor, self.floor.world.goods
-        if goods.clearing.any():
-            left = floor.state.stock.left(floor.sampled)[goods.clearing]
-            floor.book.add(write_down=left * (goods.unit_cost - goods.salvage)[goods.clearing])
+        """What is left of goods with a salvage value is worth that, no longer what it cost.
+
+        What came back is left, too: it has lost its depreciation, and counts by the goods in the orders.
+        """
+        floor, world = self.floor, self.floor.world
+        goods, mine = world.goods, world.goods.clearing
+        if not mine.any():
+            return
+        cost = goods.unit_cost
+        back = floor.book.products["refund_cost"] / cost
+        loss = floor.state.stock.left(floor.sampled) * (cost - goods.salvage)
+        loss += back * (cost * (1 - world.costs.depreciation) - goods.salvage)
+        floor.book.add(write_down=loss[mine])
 
     # ------------------------------------------------------------------ laws
     def limits(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
@@ -103,8 +109,3 @@ class Settlement:
         if self.floor.till:
             till = self.floor.till
             yield "subsidies", till.granted, till.offers.quota[:, None]
-
-
-def needs_credit(world: World) -> bool:
-    """Whether a guarantee counts the gmv that is credited to scenes."""
-    return any(not g.organic for g in world.scenario.incentives.roi_guarantees.values())

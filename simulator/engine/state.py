@@ -8,7 +8,7 @@ from simulator.market.audience import Crowd
 from simulator.market.basket import Baskets
 from simulator.market.contract import Bookings
 from simulator.market.draws import Draws
-from simulator.market.fulfilment import Refunds, Stock
+from simulator.market.fulfilment import POOLS, Refunds, Stock
 from simulator.market.lifecycle import LifeCycles, Shelf
 from simulator.market.people import BANDS_N
 from simulator.market.purse import Spent
@@ -23,10 +23,9 @@ class Day:
     paid: np.ndarray
     due_back: np.ndarray
     """Paid orders that will be refunded, mean."""
-    return_cost: np.ndarray
-    """What their returns will cost beyond the usual [CNY], mean."""
+    take_back: np.ndarray
+    """What these will take back [CNY], mean: [pool, product, lane], pools as in `POOLS`."""
     gmv: np.ndarray
-    cost: np.ndarray
     first: np.ndarray
     """First orders: [lane]."""
     late: np.ndarray
@@ -35,8 +34,9 @@ class Day:
     @classmethod
     def empty(cls, products: int, lanes: int) -> "Day":
         """A new day."""
-        paid, due_back, return_cost, gmv, cost = np.zeros((5, products, lanes))
-        return cls(paid, due_back, return_cost, gmv, cost, *np.zeros((2, lanes)))
+        paid, due_back, gmv = np.zeros((3, products, lanes))
+        take_back = np.zeros((len(POOLS), products, lanes))
+        return cls(paid, due_back, take_back, gmv, *np.zeros((2, lanes)))
 
 
 @dataclass
@@ -62,6 +62,8 @@ class State:
     """ln alpha, of each scene's bid per action [ln CNY per action]: [scene, lane]."""
     newcomers: np.ndarray
     """New customers not (yet) refunded: [segment, lane]."""
+    promised: np.ndarray
+    """Gmv [CNY] and orders that scenes have by the last touch, where guarantees count them: [2, scene, lane]."""
     decided: np.ndarray
     """Buying visits whose order waits for a signature: [band, segment, lane]."""
     supply_noise: np.ndarray
@@ -87,7 +89,8 @@ def first_state(
         spent=np.zeros((len(names.scenes), len(names.phases), lanes)),
         purse=Spent(*np.zeros((2, len(names.scenes), lanes))),
         bids=np.zeros((len(names.scenes), lanes)),
-        newcomers=zeros.copy(), decided=np.zeros((BANDS_N, segments, lanes)),
+        newcomers=zeros.copy(), promised=np.zeros((2, len(names.scenes), lanes)),
+        decided=np.zeros((BANDS_N, segments, lanes)),
         supply_noise=np.ones((len(names.slots), lanes)),
     )  # fmt: skip
 

@@ -32,7 +32,8 @@ def order_contribution(world: World) -> np.ndarray:
     usual = (goods.refund_odds * _stage(world, "refund"))[:, None]
     refund = prob(usual if people.refund_odds is None else usual * people.refund_odds)
     kept = price * (1 - refund) * (1 - costs.commission)
-    cost = unit_cost * (1 - refund + refund * costs.depreciation)
+    lost = costs.depreciation - (0.0 if people.spared is None else people.spared)
+    cost = unit_cost * (1 - refund + refund * lost)
     each = (weight * (kept - price * costs.payment_fee - cost)).sum(axis=0)
     extra = 0.0 if people.return_cost is None else people.return_cost
     per_order = (weight * (costs.fulfilment + refund * (costs.refund_handling + extra))).sum(axis=0)

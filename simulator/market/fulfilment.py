@@ -6,13 +6,13 @@ Pi       payment success                                      1        [1, lane]
 S, L     stock and cumulated demand since the last restock    units    [product, lane]
 M        mean of min(S, Poisson(L))                           units    [product, lane]
 pending  orders that will be refunded                         orders   [kind, product, lane]
+pools    what they will take back, in the order of POOLS      CNY      [pool, product, lane]
 
 Refund delays are phase-type: a share waits Exp(fast), the rest Gamma(4, slow) as four exponential
 phases (docs/model.md sections 9 and 11).
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +26,9 @@ from simulator.scenario.schema import Scenario
 
 PHASES = 5  # fast, then four slow ones
 FIRST = 0  # of two kinds of refunds: of first orders, of others
+POOLS = ("refund_value", "refund_cost", "refund_subsidy", "return_cost")
+"""What refunds take back, as the books name it: price paid, unit cost, what others added to the price, and what a
+return costs beyond the usual [CNY]."""
 GONE = 1e-9  # a product with less chance to be in stock is sold out
 
 
@@ -191,12 +194,8 @@ class Refunds:
     """Mean of the orders in each phase of their delay: [phase, kind, product, lane]."""
     pending: np.ndarray
     """Orders that will be refunded and are not yet: [kind, product, lane]."""
-    value: np.ndarray
-    """Price paid for the pending orders [CNY]: [product, lane]."""
-    cost: np.ndarray
-    """Their unit cost [CNY]: [product, lane]."""
-    handling: np.ndarray
-    """What their returns cost beyond the usual [CNY]: [product, lane]."""
+    pools: np.ndarray
+    """What the pending orders will take back [CNY]: [pool, product, lane]."""
     ripe: np.ndarray
     """Mean of the orders that have fallen due so far, and how many were refunded: [2, kind, product, lane]."""
     offset: np.ndarray | None
@@ -206,9 +205,9 @@ class Refunds:
     def of(cls, products: int, lanes: int, offset: np.ndarray | None = None) -> "Refunds":
         """Nothing pending; `offset` [kind * product, lane] uniform in (0, 1) when sampled."""
         waiting, ripe = np.zeros((PHASES, 2, products, lanes)), np.zeros((2, 2, products, lanes))
-        value, cost, handling = np.zeros((3, products, lanes))
+        pools = np.zeros((len(POOLS), products, lanes))
         offset = None if offset is None else offset.reshape(2, products, lanes)
-        return cls(waiting, np.zeros((2, products, lanes)), value, cost, handling, ripe, offset)
+        return cls(waiting, np.zeros((2, products, lanes)), pools, ripe, offset)
 
 
 def delay_matrix(commerce: Commerce) -> np.ndarray:
@@ -234,12 +233,8 @@ class Due:
 
     orders: np.ndarray
     """[kind, product, lane]"""
-    value: np.ndarray
-    """[product, lane]"""
-    cost: np.ndarray
-    handling: np.ndarray
-    share: np.ndarray
-    """Of the pending orders: [product, lane]."""
+    pools: np.ndarray
+    """What they take back [CNY]: [pool, product, lane]."""
 
 
 class Returns:
@@ -271,19 +266,13 @@ class Returns:
         due = np.minimum(self._whole(refunds, ripe), refunds.pending)
         share = ratio(due.sum(axis=0), refunds.pending.sum(axis=0))
         refunds.pending = refunds.pending - due
-        out = Due(due, refunds.value * share, refunds.cost * share, refunds.handling * share, share)
-        refunds.value = refunds.value - out.value
-        refunds.cost = refunds.cost - out.cost
-        refunds.handling = refunds.handling - out.handling
+        out = Due(due, refunds.pools * share)
+        refunds.pools = refunds.pools - out.pools
         return out
 
-    def enter(self, refunds: Refunds, orders: np.ndarray, each: Sequence[np.ndarray]) -> None:
-        """Orders [kind, product, lane] that will be refunded; price, unit cost and extra cost of each."""
+    def enter(self, refunds: Refunds, orders: np.ndarray, each: np.ndarray) -> None:
+        """Orders [kind, product, lane] that will be refunded; what each takes back [pool, product, lane]."""
         refunds.waiting[0] += self.fast * orders
         refunds.waiting[1] += (1 - self.fast) * orders
         refunds.pending = refunds.pending + orders
-        count = orders.sum(axis=0)
-        price, cost, handling = each
-        refunds.value = refunds.value + count * price
-        refunds.cost = refunds.cost + count * cost
-        refunds.handling = refunds.handling + count * handling
+        refunds.pools = refunds.pools + orders.sum(axis=0) * each

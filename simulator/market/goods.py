@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from simulator.market.audience import ratio
 from simulator.market.columns import column, odds, stack, unless
 from simulator.market.layout import Layout
-from simulator.market.promotion import seller_price
+from simulator.market.promotion import salvage_of, seller_price
 from simulator.scenario.goods import PRODUCT_STAGES, Product
 from simulator.scenario.schema import Scenario
 
@@ -23,6 +24,8 @@ class Goods:
 
     price: np.ndarray
     """What the seller takes for an order by phase: [phase, product, replication]."""
+    least_price: np.ndarray
+    """Salvage value against that price, 0 where there is none: [phase, product, replication]."""
     list_price: np.ndarray
     unit_cost: np.ndarray
     salvage: np.ndarray
@@ -68,11 +71,11 @@ def make_goods(layout: Layout) -> Goods:
         for n, p in enumerate(goods)
         for r in p.restocks
     )
+    price, salvage = seller_price(s, layout.steps.phases), salvage_of(s)
     launch = [0 if p.launch is None else round((p.launch - origin).total_seconds()) for p in goods]
     return Goods(
-        price=seller_price(s, layout.steps.phases), list_price=column([p.price for p in goods]),
-        unit_cost=column([p.price * (1 - p.margin) for p in goods]),
-        salvage=column([0.0 if p.salvage is None else p.salvage for p in goods]),
+        price=price, least_price=ratio(salvage, price), list_price=column([p.price for p in goods]),
+        unit_cost=column([p.price * (1 - p.margin) for p in goods]), salvage=salvage,
         clearing=np.array([p.salvage is not None for p in goods]),
         refund_odds=odds(column([p.refund for p in goods])),
         power=column([_power_of(s, p) for p in goods]),

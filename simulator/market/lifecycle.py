@@ -117,10 +117,14 @@ class LifeCycles:
         """Mean of the stage figures over the stage shares."""
         return Effects(*np.einsum("fs,spl->fpl", self._table, shelf.stage))
 
-    def price(self, shelf: Shelf) -> np.ndarray:
-        """Price against that of the phase, 1 less what the stages take off: [product, lane]."""
-        cut = 1 - np.array(self.rules.price, dtype=float)
-        return np.asarray(1 - np.einsum("s,spl->pl", cut, shelf.stage))
+    def price(self, shelf: Shelf, phase: int) -> np.ndarray:
+        """Price against that of the phase, 1 less what the stages take off: [product, lane].
+
+        No stage takes it below the salvage value: the mean over the stages is of prices that are paid.
+        """
+        cut = 1 - np.array(self.rules.price, dtype=float)[:, None, None]
+        most = 1 - self.goods.least_price[phase]
+        return np.asarray(1 - (np.minimum(cut, most) * shelf.stage).sum(axis=0))
 
     def close_day(self, shelf: Shelf, orders: np.ndarray, market: float, second: int) -> None:
         """End of a day: sales level, organic weight, stage moves; `market`: purchases of the day in the

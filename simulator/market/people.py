@@ -39,7 +39,9 @@ class People:
     refund_odds: np.ndarray | None
     """Odds multiplier of a refund: [1, segment, replication]; None where all are 1."""
     return_cost: np.ndarray | None
-    """Cost of one of their refunds beyond the usual [CNY]: [product, segment, replication]; None if none is."""
+    """Cost of one of their refunds beyond the usual [CNY], goods aside: [segment, replication]; None if none is."""
+    spared: np.ndarray | None
+    """Loss by their refunds that others bear, share of the unit cost: [segment, replication]; None if none is."""
     order_delay: np.ndarray | None
     """Mean days from the deciding visit to the order: [segment, 1]; None where all order at once."""
     visit_moves: np.ndarray
@@ -78,7 +80,7 @@ def make_people(layout: Layout) -> People:
         buy_odds=column([readiness_of(g) for g in segments]),
         new_taste=unless(column([g.new_product_affinity for g in segments]) - 1, 0.0),
         refund_odds=unless(column([g.refund for g in segments])[None], 1.0),
-        return_cost=unless(_return_cost(layout), 0.0),
+        return_cost=unless(_return_cost(layout), 0.0), spared=unless(_spared(layout), 0.0),
         order_delay=unless(np.array([[g.order_delay_days] for g in segments]), 0.0),
         visit_moves=move_table(chain.visit_moves),
         base_moves=bar(move_table(chain.base_moves)) / 30,
@@ -126,14 +128,18 @@ def move_table(table: dict[str, Moves]) -> np.ndarray:
 
 
 def _return_cost(layout: Layout) -> np.ndarray:
-    """What a refund costs beyond the usual handling: [product, segment, replication]."""
-    c = layout.scenario.commerce
-    rows = [
-        -c.refund_handling - c.depreciation * p.price * (1 - p.margin) * order_value_of(g)
-        if g.returns_borne_by == "platform"
-        else (c.refund_handling if g.return_freight is None else g.return_freight) - c.refund_handling
-        for p in layout.scenario.products.values()
-        for g in layout.segments
-    ]  # fmt: skip
-    table = column(rows)
-    return table.reshape(-1, len(layout.segments), table.shape[-1])
+    """What a refund costs beyond the usual handling, goods aside: [segment, replication]."""
+    usual = layout.scenario.commerce.refund_handling
+
+    def freight(segment: Segment) -> Any:
+        if segment.returns_borne_by == "platform":
+            return 0.0
+        return usual if segment.return_freight is None else segment.return_freight
+
+    return column([freight(g) - usual for g in layout.segments])
+
+
+def _spared(layout: Layout) -> np.ndarray:
+    """Depreciation that the platform bears: [segment, replication]."""
+    lost = layout.scenario.commerce.depreciation
+    return column([lost if g.returns_borne_by == "platform" else 0.0 for g in layout.segments])

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from simulator.market.audience import ratio
+from simulator.market.bill import Bill
 from simulator.market.calendar import RUNOFF, Steps, phase_of_runoff, seconds_between
 from simulator.market.columns import column, stack
 from simulator.market.fulfilment import Stock
@@ -78,8 +79,12 @@ def seller_price(scenario: Scenario, phases: Sequence[str]) -> np.ndarray:
     price = column([p.price for p in goods])
     cut = stack([column([p.discount.get(f, 0.0) for p in goods]) for f in phases])
     own = _of_coupons(scenario, phases, lambda coupon: 1 - coupon.merchant)
-    salvage = column([0.0 if p.salvage is None else p.salvage for p in goods])
-    return np.maximum(price * (1 - cut) * own, salvage)
+    return np.maximum(price * (1 - cut) * own, salvage_of(scenario))
+
+
+def salvage_of(scenario: Scenario) -> np.ndarray:
+    """Salvage value of a unit, 0 where the file gives none: [product, replication]."""
+    return column([0.0 if p.salvage is None else p.salvage for p in scenario.products.values()])
 
 
 def _of_coupons(
@@ -193,34 +198,20 @@ def _windows(subsidies: list[Subsidy], steps: Steps) -> np.ndarray:
 
 
 # --------------------------------------------------------------------------- at the till
-@dataclass
-class Bill:
-    """What the paid orders of a step bring."""
-
-    gmv: np.ndarray
-    """At the price paid by the buyer [CNY]: [product, lane]."""
-    aid: np.ndarray
-    """What others add [CNY]: [product, lane]."""
-    worth: np.ndarray
-    """Gmv by segment: [product, segment, lane]."""
-
-
 class Till:
-    """Prices of the moment, money left in the subsidies, and subsidies of orders on their way back."""
+    """Prices of the moment, and money left in the subsidies."""
 
     def __init__(
         self, offers: Offers, order_value: np.ndarray, lanes: int, *, sampled: bool
     ) -> None:
         """`order_value` [segment, lane] or [segment, 1]."""
         self.offers, self.order_value, self.sampled = offers, order_value, sampled
-        count, products = len(offers.quota), len(offers.programme)
+        count = len(offers.quota)
         units = np.broadcast_to(offers.quota[:, None] / offers.unit, (count, lanes))
         self.funds = Stock(np.array(units), np.zeros((count, lanes)))
         self.members = membership(offers.programme, count)
         self.granted = np.zeros((count, lanes))
         """Subsidies paid so far [CNY]: [programme, lane]."""
-        self.day, self.pending = np.zeros((2, products, lanes))
-        """What others added to the day's orders, and to orders that will come back [CNY]."""
         self.phase, self.open = -1, np.zeros(count, dtype=bool)
         self.found = np.zeros((count, lanes))
 
@@ -243,18 +234,14 @@ class Till:
         chance = np.einsum("cp,cl->pl", self.members, self.found)[:, None]
         return np.asarray(plain + (helped - plain) * chance)
 
-    def charge(self, orders: np.ndarray, noise: np.ndarray) -> Bill:
-        """Bill paid orders [product, segment, lane]; `noise` of their value [product, lane]."""
+    def charge(self, orders: np.ndarray, noise: np.ndarray, unit_cost: np.ndarray) -> Bill:
+        """Bill paid orders [product, segment, lane]; `noise` of their value [product, lane]; unit cost of a
+        usual order [product, lane].
+        """
         offers, f = self.offers, self.phase
-        price = (offers.price[f] * noise)[:, None]
-        value = orders * self.order_value
-        worth = value * price
-        aid = value.sum(axis=1) * (offers.aid[f] * noise)
-        if self.open.any():
-            granted = self._subsidise(orders, price)
-            worth, aid = worth - granted, aid + granted.sum(axis=1)
-        self.day += aid
-        return Bill(worth.sum(axis=1), aid, worth)
+        price, aid = offers.price[f] * noise, offers.aid[f] * noise
+        granted = self._subsidise(orders, price[:, None]) if self.open.any() else None
+        return Bill(orders * self.order_value, price, unit_cost * offers.size[f], aid, granted)
 
     def _subsidise(self, orders: np.ndarray, price: np.ndarray) -> np.ndarray:
         """Subsidies granted [CNY]: [product, segment, lane]."""
@@ -266,14 +253,3 @@ class Till:
         self.granted += paid
         share = np.einsum("cp,cl->pl", self.members, ratio(paid, total))
         return np.asarray(asked * share[:, None])
-
-    def refund(self, share: np.ndarray) -> np.ndarray:
-        """A share [product, lane] of the orders on their way back arrives: what others take back [CNY]."""
-        back = self.pending * share
-        self.pending -= back
-        return back
-
-    def close_day(self, coming_back: np.ndarray, paid: np.ndarray) -> None:
-        """Orders of the finished day [product, lane] that will come back, of all that were paid."""
-        self.pending += coming_back * ratio(self.day, paid)
-        self.day[...] = 0.0

@@ -45,8 +45,6 @@ class Today:
 
     refund_odds: np.ndarray
     """[product, lane]"""
-    price: np.ndarray
-    """Price by stage, against that of the phase: [product, lane]."""
     kappa: np.ndarray
     mix: np.ndarray
     """m"""
@@ -127,7 +125,7 @@ class Assortment:
             halo = halo_of(ways, shelf.stage[HIT], free_mix, by_segment)
             halo.seen *= self.world.free.halo
         return Today(
-            refund_odds=goods.refund_odds * effects.refund, price=self.cycles.price(shelf), kappa=by_segment, mix=mix,
+            refund_odds=goods.refund_odds * effects.refund, kappa=by_segment, mix=mix,
             scene_kappa=_means(mix, by_segment), scene_ctr=clicks,
             ln_quality=ln_quality(shelf.score) + np.log((mix * effects.quality).sum(axis=1)),
             free_mix=free_mix,

@@ -53,6 +53,16 @@ class Credit:
     organic: np.ndarray
 
 
+@dataclass
+class Credits:
+    """Who gets the orders of a step."""
+
+    report: Credit
+    """By the attribution model."""
+    promised: Credit | None
+    """By the last touch, where guarantees ask for it."""
+
+
 def classes_within(window_days: int) -> int:
     """Number of age classes inside a look-back window.
 
@@ -70,7 +80,7 @@ def _over_stages(rows: np.ndarray, part: np.ndarray, out: np.ndarray | None = No
 class Tracers:
     """Last touches of one chunk of lanes: people belong to the scene that touched them last."""
 
-    def __init__(self, window_days: int, scenes: int, people: tuple[int, int, int]) -> None:
+    def __init__(self, window_days: int, scenes: int, people: tuple[int, ...]) -> None:
         """`people`: the shape [stage, segment, lane]."""
         self.touched = np.zeros((classes_within(window_days), scenes, *people))
         self.ages = len(self.touched)
@@ -238,19 +248,28 @@ class Openers(Tracers):
         return np.asarray(on_visit * (1 - self.level.sum(axis=0) + self.level))
 
 
+MODELS: dict[str, list[type[Tracers]]] = {
+    "last_touch": [Tracers],
+    "first_touch": [Openers],
+    "even": [Tracers, Openers],
+}
+"""Last touch, first touch, or both for half each."""
+
+
 class Trail:
-    """The tracers of an attribution model: last touch, first touch, or both for half each (even)."""
+    """The tracers of an attribution model; and the last touch, whatever the model, where guarantees hang on it."""
 
     def __init__(
-        self, model: str, window_days: int, scenes: int, people: tuple[int, int, int]
-    ) -> None:
-        kinds: dict[str, list[type[Tracers]]]
-        kinds = {"last_touch": [Tracers], "first_touch": [Openers], "even": [Tracers, Openers]}
-        self.tracers = [kind(window_days, scenes, people) for kind in kinds[model]]
+        self, model: str, window_days: int, scenes: int, people: tuple[int, ...], *,
+        promised: bool = False,
+    ) -> None:  # fmt: skip
+        self.reported, self.promised = MODELS[model], promised
+        more = [Tracers] if promised and Tracers not in self.reported else []
+        self.tracers = {kind: kind(window_days, scenes, people) for kind in [*self.reported, *more]}
 
     def touch(self, visits: np.ndarray, n: np.ndarray) -> None:
         """New touches."""
-        for tracer in self.tracers:
+        for tracer in self.tracers.values():
             tracer.touch(visits, n)
 
     def credit(
@@ -258,32 +277,40 @@ class Trail:
         *orders: np.ndarray,
         balances: np.ndarray | None = None,
         guests: np.ndarray | None = None,
-    ) -> Credit:
-        """The mean of the tracers' credits."""
-        first, *more = (
-            tracer.credit(*orders, balances=balances, guests=guests) for tracer in self.tracers
-        )
-        if not more:
-            return first
-        parts = ([getattr(c, f.name) for c in (first, *more)] for f in fields(Credit))
-        return Credit(*(np.add(*pair) / 2 for pair in parts))
+    ) -> Credits:
+        """The mean credit of the model's tracers, and that of the last touch."""
+        by_kind = {
+            kind: tracer.credit(*orders, balances=balances, guests=guests)
+            for kind, tracer in self.tracers.items()
+        }
+        report = _mean([by_kind[kind] for kind in self.reported])
+        return Credits(report, by_kind[Tracers] if self.promised else None)
 
     def move(self, flows: np.ndarray, n: np.ndarray, paid: Paid, caused: np.ndarray) -> None:
         """Touches go where their people go."""
-        for tracer in self.tracers:
+        for tracer in self.tracers.values():
             tracer.move(flows, n, paid, caused)
 
     def shift(self, stage: int, target: int, share: np.ndarray) -> None:
         """A share of a stage moves to another."""
-        for tracer in self.tracers:
+        for tracer in self.tracers.values():
             tracer.shift(stage, target, share)
 
     def forfeit(self) -> None:
         """Deposits are forfeited."""
-        for tracer in self.tracers:
+        for tracer in self.tracers.values():
             tracer.forfeit()
 
     def age_a_day(self) -> None:
         """Midnight."""
-        for tracer in self.tracers:
+        for tracer in self.tracers.values():
             tracer.age_a_day()
+
+
+def _mean(credits: list[Credit]) -> Credit:
+    """The mean of one or two credits."""
+    first, *more = credits
+    if not more:
+        return first
+    parts = ([getattr(c, f.name) for c in credits] for f in fields(Credit))
+    return Credit(*(np.add(*pair) / 2 for pair in parts))

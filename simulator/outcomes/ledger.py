@@ -52,7 +52,7 @@ class Ledger:
     viewed: np.ndarray
     """Viewed impressions: [segment, lane]."""
     products: dict[str, np.ndarray]
-    """paid, gmv, refunds, pooled: [product, lane]"""
+    """paid, gmv, refunds, pooled; refund_cost, unit cost of what came back [CNY]: [product, lane]"""
     days: dict[str, np.ndarray] = field(default_factory=dict)
     """gmv, spend, new_customers, visits: [day, lane]; scene_spend, scene_gmv: [day, scene, lane]"""
     packages: dict[str, np.ndarray] = field(default_factory=dict)
@@ -79,7 +79,7 @@ class Ledger:
         "orders_presale",
         "peak_spend",
     )
-    PRODUCT = ("paid", "gmv", "refunds", "pooled")
+    PRODUCT = ("paid", "gmv", "refunds", "refund_cost", "pooled")
     DAY = ("gmv", "spend", "new_customers", "visits")
 
     @classmethod

@@ -65,7 +65,7 @@ class Product(Part):
     discount: dict[str, Rate] = {}
     """Price cut by phase, share of list price."""
     salvage: Annotated[Level, Field(ge=0)] | None = None
-    """Worth of a unit left at the end [CNY]: no cut goes below it, and what is left is written down to it."""
+    """Worth of a unit left or back at the end [CNY]: no price goes below it, what is left is written down to it."""
     launch: Moment | None = None
     """Date from which a sampling product is on sale as a new launch."""
     items: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1

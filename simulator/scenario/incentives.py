@@ -80,7 +80,7 @@ class RoiGuarantee(Part):
     least_orders: Annotated[Amount, Field(ge=0, le=1e6)] = 20.0
     """Orders in a window below which nothing is paid."""
     organic: bool = False
-    """Whether all gmv of the scenes' products counts (whole_site), or only what is credited to the scenes."""
+    """Whether all gmv of the scenes' products counts (whole_site), or only what the last touch gives the scenes."""
 
 
 class Hosted(Part):

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 from simulator.scenario.amounts import duration, moment_text, shown
-from simulator.scenario.calendar import Calendar
+from simulator.scenario.calendar import Balance, Calendar
 from simulator.scenario.chance import Shock
 from simulator.scenario.nodes import Parts, Tree
 from simulator.scenario.references import Fault
@@ -14,6 +14,7 @@ from simulator.scenario.runoff import runoff_days
 from simulator.scenario.schema import Scenario
 
 DAY = 86400
+WEEK = 7 * 24  # hours
 
 MOST_SPELLS = 100
 """Times that a shock may begin in a run, on average."""
@@ -78,10 +79,38 @@ def _check_balances(scenario: Scenario) -> Iterator[Fault]:
             yield Fault(
                 (*path, number, "end"), f"must be after its start {moment_text(window.start)}"
             )
+        elif not _somebody_buys(calendar, window):
+            rule = "must hold an hour in which people buy: by calendar.hours_buy and weekdays_buy nobody"
+            mend = "move or lengthen the window, or write 0.01 for hardly ever"
+            span = f"{moment_text(window.start)} to {moment_text(window.end)}"
+            yield Fault((*path, number), f"{rule} does from {span}; {mend}")
     for number, (one, two) in enumerate(pairwise(calendar.balances), start=1):
         if two.start < one.end:
             rule = f"must not be before the window above it ends, {moment_text(one.end)}"
             yield Fault((*path, number, "start"), f"{rule}: windows stand in order, side by side")
+
+
+def _somebody_buys(calendar: Calendar, window: Balance) -> bool:
+    """Whether a window has purchases: of a usual hour, or of the rush of an opening."""
+    first = window.start.replace(minute=0, second=0)
+    hours = (first + timedelta(hours=n) for n in range(WEEK + 1))
+    usual = any(
+        calendar.hours_buy[hour.hour] > 0 and calendar.weekdays_buy[hour.weekday()] > 0
+        for hour in hours
+        if hour < window.end
+    )
+    return usual or any(
+        start < window.end and window.start < end for start, end in _rushes(calendar)
+    )
+
+
+def _rushes(calendar: Calendar) -> Iterator[tuple[datetime, datetime]]:
+    """From when to when the rush of an opening lasts: a day, and not beyond its phase."""
+    phases = sorted(calendar.phases.values(), key=lambda phase: phase.start)
+    ends = [*(phase.start for phase in phases[1:]), calendar.end]
+    for phase, end in zip(phases, ends, strict=False):
+        if phase.burst and phase.burst.share > 0:
+            yield phase.start, min(end, phase.start + timedelta(days=1))
 
 
 def _check_curves(scenario: Scenario) -> Iterator[Fault]:

@@ -538,9 +538,14 @@ def bargains() -> Data:
 def busy_bargains() -> Data:
     """Bargains in a busy shop: buyers answer to prices at a gate that is too narrow, and in any weather.
 
-    Some of them look for what is new besides.
+    Some of them look for what is new besides; others send much back, at the platform's cost; nobody buys at night,
+    where a window ends in which all balances are paid.
     """
     data, other = bargains(), busy()
+    data["segments"]["b"] |= {"refund": 2.5, "returns_borne_by": "platform"}
+    data["calendar"]["hours_buy"] = [0] * 3 + [1] * 21
+    data["calendar"]["balances"][0]["completion"] = 1.0
+    data["life_cycle"]["price"] = [0.3, 0.35, 0.95, 1.0, 0.9, 0.2]
     data["segments"]["a"]["new_product_affinity"] = 1.3
     phases, names = data["calendar"]["phases"], list(data["products"])
     phases[next(iter(phases))]["wallet_topup"] = 0.3

@@ -323,10 +323,29 @@ def test_what_is_left_is_written_down_to_its_salvage_value(mode: str):
     found, plain = run(world(*sets), mode), run(world(*sets[:1]), mode)
     left = 5000 - found.book.products["paid"][1]
     assert (left > 0).all()
-    assert found.book.totals["write_down"] == pytest.approx(left * (25 - 10))
+    cost = found.book.products["refund_cost"][1]
+    back = cost * (1 - float(world().commerce.depreciation)) - 10 * cost / 25
+    assert found.book.totals["write_down"] == pytest.approx(left * (25 - 10) + back)
     lost = one(plain, "contribution")[0] - one(found, "contribution")[0]
     rows = found.book.totals["write_down"].reshape(len(found.plans) + 1, -1)
     assert lost == pytest.approx(rows[0].mean())
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("salvage", [0, 20, 40])
+def test_every_unit_is_paid_for_once(mode: str, salvage: float):
+    """Cost of what was bought = cost of kept orders + depreciation + write-down + worth of what is left."""
+    scenario = brief(
+        "products.coffee.stock=6k",
+        "products.coffee.refund=60%",
+        f"products.coffee.salvage={salvage}",
+    )
+    book = run(scenario, mode).book
+    t, lost = book.totals, float(scenario.commerce.depreciation)
+    left = 6000 - book.products["paid"][0] + t["refund_cost"] / 54
+    assert (t["refund_cost"] > 1000 * 54).any()
+    booked = t["goods_cost"] - t["refund_cost"] + lost * t["refund_cost"] + t["write_down"]
+    assert booked + salvage * left == pytest.approx(6000 * 54)
 
 
 def test_fees_and_money_back_stand_where_they_belong():
@@ -361,6 +380,23 @@ def test_a_guarantee_on_credited_gmv_does_not_ask_for_a_report():
     with_report, without = (expected(world(*promise), attribution=x) for x in (True, False))
     assert one(without, "money_back")[0] > 0
     assert differing(with_report.book, without.book) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_guarantee_pays_by_the_last_touch_whatever_the_reports_say(mode: str):
+    promise = incentive(
+        roi_guarantees__seven="{scenes: [new_customer], target: 50, least_orders: 0}"
+    )
+    books = [
+        run(world(*promise, f"attribution.model={model}"), mode, attribution=asked).book
+        for model in ("last_touch", "first_touch", "even")
+        for asked in (True, False)
+    ]
+    last, opener = books[0], books[2]
+    assert last.totals["guarantee"][0] > 0
+    assert abs(opener.scenes["gmv_attributed"] - last.scenes["gmv_attributed"]).max() > 1
+    for book in books:
+        assert book.totals["guarantee"] == pytest.approx(last.totals["guarantee"], rel=1e-9)
 
 
 def test_hosting_counts_in_the_plan_without_ads_too():

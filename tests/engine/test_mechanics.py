@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from simulator.engine.lanes import Chunk
 from simulator.engine.run import Run, View
+from simulator.engine.schedule import make_schedule
 from simulator.engine.simulate import make_grid, simulate
 from simulator.market.build import build_world
 from simulator.outcomes.metrics import METRICS
@@ -482,6 +483,31 @@ def test_deposits_are_forfeited_unless_the_balance_is_paid(completion: str, kept
     assert before == pytest.approx(deposits, rel=0.1)
     assert lost == pytest.approx(kept * before * 120 * 20 / 100, rel=0.12, abs=1.0)
     assert not book.people[6].any()  # nobody waits with a deposit at the end
+
+
+NIGHT = "calendar.hours_buy=[0,0,0,0,0,0,0,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,0]"
+
+
+@pytest.mark.parametrize("completion", [0.0, 0.6, 1.0])
+def test_balances_are_paid_in_the_hours_in_which_people_buy(completion: float):
+    """By the end of the window its completion, in hours of buying alone, also when nothing is left for the night."""
+    times = "start: 2021-03-26 19:00, end: 2021-03-27 06:00"
+    window = f"{{{times}, completion: {completion}}}"
+    scenario = brief(NIGHT, f"calendar.balances=[{window}]", "calendar.phases.sale.clock=1h")
+    world = build_world(scenario, make_grid(scenario))
+    paid = make_schedule(world).balance
+    assert 1 - np.prod(1 - paid) == pytest.approx(completion, abs=1e-12)
+    assert (paid > 0).sum() == (4 if completion else 0)
+
+
+@pytest.mark.parametrize("run", [expected, sampled])
+def test_a_window_may_outlast_the_evening_of_buying(run):
+    window = (
+        "calendar.balances=[{start: 2021-03-26 12:00, end: 2021-03-27 06:00, completion: 100%}]"
+    )
+    totals = run(brief(*PRESALE, NIGHT, window)).book.totals
+    assert (totals["deposits"] > 100).all()
+    assert totals["forfeited"] == pytest.approx(0.0, abs=1e-6)
 
 
 def deposits_before_the_window(scenario: Scenario, ads: Plan) -> float:

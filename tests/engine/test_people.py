@@ -84,6 +84,43 @@ def test_refund_odds_are_multiplied():
     assert often / (1 - often) == pytest.approx(3 * rare / (1 - rare), rel=1e-2)
 
 
+RICH = (
+    "segments.rich={people: 100k, order_value: 4, refund: 6, start: {discover: 4%, cart: 2%, initial: 3%}}",
+    "segments.shoppers.refund=0.001",
+    "products.coffee.discount={sale: 0%}",
+    "incentives.subsidies.state={rate: 10%, cap: 1k, quota: 900m}",
+)
+"""Who buys for four times as much returns six times as often; hardly anybody else does."""
+
+
+@pytest.mark.parametrize("mode", [expected, sampled])
+def test_a_refund_takes_back_what_its_own_buyer_paid(mode):
+    """Not what the mean buyer of the day paid; nor the mean cost, nor the mean aid."""
+    drawn = mode is sampled
+    outcomes = mode(brief(*RICH), **({"replications": 16} if drawn else {}))
+    t = {name: total.sum() for name, total in outcomes.book.totals.items()}
+    near = 0.02 if drawn else 0.005
+    assert t["refund_cost"] == pytest.approx(4 * 54 * t["refunds"], rel=0.005)
+    assert t["refund_value"] == pytest.approx(4 * 108 * t["refunds"], rel=near)
+    assert t["refund_subsidy"] == pytest.approx(4 * 12 * t["refunds"], rel=near)
+
+
+@pytest.mark.parametrize("mode", [expected, sampled])
+@pytest.mark.parametrize("rich", ["platform", "merchant"])
+def test_returns_that_the_platform_bears_cost_the_shop_nothing(mode, rich: str):
+    """Whatever its orders hold: freight and the loss of value are the platform's."""
+    sets = ["segments.shoppers.returns_borne_by=platform", "commerce.depreciation=50%",
+            "incentives.coupons.full={platform: 10%, order_value: 2}"]  # fmt: skip
+    if rich == "platform":
+        sets += [*RICH[:2], "segments.rich.returns_borne_by=platform"]
+    world = brief(*sets)
+    t = mode(world, **({"replications": 4} if mode is sampled else {})).book.totals
+    lost = world.commerce.refund_handling * t["refunds"]
+    lost += world.commerce.depreciation * t["refund_cost"]
+    assert (lost > 1000).all()
+    assert t["return_cost"] == pytest.approx(-lost, rel=1e-9)
+
+
 # --- late orders ----------------------------------------------------------------------------------
 
 

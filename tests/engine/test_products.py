@@ -15,7 +15,8 @@ from simulator.engine.run import Run
 from simulator.engine.simulate import make_grid, simulate
 from simulator.market.build import build_world
 from simulator.market.choice import mean_of_best, start_trials, told
-from simulator.market.draws import Sampled
+from simulator.market.draws import Expected, Sampled
+from simulator.market.lifecycle import LifeCycles
 from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import items_above, tail_shares
 from simulator.outcomes.store import read_outcomes, write_outcomes
@@ -83,6 +84,42 @@ def test_samples_cost_a_part_of_the_price_until_the_launch(run):
     late = usual["gmv"] - usual["gmv_campaign"]
     assert 0.7 * late < less["gmv"] - less["gmv_campaign"] < late
     assert less["contribution"] < 0 < usual["contribution"]
+
+
+@pytest.mark.parametrize("run", [expected, sampled])
+def test_no_stage_takes_a_price_below_the_salvage_value(run):
+    """A sample for 36 of 120 is sold for the 50 that it is worth, before a coupon of the platform and after."""
+    sample = ("products.coffee.product_stage=sampling", "products.coffee.launch=2021-03-28 23:59",
+              "products.coffee.discount={sale: 30%}", "products.coffee.stock=90k",
+              "incentives.coupons.aid={platform: 10%}")  # fmt: skip
+    floor, free = (
+        run(minimal(*sample, f"products.coffee.salvage={x}")).book.totals for x in (50, 0)
+    )
+    orders = free["gmv_campaign"]
+    assert (floor["paid_orders"] == free["paid_orders"]).all()
+    assert (floor["gmv_campaign"] >= orders * 50 / 36 - 1e-6).all()
+    assert (floor["gmv_campaign"] <= orders * 50 / (36 * 0.7) + 1e-6).all()
+
+
+@given(
+    stage=st.lists(st.floats(0.01, 1), min_size=6, max_size=6),
+    price=st.lists(st.floats(0, 1.2), min_size=6, max_size=6),
+    salvage=st.floats(0, 60),
+)
+def test_the_price_is_the_mean_of_the_stages_prices(stage, price, salvage: float):
+    """Of those that are paid, by stage: where half of a row of items is a sample, half is at the salvage value."""
+    shop = minimal(f"life_cycle.price={price}", f"products.coffee.salvage={salvage}",
+                   "products.coffee.discount={sale: 40%}", "products.coffee.stock=9k")  # fmt: skip
+    goods = build_world(shop, make_grid(shop)).goods
+    cycles = LifeCycles(goods, shop.life_cycle, sampled=False)
+    shelf = cycles.start(1, Expected(1))
+    shelf.stage = np.array(stage)[:, None, None] / sum(stage)
+    phases = [f for f, _ in sorted(shop.calendar.phases.items(), key=lambda item: item[1].start)]
+    for f, cut in ((phases.index("normal"), 0.0), (phases.index("sale"), 0.4)):
+        paid = [max(120 * (1 - cut) * x, salvage) for x in price]
+        mean = np.dot(stage, paid) / sum(stage)
+        found = goods.price[f, 0, 0] * cycles.price(shelf, f)[0, 0]
+        assert found == pytest.approx(mean, rel=1e-9, abs=1e-9)
 
 
 # --- generations --------------------------------------------------------------------------------

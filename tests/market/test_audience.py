@@ -191,7 +191,7 @@ def plain_people(lanes):
         propensity=stages, forget=stages[:5], favourite_release=column, keen_rate=column,
         lapse_days=180.0, window_days=365.0, frequency_shape=column, reach_window=column,
         fatigue=column, fatigue_half_life=column,
-        new_taste=None, refund_odds=None, return_cost=None, order_delay=None, habit=None,
+        new_taste=None, refund_odds=None, return_cost=None, spared=None, order_delay=None, habit=None,
     )  # fmt: skip
 
 

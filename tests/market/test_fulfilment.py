@@ -107,7 +107,8 @@ def test_refunds_fall_due_as_their_delay_says(offset: float | None):
     """In whole orders where they are drawn: all that is ripe, rounded by one number for the run."""
     returns, orders = Returns(COMMERCE), np.array([700.0, 40.0]).reshape(2, 1, 1)
     refunds = Refunds.of(1, 1, None if offset is None else np.full((2, 1), offset))
-    returns.enter(refunds, orders, [np.array([[each]]) for each in (20.0, 8.0, 3.0)])
+    each = np.array([20.0, 8.0, 2.0, 3.0]).reshape(4, 1, 1)
+    returns.enter(refunds, orders, each)
     gone = np.zeros_like(orders)
     for day in range(1, 40):
         due = returns.advance(refunds)
@@ -115,6 +116,6 @@ def test_refunds_fall_due_as_their_delay_says(offset: float | None):
         ripe = orders * (1 - waiting(day))
         exact = ripe if offset is None else np.floor(ripe + offset)
         np.testing.assert_allclose(gone, exact, rtol=1e-12)
-        np.testing.assert_allclose(due.value, 20 * due.orders.sum(axis=0), rtol=1e-9, atol=1e-9)
-        np.testing.assert_allclose(due.cost, 8 * due.orders.sum(axis=0), rtol=1e-9, atol=1e-9)
+        taken = each * due.orders.sum(axis=0)
+        np.testing.assert_allclose(due.pools, taken, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(refunds.pending, orders - gone, rtol=1e-9, atol=1e-9)

@@ -107,7 +107,7 @@ def engine_people(habits):
         lapse_days=habits.lapse_days, window_days=habits.lapse_days + habits.return_days,
         frequency_shape=np.minimum(habits.shape, 1e9) * column, reach_window=15 * column,
         fatigue=0.1 * column, fatigue_half_life=7 * column,
-        new_taste=None, refund_odds=None, return_cost=None, order_delay=None, habit=None,
+        new_taste=None, refund_odds=None, return_cost=None, spared=None, order_delay=None, habit=None,
     )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def credit(tracer, chain, crowd, paid_share):
     orders, waiting = chain.flows[ORDER], np.zeros((STAGES, 1, 1))
     waiting[4:6] = orders[4:6] * np.minimum(ratio(chain.baskets, chain.hazards[ORDER, 4:6]), 1.0)
     nobody = np.zeros((1, 1))
-    found = tracer.credit(orders - waiting, paid_share, waiting, nobody, crowd.n)
+    found = tracer.credit(orders - waiting, paid_share, waiting, nobody, crowd.n).report
     return found.orders[:, 0, 0], found.direct[:, 0, 0]
 
 

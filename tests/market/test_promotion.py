@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import poisson
 
 from simulator.engine.simulate import make_grid
+from simulator.market.bill import Bill
 from simulator.market.build import build_world
 from simulator.market.promotion import Till, price_response, subsidy_of
 from tests.worlds import brief
@@ -32,6 +33,10 @@ def orders(coffee: float, tea: float) -> np.ndarray:
 
 
 NO_NOISE = np.ones((2, LANES))
+
+
+def charge(till: Till, paid: np.ndarray) -> Bill:
+    return till.charge(paid, NO_NOISE, np.ones((2, 1)))
 
 
 # --- prices -------------------------------------------------------------------------------------
@@ -79,7 +84,7 @@ def test_the_cap_of_an_order_binds():
 @pytest.mark.parametrize("sampled", [True, False])
 def test_plenty_of_money_pays_every_order(sampled: bool):
     till = till_of(SUBSIDY.replace("300", "1m"), sampled=sampled)
-    bill = till.charge(orders(3, 4), NO_NOISE)
+    bill = charge(till, orders(3, 4)).total
     assert bill.aid[:, 0] == pytest.approx([3 * 15, 4 * 10])
     assert bill.gmv[:, 0] == pytest.approx([3 * 105, 4 * 40])
     assert till.granted[0] == pytest.approx(85)
@@ -87,7 +92,7 @@ def test_plenty_of_money_pays_every_order(sampled: bool):
 
 def test_sampled_money_is_paid_to_the_last_yuan_and_no_further():
     till = till_of(SUBSIDY, sampled=True)
-    paid = [till.charge(orders(10, 4), NO_NOISE).aid.sum(axis=0) for _ in range(3)]
+    paid = [charge(till, orders(10, 4)).total.aid.sum(axis=0) for _ in range(3)]
     assert [p[0] for p in paid] == pytest.approx([190, 110, 0])
 
 
@@ -95,7 +100,7 @@ def test_expected_money_is_the_mean_of_what_a_poisson_number_of_orders_gets():
     """Orders of one size: quota / size of them are paid, and the mean of that is known."""
     till = till_of(SUBSIDY.replace("}", ", products: [tea]}"), sampled=False)
     for _ in range(5):
-        till.charge(orders(7, 6.5), NO_NOISE)
+        charge(till, orders(7, 6.5))
     number = poisson(5 * 6.5)
     mean = sum(10 * min(n, 30) * number.pmf(n) for n in range(200))
     assert till.granted[0] == pytest.approx(mean, rel=1e-9)
@@ -105,7 +110,7 @@ def test_expected_money_is_the_mean_of_what_a_poisson_number_of_orders_gets():
 def test_a_subsidy_lives_between_its_dates():
     dated = SUBSIDY.replace("}", ", start: 2021-03-22, end: 2021-03-24}")
     paid = [
-        till_of(dated, sampled=False, second=day * 86400).charge(orders(1, 1), NO_NOISE).aid.sum()
+        charge(till_of(dated, sampled=False, second=day * 86400), orders(1, 1)).total.aid.sum()
         for day in range(6)
     ]
     assert [x > 0 for x in paid] == [False, False, True, True, False, False]
@@ -113,7 +118,6 @@ def test_a_subsidy_lives_between_its_dates():
 
 def test_what_others_added_goes_back_with_the_goods():
     till = till_of(SUBSIDY.replace("300", "1m"), sampled=False)
-    till.charge(orders(10, 10), NO_NOISE)
-    till.close_day(orders(2, 1)[:, 0], orders(10, 10)[:, 0])
-    assert till.refund(np.full((2, LANES), 0.5))[:, 0] == pytest.approx([15, 5])
-    assert till.pending[:, 0] == pytest.approx([15, 5])
+    back = charge(till, orders(10, 10)).coming_back(np.array([0.2, 0.1])[:, None, None])
+    assert back.aid[:, 0] == pytest.approx([2 * 15, 1 * 10])
+    assert back.gmv[:, 0] == pytest.approx([2 * 105, 1 * 40])

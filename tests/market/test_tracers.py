@@ -1,5 +1,7 @@
 """Last touches: they move with their people, age, and never outnumber them."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from simulator.market.audience import CART, ENGAGE, ENTHUSE, KINDS, ORDER, PASS_ON, STAY, TO
-from simulator.market.tracers import WIDTHS, Openers, Tracers, Trail, classes_within
+from simulator.market.tracers import WIDTHS, Credit, Openers, Tracers, Trail, classes_within
 
 STAGES, SEGMENTS, LANES, SCENES = 11, 2, 3, 3
 SHAPE = (STAGES, SEGMENTS, LANES)
@@ -368,10 +370,10 @@ def test_people_whom_a_paid_visit_moves_carry_that_visit(kind, stage):
 # --- first touch, and both ----------------------------------------------------------------------
 
 
-def walked(model, seed, window=7):
-    """A trail, the people and the orders of its last step, after days of touches and moves."""
+def walked(model, seed, window=7, **options):
+    """Credits and orders of a trail's last step, after days of touches and moves."""
     rng = np.random.default_rng(seed)
-    n, trail = random_people(rng), Trail(model, window, SCENES, SHAPE)
+    n, trail = random_people(rng), Trail(model, window, SCENES, SHAPE, **options)
     for _ in range(9):
         trail.touch(random_visits(rng, 0.4), n)
         flows = random_flows(rng, n)
@@ -392,7 +394,8 @@ def walked(model, seed, window=7):
 @given(seeds)
 @pytest.mark.parametrize("model", ["last_touch", "first_touch", "even"])
 def test_direct_indirect_presale_commissioned_and_organic_are_all_orders(model, seed):
-    credit, (direct, _, waiting, customers, _) = walked(model, seed)
+    credits, (direct, _, waiting, customers, _) = walked(model, seed)
+    credit = credits.report
     indirect = credit.orders - credit.direct - credit.presale
     for part in (credit.direct, indirect, credit.presale, credit.guests, credit.organic):
         assert part.min() >= -1e-9
@@ -403,12 +406,25 @@ def test_direct_indirect_presale_commissioned_and_organic_are_all_orders(model, 
 @unhurried
 @given(seeds)
 def test_models_differ_in_who_is_credited_and_not_in_how_much(seed):
-    last, first, even = (walked(m, seed)[0] for m in ("last_touch", "first_touch", "even"))
+    last, first, even = (walked(m, seed)[0].report for m in ("last_touch", "first_touch", "even"))
     assert_allclose(first.orders.sum(axis=0), last.orders.sum(axis=0), rtol=1e-9)
     assert_allclose(even.orders, (last.orders + first.orders) / 2, rtol=1e-12)
     assert_allclose(first.organic, last.organic, rtol=1e-9)
     assert (first.direct <= last.direct + 1e-9).all()
     assert np.abs(first.orders - last.orders).max() > 1e-6
+
+
+@pytest.mark.parametrize("model", ["last_touch", "first_touch", "even"])
+def test_promises_follow_the_last_touch_whatever_the_model(model):
+    """And a report is the same with a promise beside it and without."""
+    last = walked("last_touch", 3)[0].report
+    promised, alone = (walked(model, 3, promised=p)[0] for p in (True, False))
+    assert alone.promised is None
+    for part in fields(Credit):
+        own, other = (getattr(c, part.name) for c in (promised.promised, last))
+        assert_allclose(own, other, rtol=1e-12)
+        own, other = (getattr(c.report, part.name) for c in (promised, alone))
+        assert_allclose(own, other, rtol=1e-12)
 
 
 def test_the_opener_keeps_people_whom_others_touch_later():

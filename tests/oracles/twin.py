@@ -319,6 +319,8 @@ class World:
         for step in steps:
             yield environment.timeout(0)  # after everything that was due at this moment
             self._look_at_sky(step)
+            for p, product in self.goods.products.items():
+                product.seller = self.prices.seller(p, step.phase_name)
             self.goods.bring_mixes(
                 self.prices.responses(step)
             )  # after the day's close and all deliveries
@@ -776,15 +778,12 @@ class World:
         order_value = order_value_of(people)
         price = self._price(p, g, step)
         subsidy = self.prices.subsidy(p, price, step) * funded
-        gmv = orders * (price - subsidy)
-        product.sell(
-            orders,
-            orders * buyers.new_share,
-            gmv,
-            orders * order_value * self.prices.size(p, phase),
-        )
+        gmv, size = orders * (price - subsidy), self.prices.size(p, phase)
+        cost = orders * order_value * size * product.unit_cost
+        product.sell(orders, orders * buyers.new_share, gmv, cost)
         aid = self.prices.aid(p, phase) * product.price_effect
-        product.be_helped(orders * (subsidy + aid * order_value))
+        aid = orders * (subsidy + aid * order_value)
+        product.be_helped(aid)
         product.boosted_today += gmv * product.boosted_part
         product.bought_today += gmv * product.bought_part
         refund = product.refund_probability(step.phase, people, self.prices.refund(p, phase))
@@ -795,8 +794,10 @@ class World:
             part = self.late_part[p]
             slow = prob(odds(refund) * self.scenario.shipping.late_refund)
             refund += part * (slow - refund)
-        extra = product.extra_handling(people, commerce.refund_handling, commerce.depreciation)
+        handling, lost = commerce.refund_handling, commerce.depreciation
+        extra = product.extra_handling(people, handling, lost, size)
         product.expect_refunds(orders * refund, extra)
+        product.expect_back(gmv * refund, cost * refund, aid * refund)
         self.totals["paid_orders"] += orders
         self.totals["gmv"] += gmv
         self._day(step)["gmv"] += gmv

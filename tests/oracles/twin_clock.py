@@ -226,7 +226,8 @@ class Clock:
             for step in inside:
                 part = step.buy / total if total > 0 else 0.0
                 left = 1 - completion * done
-                shares[step.index] = min(1.0, completion * part / left) if left > 0 else 1.0
+                if part > 0:  # where nobody buys nothing is paid, also when nothing is left to pay
+                    shares[step.index] = min(1.0, completion * part / left) if left > 0 else 1.0
                 done += part
         return shares
 

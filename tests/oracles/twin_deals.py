@@ -68,9 +68,12 @@ class Deals:
         return sum(w for p, w in weights.items() if p in chosen) / sum(weights.values())
 
     def write_down(self) -> float:
-        """Goods with a salvage value that are left, less their worth."""
-        return sum(
-            product.stock_left() * (product.unit_cost - product.item.salvage)
-            for product in self.goods.products.values()
-            if product.item.salvage is not None
-        )
+        """Goods with a salvage value that are left, those that came back among them, less their worth."""
+        lost, total = self.scenario.commerce.depreciation, 0.0
+        for product in self.goods.products.values():
+            salvage = product.item.salvage
+            if salvage is not None:
+                total += product.stock_left() * (product.unit_cost - salvage)
+                kept = product.refund_cost * (1 - lost)
+                total += kept - salvage * product.refund_cost / product.unit_cost
+        return total

@@ -133,6 +133,7 @@ class Product:
         item, cycle = scenario.products[name], scenario.life_cycle
         self.name, self.item, self.cycle = name, item, cycle
         self.price = float(item.price)
+        self.seller = self.price  # what the seller takes in the phase, stages aside
         self.unit_cost = self.price * (1 - item.margin)  # at order value 1
         self.wish = 1.0  # of weather, in kappa
         self.own_power = item.product_power * (1 - cycle.generation_decay) ** (item.generation - 1)
@@ -166,7 +167,8 @@ class Product:
     def _open_day(self) -> None:
         self.boosted_today = self.bought_today = 0.0
         self.paid_today = self.first_today = self.refunds_today = 0.0
-        self.gmv_today = self.cost_today = self.aid_today = self.handling_today = 0.0
+        self.gmv_today = self.handling_today = 0.0
+        self.value_back_today = self.cost_back_today = self.aid_back_today = 0.0
 
     # ----- stages (section 10)
     def bring_effects(self) -> None:
@@ -174,8 +176,14 @@ class Product:
         self.ctr, self.cvr = self._mean(self.cycle.ctr), self._mean(self.cycle.cvr)
         self.quality = self._mean(self.cycle.quality)
         self.refund_effect = self._mean(self.cycle.refund)
-        self.price_effect = self._mean(self.cycle.price)
         self.kappa = self.power * self.cvr
+
+    @property
+    def price_effect(self) -> float:
+        """price_p: no stage takes what the seller takes below the salvage value."""
+        salvage = float(self.item.salvage or 0.0)
+        least = salvage / self.seller if salvage > 0 else 0.0
+        return self._mean(max(price, least) for price in self.cycle.price)
 
     @property
     def stage_price(self) -> float:
@@ -275,16 +283,14 @@ class Product:
         self.demand += wanted
         return found
 
-    def sell(self, orders: float, first: float, gmv: float, value: float) -> None:
-        """Book paid orders with goods of so many list prices; refunds are booked by `expect_refunds`."""
-        cost = value * self.unit_cost
+    def sell(self, orders: float, first: float, gmv: float, cost: float) -> None:
+        """Book paid orders with goods of such a cost; refunds are booked by `expect_refunds`."""
         self.paid += orders
         self.paid_today += orders
         self.first_today += first
         self.gmv += gmv
         self.gmv_today += gmv
         self.cost += cost
-        self.cost_today += cost
 
     def refund_probability(self, phase: Phase, people: Facts, coupons: float = 1.0) -> float:
         """rho."""
@@ -293,17 +299,24 @@ class Product:
     def be_helped(self, aid: float) -> None:
         """What others add to the price of paid orders."""
         self.aid += aid
-        self.aid_today += aid
 
-    def extra_handling(self, people: Facts, usual: float, depreciation: float) -> float:
-        """x_pg: what a return costs beyond the usual [CNY]."""
+    def extra_handling(
+        self, people: Facts, usual: float, depreciation: float, size: float = 1.0
+    ) -> float:
+        """x_pg: what a return costs beyond the usual [CNY]; `size` is h of its coupons."""
         if people.returns_borne_by == "platform":
-            return -usual - depreciation * self.unit_cost * order_value_of(people)
+            return -usual - depreciation * self.unit_cost * order_value_of(people) * size
         return 0.0 if people.return_freight is None else people.return_freight - usual
 
     def expect_refunds(self, refunds: float, extra: float) -> None:
         self.refunds_today += refunds
         self.handling_today += refunds * extra
+
+    def expect_back(self, gmv: float, cost: float, aid: float) -> None:
+        """What the refunds to come of a segment's orders will take back."""
+        self.value_back_today += gmv
+        self.cost_back_today += cost
+        self.aid_back_today += aid
 
     def move_refunds(self, first: float) -> float:
         """One midnight: refunds fall due, the finished day enters; refunded first orders.
@@ -316,12 +329,10 @@ class Product:
         self._settle(due, due / waiting if waiting > 0 else 0.0)
         self.first_pipeline.enter(self.refunds_today * first)
         self.other_pipeline.enter(self.refunds_today * (1 - first))
-        if self.paid_today > 0:
-            part = self.refunds_today / self.paid_today
-            self.pending_value += self.gmv_today * part
-            self.pending_cost += self.cost_today * part
-            self.pending_handling += self.handling_today
-            self.pending_aid += self.aid_today * part
+        self.pending_value += self.value_back_today
+        self.pending_cost += self.cost_back_today
+        self.pending_handling += self.handling_today
+        self.pending_aid += self.aid_back_today
         return first_due
 
     def _settle(self, due: float, part: float) -> None:

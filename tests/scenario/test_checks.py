@@ -249,6 +249,40 @@ def test_a_phase_may_be_laid_between_those_of_another_file():
     assert parse_scenario(SHOP.encode(), sets=["calendar.phases.more.start=2021-03-10"])
 
 
+NIGHT = "calendar.hours_buy=[0,0,0,0,0,0,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,0]"
+
+
+def window(times):
+    return f"calendar.balances=[{{{times}}}]"
+
+
+@pytest.mark.parametrize(
+    ("times", "sets"),
+    [
+        ("start: 2021-03-25 23:00, end: 2021-03-26 06:00", NIGHT),
+        ("start: 2021-03-27 00:30, end: 2021-03-27 01:10", NIGHT),
+        ("start: 2021-03-27, end: 2021-03-29", "calendar.weekdays_buy=[1,1,1,1,1,0,0]"),
+    ],
+)
+def test_a_balance_window_in_which_nobody_buys_is_refused(times, sets):
+    said = complaint(window(times), sets)
+    assert "calendar.balances.0 must hold an hour in which people buy" in said
+    assert "nobody does from 2021-03-2" in said
+    assert "move or lengthen the window, or write 0.01 for hardly ever" in said
+
+
+@pytest.mark.parametrize(
+    ("times", "sets"),
+    [
+        ("start: 2021-03-25 23:00, end: 2021-03-26 06:01", [NIGHT]),
+        ("start: 2021-03-26, end: 2021-03-26 05:00", [NIGHT, "calendar.phases.sale.burst={}"]),
+        ("start: 2021-03-25 21:00, end: 2021-03-26 05:00", [NIGHT]),
+    ],
+)
+def test_a_balance_window_needs_but_one_hour_of_buying_or_a_rush(times, sets):
+    assert parse_scenario(SHOP.encode(), sets=[window(times), *sets])
+
+
 TIMES = {
     "calendar.phases.sale.start=2021-04-01": (
         "sale.start must be before calendar.end, 2021-03-29 (got 2021-04-01)"
