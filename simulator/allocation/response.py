@@ -138,7 +138,8 @@ def best_split(
     """The split that is best if the parts added up; `weight` [objective] says what counts.
 
     With `exact` the whole budget is planned if the cells can take it, else what pays. Money that
-    limits force on cells beyond their supply counts as spent.
+    limits force on cells beyond their supply counts as spent. Limits that leave less than a unit to
+    choose decide by themselves.
     """
     unit = budget / UNITS
     room = int(np.floor((budget - problem.fees) / unit + 1e-9))
@@ -148,7 +149,7 @@ def best_split(
         whole = _whole_curve(problem, _all_spent(table), forced, weight, unit)
     possible = np.flatnonzero(np.isfinite(whole.best[: room + 1]))
     if not possible.size:
-        raise ValueError("the limits leave no plan")
+        return _squeezed(problem, table, budget)
     left = unit * (room - possible)
     value = whole.best[possible] - (weight[0] * left if exact else 0.0)
     total = int(possible[len(value) - 1 - value[::-1].argmax()])
@@ -159,6 +160,12 @@ def best_split(
         [[units.get(cells + q, 0) > 0 for q in range(len(problem.packages))]], dtype=bool
     )
     return Split(money, flags.reshape(1, -1))
+
+
+def _squeezed(problem: Problem, table: Sweep, budget: float) -> Split:
+    """The plan that limits leave where their parts, in whole units, are more than the budget."""
+    middle = np.array([[levels[levels.size // 2] for levels in table.levels]])
+    return problem.repair(Split(middle, table.booked[None]), np.array([budget]))
 
 
 def _whole_curve(

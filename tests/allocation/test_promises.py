@@ -15,7 +15,7 @@ from simulator.outcomes.frontier import Frontier, Point
 from simulator.scenario.plan import Plan, plans_of
 from tests.allocation.worlds import packaged, six
 from tests.bench.promises import SPREAD, Promise, kept
-from tests.worlds import Scenario, expected
+from tests.worlds import Scenario, expected, minimal
 
 SMALL = {"six cells": six, "a package": packaged}
 
@@ -112,6 +112,16 @@ def test_floors_caps_locks_and_groups_hold_in_every_plan(limited: Frontier):
         assert totals[1] >= 6_000 - 0.01
         assert totals[0] < 0.01 or totals[0] >= 4_000 - 0.01
         assert sum(totals) <= min(19_000, point.budget) + 0.01
+
+
+def test_locks_that_fill_the_budget_between_two_units_leave_one_plan():
+    """The knapsack counts in five-hundredths of the budget; both locks are rounded up there."""
+    locks = {"new_customer": 20_010, "harvest": 39_990}
+    found = optimize(
+        minimal(), ("roi",), limits=Limits(locks=locks), effort=SHORT, replications=2, budgets=()
+    )
+    totals = {scene: sum(money.values()) for scene, money in found.best.plan.money.items()}
+    assert totals == pytest.approx(locks)
 
 
 def test_limits_cost_something(limited: Frontier):
