@@ -220,7 +220,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     frontier = Frontier(
         scenario=chance.label or work.scenario.name, budget=work.problem.budget - work.idle, objectives=objectives,
         points=tuple(points[: len(here)]), others=tuple(points[len(here) :]), outcomes=outcomes,
-        current_plan=own, current_fits=fits, leader=leader,
+        current_plan=own, even_plan=even, current_fits=fits, leader=leader,
         calls=work.rough.calls + work.archive.calls,
         evaluations=work.rough.evaluations + work.archive.evaluations, finished=finished,
     )  # fmt: skip

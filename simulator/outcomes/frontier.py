@@ -106,6 +106,8 @@ class Frontier:
     """All plans on fresh draws: points, others, current and even."""
     current_plan: Plan = field(repr=False)
     """The user's plan."""
+    even_plan: Plan | None = field(default=None, repr=False)
+    """An even split, as far as limits and budget let."""
     current_fits: bool = True
     """Whether it keeps the budget and the limits: only then it may be the answer."""
     leader: str = ""
@@ -200,9 +202,10 @@ class Frontier:
 
     @property
     def plans(self) -> dict[str, Plan]:
-        """Every plan by name, the current one included."""
-        known = {p.plan.name: p.plan for p in (*self.points, *self.others)}
-        return known | {self.current: self.current_plan}
+        """Every plan by name, the current one and an even split included."""
+        even = [self.even_plan] if self.even_plan else []
+        known = [p.plan for p in (*self.points, *self.others)]
+        return {plan.name: plan for plan in (*known, *even, self.current_plan)}
 
     def gain(self, plan: str, metric: str, over: str | None = None) -> tuple[float, float, float]:
         """A plan less another (the current one by default): mean and interval on paired draws.
