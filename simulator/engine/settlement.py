@@ -81,17 +81,15 @@ class Settlement:
     def _write_down(self) -> None:
         """What is left of goods with a salvage value is worth that, no longer what it cost.
 
-        What came back is left, too: it has lost its depreciation, and counts by the goods in the orders.
+        What came back is left, too, less its depreciation; it counts by the goods in the orders.
         """
         floor, world = self.floor, self.floor.world
         goods, mine = world.goods, world.goods.clearing
         if not mine.any():
             return
-        cost = goods.unit_cost
-        back = floor.book.products["refund_cost"] / cost
-        loss = floor.state.stock.left(floor.sampled) * (cost - goods.salvage)
-        loss += back * (cost * (1 - world.costs.depreciation) - goods.salvage)
-        floor.book.add(write_down=loss[mine])
+        back = floor.book.products["refund_cost"] / goods.unit_cost
+        left = floor.state.stock.left(floor.sampled) + back * (1 - world.costs.depreciation)
+        floor.book.add(write_down=(left * (goods.unit_cost - goods.salvage))[mine])
 
     # ------------------------------------------------------------------ laws
     def limits(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:

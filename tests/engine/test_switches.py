@@ -263,7 +263,7 @@ PRICES = [
         "clearance down to the salvage value", ("products.tea.salvage=%(worth)s",), {"worth": share(0, 24.5)},
         "contribution- gmv= paid_orders=",
         lambda off, on, x: [
-            (on["total write_down"], (5000 - on["tea paid"]) * (25 - x["worth"])),
+            (on["total write_down"], (5000 - on["tea paid"] + on["tea refunds"]) * (25 - x["worth"])),
             ((5000 - on["tea paid"]) * (25 - x["worth"]), on["total write_down"]),
         ],
         world=("products.tea.stock=5000",), nil=("products.tea.salvage=25",),

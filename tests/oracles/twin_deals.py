@@ -75,5 +75,5 @@ class Deals:
             if salvage is not None:
                 total += product.stock_left() * (product.unit_cost - salvage)
                 kept = product.refund_cost * (1 - lost)
-                total += kept - salvage * product.refund_cost / product.unit_cost
+                total += kept - salvage * kept / product.unit_cost
         return total
