@@ -94,6 +94,8 @@ class Media:
 
     def _lay_out(self, media: Uses) -> None:
         """Work arrays for some uses."""
+        for old in ("appeal", "contacts", "tally", "bidder", "odds", "work", "carry"):
+            vars(self).pop(old, None)  # gone before the new ones are made
         floor, world, scenes = self.floor, self.floor.world, len(self.floor.world.names.scenes)
         self.media, self.bidder = media, Bidder(world, media, floor.state.bids)
         self.of_scene = Groups(media.scene, scenes)
