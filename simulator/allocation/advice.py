@@ -17,9 +17,9 @@ MOVES = 5
 UNPLANNED = "money without a plan"
 """Where money comes from, or goes to, if the two plans do not cost the same."""
 SAME = 0.002
+"""A share of the budget that is not worth a move."""
 YUAN = 1.0
 """Less is the rounding of sums [CNY]."""
-"""A share of the budget that is not worth a move."""
 
 
 def margins_of(
