@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from simulator.engine.floor import Floor
+from simulator.market.audience import ratio
 from simulator.market.guarantee import enough, made_up, matched, short_of
 from simulator.scenario.incentives import Rebate, RoiGuarantee
 
@@ -53,21 +54,41 @@ class Settlement:
     # ------------------------------------------------------------------ at the end
     def close(self) -> None:
         """Settle what is known only when the run is over."""
+        kept = self._not_paid_back()
         for name, rebate in self.rules.rebates.items():
-            self._pay("rebate", name, matched(self._eligible(rebate), rebate.rate, rebate.cap))
-        credit, spend = self.rules.credit, self.floor.state.spent.sum(axis=(0, 1))
+            self._pay(
+                "rebate", name, matched(self._eligible(rebate, kept), rebate.rate, rebate.cap)
+            )
+        credit = self.rules.credit
         if credit and self.floor.world.scenario.budget < credit.budget_below:
-            self._pay("credit", "", matched(spend, credit.match, credit.cap))
+            own = kept.sum(axis=(0, 1)) - self._paid("rebate")
+            self._pay("credit", "", matched(own, credit.match, credit.cap))
         for name, hosted in self.rules.hosted.items():
             gmv = self._gmv(hosted.products)
             self.floor.book.add(hosted_fee=(hosted.fee * gmv)[None])
             self._pay("settlement", name, made_up(gmv, hosted.guaranteed_gmv))
         self._write_down()
 
-    def _eligible(self, rebate: Rebate) -> np.ndarray:
-        """Auction spend of the scenes, by the weight of the products, that opt in [CNY]: [lane]."""
+    def _not_paid_back(self) -> np.ndarray:
+        """Auction spend less what guaranteed returns gave back of it [CNY]: [scene, phase, lane]."""
+        kept = self.floor.state.spent.copy()
+        for name, guarantee in self.rules.roi_guarantees.items():
+            scenes, paid = (
+                [self.scene[one] for one in guarantee.scenes],
+                self._paid("guarantee", name),
+            )
+            kept[scenes] *= 1 - ratio(paid, kept[scenes].sum(axis=(0, 1)))
+        return kept
+
+    def _paid(self, kind: str, only: str | None = None) -> np.ndarray:
+        """Paid so far by all rules of a kind, or by one of them [CNY]: [lane]."""
+        found = [x for (k, name), x in self.paid.items() if k == kind and only in (None, name)]
+        return np.asarray(sum(found, np.zeros(self.floor.lanes)))
+
+    def _eligible(self, rebate: Rebate, kept: np.ndarray) -> np.ndarray:
+        """Spend that stays with the seller, by the weight of the products that opt in [CNY]: [lane]."""
         scenes = [self.scene[name] for name in rebate.scenes or self.scene]
-        spend = self.floor.state.spent[scenes].sum(axis=1)
+        spend = kept[scenes].sum(axis=1)
         if not rebate.products:
             return spend.sum(axis=0)
         mine = [self.product[name] for name in rebate.products]
@@ -94,13 +115,14 @@ class Settlement:
     # ------------------------------------------------------------------ laws
     def limits(self) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
         """What must hold: (name, amount, the most that it may be)."""
+        back = sum(self._paid(kind) for kind in ("guarantee", "rebate", "credit"))
+        yield "money back", np.asarray(back), self.floor.state.spent.sum(axis=(0, 1))
         for name, rebate in self.rules.rebates.items():
             yield f"rebate {name}", self.paid["rebate", name], np.array([rebate.cap])
         if self.rules.credit and ("credit", "") in self.paid:
             yield "credit", self.paid["credit", ""], np.array([self.rules.credit.cap])
         for name, guarantee in self.rules.roi_guarantees.items():
-            paid = self.paid.get(("guarantee", name), np.zeros(1))
-            yield f"guarantee {name}", paid, self._counted(guarantee)[0]
+            yield f"guarantee {name}", self._paid("guarantee", name), self._counted(guarantee)[0]
         for name, hosted in self.rules.hosted.items():
             missing = hosted.guaranteed_gmv - self._gmv(hosted.products)
             yield f"gmv that {name} guarantees", missing, self.paid["settlement", name]

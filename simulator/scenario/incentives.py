@@ -47,7 +47,10 @@ class Subsidy(Part):
 
 # --------------------------------------------------------------------------- what spending brings back
 class Rebate(Part):
-    """A red packet 红包返利: part of the auction spend comes back, up to a cap."""
+    """A red packet 红包返利: part of the auction spend comes back, up to a cap.
+
+    What a guaranteed return has given back is not eligible.
+    """
 
     rate: Share
     """Part of the eligible spend that comes back."""
@@ -60,7 +63,10 @@ class Rebate(Part):
 
 
 class Credit(Part):
-    """Ad credit for small merchants: part of the spend is matched, up to a cap."""
+    """Ad credit for small merchants: part of the spend is matched, up to a cap.
+
+    What a guaranteed return or a red packet gives back is not matched.
+    """
 
     match: Share
     """Credit per yuan of spend."""

@@ -1,6 +1,7 @@
 """Checks of prices and incentives: can this coupon, subsidy, guarantee or salvage value be meant?"""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product as pairs_of
 from typing import Any
 
 from simulator.scenario.amounts import shown
@@ -19,6 +20,7 @@ def check_offers(scenario: Scenario) -> Iterator[Fault]:
     yield from _check_coupons(scenario.incentives.coupons)
     yield from _check_subsidies(scenario)
     yield from _check_contracts(scenario)
+    yield from _check_rebates(scenario)
     for name, product in scenario.products.items():
         yield from _check_salvage(("products", name, "salvage"), product)
 
@@ -49,6 +51,19 @@ def _check_contracts(scenario: Scenario) -> Iterator[Fault]:
             yield Fault(at, "must name a scene: whose return is guaranteed?")
     yield from _once("roi_guarantees", incentives.roi_guarantees, scenario.scenes, "scenes")
     yield from _once("hosted", incentives.hosted, scenario.products, "products")
+
+
+def _check_rebates(scenario: Scenario) -> Iterator[Fault]:
+    """Of no yuan spent may more than one come back."""
+    back: dict[tuple[str, str], float] = {}
+    for name, rebate in scenario.incentives.rebates.items():
+        pairs = pairs_of(rebate.scenes or scenario.scenes, rebate.products or scenario.products)
+        back |= {pair: back.get(pair, 0.0) + float(rebate.rate) for pair in pairs}
+        above = [scene for (scene, _), share in back.items() if share > 1 + 1e-9]
+        if above:
+            rule = "must leave rates of at most 100% together with the rebates above it on"
+            yield Fault((*_AT, "rebates", name, "rate"), f"{rule} scene {shown(above[0])}")
+            break
 
 
 def _once(

@@ -99,6 +99,24 @@ def test_a_red_packet_ends_at_two_hundred_thousand_where_the_file_says_nothing_e
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_no_yuan_comes_back_twice(mode: str):
+    """A guarantee that pays all, a red packet on all of it, credit on the rest: what is left each time."""
+    red = "{rate: 40%, scenes: [new_customer, harvest]}"
+    full = incentive(
+        rebates__red=red,
+        credit="{match: 50%, cap: 9m, budget_below: 1m}",
+        roi_guarantees__seven="{scenes: [new_customer], target: 1e9, least_orders: 0}",
+    )
+    book = run(world(*full), mode).book
+    (covered, other), back = book.spend.sum(axis=1), book.totals
+    assert covered[0] > 1000
+    assert other[0] > 1000
+    assert back["guarantee"] == pytest.approx(covered, rel=1e-4)
+    assert back["rebate"] == pytest.approx(0.4 * other, rel=1e-4)
+    assert back["credit"] == pytest.approx(0.3 * other, rel=1e-4)
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_guaranteed_return_is_paid_only_while_it_is_missed(mode: str):
     """Just below the worst week's return nothing is owed, just above it something is."""
     ads = "scenes.new_customer.phases=[normal, sale]"
@@ -172,7 +190,7 @@ FULL = {
     "incentives.subsidies.s.products": "[coffee]",
     "incentives.rebates.r.rate": "10%",
     "incentives.rebates.r.cap": "2k",
-    "incentives.rebates.r.scenes": "[new_customer]",
+    "incentives.rebates.r.scenes": "[harvest]",
     "incentives.rebates.r.products": "[coffee]",
     "incentives.credit.match": "10%",
     "incentives.credit.cap": "3k",

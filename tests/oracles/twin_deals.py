@@ -21,6 +21,7 @@ class Deals:
         self.scenario, self.goods, self.scenes = scenario, goods, scenes
         self.rules = scenario.incentives
         self.totals = dict.fromkeys(("rebate", "credit", "guarantee", "settlement"), 0.0)
+        self.given = dict.fromkeys(self.rules.roi_guarantees, 0.0)
         self.fees = 0.0
         self.before = dict.fromkeys(self.rules.roi_guarantees, (0.0, 0.0, 0.0))
 
@@ -36,6 +37,7 @@ class Deals:
             missing = max(0.0, spend - gmv / guarantee.target)
             least = math.ceil(guarantee.least_orders)
             counts = float(gammainc(least, orders)) if least > 0 else 1.0
+            self.given[name] += missing * counts
             self.totals["guarantee"] += missing * counts
 
     def _counted(self, guarantee: RoiGuarantee) -> tuple[float, float, float]:
@@ -47,15 +49,20 @@ class Deals:
 
     def close(self) -> None:
         """The end of the run."""
+        kept = {s: self.spent(s) for s in self.scenes}
+        for name, guarantee in self.rules.roi_guarantees.items():
+            spend = sum(self.spent(s) for s in guarantee.scenes)
+            for s in guarantee.scenes:
+                kept[s] -= self.spent(s) * self.given[name] / spend if spend > 0 else 0.0
         for rebate in self.rules.rebates.values():
             spend = sum(
-                self.spent(s) * self._part(s, rebate.products) for s in rebate.scenes or self.scenes
+                kept[s] * self._part(s, rebate.products) for s in rebate.scenes or self.scenes
             )
             self.totals["rebate"] += min(rebate.cap, rebate.rate * spend)
         credit = self.rules.credit
         if credit and self.scenario.budget < credit.budget_below:
-            spend = sum(self.spent(s) for s in self.scenes)
-            self.totals["credit"] += min(credit.cap, credit.match * spend)
+            own = sum(kept.values()) - self.totals["rebate"]
+            self.totals["credit"] += min(credit.cap, credit.match * own)
         for hosted in self.rules.hosted.values():
             gmv = sum(self.goods.products[p].gmv for p in hosted.products or self.goods.products)
             self.fees += hosted.fee * gmv

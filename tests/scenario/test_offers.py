@@ -50,6 +50,16 @@ def test_a_thing_stands_in_one_rule_of_a_kind(first: str, second: str, one: str)
     assert f"must not hold '{one}', which is in 'a' already" in found[0]
 
 
+def test_no_scene_gets_more_back_than_it_spends():
+    rates = ["rebates.a={rate: 60%, products: [tea]}", "rebates.b={rate: 50%, scenes: [harvest]}"]
+    found = complaints(*(f"incentives.{rate}" for rate in rates))
+    assert len(found) == 1
+    assert "incentives.rebates.b.rate must leave rates of at most 100%" in found[0]
+    assert "on scene 'harvest'" in found[0]
+    apart = [rates[0], "rebates.b={rate: 50%, products: [coffee]}"]
+    parse_scenario(SHOP.encode(), "shop.yaml", [f"incentives.{rate}" for rate in apart])
+
+
 def test_all_incentives_can_stand_together():
     sets = [
         "incentives.coupons.c={merchant: 3%, platform: 5%}",
