@@ -21,6 +21,7 @@ from simulator.allocation.aims import Aims, linear
 from simulator.allocation.market import TARGETS, make_plans, make_problem
 from simulator.allocation.problem import Array, Flags, Limits, Split, check_known, stack
 from simulator.allocation.quest import CLOSE, Draws, Quest, make_quest, metric_of
+from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort
 from simulator.engine.simulate import simulate
 from simulator.errors import UserError
@@ -142,7 +143,7 @@ class _Front:
 
     def _size(self) -> float:
         """The metric's size at the current plan."""
-        rows = self.quest.problem.repair(self.quest.starts().take([0]))
+        rows = repair(self.quest.problem, self.quest.starts().take([0]))
         return max(abs(float(self.quest.archive(rows).values[0, 1])), 1e-9)
 
     def _keep(self, theta: Array, rows: Split) -> None:
@@ -176,7 +177,7 @@ class _Front:
     def _on_the_line(self, short: Split, safe: Split) -> Split:
         """The row between two plans on which the bound just holds: the first that keeps it."""
         for _ in range(4):
-            line = self.quest.problem.repair(*self._between(short, safe))
+            line = repair(self.quest.problem, *self._between(short, safe))
             held = self._tightest(line) >= 0
             at = int(np.argmax(held))
             if at == 0 or not held.any():
@@ -216,7 +217,7 @@ class _Front:
 
     def _fitted(self, rows: Split) -> Split:
         problem = self.quest.problem
-        return problem.repair(rows, np.minimum(problem.total(rows), problem.budget))
+        return repair(problem, rows, np.minimum(problem.total(rows), problem.budget))
 
     def _held(self, outcomes: Outcomes, plan: str) -> float:
         """Share of replications in which all bounds hold; in the mean, 1 if they do."""

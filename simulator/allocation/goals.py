@@ -36,6 +36,7 @@ from simulator.allocation.quest import (
     metric_of,
     taken_at_most,
 )
+from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort
 from simulator.errors import UserError
 from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed
@@ -164,7 +165,7 @@ class _Ladder:
         """What must be spent anyhow, and the rungs above it."""
         problem = self.quest.problem
         nothing = np.zeros((1, len(problem.cells))), np.zeros((1, len(problem.packages)), bool)
-        least = problem.repair(Split(*nothing), problem.fees)
+        least = repair(problem, Split(*nothing), problem.fees)
         floor = problem.total(least)
         self._keep(floor, least)
         steps = np.array(LADDER) * problem.budget

@@ -32,6 +32,7 @@ from simulator.allocation.problem import (
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
+from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort, Search
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, simulate
@@ -241,7 +242,7 @@ def _fits(work: _Work) -> bool:
     """Whether the current plan keeps the budget and the limits, and so may be the answer itself."""
     problem, row = work.problem, read_plans(work.problem, [work.current])
     cost = max(work.current.total(work.scenario), float(problem.total(row)[0]))
-    kept = problem.repair(row, np.minimum(problem.total(row), problem.budget))
+    kept = repair(problem, row, np.minimum(problem.total(row), problem.budget))
     apart = np.abs(kept.money - row.money).sum() > ROUNDING * problem.budget
     return bool(
         cost <= problem.budget * (1 + ROUNDING) and not apart and (kept.booked == row.booked).all()
@@ -251,7 +252,7 @@ def _fits(work: _Work) -> bool:
 def _even(work: _Work) -> Plan:
     """An even split, as far as limits and budget let."""
     plan = even_split(work.scenario, work.problem.budget)
-    row = work.problem.repair(read_plans(work.problem, [plan]))
+    row = repair(work.problem, read_plans(work.problem, [plan]))
     return make_plans(work.scenario, work.problem, row, [EVEN])[0]
 
 

@@ -40,6 +40,7 @@ from simulator.allocation.problem import (
     sums,
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget, kept_so_far
+from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort, Search
 from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, simulate
@@ -105,7 +106,7 @@ class _Member:
         """Plans of the file and an even split, each at these budgets: [plan][budget]."""
         rows = known_rows(self.scenario, self.problem)
         again = [rows.take([n] * len(budgets)) for n in (0, len(rows) - 1)]
-        return [self.problem.repair(row, budgets) for row in again]
+        return [repair(self.problem, row, budgets) for row in again]
 
     def cost(self, row: Split) -> float:
         """What a row costs the file, packages and fees included [CNY]."""

@@ -20,6 +20,7 @@ from simulator.allocation.market import (
     make_plans,
 )
 from simulator.allocation.problem import Array, Problem, Split, check_feasible
+from simulator.allocation.repair import repair
 from simulator.allocation.search import Effort, Search
 from simulator.allocation.settle import settle
 from simulator.engine.points import Points
@@ -176,7 +177,7 @@ def kept_so_far(archive: Archive, problem: Problem) -> tuple[Split, Answers]:
         raise KeyboardInterrupt
     rows, answers = archive.every()
     costs = problem.total(rows)
-    fitted = problem.repair(rows, np.minimum(costs, problem.budget))
+    fitted = repair(problem, rows, np.minimum(costs, problem.budget))
     apart = np.abs(fitted.money - rows.money).sum(axis=1) > 1e-6 * problem.budget
     keeps = np.flatnonzero(~apart & (fitted.booked == rows.booked).all(axis=1))
     return rows.take(keeps), answers.take(keeps)

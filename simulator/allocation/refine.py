@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
+from simulator.allocation.repair import repair
 from simulator.allocation.slopes import NOTHING, Slopes, full, held, rooms, sides, slopes
 
 LENGTHS = np.array([0.1, 0.3, 0.6, 1.0, 1.7, 3.0])
@@ -77,7 +78,7 @@ def _fitted(
 ) -> Iterator[Split]:
     """Goals of all rows, repaired in one call."""
     wide = np.tile(aims.budget, len(goals))
-    every = problem.repair(stack(goals), wide, most=np.concatenate(most))
+    every = repair(problem, stack(goals), wide, most=np.concatenate(most))
     for n in range(len(goals)):
         yield every.take(range(n * len(aims), (n + 1) * len(aims)))
 
@@ -117,7 +118,7 @@ def exchange(problem: Problem, aims: Aims, split: Split, found: Slopes) -> Split
     moved[rows, up] += size
     moved[rows, down] -= size
     goal = Split(moved, split.booked)
-    return problem.repair(goal, aims.budget, most=open_to(aims, goal))
+    return repair(problem, goal, aims.budget, most=open_to(aims, goal))
 
 
 def best_of(
@@ -140,7 +141,7 @@ def close(market: Market, problem: Problem, aims: Aims, split: Split) -> tuple[S
     """
     row, money = _closed(problem, split)
     own, goal = aims.take(row), Split(money, split.booked[row])
-    every = stack([split, problem.repair(goal, own.budget, most=open_to(own, goal))])
+    every = stack([split, repair(problem, goal, own.budget, most=open_to(own, goal))])
     wide = aims.take(np.concatenate([np.arange(len(aims)), row]))
     scores = wide.score(wide.values(problem, every, market(every)))
     owner = np.concatenate([np.arange(len(aims)), row])

@@ -19,6 +19,7 @@ from scipy.interpolate import PchipInterpolator
 from simulator.allocation.knapsack import IMPOSSIBLE, Curve, merge_all
 from simulator.allocation.market import Answers, Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack
+from simulator.allocation.repair import repair
 
 WIDE = (
     0.0,
@@ -165,7 +166,7 @@ def best_split(
 def _squeezed(problem: Problem, table: Sweep, budget: float) -> Split:
     """The plan that limits leave where their parts, in whole units, are more than the budget."""
     middle = np.array([[levels[levels.size // 2] for levels in table.levels]])
-    return problem.repair(Split(middle, table.booked[None]), np.array([budget]))
+    return repair(problem, Split(middle, table.booked[None]), np.array([budget]))
 
 
 def _whole_curve(

@@ -30,6 +30,7 @@ from simulator.allocation.refine import (
     line_search,
     no_trail,
 )
+from simulator.allocation.repair import repair
 from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
 from simulator.allocation.settle import settle, without_specks
 from simulator.allocation.slopes import Slopes, sides, slopes, unevenness
@@ -150,13 +151,13 @@ class Search:
     def seek(self, aims: Aims, starts: Split) -> "Known":
         """The best rows for aims of any kind, each at its own budget, from afar and then near by."""
         self.say("looking everywhere", 0.0)
-        fitted = self.problem.repair(starts)
+        fitted = repair(self.problem, starts)
         own = aims.take([0] * len(fitted))
         first = own.score(own.values(self.problem, fitted, self.market(fitted))).argmax()
         origin = fitted.take([int(first)])
         self.wide = sweep(self.market, self.problem, origin, [wide_levels(self.problem)])[0]
         self.aims = aims
-        self.rows = self.problem.repair(origin.take([0] * len(aims)), aims.budget)
+        self.rows = repair(self.problem, origin.take([0] * len(aims)), aims.budget)
         self._knapsacks([self.wide] * len(aims))
         for _ in range(self.effort.sweeps):
             self.sweep_near()
@@ -166,7 +167,7 @@ class Search:
 
     def near(self, aims: Aims, starts: Split) -> "Known":
         """The same from rows that are near already, one for each aim."""
-        self.aims, self.rows = aims, self.problem.repair(starts, aims.budget)
+        self.aims, self.rows = aims, repair(self.problem, starts, aims.budget)
         self.climb(self.effort.more_steps)
         self._keep_best(stack([starts, self.known.rows]))
         return self.known
@@ -181,7 +182,7 @@ class Search:
     def begin(self, starts: Split) -> None:
         """The wide sweep, and the ends of the frontier on the way to its knapsacks."""
         problem, budget = self.problem, self.problem.budget
-        fitted = problem.repair(starts)
+        fitted = repair(problem, starts)
         answers = self.market(fitted)
         ends = linear(_ends(self.objectives), self._first_scale(answers), np.array([budget]))
         origin = fitted.take([self._best_start(ends, fitted, answers)])
@@ -253,7 +254,7 @@ class Search:
         goal = stack(goals)
         leaves = self.problem.total(goal) < aims.budget * (1 - 2 / UNITS)
         most = np.where((aims.keeps | leaves)[:, None], goal.money, np.inf)
-        fitted = self.problem.repair(goal, aims.budget, most=most)
+        fitted = repair(self.problem, goal, aims.budget, most=most)
         found = line_search(self.market, self.problem, aims, rows, fitted, leaves=leaves)
         self._keep_best(stack([self.known.rows, found]))
 
@@ -397,7 +398,7 @@ class Search:
             Split((1 - share) * rows.money[a] + share * rows.money[b], rows.booked[[a] * count])
             for a, b in pairwise(order.tolist())
         ]
-        self._keep_best(stack([rows, self.problem.repair(stack(lines))]))
+        self._keep_best(stack([rows, repair(self.problem, stack(lines))]))
 
     def other_budgets(self, budgets: Sequence[float]) -> None:
         """The ends and the middle at other budgets, and the return at whatever budget is best.
@@ -408,7 +409,7 @@ class Search:
         wanted = np.argsort(-aims.weights[:NEAR, 0], kind="stable")
         for budget in budgets:
             some = replace(aims.take(wanted), budget=np.full(wanted.size, budget))
-            self._add(some, self.problem.repair(rows.take(wanted), some.budget))
+            self._add(some, repair(self.problem, rows.take(wanted), some.budget))
         self.close(self._from(len(aims)))
         self.climb(self.effort.show_steps, self._from(len(aims)))
         self._keep_best(self.known.rows)
@@ -424,7 +425,7 @@ class Search:
         fits = self.problem.total(rows) <= aim.budget[0]
         score = aim.take([0] * len(rows)).score(values)
         best = rows.take([int(np.where(fits, score, -np.inf).argmax())])
-        return self.problem.repair(best, aim.budget, most=best.money)  # sweeps leave floors aside
+        return repair(self.problem, best, aim.budget, most=best.money)  # sweeps leave floors aside
 
     def _keep(self, some: Sequence[int]) -> None:
         aims, rows = self.known

@@ -6,6 +6,7 @@ from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
 from simulator.allocation.refine import best_of, open_to
+from simulator.allocation.repair import repair
 from simulator.allocation.slopes import PARKED
 
 SETTLE, TRIM, DEEP = 6, 12, 4
@@ -37,8 +38,8 @@ def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: i
         late = turn - moves - DEEP
         deep = 2.0 ** min(late, 4) * (rows.money - spent) if late >= 0 else 0.0
         most = np.where(parked, np.minimum(most, np.maximum(spent - deep, problem.low)), most)
-        rows = problem.repair(
-            Split(np.minimum(rows.money, most), rows.booked), aims.budget, most=most
+        rows = repair(
+            problem, Split(np.minimum(rows.money, most), rows.booked), aims.budget, most=most
         )
     return rows
 
@@ -60,7 +61,7 @@ def without_specks(market: Market, problem: Problem, rows: Split, aims: Aims) ->
     owner, part = np.nonzero((money > 0) & (money < SPECK * problem.budget))
     kept = Split(np.where(parts[part], 0.0, rows.money[owner]), rows.booked[owner])
     own = aims.take(owner)
-    every = stack([rows, problem.repair(kept, own.budget, most=open_to(own, kept))])
+    every = stack([rows, repair(problem, kept, own.budget, most=open_to(own, kept))])
     both = aims.take([*range(len(rows)), *owner.tolist()])
     score = both.score(both.values(problem, every, market(every)))
     best = np.arange(len(rows))

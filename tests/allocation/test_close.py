@@ -10,6 +10,7 @@ from simulator.allocation.archive import Archive
 from simulator.allocation.market import Answers, certain
 from simulator.allocation.problem import Problem, Split, stack
 from simulator.allocation.refine import LARGE, climb, close
+from simulator.allocation.repair import repair
 from simulator.allocation.search import Search
 from tests.allocation.markets import BUDGET, Array, make_problem
 
@@ -75,7 +76,7 @@ def by_hand(market: Rivals, known: Problem, money: Array) -> float:
 def test_the_best_closed_cell_is_the_best_of_all(seed: int):
     market, known = rivals(), problem(low=np.array([0.0, 0, 2e4, 0, 0, 1e4]))
     shares = np.random.default_rng(seed).dirichlet(np.ones(6), 3)
-    start = known.repair(Split(shares * BUDGET, np.zeros((3, 0), dtype=bool)))
+    start = repair(known, Split(shares * BUDGET, np.zeros((3, 0), dtype=bool)))
     found, gain = close(market, known, aim(3), start)
     for n, money in enumerate(start.money):
         best = by_hand(market, known, money)

@@ -11,6 +11,7 @@ from simulator.allocation.market import SimulatedMarket, make_plans
 from simulator.allocation.market import make_problem as problem_of
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits, Problem, Split, check_feasible
+from simulator.allocation.repair import repair
 from simulator.allocation.replan import replan
 from simulator.allocation.response import Sweep, best_split
 from simulator.allocation.slopes import held
@@ -88,7 +89,7 @@ def test_limits_hold_for_all_that_a_scene_costs(fee: str):
     assert found.packages and cost_of(world, found, "new_customer") == pytest.approx(20e3)
     floor = problem_of(world, 60e3, Limits(floors={"new_customer": 15e3}))
     booked = np.ones((1, len(floor.packages)), bool)
-    fitted = floor.repair(Split(np.array([[1.0, 1.0, 60e3]]), booked))
+    fitted = repair(floor, Split(np.array([[1.0, 1.0, 60e3]]), booked))
     made = make_plans(world, floor, fitted)[0]
     assert cost_of(world, made, "new_customer") == pytest.approx(15e3)
     assert made.total(world) == pytest.approx(60e3)
@@ -109,7 +110,7 @@ MINIMUM = make_problem([1, 1], 1000, sunk=np.array([100.0, 0.0]), minimum=np.arr
     ("wish", "fitted"), [((0, 500), (0, 900)), ((9, 500), (0, 900)), ((300, 1500), (200, 700))]
 )
 def test_a_scene_that_has_signed_gets_no_more_or_its_minimum(wish, fitted):
-    row = MINIMUM.repair(Split(np.array([wish], float), np.zeros((1, 0), bool)))
+    row = repair(MINIMUM, Split(np.array([wish], float), np.zeros((1, 0), bool)))
     assert row.money[0] == pytest.approx(fitted, abs=0.5)
     assert MINIMUM.total(row)[0] == pytest.approx(1000)
     assert held(MINIMUM, row)[0].tolist() == [True, False]
@@ -138,7 +139,7 @@ def test_packages_that_limits_or_the_budget_do_not_pay_are_left_out(change: dict
     group = {"groups": ("g",), "group_of": np.zeros(2, int), "group_floor": np.zeros(1)}
     problem = make_problem([1, 1], 1000.0, **BOOKINGS, **group, group_cap=np.full(1, np.inf))
     problem = replace(problem, **change)
-    fitted = problem.repair(Split(np.full((1, 2), 500.0), np.ones((1, 2), bool)))
+    fitted = repair(problem, Split(np.full((1, 2), 500.0), np.ones((1, 2), bool)))
     assert fitted.booked[0].tolist() == kept
     assert problem.total(fitted)[0] <= problem.budget + 1e-6
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from simulator.allocation import response
 from simulator.allocation.knapsack import Curve, merge_all
 from simulator.allocation.problem import Problem, Split
+from simulator.allocation.repair import repair
 from simulator.allocation.response import Sweep, best_split
 from tests.allocation.markets import make_problem
 
@@ -117,7 +118,7 @@ def test_the_best_split_is_the_best_of_all_that_keep_the_limits(problem, seed, e
         sweep = swept(problem, table, packages)
         found = best_split(problem, sweep, None, np.ones(1), BUDGET, exact=exact)
     if not known:  # no plan in whole units: what the limits make of any other
-        fitted = problem.repair(found, np.array([BUDGET]))
+        fitted = repair(problem, found, np.array([BUDGET]))
         np.testing.assert_allclose(fitted.money, found.money, atol=1e-6)
         return
     totals = [problem.total(split)[0] for split in known]

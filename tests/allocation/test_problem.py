@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from simulator.allocation.problem import Problem, Split, check_feasible
+from simulator.allocation.repair import repair
 from simulator.errors import UserError
 from tests.allocation.markets import make_problem
 
@@ -23,7 +24,7 @@ class Case:
 
     @property
     def fitted(self) -> Split:
-        return self.problem.repair(self.wish)
+        return repair(self.problem, self.wish)
 
 
 def amounts(n: int, least: float, most: float) -> st.SearchStrategy[np.ndarray]:
@@ -132,7 +133,7 @@ def test_no_plan_that_keeps_the_limits_is_nearer(case: Case):
 @given(cases())
 def test_what_fits_stays_as_it_is(case: Case):
     possible(case)
-    again = case.problem.repair(case.fitted)
+    again = repair(case.problem, case.fitted)
     assert again.money == pytest.approx(case.fitted.money, abs=1e-6)
     assert (again.booked == case.fitted.booked).all()
 
@@ -153,7 +154,7 @@ def test_the_unit_of_money_does_not_matter(case: Case, unit: float):
         "price",
     )
     other = replace(problem, **{name: getattr(problem, name) * unit for name in money})
-    scaled = other.repair(Split(case.wish.money * unit, case.wish.booked))
+    scaled = repair(other, Split(case.wish.money * unit, case.wish.booked))
     assert scaled.money / unit == pytest.approx(case.fitted.money, abs=1e-6)
 
 
@@ -180,7 +181,7 @@ def test_a_scene_gets_nothing_or_its_minimum(case: Case):
         high=np.full(len(case.problem.cells), np.inf), group_cap=case.problem.group_cap * np.inf,
         must=np.zeros(2, dtype=bool), may=np.zeros(2, dtype=bool),
     )  # fmt: skip
-    fitted = problem.repair(case.wish)
+    fitted = repair(problem, case.wish)
     totals = (fitted.money @ problem.of_scene.T)[0]
     assert ((totals == 0) | (totals >= problem.minimum - 1e-6)).all()
     assert problem.total(fitted)[0] == pytest.approx(BUDGET, abs=1e-6)
@@ -190,7 +191,7 @@ def test_a_scene_gets_nothing_or_its_minimum(case: Case):
 @pytest.mark.parametrize("scenes", [2, 3, 5])
 def test_minimums_that_cannot_all_be_met_close_scenes(minimum: float, scenes: int):
     problem = make_problem([1] * scenes, BUDGET, minimum=np.full(scenes, minimum))
-    fitted = problem.repair(Split(np.full((1, scenes), 1.0), np.zeros((1, 0), dtype=bool)))
+    fitted = repair(problem, Split(np.full((1, scenes), 1.0), np.zeros((1, 0), dtype=bool)))
     assert fitted.money.sum() == pytest.approx(BUDGET)
     running = fitted.money[fitted.money > 0]
     assert (running >= minimum - 1e-6).all()
@@ -199,31 +200,31 @@ def test_minimums_that_cannot_all_be_met_close_scenes(minimum: float, scenes: in
 def test_a_cell_without_money_stays_without_while_others_have_room():
     problem = make_problem([2, 1], BUDGET, cap=np.array([np.inf, 300.0]))
     wish = Split(np.array([[0.0, 100.0, 100.0]]), np.zeros((1, 0), dtype=bool))
-    assert problem.repair(wish).money[0, 0] <= 1e-5 * BUDGET
+    assert repair(problem, wish).money[0, 0] <= 1e-5 * BUDGET
     tight = replace(problem, high=np.array([np.inf, 200.0, np.inf]))
-    assert tight.repair(wish).money[0] == pytest.approx([500.0, 200.0, 300.0])
+    assert repair(tight, wish).money[0] == pytest.approx([500.0, 200.0, 300.0])
 
 
 def test_what_the_caps_leave_over_is_not_planned():
     problem = make_problem([1, 1], BUDGET, cap=np.array([200.0, 300.0]))
     wish = Split(np.array([[500.0, 1.0]]), np.zeros((1, 0), dtype=bool))
-    assert problem.repair(wish).money[0] == pytest.approx([200.0, 300.0])
+    assert repair(problem, wish).money[0] == pytest.approx([200.0, 300.0])
 
 
 def test_floors_come_before_further_caps():
     """A scene that is capped below its floor goes on to it, its cells in proportion."""
     problem = make_problem([2, 1], BUDGET, floor=np.array([300.0, 0.0]))
     wish = Split(np.array([[50.0, 100.0, 400.0]]), np.zeros((1, 0), dtype=bool))
-    fitted = problem.repair(wish, most=np.array([[50.0, 100.0, 400.0]]))
+    fitted = repair(problem, wish, most=np.array([[50.0, 100.0, 400.0]]))
     assert fitted.money[0] == pytest.approx([100.0, 200.0, 400.0])
     locked = replace(problem, high=np.array([60.0, np.inf, np.inf]))
-    fitted = locked.repair(wish, most=np.array([[50.0, 100.0, 400.0]]))
+    fitted = repair(locked, wish, most=np.array([[50.0, 100.0, 400.0]]))
     assert fitted.money[0] == pytest.approx([60.0, 240.0, 400.0])
     group = make_problem(
         [1, 1, 1], BUDGET, groups=("g",), group_of=np.array([0, 0, -1]),
         group_floor=np.array([300.0]), group_cap=np.array([np.inf]),
     )  # fmt: skip
-    fitted = group.repair(wish, most=np.array([[50.0, 100.0, 400.0]]))
+    fitted = repair(group, wish, most=np.array([[50.0, 100.0, 400.0]]))
     assert fitted.money[0] == pytest.approx([100.0, 200.0, 400.0])
 
 
@@ -234,9 +235,9 @@ def test_rows_do_not_touch_each_other():
     money = np.random.default_rng(1).uniform(0, 500, (7, 4))
     flags = np.zeros((7, 0), dtype=bool)
     budgets = np.linspace(500, 2000, 7)
-    whole = problem.repair(Split(money, flags), budgets).money
+    whole = repair(problem, Split(money, flags), budgets).money
     for n in range(7):
-        alone = problem.repair(Split(money[[n]], flags[[n]]), budgets[[n]]).money
+        alone = repair(problem, Split(money[[n]], flags[[n]]), budgets[[n]]).money
         assert (alone == whole[[n]]).all()
 
 

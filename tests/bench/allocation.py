@@ -20,6 +20,7 @@ from simulator.allocation.archive import Archive
 from simulator.allocation.market import make_plans, make_problem, read_plans
 from simulator.allocation.problem import Array, Limits, Problem, Split, stack
 from simulator.allocation.refine import climb
+from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort, Search
 from simulator.allocation.settle import settle
 from simulator.scenario import read_scenario
@@ -118,7 +119,7 @@ class World:
     def of(cls, scenario: Scenario) -> "World":
         booked = Limits(packages={name: True for name in all_packages(scenario)})
         problem = make_problem(scenario, scenario.budget, booked)
-        return cls(scenario, problem, problem.repair(read_plans(problem, [Plan.even(scenario)])))
+        return cls(scenario, problem, repair(problem, read_plans(problem, [Plan.even(scenario)])))
 
     def even_values(self) -> Array:
         """What an even split brings: [objective]."""
@@ -332,7 +333,7 @@ def best_of(name: str) -> Iterator[Row]:
     """One scenario: ours, and SLSQP from an even split."""
     scenario = read_scenario(ROOT / f"scenarios/{name}.yaml")
     problem = make_problem(scenario, scenario.budget)
-    starts = problem.repair(read_plans(problem, [Plan.even(scenario), *plans_of(scenario)]))
+    starts = repair(problem, read_plans(problem, [Plan.even(scenario), *plans_of(scenario)]))
     ours, even, others = (WatchedMarket(scenario, problem, 1) for _ in range(3))
     search = Search(Archive(ours), problem, 1)
     search.go(starts)
@@ -364,7 +365,7 @@ def without_scenes(problem: Problem, rows: Split) -> Split:
     closed = np.concatenate([problem.of_scene, np.ones((1, len(problem.cells)), dtype=bool)])
     money = np.concatenate([np.where(out, 0.0, rows.money) for out in closed])
     kept = Split(money, np.tile(rows.booked, (len(closed), 1)))
-    return stack([kept, problem.repair(kept)])
+    return stack([kept, repair(problem, kept)])
 
 
 def look_further(market: WatchedMarket, problem: Problem, starts: Split, aim: Aims) -> None:
@@ -372,7 +373,7 @@ def look_further(market: WatchedMarket, problem: Problem, starts: Split, aim: Ai
     market(without_scenes(problem, starts))
     booked = starts.booked[[-1]]
     anywhere = rivals.dirichlet(problem, ANYWHERE, SEED).money
-    spread = problem.repair(Split(anywhere, np.repeat(booked, ANYWHERE, axis=0)))
+    spread = repair(problem, Split(anywhere, np.repeat(booked, ANYWHERE, axis=0)))
     many = stack([starts.take([0]), spread])
     ends = rivals.slsqp_each(market, problem, many, aim.take([0] * len(many)))
     rows = stack([ends, starts.take([-1])])

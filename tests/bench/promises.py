@@ -28,6 +28,7 @@ from simulator.allocation.fair import fair_points
 from simulator.allocation.market import PROFIT, SimulatedMarket, make_problem, read_plans
 from simulator.allocation.optimize import EVEN, optimize
 from simulator.allocation.problem import Limits, Problem, Split
+from simulator.allocation.repair import repair
 from simulator.allocation.search import Effort, Search
 from simulator.engine.points import Points
 from simulator.engine.simulate import simulate
@@ -185,7 +186,7 @@ def _again(scenario: Scenario, plan: Plan, points: Points) -> float:
 
 def _stretched(problem: Problem, rows: Split, budgets: np.ndarray) -> Split:
     """The same plan at other budgets; what is empty stays so, for a fen opens a scene."""
-    return problem.repair(rows, budgets, most=np.where(rows.money > 0, np.inf, 0.0))
+    return repair(problem, rows, budgets, most=np.where(rows.money > 0, np.inf, 0.0))
 
 
 def _is_fresh(scenario: Scenario, frontier: Frontier, replications: int) -> bool:

@@ -14,6 +14,7 @@ from scipy.optimize import minimize
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.market import Answers, Market
 from simulator.allocation.problem import Array, Problem, Split, stack
+from simulator.allocation.repair import repair
 from simulator.allocation.response import best_split, sweep, wide_levels
 from simulator.allocation.slopes import slopes
 from tests.bench.watched import counted
@@ -32,7 +33,7 @@ def as_rows(problem: Problem, shares: Array) -> Split:
 def dirichlet(problem: Problem, rows: int, seed: int) -> Split:
     """Random splits that keep every limit."""
     rng = np.random.default_rng(seed)
-    return problem.repair(as_rows(problem, rng.dirichlet(np.ones(len(problem.cells)), rows)))
+    return repair(problem, as_rows(problem, rng.dirichlet(np.ones(len(problem.cells)), rows)))
 
 
 def search_at_random(market: Market, problem: Problem, evaluations: int, seed: int) -> None:
@@ -49,7 +50,7 @@ def knapsack_once(
     goals = [
         best_split(problem, table, None, w / scale, problem.budget, exact=True) for w in weightings
     ]
-    market(problem.repair(stack(goals)))
+    market(repair(problem, stack(goals)))
 
 
 # --- NSGA-II ------------------------------------------------------------------------------------
@@ -74,7 +75,7 @@ def nsga2(market: Market, problem: Problem, evaluations: int, seed: int) -> None
 
     class Fitted(Repair):
         def _do(self, _: Question, x: Array, **__: object) -> Array:
-            return problem.repair(as_rows(problem, x)).money / problem.budget
+            return repair(problem, as_rows(problem, x)).money / problem.budget
 
     evolve(
         OnMarket(), NSGA2(pop_size=POPULATION, repair=Fitted()), ("n_eval", evaluations), seed=seed
@@ -111,7 +112,7 @@ def slsqp(market: Market, problem: Problem, start: Split, aim: Aims, *, batched:
         },
         options={"maxiter": STEPS, "ftol": 1e-7},
     )  # fmt: skip
-    return problem.repair(rows(np.clip(found.x, 0.0, None)))
+    return repair(problem, rows(np.clip(found.x, 0.0, None)))
 
 
 def slsqp_each(
