@@ -23,7 +23,7 @@ import simulator
 from simulator import cli, console
 from simulator.errors import RunError
 from simulator.outcomes import read_outcomes
-from simulator.reports.tables import MAIN_METRICS, SCENE_COLUMNS
+from simulator.reports.tables import BESIDE_SPEND, MAIN_METRICS, SCENE_COLUMNS
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
 from tests.outcomes.synthetic import make_axes, make_outcomes
@@ -343,9 +343,10 @@ def test_the_table_has_every_main_figure(engine):
     assert lines[0] == "新咖啡"
     assert lines[1] == "sampled, 40 replications, seed 1"
     for plan in ("even", "launch first"):
-        block = lines[lines.index(f"Plan {plan}") + 2 :][: len(MAIN_METRICS)]
-        assert [line.split()[0] for line in block] == list(MAIN_METRICS)
-        spend, roas = block[0].split(), block[MAIN_METRICS.index("roas")].split()
+        block = lines[lines.index(f"Plan {plan}") + 2 :][: len(MAIN_METRICS) + len(BESIDE_SPEND)]
+        rows = {line.split()[0]: line.split() for line in block}
+        assert [name for name in rows if name not in BESIDE_SPEND] == list(MAIN_METRICS)
+        spend, roas = rows["spend"], rows["roas"]
         figures = engine.answer.metrics(plan)
         assert spend[1:] == ["CNY", *words(figures["spend"])]
         assert roas[1:] == ["x", *words(figures["roas"])]
@@ -375,6 +376,32 @@ def test_the_table_has_a_row_per_scene(engine):
     live = engine.answer.scenes("even")["live"]
     figures = [compact(live[name]["mean"]) for name in SCENE_COLUMNS]
     assert lines[at + 3].split() == ["live", *figures]
+
+
+def test_products_and_commissioned_media_have_tables(engine):
+    from dataclasses import replace
+
+    engine.answer = found = make_outcomes(axes=replace(make_axes(), commissions=("star",)))
+    ones = np.ones((1, 3 * found.replications))
+    found.book.commissions = {"visits": 9 * ones, "gmv": 5 * ones, "cost": 2 * ones}
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    at, beans = lines.index("Products of even"), found.parts("even")["products"]["beans"]
+    assert lines[at + 1].split() == ["product", "orders", "gmv", "refunds"]
+    assert lines[at + 3].split() == ["beans", *(compact(x["mean"]) for x in beans.values())]
+    at = lines.index("Commissioned media of even")
+    assert lines[at + 2 : at + 4] == ["  star          9.00  5.00  2.00", "  gmv, cost: CNY"]
+
+
+def test_what_lies_between_spend_and_net_spend_is_shown_where_there_is_any(engine):
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    assert [line.split()[0] for line in lines[6:12]] == [
+        "spend", "commission_media", "message_spend", "money_back", "net_spend", "gmv"
+    ]  # fmt: skip
+    for name in ("commission_media", "message_spend", "money_back"):
+        engine.answer.book.totals[name][:] = 0.0
+    engine.answer.__dict__.pop("_lanes", None)
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    assert [line.split()[0] for line in lines[6:9]] == ["spend", "net_spend", "gmv"]
 
 
 def test_figures_of_a_scene_say_what_is_money(engine):

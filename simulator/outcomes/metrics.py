@@ -13,6 +13,7 @@ section 12.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -92,6 +93,7 @@ METRICS: tuple[Metric, ...] = (
     _total("returned", "Lapsed long enough to be new again", "重新计为新客人数", "people", ""),
     SPEND,
     _total("commission_media", "Commissioned media", "佣金推广花费", "CNY", ""),
+    _total("message_spend", "Messages to members", "会员触达花费", "CNY", ""),
     _total("net_spend", "Net spend", "净花费", "CNY", ""),
     _total("money_back", "Rebates and guarantees", "返利与赔付", "CNY", ""),
     _total("gmv", "GMV", "成交额", "CNY"),
@@ -164,6 +166,20 @@ SCENE_METRICS: tuple[Metric, ...] = (
     ROAS,
 )
 """Every metric of a scene; roas is to be read beside the plan's roas_break_even."""
+
+PRODUCT_METRICS: tuple[Metric, ...] = (
+    _total("paid_orders", "Paid orders", "支付订单数", "orders"),
+    _total("gmv", "GMV", "成交额", "CNY"),
+    _total("refunds", "Refunds", "退款订单数", "orders", "less"),
+)
+"""Every metric of a product."""
+
+COMMISSION_METRICS: tuple[Metric, ...] = (
+    _total("visits", "Visits sent", "推广访问量", "visits"),
+    _total("gmv", "GMV on these visits", "推广成交额", "CNY"),
+    _total("cost", "Commission and fee", "佣金与坑位费", "CNY", ""),
+)
+"""Every metric of commissioned media."""
 
 BY_NAME = {metric.name: metric for metric in METRICS}
 
@@ -265,9 +281,9 @@ def items_above(sales: ArrayLike, items: int, tail: float, least: float) -> Arra
     return np.searchsorted(-tail_shares(items, tail), -needed, side="right").astype(float)
 
 
-def scene_quantities(book: Ledger, replications: int) -> Quantities:
-    """Every quantity of every scene: [scene, plan, replication]."""
-    return {name: _grid(values, replications) for name, values in book.scenes.items()}
+def quantities_of(rows: Mapping[str, Array], replications: int) -> Quantities:
+    """Every quantity of every scene, product or partner of a ledger: [.., plan, replication]."""
+    return {name: _grid(values, replications) for name, values in rows.items()}
 
 
 def _grid(values: Array, replications: int) -> Array:
@@ -279,7 +295,7 @@ def _grid(values: Array, replications: int) -> Array:
 
 def _media(book: Ledger, n: int) -> Quantities:
     """What was shown, and what it cost; contract impressions are those delivered or made good."""
-    lanes = {name: rows.sum(axis=0) for name, rows in scene_quantities(book, n).items()}
+    lanes = {name: rows.sum(axis=0) for name, rows in quantities_of(book.scenes, n).items()}
     none = np.zeros_like(lanes["spend"])
     packs = {name: _grid(rows, n).sum(axis=0) for name, rows in book.packages.items()}
     served = packs.get("delivered", none) + packs.get("made_good", none)

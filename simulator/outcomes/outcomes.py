@@ -31,15 +31,17 @@ from simulator.outcomes.compare import (
 from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import (
     BY_NAME,
+    COMMISSION_METRICS,
     METRICS,
     NO_ADS,
+    PRODUCT_METRICS,
     SCENE_METRICS,
     Metric,
     Quantities,
     Terms,
     items_above,
     quantities,
-    scene_quantities,
+    quantities_of,
     tail_shares,
 )
 
@@ -130,7 +132,7 @@ class Outcomes:
 
     @cached_property
     def _scene_lanes(self) -> Quantities:
-        return scene_quantities(self.book, self.replications)
+        return quantities_of(self.book.scenes, self.replications)
 
     # ------------------------------------------------------------------ figures
     def sample(self, plan: str, metric: str) -> Sample:
@@ -148,11 +150,22 @@ class Outcomes:
 
     def scenes(self, plan: str) -> dict[str, dict[str, Numbers]]:
         """Every metric of every scene of a plan."""
-        row, lanes = self._row(plan), self._scene_lanes
-        return {
-            scene: {m.name: self._describe(m.sample(lanes, (i, row))) for m in SCENE_METRICS}
-            for i, scene in enumerate(self.axes.scenes)
+        return self._each(plan, self.axes.scenes, SCENE_METRICS, self._scene_lanes)
+
+    def parts(self, plan: str) -> dict[str, dict[str, dict[str, Numbers]]]:
+        """Every metric of every product, and of commissioned media: by "products" and "commissions"."""
+        book, n = self.book, self.replications
+        sold = {
+            "paid_orders": book.products["paid"],
+            "gmv": book.products["gmv"],
+            "refunds": book.products["refunds"],
         }
+        return {
+            "products": self._each(plan, self.axes.products, PRODUCT_METRICS, quantities_of(sold, n)),
+            "commissions": self._each(
+                plan, self.axes.commissions, COMMISSION_METRICS, quantities_of(book.commissions, n)
+            ),
+        }  # fmt: skip
 
     def differences(self, a: str, b: str) -> dict[str, Numbers]:
         """Plan a less plan b in every metric, over the same replications.
@@ -270,6 +283,16 @@ class Outcomes:
         Path(path).write_text(self.as_csv(), encoding="utf-8-sig", newline="")
 
     # ------------------------------------------------------------------ parts
+    def _each(
+        self, plan: str, names: tuple[str, ...], metrics: tuple[Metric, ...], lanes: Quantities
+    ) -> dict[str, dict[str, Numbers]]:
+        """Metrics of every row of lanes [row, plan, replication]."""
+        row = self._row(plan)
+        return {
+            name: {m.name: self._describe(m.sample(lanes, (i, row))) for m in metrics}
+            for i, name in enumerate(names)
+        }
+
     @property
     def _statistics(self) -> tuple[str, ...]:
         return STATISTICS if self.mode == "sampled" else STATISTICS[:1]
@@ -304,6 +327,7 @@ class Outcomes:
 
     def _plan_json(self, plan: str) -> dict[str, Any]:
         entry = {"plan": plan, "metrics": self.metrics(plan), "scenes": self.scenes(plan)}
+        entry |= self.parts(plan)
         if self.chance_only is not None:
             entry["chance_only"] = self.chance_only.metrics(plan)
         return entry

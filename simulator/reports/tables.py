@@ -18,6 +18,7 @@ MAIN_METRICS = (
     "spend", "net_spend", "gmv", "gmv_campaign", "revenue", "profit", "roi", "iroas", "roas", "roas_break_even",
     "new_customers", "cac", "recalled_members", "asset_value",
 )  # fmt: skip
+BESIDE_SPEND = ("commission_media", "message_spend", "money_back")
 SCENE_COLUMNS = {
     "spend": "spend",
     "impressions": "shown",
@@ -26,6 +27,11 @@ SCENE_COLUMNS = {
     "gmv_attributed": "gmv",
     "roas": "roas",
 }
+PART_COLUMNS = {
+    "products": ("Products", {"paid_orders": "orders", "gmv": "gmv", "refunds": "refunds"}, "gmv: CNY"),
+    "commissions": ("Commissioned media", {"visits": "visits", "gmv": "gmv", "cost": "cost"}, "gmv, cost: CNY"),
+}  # fmt: skip
+"""Title, columns and units of the tables below that of the scenes."""
 
 
 # --------------------------------------------------------------------------- what is shown
@@ -35,6 +41,7 @@ def plans_table(outcomes: Outcomes, bold: Bold = str) -> str:
     for plan in outcomes.plans:
         parts += ["", bold(f"Plan {plan}"), _plan_table(outcomes, plan)]
         parts += ["", f"Scenes of {plan}", _scene_table(outcomes, plan)]
+        parts += _part_tables(outcomes, plan)
     return "\n".join(parts)
 
 
@@ -85,11 +92,18 @@ def _plan_table(outcomes: Outcomes, plan: str) -> str:
     figures = outcomes.metrics(plan)
     books, heads = _ranged(outcomes, plan, figures)
     rows = []
-    for name in MAIN_METRICS:
+    for name in _shown(outcomes):
         unit = BY_NAME[name].unit.replace(" per ", "/")
         ranges = [_range(book[name]) for book in books]
         rows.append([name, unit, compact(figures[name]["mean"]), *ranges])
     return columns([["metric", "unit", "mean", *heads], *rows], left=2)
+
+
+def _shown(outcomes: Outcomes) -> list[str]:
+    """The main figures, and what lies between spend and net spend where a plan has any of it."""
+    first, *rest = MAIN_METRICS
+    some = [x for x in BESIDE_SPEND if any(outcomes.values(p, x).any() for p in outcomes.plans)]
+    return [first, *some, *rest]
 
 
 def _ranged(outcomes: Outcomes, plan: str, figures: Figures) -> tuple[list[Figures], list[str]]:
@@ -108,12 +122,25 @@ def _range(numbers: Mapping[str, float | None]) -> str:
 
 
 def _scene_table(outcomes: Outcomes, plan: str) -> str:
-    rows = [
-        [cut(scene, 24), *(compact(figures[name]["mean"]) for name in SCENE_COLUMNS)]
-        for scene, figures in outcomes.scenes(plan).items()
-    ]
-    table = columns([["scene", *SCENE_COLUMNS.values()], *rows], left=1)
+    table = _means("scene", outcomes.scenes(plan), SCENE_COLUMNS)
     return f"{table}\n  spend, gmv: CNY; roas: gmv per yuan spent"
+
+
+def _part_tables(outcomes: Outcomes, plan: str) -> Iterator[str]:
+    """What products sold, where there are several, and what commissioned media did."""
+    for kind, rows in outcomes.parts(plan).items():
+        title, heads, units = PART_COLUMNS[kind]
+        if len(rows) > (kind == "products"):
+            table = _means(kind.removesuffix("s"), rows, heads)
+            yield f"\n{title} of {plan}\n{table}\n  {units}"
+
+
+def _means(what: str, parts: Mapping[str, Figures], heads: Mapping[str, str]) -> str:
+    rows = [
+        [cut(name, 24), *(compact(figures[head]["mean"]) for head in heads)]
+        for name, figures in parts.items()
+    ]
+    return columns([[what, *heads.values()], *rows], left=1)
 
 
 def differences_table(outcomes: Outcomes, a: str, b: str, bold: Bold = str) -> str:

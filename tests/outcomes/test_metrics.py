@@ -49,7 +49,7 @@ REACH = 1000 * (1 - 1.6**-0.5)
 
 BY_HAND = {
     "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 220, "commission_media": 30,
-    "brand_new_customers": 6, "messages": 90,
+    "message_spend": 20, "brand_new_customers": 6, "messages": 90,
     "favourites": 40, "carts": 30, "deposits": 5, "orders": 25, "paid_orders": 20, "refunds": 2,
     "failed_payments": 5, "peak_payment_load": 1.5, "unmet": 3, "pooled": 4,
     "shipping_delay": 1.5, "peak_shipping_delay": 4, "late_share": 0.25, "peak_score_fall": 0.05,

@@ -122,12 +122,34 @@ def test_json_is_the_contract(outcomes):
     assert list(found) == ["scenario", "mode", "replications", "seed", "plans"]
     assert [entry["plan"] for entry in found["plans"]] == ["even", "launch first"]
     for entry in found["plans"]:
-        assert list(entry) == ["plan", "metrics", "scenes", "chance_only"]
+        assert list(entry) == [
+            "plan",
+            "metrics",
+            "scenes",
+            "products",
+            "commissions",
+            "chance_only",
+        ]
         assert list(entry["metrics"]) == list(entry["chance_only"]) == [m.name for m in METRICS]
         assert list(entry["scenes"]) == ["search", "live"]
         assert list(entry["scenes"]["live"]) == [m.name for m in SCENE_METRICS]
     assert found["plans"][0]["chance_only"] == outcomes.chance_only.metrics("even")
-    assert list(make_outcomes().as_json()["plans"][0]) == ["plan", "metrics", "scenes"]
+    assert "chance_only" not in make_outcomes().as_json()["plans"][0]
+
+
+def test_products_and_commissioned_media_have_figures_like_scenes():
+    outcomes = make_outcomes(axes=dataclasses.replace(make_axes(), commissions=("star", "friends")))
+    n = outcomes.replications
+    media = np.arange(2.0 * 3 * n).reshape(2, 3 * n)
+    outcomes.book.commissions = {"visits": media, "gmv": 2 * media, "cost": 3 * media}
+    parts = outcomes.as_json()["plans"][1]
+    refunds = outcomes.book.products["refunds"][1, n : 2 * n]
+    assert parts["products"]["beans"]["refunds"]["mean"] == pytest.approx(refunds.mean())
+    assert list(parts["commissions"]) == ["star", "friends"]
+    friends = parts["commissions"]["friends"]
+    assert list(friends) == ["visits", "gmv", "cost"]
+    assert friends["cost"]["mean"] == pytest.approx(3 * media[1, n : 2 * n].mean())
+    assert friends["gmv"]["p10"] < friends["gmv"]["p50"] < friends["gmv"]["p90"]
 
 
 def test_json_has_no_nan_and_plain_floats(outcomes, uneven):
