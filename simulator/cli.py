@@ -4,10 +4,15 @@
 that take time wait inside the commands, so that `adsim --help` and `adsim check` answer at once.
 """
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TextIO
 
 import click
 
@@ -22,16 +27,23 @@ from simulator.console import (
     bar,
     bold,
     chosen_plans,
+    deliver,
     json_text,
-    made_folder,
+    room_for,
     warn_of_shortage,
     workers,
+    written_to,
 )
 from simulator.errors import RunError, ScenarioError, UserError
+from simulator.files import write_whole
 
 if TYPE_CHECKING:
     from simulator.outcomes import Outcomes
     from simulator.scenario.schema import Scenario
+
+
+_NO_ROOM = (errno.EPIPE, errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
+"""Why stdout takes no more: its reader has gone, or the disk is full."""
 
 
 # --------------------------------------------------------------------------- the program
@@ -45,13 +57,29 @@ class Program(click.Group):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    _open_streams()
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
     except (Exception, KeyboardInterrupt) as error:
-        return _end(error)
+        try:
+            _say(error)
+            sys.stderr.flush()
+        except OSError:  # nobody hears it
+            _drop(sys.stderr)
+        return _code(error)
+
+
+def _open_streams() -> None:
+    """UTF-8 whatever the terminal says; what a stream is given, it writes as a whole or fails."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed: >&-
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(getattr(stream, "buffer", None), io.RawIOBase):  # PYTHONUNBUFFERED
+            whole = io.BufferedWriter(stream.buffer)
+            setattr(sys, name, io.TextIOWrapper(whole, "utf-8", "backslashreplace"))
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _run(arguments: list[str]) -> int:
@@ -61,27 +89,39 @@ def _run(arguments: list[str]) -> int:
     return int(code or 0)
 
 
-def _end(error: BaseException) -> int:
-    """Say on stderr what ended a command early; the exit code."""
-    code = RunError.exit_code
-    if isinstance(error, click.exceptions.Exit):
-        code = error.exit_code
+def _code(error: BaseException) -> int:
+    """The exit code of a command that ended early."""
+    if isinstance(error, click.exceptions.Exit | UserError | RunError):
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        return UserError.exit_code
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return INTERRUPTED
+    seen_enough = isinstance(error, BrokenPipeError)  # adsim run ... | head
+    return 0 if seen_enough else RunError.exit_code
+
+
+def _say(error: BaseException) -> None:
+    """Say on stderr what ended a command early."""
+    if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        _drop(sys.stdout)
+        if not isinstance(error, BrokenPipeError):
+            click.echo(f"Error: cannot print the answer: {error.strerror}", err=True)
     elif isinstance(error, click.ClickException):
         error.show()
-        code = UserError.exit_code
     elif isinstance(error, UserError | RunError):
         placed = isinstance(error, ScenarioError)
         click.echo(error if placed else f"Error: {error}", err=True)
-        code = error.exit_code
     elif isinstance(error, KeyboardInterrupt | click.Abort):
         click.echo("\nstopped", err=True)
-        code = INTERRUPTED
-    elif isinstance(error, BrokenPipeError):  # the reader has seen enough: adsim run ... | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    else:
+    elif not isinstance(error, click.exceptions.Exit):
         _confess(error)
-    return code
+
+
+def _drop(stream: TextIO) -> None:
+    """What a stream no longer takes is lost; Python would try it again at its end, and fail."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _confess(error: BaseException) -> None:
@@ -199,8 +239,7 @@ def run(
     scenario = anchored(file, read_scenario(file, sets), quiet)
     plans = chosen_plans(scenario, names)
     warn_of_shortage(scenario, plans)
-    target = made_folder(folder)
-    with workers(jobs) as executor, bar(quiet) as progress:
+    with room_for(folder) as target, workers(jobs) as executor, bar(quiet) as progress:
         from simulator.engine.simulate import simulate
 
         outcomes = simulate(
@@ -208,12 +247,13 @@ def run(
             spreads=not no_spread, executor=executor, progress=progress,
         )  # fmt: skip
     outcomes = _called(outcomes, file)
-    if target is not None:
-        from simulator.outcomes import write_outcomes
+    save = partial(_save, outcomes, target, quiet=quiet) if target else None
+    deliver(_written(outcomes, form), form, save)
 
-        write_outcomes(outcomes, target)
-        outcomes.to_csv(os.path.join(target, "table.csv"))
-    click.echo(_written(outcomes, form), nl=form != "csv")
+
+def _save(outcomes: "Outcomes", folder: str, *, quiet: bool) -> None:
+    with written_to(folder, ["table.csv"], quiet, {"": outcomes}) as place:
+        outcomes.to_csv(place / "table.csv")
 
 
 def _written(outcomes: "Outcomes", form: str) -> str:
@@ -230,10 +270,10 @@ def _written(outcomes: "Outcomes", form: str) -> str:
 def _called(outcomes: "Outcomes", file: str) -> "Outcomes":
     """The outcomes under the name of their file."""
     from dataclasses import replace
-    from pathlib import Path
 
-    inner = outcomes.chance_only and replace(outcomes.chance_only, scenario=Path(file).stem)
-    return replace(outcomes, scenario=Path(file).stem, chance_only=inner)
+    name = os.fsencode(Path(file).stem).decode("utf-8", "backslashreplace")
+    inner = outcomes.chance_only and replace(outcomes.chance_only, scenario=name)
+    return replace(outcomes, scenario=name, chance_only=inner)
 
 
 # --------------------------------------------------------------------------- optimize
@@ -287,7 +327,7 @@ def new(name: str, path: str | None) -> None:
     presets = resources.files("simulator.scenario.presets")
     text = presets.joinpath("starter.yaml.txt").read_text(encoding="utf-8")
     title = json.dumps(name, ensure_ascii=False)
-    _write(place, text.replace("NAME_OF_THE_SCENARIO", title), mode="x")
+    _write(place, text.replace("NAME_OF_THE_SCENARIO", title), anew=True)
     click.echo(f"wrote {place}; next: adsim check {place}", err=True)
 
 
@@ -319,12 +359,12 @@ def schema(path: str | None, form: str, kind: str) -> None:
         _write(path, text)
 
 
-def _write(path: str, text: str, mode: str = "w") -> None:
+def _write(path: str, text: str, *, anew: bool = False) -> None:
+    """The whole text, or what was there before; `anew`: nothing may have been there."""
+    if anew and os.path.lexists(path):
+        raise UserError(f"{path} exists: choose another name with -o FILE")
     try:
-        with open(path, mode, encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except FileExistsError:
-        raise UserError(f"{path} exists: choose another name with -o FILE") from None
+        write_whole(Path(path), text.encode("utf-8"))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}") from None
 

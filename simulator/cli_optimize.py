@@ -7,6 +7,7 @@ files share one budget.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,6 +36,7 @@ from simulator.console import (
     anchored,
     bold,
     chosen_plans,
+    deliver,
     json_text,
     put,
     room_for,
@@ -176,9 +178,8 @@ def _split(asked: Asked) -> int:
         frontier, scenario = _searched(asked, scenario, current, moment, options)
     picked, fault = _picked(frontier, wishes)
     warn_of_shortage(scenario, [picked])
-    click.echo(_written(frontier, scenario, picked, asked.form), nl=asked.form != "csv")
-    if target is not None:
-        _save(frontier, scenario, picked, target, quiet=asked.quiet)
+    save = partial(_save, frontier, scenario, picked, target, quiet=asked.quiet) if target else None
+    deliver(_written(frontier, scenario, picked, asked.form), asked.form, save)
     return _ended(frontier.finished, fault)
 
 
@@ -290,9 +291,8 @@ def _least_found(asked: Asked) -> int:
         options |= {"effort": _effort(asked), "executor": executor, "progress": progress}
         goal = least_budget(scenario, wanted, **options)
     warn_of_shortage(scenario, [goal.plan])
-    click.echo(_goal_written(goal, scenario, asked.form), nl=asked.form != "csv")
-    if target is not None:
-        _save_goal(goal, scenario, target, quiet=asked.quiet)
+    save = partial(_save_goal, goal, scenario, target, quiet=asked.quiet) if target else None
+    deliver(_goal_written(goal, scenario, asked.form), asked.form, save)
     return _ended(goal.finished)
 
 
@@ -342,9 +342,8 @@ def _share(asked: Asked) -> int:
         )  # fmt: skip
     for scenario, plan in zip(scenarios, found.plans.values(), strict=True):
         warn_of_shortage(scenario, [plan])
-    click.echo(_shared_written(found, asked.form), nl=asked.form != "csv")
-    if target is not None:
-        _save_shared(found, scenarios, target, quiet=asked.quiet)
+    save = partial(_save_shared, found, scenarios, target, quiet=asked.quiet) if target else None
+    deliver(_shared_written(found, asked.form), asked.form, save)
     return _ended(found.finished)
 
 

@@ -94,7 +94,14 @@ def sweep_command(prepare: Prepare) -> click.Command:
 
 
 def _check(asked: Asked) -> None:
-    """Refuse options that make no sense together."""
+    """Refuse options that make no sense, by themselves or together."""
+    for name, value in (
+        ("--store", asked.folder),
+        ("--metric", asked.metric),
+        ("--plan", asked.plan),
+    ):
+        if value == "":
+            raise UserError(f"{name} is empty: give it a value, or leave it out")
     only = [name for name in ("dry_run", "status") if getattr(asked, name)]
     more = [name for name, value in (("table", asked.table), ("o", asked.target)) if value]
     if len(only) > 1 or (only and more):
@@ -109,8 +116,8 @@ def _check(asked: Asked) -> None:
         raise UserError(
             f"--{figures[0]} is about tables and figures: say where to save them, -o DIR"
         )
-    if len(asked.by) not in {0, 2}:
-        raise UserError(f"--by: name two parameters (got {len(asked.by)})")
+    if asked.by and len(set(asked.by)) != 2:
+        raise UserError(f"--by: name two parameters (got {', '.join(map(repr, asked.by))})")
 
 
 def _answer(study: "Study", asked: Asked) -> None:
@@ -125,9 +132,12 @@ def _answer(study: "Study", asked: Asked) -> None:
         target = made_folder(asked.target)
         if not _is_complete(study, store):
             _play(study, asked, store)
-        (_say_table if asked.table else _say_status)(study, store, asked.form)
-        if target is not None:
-            _save(study, asked, target)
+        try:
+            (_say_table if asked.table else _say_status)(study, store, asked.form)
+            sys.stdout.flush()
+        finally:
+            if target is not None:
+                _save(study, asked, target)
 
 
 def _check_names(study: "Study", asked: Asked) -> None:
@@ -137,8 +147,8 @@ def _check_names(study: "Study", asked: Asked) -> None:
         ("--metric", [asked.metric], study.metrics), ("--plan", [asked.plan], plans),
         ("--by", asked.by, list(study.design.over)),
     ):  # fmt: skip
-        for name in filter(None, names):
-            if name not in known:
+        for name in names:
+            if name is not None and name not in known:
                 from simulator.scenario.amounts import suggestion
 
                 near = suggestion(name, list(known)) or f"; known are {', '.join(known) or 'none'}"

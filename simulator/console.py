@@ -4,17 +4,20 @@ Imports that take time wait inside the functions, as in the commands.
 """
 
 import os
+import re
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from simulator.errors import UserError
+from simulator.workers import settle
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
@@ -28,6 +31,12 @@ Progress = Callable[[int, int], None]
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
+
+_OURS = re.compile(
+    r"(frontier|goal|portfolio)\.json|(table|schedule|truth|swings|best_plans|regrets)\.csv"
+    r"|(frontier|split_by_(scene|phase)|marginal|waterfall|tornado|heat_map|best_plan|regret)(-.+)?\.(svg|png)"
+)
+"""Files of answers: those of an older answer go when a new one takes their place."""
 
 SETS = click.option(
     "--set", "sets", multiple=True, metavar="KEY=VALUE",
@@ -62,11 +71,15 @@ def chosen_plans(scenario: "Scenario", names: Sequence[str]) -> "list[Plan]":
 
 
 def made_folder(folder: str | None) -> str | None:
-    """The folder, made before the run: a run that cannot be saved is not begun."""
+    """The folder, made and tried before the run: a run that cannot be saved is not begun."""
     if folder is None:
         return None
+    if not folder:
+        raise UserError("-o is empty: give it a folder, or leave it out")
     try:
         os.makedirs(folder, exist_ok=True)
+        with TemporaryFile(dir=folder):
+            pass
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None
     return folder
@@ -78,12 +91,11 @@ def written_to(
 ) -> Iterator[Path]:
     """A place for files that go to the folder together with the runs, once all of them are written.
 
-    What goes wrong is told in a line, and so is what the folder holds at last.
+    Files of an older answer go then. What goes wrong is told in a line, and so is what the folder
+    holds at last.
     """
-    import tempfile
-
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
+        with TemporaryDirectory(dir=folder, prefix=".", suffix=".part") as place:
             yield Path(place)
             with uninterrupted():
                 _move(Path(place), Path(folder), runs or {})
@@ -98,8 +110,21 @@ def _move(place: Path, folder: Path, runs: "Mapping[str, Outcomes]") -> None:
 
     for name, run in runs.items():
         write_outcomes(run, folder / name)
+    for old in folder.iterdir():
+        if _OURS.fullmatch(old.name) and not (place / old.name).exists():
+            old.unlink()
     for file in [path for path in place.rglob("*") if path.is_file()]:
         file.replace(folder / file.relative_to(place))
+
+
+def deliver(text: str, form: str, save: Callable[[], None] | None) -> None:
+    """Print an answer and save it: neither is lost because the other cannot be done."""
+    try:
+        click.echo(text, nl=form != "csv")
+        sys.stdout.flush()
+    finally:
+        if save is not None:
+            save()
 
 
 def put(path: Path, text: str) -> None:
@@ -147,7 +172,8 @@ def json_text(document: dict[str, Any]) -> str:
 
 def bold(text: str) -> str:
     """A heading, for terminals that want it."""
-    plain = "NO_COLOR" in os.environ or not sys.stdout.isatty()
+    dumb = "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    plain = dumb or not sys.stdout.isatty()
     return text if plain else click.style(text, bold=True)
 
 
@@ -200,7 +226,7 @@ def workers(jobs: int) -> Iterator[Any]:
     from multiprocessing import active_children
 
     before = set(active_children())
-    pool = ProcessPoolExecutor(jobs, initializer=_leave_interrupts)
+    pool = ProcessPoolExecutor(jobs, initializer=settle)
     _start(pool)
     try:
         yield pool
@@ -220,17 +246,12 @@ def _leave(children: "Iterable[BaseProcess]") -> NoReturn:
     os._exit(INTERRUPTED)
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C is for the process that the user started: it says what becomes of the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _start(pool: "ProcessPoolExecutor") -> None:
     """Start the workers while Ctrl-C waits: none of them is hit before it ignores it."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         return
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        pool.submit(_leave_interrupts)
+        pool.submit(abs, 0)
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -184,6 +184,109 @@ def test_a_reader_who_leaves_is_no_fault():
     assert (found.returncode, found.stderr) == (0, b"")
 
 
+FULL = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+
+
+@FULL
+def test_a_full_disk_behind_stdout_is_told_and_no_fault_of_the_program(tmp_path):
+    """Whether Python holds answers back or not; and what was asked for with -o is kept."""
+    for more in ({}, {"PYTHONUNBUFFERED": "1"}):
+        arguments = [
+            sys.executable,
+            "-m",
+            "simulator",
+            "run",
+            MINIMAL,
+            "-n",
+            "2",
+            "-o",
+            str(tmp_path),
+        ]
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            found = subprocess.run(
+                arguments, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False, env=os.environ | more
+            )  # fmt: skip
+        said = found.stderr.decode().splitlines()
+        assert (found.returncode, said[-1]) == (
+            1, "Error: cannot print the answer: No space left on device"
+        )  # fmt: skip
+        assert read_outcomes(tmp_path).replications == 2
+        (tmp_path / "manifest.json").unlink()
+
+
+def test_a_reader_who_leaves_does_not_take_the_saved_answer_along(tmp_path):
+    read, write = os.pipe()
+    os.close(read)
+    arguments = [sys.executable, "-m", "simulator", "run", MINIMAL, "-n", "2", "-o", str(tmp_path)]
+    found = subprocess.run(arguments, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (found.returncode, found.stderr) == (0, f"wrote to {tmp_path}: table.csv\n".encode())
+    assert read_outcomes(tmp_path).replications == 2
+
+
+def test_an_answer_that_cannot_be_saved_is_printed_all_the_same(engine, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("simulator.outcomes.outcomes.Outcomes.to_csv", full)
+    found = answer("run", MINIMAL, "-o", str(tmp_path))
+    assert (found.exit_code, found.stdout) == (2, answer("run", MINIMAL).stdout)
+    assert found.stderr == f"Error: cannot write to {tmp_path}: No space left on device\n"
+
+
+def test_a_folder_that_takes_no_files_is_told_before_the_run(engine, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(console, "TemporaryFile", refuse)
+    found = answer("run", MINIMAL, "-o", str(tmp_path))
+    assert (found.exit_code, found.stdout, engine.calls) == (2, "", [])
+    assert found.stderr == f"Error: cannot write to {tmp_path}: Permission denied\n"
+
+
+def test_closed_streams_are_no_fault():
+    code = "import sys; sys.stdout = sys.stderr = None; from simulator.cli import main; sys.exit(main())"
+    assert program("check", MINIMAL, code=code).returncode == 0
+    assert program("check", "nowhere.yaml", code=code).returncode == 2
+
+
+@FULL
+def test_nobody_hears_why_and_the_exit_code_is_as_ever():
+    arguments = [sys.executable, "-m", "simulator", "run", "nowhere.yaml"]
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        found = subprocess.run(arguments, cwd=ROOT, stderr=full, check=False)
+    assert found.returncode == 2
+
+
+def test_a_new_file_is_whole_or_not_there(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    (tmp_path / "old.json").write_text("old", encoding="utf-8")
+    for command in (
+        ("new", "me", "-o", str(tmp_path / "me.yaml")),
+        ("schema", "-o", str(tmp_path / "old.json")),
+    ):
+        found = answer(*command)
+        assert found.exit_code == 2
+        assert "No space left on device" in found.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["old.json"]
+    assert (tmp_path / "old.json").read_text(encoding="utf-8") == "old"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="paths are text elsewhere")
+def test_a_file_may_have_a_name_that_is_no_text(tmp_path):
+    odd = os.fsencode(tmp_path) + b"/b\xff.yaml"
+    Path(os.fsdecode(odd)).write_bytes(Path(MINIMAL).read_bytes())
+    found = answer(
+        "run", os.fsdecode(odd), "-n", "2", "-o", str(tmp_path / "out"), "--format", "json"
+    )
+    assert found.exit_code == 0, found.stderr
+    assert json.loads(found.stdout)["scenario"] == "b\\xff"
+    assert read_outcomes(tmp_path / "out").scenario == "b\\xff"
+
+
 def test_output_is_utf_8_in_any_locale():
     found = program(
         "check", "没有.yaml", env=os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
@@ -469,8 +572,10 @@ def test_colour_is_for_terminals_that_want_it(engine, monkeypatch):
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert console.bold("a") == "\x1b[1ma\x1b[0m"
-    monkeypatch.setenv("NO_COLOR", "1")
-    assert console.bold("a") == "a"
+    for name, value in (("NO_COLOR", "1"), ("TERM", "dumb")):
+        with monkeypatch.context() as one:
+            one.setenv(name, value)
+            assert console.bold("a") == "a"
 
 
 def test_progress_is_for_terminals_and_on_stderr(monkeypatch):
@@ -493,6 +598,39 @@ def test_workers_are_gone_when_the_command_is_done_with_them():
         assert pool.submit(abs, -3).result() == 3
         raise RunError("out of reach")
     assert set(active_children()) <= before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+@pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGKILL])
+def test_workers_do_not_outlive_a_killed_program(stop):
+    code = (
+        "from multiprocessing import active_children; from simulator.console import workers\n"
+        "with workers(2) as pool:\n"
+        "    list(pool.map(abs, range(9)))\n"
+        "    print(*(child.pid for child in active_children()), flush=True)\n"
+        "    __import__('time').sleep(60)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout
+        children = [Path(f"/proc/{pid.decode()}") for pid in process.stdout.readline().split()]
+        assert children
+        assert all(child.exists() for child in children)
+        process.send_signal(stop)
+        process.wait(timeout=30)
+    end = time.monotonic() + 30
+    while any(_runs(child) for child in children) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(_runs(child) for child in children)
+
+
+def _runs(process: Path) -> bool:
+    """Whether it is there, and no zombie that nobody has asked for."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 # --------------------------------------------------------------------------- compare
@@ -645,7 +783,7 @@ def test_the_plan_without_ads_spends_nothing():
 
 def test_the_tables_of_a_real_run(tmp_path):
     found = answer("run", MINIMAL, "-n", "20", "-o", str(tmp_path))
-    assert (found.exit_code, found.stderr) == (0, "")
+    assert (found.exit_code, found.stderr) == (0, f"wrote to {tmp_path}: table.csv\n")
     lines = found.stdout.splitlines()
     assert max(map(columns, lines)) <= 80
     assert "Plan half_half" in lines and "Plan mostly_new" in lines

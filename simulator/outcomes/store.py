@@ -9,15 +9,15 @@ import json
 import os
 import re
 import zipfile
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import IO, Any
-from uuid import uuid4
+from typing import Any
 
 import numpy as np
 
 from simulator.errors import UserError
+from simulator.files import write_part, write_whole
 from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
@@ -28,7 +28,7 @@ HEAD = ("scenario", "title", "mode", "replications", "seed", "scenario_hash")
 _ARRAYS = re.compile(r"book-[0-9a-f]{16}\.npz")
 
 DAMAGE = (
-    OSError, AttributeError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile,
+    OSError, AttributeError, KeyError, RecursionError, TypeError, ValueError, EOFError, zipfile.BadZipFile,
 )  # fmt: skip
 """What a spoilt manifest or file of arrays makes Python say."""
 
@@ -40,12 +40,16 @@ def write_outcomes(outcomes: Outcomes, folder: str | Path) -> Path:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        before = _named(folder)
         name, digest = _write_arrays(outcomes, folder)
         manifest = _manifest(outcomes) | {"arrays": {"file": name, "sha256": digest}}
         text = json.dumps(manifest, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
-        part = write_part(folder, lambda file: file.write(text.encode("utf-8")))
-        os.replace(part, folder / MANIFEST)
-        _sweep(folder, name)
+        try:
+            write_whole(folder / MANIFEST, text.encode("utf-8"))
+        except BaseException:
+            _remove(folder, name, keep=before)
+            raise
+        _remove(folder, before, keep=name)
     except OSError as error:
         raise UserError(f"cannot write the run to {folder}: {error.strerror or error}") from error
     return folder
@@ -121,25 +125,18 @@ def _write_arrays(outcomes: Outcomes, folder: Path) -> tuple[str, str]:
     return name, digest
 
 
-def write_part(folder: Path, write: Callable[[IO[bytes]], object]) -> Path:
-    """A whole file, safe on disk, under a name that nobody reads yet."""
-    part = folder / f".{uuid4().hex}.part"
-    try:
-        with part.open("xb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return part
+def _named(folder: Path) -> str | None:
+    """The file of arrays that the manifest of a folder names, if there is one."""
+    with suppress(*DAMAGE):
+        name = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["arrays"]["file"]
+        return name if _ARRAYS.fullmatch(name) else None
+    return None
 
 
-def _sweep(folder: Path, keep: str) -> None:
-    """Remove the arrays of the run that was here before."""
-    for path in folder.iterdir():
-        if _ARRAYS.fullmatch(path.name) and path.name != keep:
-            path.unlink(missing_ok=True)
+def _remove(folder: Path, name: str | None, keep: str | None) -> None:
+    """Remove arrays that no manifest names any more; those of another writer stay."""
+    if name is not None and name != keep:
+        (folder / name).unlink(missing_ok=True)
 
 
 def _digest(path: Path) -> str:
@@ -154,7 +151,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"there is no run in {folder}: {MANIFEST} is missing") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"the run in {folder} is damaged: {MANIFEST}: {error}") from error
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if type(version) is not int or version < 1:

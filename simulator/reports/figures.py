@@ -5,6 +5,7 @@ figure, `.figure.savefig("days.png")` keeps it.
 """
 
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
@@ -25,6 +26,7 @@ from matplotlib.ticker import MaxNLocator
 from simulator.errors import UserError
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
+from simulator.reports.tables import cut
 from simulator.scenario.calendar import Calendar
 from simulator.scenario.schema import Scenario
 
@@ -107,16 +109,23 @@ def _split(ax: Axes) -> Axes:
 
 
 def _heading(outcomes: Outcomes, plan: str) -> str:
+    head = f"{cut(outcomes.title, 56)}: {cut(plan, 24)}"
     if outcomes.mode == "expected":
-        return f"{outcomes.title}: {plan}"
-    return f"{outcomes.title}: {plan}, mean of {outcomes.replications} replications"
+        return head
+    return f"{head}, mean of {outcomes.replications} replications"
 
 
 def _titles(outcomes: Outcomes, scenario: Scenario | None) -> dict[str, str]:
-    names = outcomes.axes.scenes
     if scenario is None:
-        return {name: name for name in names}
-    return {name: scenario.scenes[name].title or name for name in names}
+        return {name: name for name in outcomes.axes.scenes}
+    return titles_of(scenario)
+
+
+def titles_of(scenario: Scenario) -> dict[str, str]:
+    """What a legend calls each scene: its title, after its name where another has the same title."""
+    titles = {name: scene.title or name for name, scene in scenario.scenes.items()}
+    times = Counter(titles.values())
+    return {name: f"{name}: {t}" if times[t] > 1 else t for name, t in titles.items()}
 
 
 def _draw_spend(ax: Axes, table: "pd.DataFrame", titles: dict[str, str]) -> None:

@@ -25,7 +25,9 @@ from simulator.reports.figures import (
     legend,
     new_axes,
     short,
+    titles_of,
 )
+from simulator.reports.tables import cut
 from simulator.scenario.plan import Plan, find_package, package_price
 from simulator.scenario.schema import Scenario
 
@@ -41,9 +43,10 @@ def write_figures(
         "frontier": plot_frontier(frontier, picked=picked),
         "split_by_scene": plot_split(scenario, [frontier.current_plan, *others]),
         "split_by_phase": plot_split(scenario, [frontier.current_plan, *others], by="phase"),
-        "marginal": plot_marginal(frontier, picked if others else None),
         "waterfall": plot_gmv(frontier, picked),
     }
+    if frontier.point(picked.name if others else frontier.answered.plan.name).margins:
+        figures["marginal"] = plot_marginal(frontier, picked if others else None)
     names = []
     for name, ax in figures.items():
         for kind in ("svg", "png"):
@@ -82,7 +85,9 @@ def plot_frontier(
     ax.set_xlabel(_axis(across))
     ax.set_ylabel(_axis(up))
     ax.set_title(
-        f"{frontier.outcomes.title}: {short(frontier.budget)} CNY", loc="left", parse_math=False
+        f"{cut(frontier.outcomes.title, 64)}: {short(frontier.budget)} CNY",
+        loc="left",
+        parse_math=False,
     )
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter(short)
@@ -139,14 +144,14 @@ def plot_split(
         raise UserError(f"money is split by scene or phase, not by {by!r}")
     ax = new_axes(1, (9, 1.4 + 0.6 * len(plans)))[0] if ax is None else ax
     tables = [_money_by(scenario, plan, by) for plan in plans]
+    titles = titles_of(scenario)
     left = np.zeros(len(plans))
     for number, part in enumerate(tables[0]):
         money = np.array([table[part] for table in tables])
         if money.any():
             colour = COLOURS[number % len(COLOURS)]
-            ax.barh(
-                np.arange(len(plans)), money, 0.6, left, color=colour, label=_titled(scenario, part)
-            )
+            words = titles.get(part, part) if by == "scene" else part
+            ax.barh(np.arange(len(plans)), money, 0.6, left, color=colour, label=words)
             left += money
     ax.set_yticks(np.arange(len(plans)), [plan.name for plan in plans], parse_math=False)
     ax.invert_yaxis()
@@ -156,10 +161,6 @@ def plot_split(
     legend(ax, *ax.get_legend_handles_labels())
     dress(ax)
     return ax
-
-
-def _titled(scenario: Scenario, part: str) -> str:
-    return scenario.scenes[part].title or part if part in scenario.scenes else part
 
 
 def _money_by(scenario: Scenario, plan: Plan, by: str) -> dict[str, float]:
@@ -183,8 +184,10 @@ def plot_marginal(
     The line in the best plan is the shadow price: what one more yuan of budget brings net.
     """
     point = frontier.point(_name(plan) or frontier.answered.plan.name)
-    if not point.margins:
+    if point in frontier.others:
         raise UserError(f"{point.plan.name!r} is at another budget: it has no values at the margin")
+    if not point.margins:
+        raise UserError(f"{point.plan.name!r} has no cells: all money is that of packages")
     cells = sorted(point.margins, key=lambda cell: point.margins[cell].value)
     ax = new_axes(1, (8.5, 1.4 + 0.3 * len(cells)))[0] if ax is None else ax
     net = [point.margins[cell].value - 1 for cell in cells]
@@ -241,6 +244,7 @@ def plot_waterfall(
     ax.set_xticks(places, [*names, total], parse_math=False, rotation=30, ha="right")
     ax.set_ylabel(unit)
     ax.yaxis.set_major_formatter(short)
-    ax.margins(y=0.12)
+    low, high = min(0.0, bottoms.min()), max(0.0, (bottoms + heights).max(), bottoms.max())
+    ax.set_ylim(low - 0.06 * (high - low) * (low < 0), high + 0.12 * (high - low))
     dress(ax)
     return ax

@@ -151,7 +151,8 @@ def differences_table(outcomes: Outcomes, a: str, b: str, bold: Bold = str) -> s
     rows = []
     for name in MAIN_METRICS:
         row = found[name]
-        cells = [name, *(compact(row[key]) for key in ("a", "b", "difference"))]
+        gap = _without_dust(row["difference"], row["a"])
+        cells = [name, *map(compact, (row["a"], row["b"], gap))]
         if sampled:
             low, high, better = row["ci_lo"], row["ci_hi"], row["better"]
             unknown = low is None or high is None
@@ -159,6 +160,11 @@ def differences_table(outcomes: Outcomes, a: str, b: str, bold: Bold = str) -> s
             cells.append("-" if better is None or unknown else f"{better:.0%}")
         rows.append(cells)
     return "\n".join([bold(f"A: {a}   B: {b}"), columns([head, *rows], left=1), *_units()])
+
+
+def _without_dust(gap: float | None, of: float | None) -> float | None:
+    """A difference, nothing where it is rounding: sums of two plans have other orders."""
+    return 0.0 if gap and of and abs(gap) < 1e-12 * abs(of) else gap
 
 
 def _units() -> Iterator[str]:

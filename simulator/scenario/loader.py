@@ -262,6 +262,14 @@ def _is_number(node: Node) -> bool:
 
 
 # --------------------------------------------------------------------------- 3. set
+_INCENTIVES = ("coupons", "subsidies", "rebates", "roi_guarantees", "hosted")
+_ENTRIES: set[Parts] = {
+    ("segments",), ("products",), ("sources",), ("pushes",), ("slots",), ("scenes",), ("commissions",),
+    ("shocks",), ("plans",), ("calendar", "phases"), *(("incentives", kind) for kind in _INCENTIVES),
+}  # fmt: skip
+"""Where entries stand by names of the user's own."""
+
+
 @dataclass(frozen=True)
 class _Setting:
     """One `KEY=VALUE`: the way to the value, the value, and the start of the text."""
@@ -312,9 +320,19 @@ def _below(parent: Node, part: str | int, here: Node, path: Parts) -> Node:
     """The collection under a name; made where there is none yet."""
     node = parent.child(part)
     if node is None or node.value is None:
+        _check_name(parent, str(part), here, path)
         node = replace(here, value={}, key=here)
         _put(parent, node, path)
     return node
+
+
+def _check_name(parent: Node, name: str, here: Node, path: Parts) -> None:
+    """A part of an entry that is not there makes a new one; a slip of the pen must not."""
+    if path[:-1] in _ENTRIES and isinstance(parent.value, dict):
+        near = suggestion(name, list(parent.value))
+        if near:
+            whole = f"to add one, set it as a whole: {'.'.join(map(str, path))}={{..}}"
+            stop(here, f"does not exist{near} ({whole})", *path)
 
 
 def _put(parent: Node, node: Node, path: Parts) -> None:

@@ -8,8 +8,6 @@ is given to another. So the memory of a sweep is that of the tasks under way, wh
 import math
 import multiprocessing
 import os
-import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -24,11 +22,11 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait as wait_for
 from typing import Any
 
 from simulator.errors import RunError, UserError
 from simulator.sweeps.tasks import Answer, Work, play
+from simulator.workers import settle
 
 MOST_TRIES = 5
 """How often a task is tried whose worker dies."""
@@ -110,7 +108,7 @@ def _processes(jobs: int) -> Iterator[Crew]:
 
     def renew() -> Executor:
         context = multiprocessing.get_context("spawn")
-        pools.append(ProcessPoolExecutor(jobs, mp_context=context, initializer=_settle))
+        pools.append(ProcessPoolExecutor(jobs, mp_context=context, initializer=settle))
         return pools[-1]
 
     with _one_thread_each():
@@ -134,19 +132,6 @@ def _one_thread_each() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _settle() -> None:
-    """First thing in a worker: Ctrl-C is for the parent, and without a parent there is no work."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
-
-
-def _leave_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait_for([parent.sentinel])
-        os._exit(1)
 
 
 # --------------------------------------------------------------------------- cluster

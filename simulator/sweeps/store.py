@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import RunError, UserError
-from simulator.outcomes.store import write_part
+from simulator.files import write_part
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -114,6 +114,37 @@ def test_a_write_that_breaks_off_leaves_the_earlier_run(outcomes, folder, monkey
     check_same(outcomes, read_outcomes(folder))
 
 
+def test_a_write_that_breaks_off_leaves_no_arrays_behind(outcomes, folder, tmp_path, monkeypatch):
+    before = {path.name for path in folder.iterdir()}
+
+    def full(*_):
+        raise OSError(28, "full")
+
+    monkeypatch.setattr("simulator.outcomes.store.write_whole", full)
+    for place in (folder, tmp_path / "new"):
+        with pytest.raises(UserError, match="full"):
+            write_outcomes(make_outcomes(seed=5), place)
+    assert {path.name for path in folder.iterdir()} == before
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_a_writer_leaves_the_arrays_of_another_alone(outcomes, folder, monkeypatch):
+    """Two write at once: whoever is last has its manifest and its arrays."""
+    from simulator.outcomes import store
+
+    other, write_whole = make_outcomes(seed=5), store.write_whole
+
+    def while_another_writes(path, content):
+        monkeypatch.setattr(store, "write_whole", write_whole)
+        write_outcomes(other, folder)
+        write_whole(path, content)
+
+    monkeypatch.setattr(store, "write_whole", while_another_writes)
+    last = make_outcomes(seed=6)
+    write_outcomes(last, folder)
+    check_same(last, read_outcomes(folder))
+
+
 def test_an_interrupt_leaves_no_part(outcomes, folder, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt

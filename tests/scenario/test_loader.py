@@ -796,3 +796,21 @@ def test_any_accident_gives_a_model_or_positions(write):
                 assert problem.column >= 1
                 assert problem.message
     assert 0 < read < 500
+
+
+@pytest.mark.parametrize(
+    ("setting", "near"),
+    [
+        ("slots.serch.median_cpm=60", "search"), ("plans.evem.scenes.harvest=10%", "even"),
+        ("calendar.phases.sal.traffic=2", "sale"), ("incentives.rebates.redd.rate=2%", "red"),
+    ],
+)  # fmt: skip
+def test_a_slip_of_the_pen_makes_no_new_entry(setting: str, near: str):
+    text = b"slots: {search: {}}\nplans: {even: {}}\ncalendar: {phases: {sale: {}}}\nincentives: {rebates: {red: {}}}\n"
+    with pytest.raises(
+        ScenarioError, match=f"does not exist, did you mean '{near}'.*set it as a whole"
+    ):
+        parse_tree(text, "x.yaml", [setting])
+    parse_tree(
+        text, "x.yaml", [setting.replace(near[:2], "other_", 1), "slots.serch={kind: auction}"]
+    )

@@ -151,7 +151,14 @@ def test_a_folder_that_cannot_be_made_is_told_before_any_work(study, tmp_path):
             ("--store", "x", "--by", "budget"),
             "--by is about tables and figures: say where to save them, -o",
         ),
-        (("--store", "x", "-o", "y", "--by", "budget"), "--by: name two parameters (got 1)"),
+        (("--store", "x", "-o", "y", "--by", "budget"), "--by: name two parameters (got 'budget')"),
+        (
+            ("--store", "x", "-o", "y", "--by", "budget", "--by", "budget"),
+            "(got 'budget', 'budget')",
+        ),
+        (("--store", ""), "--store is empty"),
+        (("--store", "x", "-o", "y", "--plan", ""), "--plan is empty"),
+        (("--store", "x", "-o", ""), "-o is empty"),
         (
             ("--store", "x", "-o", "y", "--metric", "prof"),
             "--metric: the study has no 'prof', did you mean 'profit'",
