@@ -149,6 +149,18 @@ def close(market: Market, problem: Problem, aims: Aims, split: Split) -> tuple[S
     return every.take(best), scores[best] - scores[: len(aims)]
 
 
+def switch(market: Market, problem: Problem, aims: Aims, split: Split) -> tuple[Split, Array]:
+    """Every package switched, and every scene closed, in turn, other money as it is: the best, and its gain."""
+    own, money = problem.of_scene, split.money
+    flips = [Split(money, split.booked ^ one) for one in np.eye(len(problem.packages), dtype=bool)]
+    shut = [
+        Split(np.where(cells, 0.0, money), split.booked & ~packs)
+        for cells, packs in zip(own, problem.owns, strict=True)
+    ]
+    tries = [repair(problem, one, aims.budget, most=one.money) for one in (*flips, *shut)]
+    return best_of(market, problem, aims, [split, *tries])
+
+
 def _closed(problem: Problem, split: Split) -> tuple[NDArray[np.intp], Array]:
     """Rows with one cell closed, for all others of the phase or for one: of which row, and their money."""
     phase = np.array([cell.partition(".")[2] for cell in problem.cells])

@@ -156,7 +156,7 @@ class _Done:
         for phase in phases:
             share = left if self._is_quick(scene, phase) else left * self.weights[phase] / to_come
             to_come -= self.weights[phase]
-            past = self._is_past(phase)
+            past = self._is_past(phase) and _bids(self.ahead, scene)
             found[phase] = self._kept(scene, phase, share) if past else share
             left -= min(self.spent[scene][phase], share) if past else share
         return found

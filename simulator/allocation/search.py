@@ -29,6 +29,7 @@ from simulator.allocation.refine import (
     exchange,
     line_search,
     no_trail,
+    switch,
 )
 from simulator.allocation.repair import repair
 from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
@@ -413,10 +414,36 @@ class Search:
         self.close(self._from(len(aims)))
         self.climb(self.effort.show_steps, self._from(len(aims)))
         self._keep_best(self.known.rows)
+        self.at_any_budget()
+
+    def at_any_budget(self) -> None:
+        """The return at whatever budget is best: from the best row, and from one that plans nothing."""
+        first = len(self.known.aims)
         most = np.array([FREE * self.problem.budget])
-        free = replace(aims.take([0]), budget=most, keeps=np.ones(1, bool))
-        self._add(free, self._best_ever(free))
-        self.climb(self.effort.steps, self._from(len(self.known.aims) - 1))
+        free = replace(self.known.aims.take([0]), budget=most, keeps=np.ones(1, bool))
+        for row in (self._best_ever(free), self._nothing(free)):
+            self._add(free, row)
+        for _ in range(2):
+            self.switch(self._from(first))
+            self.climb(self.effort.steps, self._from(first))
+        self._keep_best(self.known.rows)
+        self._keep(range(first + 1))
+
+    def switch(self, some: Rows) -> None:
+        """Packages booked or dropped and scenes closed, one by one, as long as a row gains by that."""
+        for _ in range(len(self.problem.packages) + len(self.problem.scenes)):
+            aims, rows = self.known
+            moved, gain = switch(self.market, self.problem, aims.take(some), rows.take(some))
+            self._put(some, moved)
+            some = some[gain > 0]
+            if not some.size:
+                break
+
+    def _nothing(self, aim: Aims) -> Split:
+        """Nothing planned but what limits force."""
+        problem = self.problem
+        none = Split(np.zeros((1, len(problem.cells))), np.zeros((1, len(problem.packages)), bool))
+        return repair(problem, none, aim.budget, most=none.money)
 
     def _best_ever(self, aim: Aims) -> Split:
         """The best row in the archive for one aim."""

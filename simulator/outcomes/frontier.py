@@ -169,21 +169,33 @@ class Frontier:
     ) -> Plan:  # fmt: skip
         """The best plan at the budget, the user's own included if it fits, under minimal figures.
 
-        `sure` asks that min_roi be reached in this share of replications. Raises UserError, with the
-        nearest value that can be reached, if no plan fits.
+        Where none reaches them, the best of those that cost less, and an even split. `sure` asks that
+        min_roi be reached in this share of replications. Raises UserError, with the nearest value that
+        can be reached, if no plan fits.
         """
         aim = objective or self.objectives[-1 if min_roi is not None else 0]
         least = dict(at_least or {}) | (
             {"roi": min_roi} if min_roi is not None and not sure else {}
         )
-        names = [p.plan.name for p in self.points] + [self.current] * self.current_fits
-        fits = [n for n in names if all(self.figure(n, m) >= v for m, v in least.items())]
-        if sure is not None and min_roi is not None:
-            fits = [n for n in fits if self.chance(n, "roi", min_roi) >= sure]
+        asked = min_roi if sure is not None else None
+        own = [p.plan.name for p in self.points] + [self.current] * self.current_fits
+        less = [p.plan.name for p in self.others if p.budget <= self.budget]
+        less += [self.even_plan.name] if self.even_plan else []
+        fits: list[str] = []
+        for names in (own, less):
+            fits = fits or [n for n in names if self._reaches(n, least, asked, sure)]
         if not fits:
-            raise UserError(self._out_of_reach(names, least, min_roi, sure))
+            raise UserError(self._out_of_reach([*own, *less], least, min_roi, sure))
         name = max(fits, key=lambda n: self.statistic(n, aim, statistic))
         return self.plans[name]
+
+    def _reaches(
+        self, plan: str, least: Mapping[str, float], min_roi: float | None, sure: float | None
+    ) -> bool:  # fmt: skip
+        """Whether its figures are as wanted; one that spends nothing has no roi."""
+        if not all(self.figure(plan, m) >= v for m, v in least.items()):
+            return False
+        return min_roi is None or sure is None or self.chance(plan, "roi", min_roi) >= sure
 
     def _out_of_reach(
         self, names: list[str], least: Mapping[str, float], min_roi: float | None, sure: float | None
@@ -198,7 +210,8 @@ class Frontier:
         return f"no plan for {self.budget:,.0f} CNY reaches {' and '.join(parts)}"
 
     def _most(self, names: list[str], metric: str) -> str:
-        return written(metric, at_most(max(self.figure(n, metric) for n in names)))
+        known = [x for x in (self.figure(n, metric) for n in names) if math.isfinite(x)]
+        return written(metric, at_most(max(known))) if known else "not defined"
 
     @property
     def plans(self) -> dict[str, Plan]:
@@ -206,6 +219,13 @@ class Frontier:
         even = [self.even_plan] if self.even_plan else []
         known = [p.plan for p in (*self.points, *self.others)]
         return {plan.name: plan for plan in (*known, *even, self.current_plan)}
+
+    def left(self, plan: str) -> float:
+        """What a plan for the budget is expected to leave of it [CNY]."""
+        for point in (*self.points, *self.others):
+            if point.plan.name == plan:
+                return point.unspent
+        return max(0.0, self.budget - self.figure(plan, "spend"))
 
     def gain(self, plan: str, metric: str, over: str | None = None) -> tuple[float, float, float]:
         """A plan less another (the current one by default): mean and interval on paired draws.
@@ -247,7 +267,7 @@ class Frontier:
             for key in ("mean", "ci_lo", "ci_hi", "p10", "p90"):
                 table[f"{metric}_{key}"] = [_number(f.get(key)) for f in found]
         table["budget"] = [rows[n].budget if n in rows else self.budget for n in names]
-        table["unspent"] = [rows[n].unspent if n in rows else math.nan for n in names]
+        table["unspent"] = [self.left(n) for n in names]
         table["price_of_new"] = [
             _number(rows[n].price_of_new) if n in rows else math.nan for n in names
         ]
@@ -278,7 +298,7 @@ class Frontier:
         own = self.current_plan
         head = {"name": own.name, "fits": self.current_fits}
         head |= {"plan": own.money, "packages": sorted(own.packages)}
-        return head | self._figures(own.name)
+        return head | self._figures(own.name) | {"unspent": self.left(own.name)}
 
     def _point_json(self, point: Point) -> dict[str, Any]:
         return {

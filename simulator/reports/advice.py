@@ -53,19 +53,19 @@ UNFINISHED = "UNFINISHED: stopped before the search ended. The best so far, expe
 
 # --------------------------------------------------------------------------- plans
 def frontier_table(frontier: Frontier, scenario: Scenario) -> str:
-    """A row per plan: what it costs, leaves, and brings, with the interval of each mean."""
+    """A row per plan: what it plans, leaves of the budget, and brings, with the interval of each mean."""
     points = {point.plan.name: point for point in (*frontier.points, *frontier.others)}
     even = [name for name in frontier.outcomes.plans if name not in {*points, frontier.current}]
     at_budget = [point.plan.name for point in frontier.points]
     names = [*at_budget, frontier.current, *even, *(point.plan.name for point in frontier.others)]
     sampled = frontier.outcomes.mode == "sampled"
-    head = ["plan", "costs\nCNY", "unspent\nCNY"]
+    head = ["plan", "planned\nCNY", "unspent\nCNY"]
     for name in frontier.objectives:
         head += [name.replace("_", "\n", 1)] + ["95% interval\nof the mean"] * sampled
     rows = []
     for name in names:
         plan = frontier.plans.get(name)
-        left = compact(round(points[name].unspent)) if name in points else "-"
+        left = compact(round(frontier.left(name)))
         cost = compact(plan.total(scenario)) if plan else "-"
         row = [cut(_marked(frontier, name), 19), cost, left]
         for metric in frontier.objectives:
@@ -93,7 +93,8 @@ def _legend(frontier: Frontier) -> Iterator[str]:
     if frontier.others and frontier.others[-1].budget > 0.98 * FREE * frontier.budget:
         yield f"  {frontier.others[-1].plan.name}: looked for up to {FREE:g} times the budget"
     if frontier.leader:
-        yield f"  best {frontier.objectives[0]} in a race under chance: {frontier.leader}"
+        measure = {"roi": "incremental profit"}.get(frontier.objectives[0], frontier.objectives[0])
+        yield f"  best {measure} in a race under chance: {frontier.leader}"
 
 
 def _price_section(frontier: Frontier) -> list[tuple[str, str]]:

@@ -49,8 +49,8 @@ def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     gains = {name: frontier.gain(plan.name, name) for name in told(frontier)}
     parts = " and ".join(_gain(frontier, name, *gain) for name, gain in gains.items())
     words = (
-        f"{plan.name} brings {parts} against the current plan {own}{_budgets(frontier, scenario)}"
-        f", {_returns(frontier, plan.name)}"
+        f"{plan.name}{_planned(frontier, scenario, plan)} brings {parts} against the current plan "
+        f"{own}{_budgets(frontier, scenario)}, {_returns(frontier, plan.name)}"
     )
     surely = frontier.outcomes.mode == "sampled"
     if surely and all(lo <= 0 <= hi for _, lo, hi in gains.values()):
@@ -59,6 +59,13 @@ def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     ties = frontier.ties(plan.name, frontier.objectives[0]) if surely else []
     also = f"; in {frontier.objectives[0]} it ties with {listed(ties)}" if ties else ""
     return f"{words}{also}."
+
+
+def _planned(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
+    """Said of a plan that was looked for at another budget."""
+    if plan.name not in (point.plan.name for point in frontier.others):
+        return ""
+    return f" (which plans {compact(plan.total(scenario))} of {compact(frontier.budget)} CNY)"
 
 
 def told(frontier: Frontier) -> list[str]:
@@ -151,6 +158,8 @@ def _no_price(frontier: Frontier, point: Point) -> str:
             f"Only much more money would bring more: profit is highest at about {highest} CNY spent, "
             f"of {compact(most.budget)} planned."
         )
+    if sure > 0:
+        return f"Spend less: {_highest(frontier, most)}."
     held = any(m.state == "at_limit" and m.worth > 1 for m in point.margins.values())
     why = "meets limits" if held else "finds nothing to buy"
     return f"More money {why}: {unspent_words(point.unspent)}."
@@ -177,10 +186,16 @@ def _too_much(frontier: Frontier, point: Point, last: str) -> str:
         return enough if left > SMALL * frontier.budget else f"Spend less, {last}."
     most = frontier.others[-1]
     highest, now = (frontier.figure(p.plan.name, "spend") for p in (most, point))
-    about = f"profit is highest at about {compact(highest)} CNY"
+    about = _highest(frontier, most)
     if highest < now:
         return f"Spend less: {about}, {last}."
     return f"Enough is planned: {about} spent, of {compact(most.budget)} planned."
+
+
+def _highest(frontier: Frontier, most: Point) -> str:
+    """At what spend profit is highest."""
+    spend = frontier.figure(most.plan.name, "spend")
+    return f"profit is highest {f'at about {compact(spend)} CNY' if spend > 0 else 'with nothing spent'}"
 
 
 def next_of(margins: Mapping[str, Margin], name: str, step: int) -> str | None:

@@ -1,6 +1,7 @@
 """Contract packages in a search: what is sunk, what a scene costs with them, and files that have nothing else."""
 
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from simulator.allocation.replan import replan
 from simulator.allocation.response import Sweep, best_split
 from simulator.allocation.slopes import held
 from simulator.errors import UserError
+from simulator.reports.sentences import answer
+from simulator.scenario.cut import cut_at
 from simulator.scenario.plan import Plan, package_price
 from tests.allocation.markets import make_problem
 from tests.worlds import Scenario, brief, expected, one
@@ -206,3 +209,32 @@ def test_bookings_alone_can_be_planned_again():
     own = Plan("own", {s: {} for s in world.scenes}, frozenset([A]))
     frontier = replan(world, own, "2021-03-24", objectives=("new_customers",), **QUICK)
     assert frontier.best.plan.packages == {A, B}
+
+
+@pytest.mark.parametrize("first", ["all", "none"])
+def test_where_no_booking_pays_the_best_is_to_book_nothing(first: str):
+    """Whatever plan the search begins with; and the answer for the whole budget says so."""
+    money = ("scenes.new_customer.budget=2m", "scenes.harvest.budget=800k", "budget=9m")
+    world = contracts("slots.focus.cpm=4k", *money)
+    own = Plan("own", {s: {} for s in world.scenes}, frozenset([A, B] if first == "all" else []))
+    frontier = optimize(world, current=own, **QUICK)
+    most = frontier.others[-1]
+    assert (most.plan.packages, most.plan.total(world)) == (frozenset(), 0.0)
+    assert frontier.pick(at_least={"profit_incremental": 0.0}).packages == frozenset()
+    assert frontier.figure(most.plan.name, "profit_incremental") == 0
+    if first == "all":
+        assert frontier.figure(frontier.answer, "profit_incremental") < 0
+        said = answer(frontier, world, frontier.answered.plan)
+        assert "Spend less: profit is highest with nothing spent." in " ".join(said.split())
+
+
+def test_a_plan_that_rests_on_bookings_is_carried_on_as_it_is():
+    """Money of a scene that does not bid is nowhere spent: it neither stays twice nor breaks a limit."""
+    world = contracts("budget=200k")
+    scene = next(iter(world.scenes))
+    own = Plan("own", {scene: {"normal": 20e3}}, frozenset([A]))
+    frontier = replan(world, own, "2021-03-24", **QUICK)
+    assert frontier.current_plan.total(cut_at(world, datetime(2021, 3, 24))) == pytest.approx(
+        own.total(world)
+    )
+    assert frontier.current_fits

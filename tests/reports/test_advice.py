@@ -294,7 +294,9 @@ def test_the_frontier_table_has_every_plan_with_its_figures(frontier, scenario):
         assert f" {mean} {low} to {high} " in joined(row)
     assert rows[4].split()[3] == "42.0k"
     assert "  roi: Net incremental return 增量净回报率 [x]" in lines
-    assert lines[-1] == "  best roi in a race under chance: best 1"
+    assert lines[-1] == "  best incremental profit in a race under chance: best 1"
+    left = [row.split()[2 + name.count(" ")] for name, row in zip(names, rows, strict=False)]
+    assert left[2] == compact(frontier.budget - frontier.figure("now", "spend"))
 
 
 def test_the_price_of_a_new_customer_stands_beside_what_it_brings(frontier):
