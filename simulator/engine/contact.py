@@ -28,7 +28,8 @@ class Contacts:
         self.venues = venues(world.packages, floor.state.bookings.booked)
         self.left: np.ndarray | None = None
         """Share of free visits that bought ones leave in this step: [band, segment, lane]."""
-        self.guests_replace = bool(world.partners.replaces.any())
+        self.replaces = bool(world.partners.replaces.any() or world.media.replaces.any())
+        """Bought visits take the place of free ones in this world, whatever a plan of the chunk buys."""
 
     def meet(self, per_person: np.ndarray, scene_buys: np.ndarray, appeal: Appeal) -> Met:
         """What the people of each band meet."""
@@ -124,7 +125,7 @@ class Contacts:
 
     def _taken(self, brought: np.ndarray | None, guests: Guests | None) -> np.ndarray | None:
         """Free visits that bought ones replace; None in a world where none are."""
-        if not (self.tally.replaces or self.guests_replace):
+        if not self.replaces:
             return None
         taken = np.zeros_like(self.tally.people) if guests is None else guests.replaced
         return taken + brought[3] if self.tally.replaces and brought is not None else taken

@@ -6,6 +6,7 @@ import numpy as np
 
 from simulator.market.audience import Crowd
 from simulator.market.basket import Baskets
+from simulator.market.bounds import at_least
 from simulator.market.contract import Bookings
 from simulator.market.draws import Draws
 from simulator.market.fulfilment import POOLS, Refunds, Stock
@@ -112,4 +113,12 @@ def first_people(world: World, lanes: int, draws: Draws, *, sampled: bool) -> np
     flat = start[1:].reshape(-1, lanes)
     start[1:] = draws.round_off("people", flat).reshape(start[1:].shape)
     start[0] = whole_size(world, lanes, sampled=sampled) - start[1:].sum(axis=0)
+    over = at_least(-start[0], 0.0)
+    for people in start[
+        :0:-1
+    ]:  # each is rounded by itself: where they are all, the last ones give way
+        less = np.minimum(people, over)
+        np.subtract(people, less, out=people)
+        over -= less
+    start[0] = at_least(start[0], 0.0)
     return start

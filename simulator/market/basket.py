@@ -122,6 +122,8 @@ def apply_baskets(baskets: Baskets, moves: CustomerMoves) -> None:
     """Carry the moves out."""
     baskets.carts += moves.added - moves.orders - moves.deposits - moves.dropped
     baskets.deposits += moves.deposits - moves.balances
+    for rest in (baskets.carts, baskets.deposits):  # nothing, where rounding leaves less
+        np.maximum(rest, 0.0, out=rest)
 
 
 def shares(weights: np.ndarray, instead: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ FRESH_STEPS = 8  # Newton steps where the market is new
 LARGEST_STEP = 1.0
 SHARE_RESPONSE = 1.0  # elasticity of a scene's share of opportunities to its bid, for the step
 REACH = 3.0  # x stays within this distance of the level that meets the market
-TINY = 1e-300
+TINY = 1e-250
 
 
 @dataclass

@@ -110,6 +110,7 @@ class Partnership:
         foreseen = visits * met.people * met.keenness * (buy * met.order * met.order_value)[:, None]
         due = foreseen.sum(axis=(1, 2)) * (here.rate * (met.ready * FEN))
         theta = np.minimum(1.0, ratio(np.maximum(self.cap - self.paid, 0.0), due))
+        theta = np.where(here.rate > 0, theta, 1.0)  # a fee alone costs no more, whoever comes
         visits *= theta[:, None, None]
         buys = visits * buy[:, None]
         came = visits * met.people

@@ -68,7 +68,7 @@ def payment_success(
     >>> float(payment_success(0.1, 0.0, 0.6, np.array(1.0)).round(3))
     0.96
     """
-    failure = np.minimum(0.5, fail * (1 - wallet) * np.square(load))
+    failure = np.minimum(0.5, fail * (1 - wallet) * np.square(np.minimum(load, 1e100)))
     return np.asarray(1 - failure * (1 - retry))
 
 

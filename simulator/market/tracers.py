@@ -33,6 +33,7 @@ WIDTHS = (
 MOVES = (TO != STAY)[..., None, None]
 VISIT_WAYS = [way for way in WAYS if way[1] < PASS_ON]  # visits cause no other kind of move
 DEPOSIT = 6  # chain stage
+NOBODY = 1e-9  # people: a stage with fewer of them is empty but for rounding, and has no shares
 BLOCK = 131072  # people of one age and scene that are moved at once: they fit a core's own cache
 
 
@@ -125,7 +126,7 @@ class Tracers:
 
     def share(self, n: np.ndarray) -> np.ndarray:
         """Share of each stage whose last touch is a scene's: [scene, stage, segment, lane]."""
-        return ratio(np.add.reduce(self.touched), n)
+        return np.asarray(np.minimum(np.add.reduce(self.touched), n) / at_least(n, NOBODY))
 
     def credit(
         self,
@@ -176,7 +177,7 @@ class Tracers:
         cause, of the kinds before PASS_ON; paid: parts of these visits. Who moves on a scene's paid visit
         carries that visit, the rest carries the average.
         """
-        average = np.where(MOVES, ratio(flows, n), 0.0)
+        average = np.where(MOVES, flows / at_least(n, NOBODY), 0.0)
         on_visit = average[:PASS_ON] * caused
         touches, buys = (self._owners(part.take(BAND, axis=1)) for part in paid)
         asked = touches * (on_visit[CART:].sum(axis=0) * n)
@@ -208,7 +209,7 @@ class Tracers:
 
     def _room(self, asked: np.ndarray, moving: np.ndarray) -> np.ndarray:
         """Part of those whom visits would move for whom there are new touches: [scene, stage, segment, lane]."""
-        room = self.touched[0] * at_least(1 - moving, 0.0)
+        room = at_least(self.touched[0] * (1 - moving), 0.0)
         return ratio(room, np.maximum(asked, room))
 
     def shift(self, stage: int, target: int, share: np.ndarray) -> None:

@@ -151,7 +151,7 @@ class Commerce(Part):
     """Mean delay of fast refunds [d]."""
     refund_slow_days: Annotated[Amount, Field(gt=0)] = 8.0
     """Mean delay of the others, Gamma with shape 4 [d]."""
-    discount_rate: Annotated[Share, Field(lt=1)] = 0.1
+    discount_rate: Annotated[Share, Field(gt=0, lt=1)] = 0.1
     """Yearly discount of future contribution in asset_value."""
 
 

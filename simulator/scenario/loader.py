@@ -311,6 +311,8 @@ class _Setting:
         """Lays the value over the tree."""
         parent = root
         for depth, part in enumerate(self.path[:-1], 1):
+            if self.path[-1] != "preset":  # an entry set as a whole comes with its preset apart
+                _check_name(parent, str(part), self.here, self.path[:depth])
             parent = _below(parent, part, self.here, self.path[:depth])
         key = replace(self.here, value=self.path[-1])
         _put(parent, replace(self.node, key=key), self.path)
@@ -320,7 +322,6 @@ def _below(parent: Node, part: str | int, here: Node, path: Parts) -> Node:
     """The collection under a name; made where there is none yet."""
     node = parent.child(part)
     if node is None or node.value is None:
-        _check_name(parent, str(part), here, path)
         node = replace(here, value={}, key=here)
         _put(parent, node, path)
     return node
@@ -328,7 +329,7 @@ def _below(parent: Node, part: str | int, here: Node, path: Parts) -> Node:
 
 def _check_name(parent: Node, name: str, here: Node, path: Parts) -> None:
     """A part of an entry that is not there makes a new one; a slip of the pen must not."""
-    if path[:-1] in _ENTRIES and isinstance(parent.value, dict):
+    if path[:-1] in _ENTRIES and isinstance(parent.value, dict) and name not in parent.value:
         near = suggestion(name, list(parent.value))
         if near:
             whole = f"to add one, set it as a whole: {'.'.join(map(str, path))}={{..}}"

@@ -95,8 +95,6 @@ def _check_positions(at: Parts, slot: AuctionSlot) -> Iterator[Fault]:
     if len(decay) < slot.positions:
         rule = f"must have a click rate for each of {slot.positions:g} positions"
         yield Fault((*at, "position_decay"), f"{rule} (has {len(decay)})")
-    if not decay or decay[0] <= 0:
-        yield Fault((*at, "position_decay"), "must start above 0: the first position is 1")
     for number, (above, below) in enumerate(pairwise(decay), start=1):
         if below > above:
             rule = f"must not be above that of the position before it, {above:g}"
@@ -123,6 +121,8 @@ def _check_booking(
         lead = f"{slot.lead_days:g} days before its first impression on {moment_text(first)}"
         rule = f"must be {moment_text(last)} at the latest, {lead}"
         yield Fault((*at, "booked_at"), f"{rule} (got {moment_text(package.booked_at)})")
+    if package.scene not in scenario.scenes:
+        return
     price = price_of(scenario, slot, package)
     if 0 < price < slot.minimum_booking * (1 - 1e-9):
         least = math.ceil(package.impressions * slot.minimum_booking / price)

@@ -122,6 +122,11 @@ def _check_chain(chain: Chain) -> Iterator[Fault]:
     yield from _keys(("chain", "reference_mix"), chain.reference_mix, CHAIN_STAGES, "chain stage")
     yield from _possible(("chain", "visit_moves"), chain.visit_moves)
     yield from _possible(("chain", "base_moves"), chain.base_moves)
+    for stage, moves in chain.base_moves.items():
+        for move, share in moves:
+            if share == 1:
+                rule = "must be < 1: in 30 days nobody would be left, at any moment of them"
+                yield Fault(("chain", "base_moves", stage, move), rule)
 
 
 def _possible(path: Parts, table: Mapping[str, Moves]) -> Iterator[Fault]:

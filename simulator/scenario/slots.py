@@ -57,7 +57,16 @@ class AuctionSlot(SlotBase):
     """Spread of the best rival bid: sd of its logarithm."""
     positions: Annotated[Amount, Field(ge=1, le=8)] = 1
     """Places sold per opportunity (gsp and vcg)."""
-    position_decay: list[Share] = [1.0, 0.65, 0.45, 0.3, 0.2, 0.15, 0.1, 0.08]
+    position_decay: list[Annotated[Share, Field(gt=0)]] = [
+        1.0,
+        0.65,
+        0.45,
+        0.3,
+        0.2,
+        0.15,
+        0.1,
+        0.08,
+    ]
     """Click rate by position against the first [x]."""
     reserve_cpm: Annotated[Amount, Field(ge=0)] = 0.0
     """Reserve price [CNY per 1000 impressions]."""

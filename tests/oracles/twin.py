@@ -513,7 +513,7 @@ class World:
     ) -> None:
         """Visits of commissioned media, added to the sums of touches and buys."""
         for partner in self.partners:
-            traffic = self.supply.traffic(partner.facts.source, step)
+            traffic = self.supply.usual_traffic(partner.facts.source, step)
             bought = partner.bring(step, traffic, self.people, self.goods, self.demand)
             for g, row in partner.came.items():
                 _, touches, buys = sums[g]

@@ -86,6 +86,8 @@ class Offer:
 
 def offer_at(auction: Auction, log_score: float, mu: float, quality: float) -> Offer:
     """Win, payment and their slopes in x at a score."""
+    alone = auction.mechanism != "vcg" or len(auction.decay) == 1 or auction.reserve == 0
+    assert alone, "the twin has no vcg of several places above a reserve"
     if auction.reserve > 0:
         win, value_win, value_slope = _wins_above_reserve(auction, log_score, mu)
     else:

@@ -62,7 +62,8 @@ class Partner:
             worth = self._kept_order(step, goods, g)
             foreseen += eager * buy[g] * step.readiness * worth * order_value_of(self.segments[g])
         due = foreseen * self.facts.rate
-        theta = min(1.0, max(0.0, self.cap - self.cost) / due) if due > 0 else 1.0
+        room = max(0.0, self.cap - self.cost)
+        theta = min(1.0, room / due) if due > 0 else float(room > 0 or self.facts.rate == 0)
         self.came = {g: {b: x * theta for b, x in row.items()} for g, row in self.came.items()}
         self.visits += sum(sum(row.values()) for row in self.came.values())
         bought = {g: {b: x * buy[g] for b, x in row.items()} for g, row in self.came.items()}

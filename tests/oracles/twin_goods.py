@@ -197,7 +197,7 @@ class Product:
         cycle = self.cycle
         orders = 7 * self.week / self.item.items / cycle.organic_orders_scale
         sales = cycle.organic_orders * math.log(1 + orders)
-        aim = cycle.organic_base + sales + cycle.organic_conversion * (self.kappa - 1)
+        aim = cycle.organic_base + sales + cycle.organic_conversion * (self.power * self.cvr - 1)
         if not cycle.organic_score:
             return aim
         return max(aim + cycle.organic_score * (self.score - 4.6), cycle.organic_base / 100)

@@ -30,8 +30,12 @@ class Supply:
         self.share = {g: part / sum(activity.values()) for g, part in activity.items()}  # h
 
     def traffic(self, source: str, step: Step) -> float:
-        """V x phase.traffic^e_m."""
-        return step.browse * step.phase.traffic ** self.sensitivity[source] * self.shock
+        """V x phase.traffic^e_m, weather included."""
+        return self.usual_traffic(source, step) * self.shock
+
+    def usual_traffic(self, source: str, step: Step) -> float:
+        """The same without weather."""
+        return step.browse * step.phase.traffic ** self.sensitivity[source]
 
     def of_slot(self, slot: str, step: Step) -> float:
         """The sum of O_kg over the segments."""

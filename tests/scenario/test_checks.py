@@ -422,7 +422,7 @@ NUMBERS = {
     "slots.words.position_decay=[1, 0.5, 0.6, 0.1]": (
         "position_decay.2 must not be above that of the position before it, 0.5 (got 0.6)"
     ),
-    "slots.words.position_decay=[0, 0, 0, 0]": "position_decay must start above 0",
+    "slots.words.position_decay=[1, 0, 0, 0]": "position_decay.1 must be > 0 (got 0)",
 }
 
 
@@ -685,3 +685,20 @@ def test_an_uploaded_file_may_extend_presets_only(tmp_path):
     text = SHOP.replace("extends: [", "extends: [./base.yaml, ")
     said = complaint(text=text)
     assert "may name presets only here" in said
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("commerce.discount_rate=0", "commerce.discount_rate must be > 0"),
+        ("chain.base_moves.engage.enthuse=100%", "must be < 1: in 30 days nobody would be left"),
+    ],
+)  # fmt: skip
+def test_what_has_no_finite_meaning_is_told(setting: str, message: str):
+    assert message in complaint(setting)
+
+
+def test_a_slip_in_the_scene_of_a_package_is_told_where_its_price_hangs_on_the_scene():
+    package = "packages: {p: {impressions: 9m, phases: [sale], scene: harvst}}"
+    slot = f"{{preset: focus_picture, source: recommend, opportunities: 1m, {package}}}"
+    assert "names no scene: 'harvst', did you mean 'harvest'?" in complaint(f"slots.focus={slot}")
