@@ -38,13 +38,14 @@ from simulator.market.quantiles import (
 )
 
 BLOCK_REPLICATIONS = 16
+WINDOW = 20  # steps drawn at once; like the block part of a stream's address
 LEAST_UNIFORM = 2.0**-53  # so that u and 1 - u both lie inside (0, 1)
 SEEDS = 2**64
 Amount = ArrayLike  # a number, [cell, 1] or [cell, lane]
 
 
 class Draws(Protocol):
-    """What the market asks of chance; results are [cell, lane], also written to `out` if given."""
+    """What the market asks of chance; results are [cell, lane], written to `out` if it is given."""
 
     def at(self, step: int) -> None:
         """Go to a step: what is drawn from now on is drawn there."""
@@ -60,21 +61,19 @@ class Draws(Protocol):
     ) -> Array:
         """Parts [part, cell, lane] of a total by weight; all zero where all weights are zero."""
 
-    def round_off(self, purpose: str, amount: Amount, *, out: Array | None = None) -> Array:
+    def round_off(self, purpose: str, amount: Amount) -> Array:
         """A whole amount whose mean is the amount."""
 
-    def factor(self, purpose: str, sd: Amount, cells: int, *, out: Array | None = None) -> Array:
+    def factor(self, purpose: str, sd: Amount, cells: int) -> Array:
         """Mean-one lognormal multiplier [1] of standard deviation sd: a number or [cell, 1]."""
 
-    def mean_noise(
-        self, purpose: str, count: Amount, cv: Amount, *, out: Array | None = None
-    ) -> Array:
+    def mean_noise(self, purpose: str, count: Amount, cv: Amount) -> Array:
         """Mean-one multiplier [1] of the average of `count` amounts, sd / mean of each being cv."""
 
-    def normal(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+    def normal(self, purpose: str, cells: int) -> Array:
         """Standard normal [1], the same for all plans."""
 
-    def exponential(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+    def exponential(self, purpose: str, cells: int) -> Array:
         """Exp(1) [1]: the integrated hazard at which a clock rings. Draw once and keep it."""
 
 
@@ -108,34 +107,25 @@ class Expected:
         scale = np.divide(total, _nonzero(np.add.reduce(weights, axis=0)))
         return np.multiply(weights, scale, out=out)
 
-    def round_off(self, purpose: str, amount: Amount, *, out: Array | None = None) -> Array:
+    def round_off(self, purpose: str, amount: Amount) -> Array:
         """The amount."""
-        return np.positive(amount, out=out)
+        return np.positive(amount)
 
-    def factor(self, purpose: str, sd: Amount, cells: int, *, out: Array | None = None) -> Array:
+    def factor(self, purpose: str, sd: Amount, cells: int) -> Array:
         """One."""
-        return self._ones(cells, out)
+        return np.ones((cells, self.lanes))
 
-    def mean_noise(
-        self, purpose: str, count: Amount, cv: Amount, *, out: Array | None = None
-    ) -> Array:
+    def mean_noise(self, purpose: str, count: Amount, cv: Amount) -> Array:
         """One."""
-        return self._ones(len(np.atleast_2d(count)), out)
+        return np.ones((len(np.atleast_2d(count)), self.lanes))
 
-    def normal(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+    def normal(self, purpose: str, cells: int) -> Array:
         """Its mean: zero."""
-        out = self._ones(cells, out)
-        out.fill(0.0)
-        return out
+        return np.zeros((cells, self.lanes))
 
-    def exponential(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+    def exponential(self, purpose: str, cells: int) -> Array:
         """The mean of the clock: one."""
-        return self._ones(cells, out)
-
-    def _ones(self, cells: int, out: Array | None) -> Array:
-        out = np.empty((cells, self.lanes)) if out is None else out
-        out.fill(1.0)
-        return out
+        return np.ones((cells, self.lanes))
 
 
 class Sampled:
@@ -147,13 +137,11 @@ class Sampled:
         replications: Sequence[int] | NDArray[np.integer[Any]],
         plans: int,
         cells: Mapping[str, Sequence[str]],
-        *,
-        window: int = 20,
     ) -> None:
-        """`cells` names the cells of every purpose; `window` is part of a stream's address."""
+        """`cells` names the cells of every purpose."""
         self.plans = plans
         self.replications = len(replications)
-        source = _Source(seed, np.asarray(replications, dtype=np.int64), window)
+        source = _Source(seed, np.asarray(replications, dtype=np.int64))
         self._streams = {
             purpose: _Stream(source, purpose, names) for purpose, names in cells.items()
         }
@@ -200,43 +188,41 @@ class Sampled:
             )
         return out
 
-    def round_off(self, purpose: str, amount: Amount, *, out: Array | None = None) -> Array:
+    def round_off(self, purpose: str, amount: Amount) -> Array:
         """A whole amount whose mean is the amount: floor(amount + u)."""
         u = self._uniform(purpose)
-        amount_view, whole = self._by_plan(amount, u), self._room(u, out)
+        amount_view, whole = self._by_plan(amount, u), self._room(u)
         for rows in row_blocks(whole.shape):
             (fraction,) = self._work.arrays("fraction", 1, whole[rows].shape)
             _round_off(amount_view[rows], u[rows], whole[rows], fraction)
-        return self._deliver(whole, out)
+        return whole.reshape(len(u), -1)
 
-    def factor(self, purpose: str, sd: Amount, cells: int, *, out: Array | None = None) -> Array:
+    def factor(self, purpose: str, sd: Amount, cells: int) -> Array:
         """Mean-one lognormal multiplier [1]: exp(s z - s^2 / 2) with s^2 = ln(1 + sd^2)."""
         z = self._z_of(purpose)[:, 0]
         spread = np.sqrt(steady(np.log1p, np.broadcast_to(np.square(sd), (cells, z.shape[1]))))
-        return self._over_plans(steady(np.exp, spread * z - 0.5 * spread * spread), out)
+        return self._over_plans(steady(np.exp, spread * z - 0.5 * spread * spread))
 
-    def mean_noise(
-        self, purpose: str, count: Amount, cv: Amount, *, out: Array | None = None
-    ) -> Array:
+    def mean_noise(self, purpose: str, count: Amount, cv: Amount) -> Array:
         """Mean-one gamma multiplier [1] of shape count / cv^2; 1 where the count is 0."""
         z = self._z_of(purpose)
-        noise = self._room(z, out)
+        noise = self._room(z)
         (inverse_shape,) = self._work.arrays("inverse shape", 1, noise.shape)
         with np.errstate(divide="ignore", invalid="ignore"):
             variation = np.square(self._by_plan(cv, z))
             np.divide(variation, self._by_plan(count, z), out=inverse_shape)
         gamma_multiplier(inverse_shape, z, noise, work=self._work)
-        return self._deliver(noise, out)
+        return noise.reshape(len(z), -1)
 
-    def normal(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+    def normal(self, purpose: str, cells: int) -> Array:
         """Standard normal [1], common to all plans of a replication."""
         z = self._z_of(purpose)[:, 0]
-        return self._over_plans(np.broadcast_to(z, (cells, z.shape[1])), out)
+        return self._over_plans(np.broadcast_to(z, (cells, z.shape[1])))
 
-    def exponential(self, purpose: str, cells: int, *, out: Array | None = None) -> Array:
+    def exponential(self, purpose: str, cells: int) -> Array:
         """Exp(1) [1], common to all plans of a replication: -ln u."""
         u = self._uniform(purpose)[:, 0]
-        return self._over_plans(-steady(np.log, np.broadcast_to(u, (cells, u.shape[1]))), out)
+        return self._over_plans(-steady(np.log, np.broadcast_to(u, (cells, u.shape[1]))))
 
     def _uniform(self, purpose: str) -> Array:
         return self._streams[purpose].uniform(self._step)
@@ -250,7 +236,7 @@ class Sampled:
         x = x if x.shape == shape else np.broadcast_to(x, shape)
         return x.reshape(len(u), self.plans, self.replications)
 
-    def _room(self, u: Array, out: Array | None) -> Array:
+    def _room(self, u: Array, out: Array | None = None) -> Array:
         """Contiguous [cell, plan, replication] to write to: `out` itself where it can be."""
         shape = (len(u), self.plans, self.replications)
         if out is None or not out.flags.c_contiguous:
@@ -267,11 +253,9 @@ class Sampled:
             out[...] = lanes
         return out
 
-    def _over_plans(self, x: Array, out: Array | None) -> Array:
+    def _over_plans(self, x: Array) -> Array:
         """[cell, replication], the same for every plan."""
-        out = np.empty((len(x), self.plans * self.replications)) if out is None else out
-        out.reshape(len(x), self.plans, -1)[...] = x[:, None]
-        return out
+        return np.tile(x, self.plans)
 
 
 def strata(names: Sequence[str], points: int, order: int = 0) -> Array:
@@ -329,16 +313,15 @@ def _nonzero(total: Array) -> Array:
 class _Source:
     """Uniforms by address. One Philox is moved about: making one costs six times as much."""
 
-    def __init__(self, seed: int, replications: NDArray[np.int64], window: int) -> None:
+    def __init__(self, seed: int, replications: NDArray[np.int64]) -> None:
         if not 0 <= seed < SEEDS:
             raise ValueError(f"seed must be >= 0 and < 2**64 (got {seed})")
-        self.window = window
         self.replications = len(replications)
         self._seed = seed
         self._philox = np.random.Philox(0)
         self._generator = np.random.Generator(self._philox)
         self._state: Any = self._philox.state
-        self._drawn = np.empty((window, BLOCK_REPLICATIONS))
+        self._drawn = np.empty((WINDOW, BLOCK_REPLICATIONS))
         blocks, columns = np.divmod(replications, BLOCK_REPLICATIONS)
         self._blocks = [
             (int(block), _run(np.flatnonzero(blocks == block)), _run(columns[blocks == block]))
@@ -369,13 +352,13 @@ class _Stream:
     def choose(self, cells: NDArray[np.intp]) -> None:
         """Read these cells alone."""
         self._keys = [self._every[cell] for cell in cells]
-        shape = (self._source.window, len(cells), 1, self._source.replications)
+        shape = (WINDOW, len(cells), 1, self._source.replications)
         self._u, self._z = np.empty(shape), np.empty(0)  # many purposes never ask for z
         self._window = self._z_window = self._terms_window = -1
 
     def uniform(self, step: int) -> Array:
         """The u of a step, [cell, 1, replication]."""
-        window, row = divmod(step, self._source.window)
+        window, row = divmod(step, WINDOW)
         if window != self._window:
             for cell, key in enumerate(self._keys):
                 self._source.read(key, window, self._u[:, cell, 0])
@@ -390,7 +373,7 @@ class _Stream:
             self._z = np.empty_like(self._u) if not self._z.size else self._z
             ndtri(self._u, out=self._z)
             self._z_window = self._window
-        return self._z[step % self._source.window]
+        return self._z[step % WINDOW]
 
     def terms(self, step: int) -> Terms:
         """The powers of z of a step, each [cell, 1, replication]."""
@@ -398,7 +381,7 @@ class _Stream:
         if self._terms_window != self._window:
             self._terms = expansion_terms(self._z)
             self._terms_window = self._window
-        return self._terms.of(step % self._source.window)
+        return self._terms.of(step % WINDOW)
 
 
 def _run(places: NDArray[np.int64]) -> slice | NDArray[np.int64]:

@@ -280,7 +280,6 @@ def test_expected_is_the_mean():
         np.testing.assert_array_equal(ones, np.ones((2, 4)))
     out = np.empty((2, 4))
     assert draws.binomial("click", n, p, out=out) is out
-    assert draws.factor("click", 0.4, 2, out=out) is out
 
 
 def test_expected_parts_are_the_shares():
