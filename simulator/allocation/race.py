@@ -32,8 +32,8 @@ class Race:
     """Lanes in all."""
 
 
-def race(play: Play, plans: int, *, rounds: int = 8, near: float = 0.0) -> Race:
-    """Play blocks until one plan is left, the others are within `near`, or the rounds are over."""
+def race(play: Play, plans: int, *, rounds: int = 8) -> Race:
+    """Play blocks until one plan is left or the rounds are over."""
     standing, scores = list(range(plans)), np.zeros((plans, 0))
     played = 0
     for turn in range(rounds):
@@ -42,31 +42,24 @@ def race(play: Play, plans: int, *, rounds: int = 8, near: float = 0.0) -> Race:
         wide[standing] = block
         scores = np.concatenate([scores, wide], axis=1)
         played += block.size
-        standing = _still_in(scores, standing, plans * rounds, near)
+        standing = _still_in(scores, standing, plans * rounds)
         if len(standing) == 1:
             break
     best = max(standing, key=lambda n: float(scores[n].mean()))
     return Race(best, tuple(standing), played)
 
 
-def _still_in(scores: Array, standing: list[int], tests: int, near: float) -> list[int]:
-    """Those that the leader does not surely beat, nor equal to within `near`."""
+def _still_in(scores: Array, standing: list[int], tests: int) -> list[int]:
+    """Those that the leader does not surely beat, itself included."""
     means = scores[standing].mean(axis=1)
     leader = standing[int(means.argmax())]
-    kept = [leader]
-    for n in standing:
-        low, high = _gap(scores[leader] - scores[n], tests)
-        if n != leader and low <= 0 and (high > near or near == 0.0):
-            kept.append(n)
-    return sorted(kept)
+    return [n for n in standing if n == leader or _least(scores[leader] - scores[n], tests) <= 0]
 
 
-def _gap(difference: Array, tests: int) -> tuple[float, float]:
-    """Interval of the mean difference, wide enough for all tests together."""
+def _least(difference: Array, tests: int) -> float:
+    """Lower bound of the mean difference, low enough for all tests together."""
     from scipy.special import stdtrit
 
     n = difference.size
-    if n < 2:
-        return -np.inf, np.inf
     half = float(stdtrit(n - 1, 1 - ERROR / tests)) * difference.std(ddof=1) / np.sqrt(n)
-    return float(difference.mean() - half), float(difference.mean() + half)
+    return float(difference.mean() - half)

@@ -50,12 +50,6 @@ def test_equal_plans_are_ties_to_the_end():
     assert run.played == (3 + 2 * (ROUNDS - 1)) * BLOCK
 
 
-def test_differences_that_do_not_matter_end_the_race():
-    """Two plans within `near` of each other need not be told apart."""
-    run = race(played([1.0, 0.99], 4, own=0.01), 2, rounds=ROUNDS, near=0.5)
-    assert run.played == 2 * BLOCK
-
-
 def pick_rate(draw, count: int) -> float:
     return float(np.mean([draw(seed) for seed in range(count)]))
 
