@@ -72,12 +72,10 @@ class SimulatedMarket:
 
     def __init__(
         self, scenario: Scenario, problem: Problem, wanted: Sequence[str], *,
-        executor: Executor | None = None, tick: Callable[[int], None] | None = None,
-        vectors: int | Points = 0,
+        executor: Executor | None = None, vectors: int | Points = 0,
     ):  # fmt: skip
-        self.vectors = vectors
         self.scenario, self.problem, self.wanted = scenario, problem, list(wanted)
-        self.executor, self.tick = executor, tick
+        self.executor, self.vectors = executor, vectors
 
     def __call__(self, split: Split) -> Answers:
         """Play all rows in one call of the simulator."""
@@ -86,8 +84,6 @@ class SimulatedMarket:
             self.scenario, plans, mode="expected", daily=False, attribution=False,
             executor=self.executor, vectors=self.vectors,
         )  # fmt: skip
-        if self.tick:
-            self.tick(len(plans))
         return read_answers(outcomes, self.problem, split, self.wanted)
 
 
@@ -200,10 +196,10 @@ def make_problem(
     packages = tuple(p for p in all_packages(scenario) if _is_free(scenario, p))
     _check_names(limits, scenes, names, packages)
     check_locks(limits)
-    low, high = _bounds(limits, names, np.inf)
-    floor, cap = _bounds(limits, scenes, np.inf)
+    low, high = _bounds(limits, names)
+    floor, cap = _bounds(limits, scenes)
     groups = tuple(limits.groups)
-    group_floor, group_cap = _bounds(limits, groups, np.inf)
+    group_floor, group_cap = _bounds(limits, groups)
     return Problem(
         budget=budget, cells=names, scenes=scenes,
         scene_of=np.array([scenes.index(s) for s, _ in cells], dtype=np.intp),
@@ -265,10 +261,10 @@ def _avoidable(scenario: Scenario, scene: str) -> float:
     return 0.0 if stays else scenario.scenes[scene].running_cost
 
 
-def _bounds(limits: Limits, names: Sequence[str], most: float) -> tuple[Array, Array]:
+def _bounds(limits: Limits, names: Sequence[str]) -> tuple[Array, Array]:
     """Least and most of every name; a lock is both."""
     low = [limits.locks.get(n, limits.floors.get(n, 0.0)) for n in names]
-    high = [limits.locks.get(n, limits.caps.get(n, most)) for n in names]
+    high = [limits.locks.get(n, limits.caps.get(n, np.inf)) for n in names]
     return np.array(low, dtype=float), np.array(high, dtype=float)
 
 
