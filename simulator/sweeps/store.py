@@ -168,11 +168,6 @@ class Store:
         _replace(self.folder / MANIFEST, _text(self.manifest))
 
     # ---------------------------------------------------------------- parts
-    @property
-    def tasks(self) -> int:
-        """How many parts the store has when it is complete."""
-        return int(self.manifest["tasks"])
-
     def keys(self) -> set[str]:
         """Keys of all parts that are there, whole or not."""
         return set(_listing(self.folder))
