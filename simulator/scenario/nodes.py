@@ -25,19 +25,9 @@ Parts = tuple[str | int, ...]
 
 
 # --------------------------------------------------------------------------- the tree
-@dataclass(frozen=True)
-class Origin:
-    """Where a value was written; `provenance` only where a preset states it."""
-
-    file: str
-    line: int
-    column: int
-    provenance: str | None = None
-
-
 @dataclass
 class Source:
-    """A text that nodes come from."""
+    """A text that nodes come from; `provenance` only where a preset states it."""
 
     name: str
     provenance: str | None = None
@@ -52,10 +42,6 @@ class Node:
     line: int
     column: int
     key: "Node | None" = None
-
-    def origin(self) -> Origin:
-        """Where the value was written."""
-        return Origin(self.source.name, self.line, self.column, self.source.provenance)
 
     def problem(self, message: str, path: Parts = ()) -> Problem:
         """A fault of this value."""
@@ -102,10 +88,6 @@ class Tree:
                 return node, False
             node = below
         return node, True
-
-    def origin(self, path: str | Sequence[str | int]) -> Origin:
-        """Where the value at a dotted path was written, or its nearest existing parent."""
-        return self.nearest(path)[0].origin()
 
     def problem(self, path: str | Sequence[str | int], message: str) -> Problem:
         """A fault of the value at a dotted path, for a check that knows nothing of files."""

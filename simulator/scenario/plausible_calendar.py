@@ -35,7 +35,7 @@ def _check_order(calendar: Calendar, tree: Tree) -> Iterator[Fault]:
     last: dict[str, str] = {}
     for name, phase in calendar.phases.items():
         path = ("calendar", "phases", name, "start")
-        file = tree.origin(path).file
+        file = tree.nearest(path)[0].source.name
         before = calendar.phases[last[file]] if file in last else None
         if before and phase.start < before.start:
             first = f"{shown(last[file])} ({moment_text(before.start)})"

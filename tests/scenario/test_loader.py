@@ -15,7 +15,7 @@ from simulator.errors import FieldError, RunError, ScenarioError, UserError
 from simulator.scenario import loader
 from simulator.scenario.amounts import Amount, Level, Moment, Rate, Seconds, Share, Whole, spread_of
 from simulator.scenario.loader import load, parse_tree, read_tree, validate
-from simulator.scenario.nodes import MOST_DEPTH, Origin
+from simulator.scenario.nodes import MOST_DEPTH
 
 
 class Part(BaseModel):
@@ -418,7 +418,9 @@ def test_an_entry_lies_over_the_preset_it_names(write, shelf):
     words = dict(world.slots)["w"]
     assert words == Auction(kind="auction", median_cpm=9, reserve_cpm=2, tiers=[0.02])
     assert (spread_of(words.median_cpm), spread_of(words.reserve_cpm)) == (0.1, 0)
-    assert read_tree(path).origin("slots.w.median_cpm").file == "presets/slots/words.yaml"
+    assert (
+        read_tree(path).nearest("slots.w.median_cpm")[0].source.name == "presets/slots/words.yaml"
+    )
 
 
 def test_a_preset_can_be_changed_by_a_later_file_and_by_set(write, shelf):
@@ -568,13 +570,17 @@ def test_an_uncertain_number_is_replaced_whole(sourced):
 
 def test_the_tree_tells_where_a_value_comes_from(sourced):
     tree = read_tree(sourced, ["slots.b.cpm=7"])
-    assert str(tree.origin("slots.a.median_cpm").file) == "presets/known.yaml"
-    assert tree.origin("slots.a.median_cpm").provenance == "published"
-    assert tree.origin("slots.a.reserve_cpm").provenance == "estimate"
-    assert tree.origin("slots.a.tiers.0") == Origin("file.yaml", 4, 21)
-    assert tree.origin(("slots", "b", "cpm")) == Origin("--set slots.b.cpm=7", 1, 13)
-    assert tree.origin("slots.f.cpm").provenance is None
-    assert tree.origin("extends").line == 2
+
+    def at(path) -> tuple[str, int, int, str | None]:
+        node = tree.nearest(path)[0]
+        return node.source.name, node.line, node.column, node.source.provenance
+
+    assert at("slots.a.median_cpm")[::3] == ("presets/known.yaml", "published")
+    assert at("slots.a.reserve_cpm")[3] == "estimate"
+    assert at("slots.a.tiers.0") == ("file.yaml", 4, 21, None)
+    assert at(("slots", "b", "cpm")) == ("--set slots.b.cpm=7", 1, 13, None)
+    assert at("slots.f.cpm")[3] is None
+    assert at("extends")[1] == 2
 
 
 def test_a_cross_check_can_point_at_a_path(sourced):
@@ -740,7 +746,7 @@ def test_a_hostile_file_is_refused_at_its_place(write, name):
 def test_sixty_four_levels_are_read():
     depth = MOST_DEPTH - 1
     tree = parse_tree(b"a: " + b"[" * depth + b"]" * depth)
-    assert tree.origin("a" + ".0" * (depth - 1)).column == 3 + depth
+    assert tree.nearest("a" + ".0" * (depth - 1))[0].column == 3 + depth
 
 
 def test_every_repeated_name_is_told(write):
