@@ -54,8 +54,6 @@ UNITS = 500
 class Sweep:
     """What the cells and packages of one incumbent bring, as changes of the objectives."""
 
-    base: Array
-    """Objectives of the incumbent: [objective]."""
     levels: tuple[Array, ...]
     """Money of each cell, rising: [cell][level]."""
     gains: tuple[Array, ...]
@@ -107,7 +105,7 @@ def _read(
     parts = [slice(first + int(a), first + int(b)) for a, b in pairwise(ends)]
     gains = tuple(answers.values[part] - base for part in parts[:-1])
     most = tuple(answers.most[part, c] for c, part in enumerate(parts[:-1]))
-    return Sweep(base, tuple(levels), gains, most, answers.values[parts[-1]] - base, booked)
+    return Sweep(tuple(levels), gains, most, answers.values[parts[-1]] - base, booked)
 
 
 # --------------------------------------------------------------------------- levels
@@ -160,7 +158,7 @@ def best_split(
     flags = np.array(
         [[units.get(cells + q, 0) > 0 for q in range(len(problem.packages))]], dtype=bool
     )
-    return Split(money, flags.reshape(1, -1))
+    return Split(money, flags)
 
 
 def _squeezed(problem: Problem, table: Sweep, budget: float) -> Split:
@@ -253,7 +251,7 @@ def _package_curve(
     """A package as it is now and switched, at no units or at its price."""
     change = float(table.packages[package] @ weight)
     now = bool(table.booked[package])
-    without, with_ = (-0.0, change) if not now else (change, 0.0)
+    without, with_ = (change, 0.0) if now else (0.0, change)
     best = np.full(UNITS + 1, IMPOSSIBLE)
     if not problem.must[package]:
         best[0] = without

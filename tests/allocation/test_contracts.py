@@ -154,7 +154,7 @@ def test_the_knapsack_keeps_a_booking_that_costs_no_more_than_its_fee():
     )  # fmt: skip
     levels, gains = (np.array([0.0, 60.0]),), (np.array([[0.0], [90.0]]),)
     for gain in (5.0, -5.0):
-        table = Sweep(np.zeros(1), levels, gains, levels, np.array([[gain]]), np.zeros(1, bool))
+        table = Sweep(levels, gains, levels, np.array([[gain]]), np.zeros(1, bool))
         found = best_split(problem, table, None, np.ones(1), 100.0, exact=False)
         assert found.booked[0, 0] == (gain > 0)
         assert found.money[0, 0] == pytest.approx(60.0, abs=0.2)

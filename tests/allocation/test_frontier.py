@@ -9,7 +9,7 @@ from simulator.allocation.aims import linear
 from simulator.allocation.archive import Archive
 from simulator.allocation.market import Answers, certain
 from simulator.allocation.problem import Split
-from simulator.allocation.response import Sweep
+from simulator.allocation.response import Sweep, near_levels
 from simulator.allocation.search import NEAR, Effort, Search
 from tests.allocation.markets import BUDGET, Hill, exact, hill, make_problem
 
@@ -98,8 +98,8 @@ def test_a_row_without_a_near_sweep_has_that_of_the_nearest():
     aims = linear(np.ones((5, 1)), np.array([BUDGET]), np.array([BUDGET]))
     search = Noting(Archive(market), problem, 1, aims=aims, rows=rows)
     search.sweep_near()
-    found = [float(table.base[0]) for table in search.tables]
-    assert found == market(rows).values[[0, 1, 2, 2, 1], 0].tolist()
+    found = [table.levels[0].tolist() for table in search.tables]
+    assert found == [near_levels(problem, money[n])[0].tolist() for n in (0, 1, 2, 2, 1)]
 
 
 def test_fills_are_as_many_as_asked():

@@ -69,9 +69,7 @@ def swept(problem: Problem, table: np.ndarray, packages: np.ndarray) -> Sweep:
     """A sweep whose levels are the knapsack's units, so that nothing lies between them."""
     levels = [np.arange(round(high / BUDGET * UNITS) + 1) * BUDGET / UNITS for high in problem.high]
     gains = tuple(table[c, : len(own), None] for c, own in enumerate(levels))
-    return Sweep(
-        np.zeros(1), tuple(levels), gains, tuple(levels), packages[:, None], np.zeros(2, dtype=bool)
-    )
+    return Sweep(tuple(levels), gains, tuple(levels), packages[:, None], np.zeros(2, dtype=bool))
 
 
 def value_of(problem: Problem, table: np.ndarray, packages: np.ndarray, split: Split) -> float:
