@@ -142,9 +142,9 @@ def close(market: Market, problem: Problem, aims: Aims, split: Split) -> tuple[S
     row, money = _closed(problem, split)
     own, goal = aims.take(row), Split(money, split.booked[row])
     every = stack([split, repair(problem, goal, own.budget, most=open_to(own, goal))])
-    wide = aims.take(np.concatenate([np.arange(len(aims)), row]))
-    scores = wide.score(wide.values(problem, every, market(every)))
     owner = np.concatenate([np.arange(len(aims)), row])
+    wide = aims.take(owner)
+    scores = wide.score(wide.values(problem, every, market(every)))
     best = np.array([np.where(owner == n, scores, -np.inf).argmax() for n in range(len(aims))])
     return every.take(best), scores[best] - scores[: len(aims)]
 
