@@ -50,8 +50,8 @@ def attribute(
     _check(metrics, orders)
     players = players_of(scenario, own)
     worth = _worth(
-        scenario, own, metrics, executor, mode=mode, replications=replications, seed=seed
-    )
+        scenario, own, metrics, mode=mode, replications=replications, seed=seed, executor=executor,
+    )  # fmt: skip
     whole = exact if exact is not None else len(players) <= EXACT
     chosen = every_order(players) if whole else draw_orders(players, orders, seed)
     values = _Values(worth, players, chosen, sampled=mode == "sampled", whole=whole)
@@ -72,8 +72,8 @@ def _check(metrics: Sequence[str], orders: int) -> None:
 
 
 def left_out(
-    scenario: Scenario, plan: Plan, metrics: Sequence[str] = METRICS, *, executor: Executor | None = None
-) -> dict[str, dict[str, float]]:  # fmt: skip
+    scenario: Scenario, plan: Plan, metrics: Sequence[str] = METRICS
+) -> dict[str, dict[str, float]]:
     """What a plan loses when a scene alone is left out, in expected mode: [scene][metric].
 
     One run more than there are scenes, where Shapley values take one for every coalition.
@@ -81,7 +81,9 @@ def left_out(
     _check(metrics, 4)
     players = players_of(scenario, plan)
     whole = frozenset(players)
-    worth = _worth(scenario, plan, metrics, executor)([whole, *(whole - {p} for p in players)])
+    worth = _worth(scenario, plan, metrics, mode="expected")(
+        [whole, *(whole - {p} for p in players)]
+    )
     lost = (worth[0] - worth[1:]).mean(axis=2)
     return {
         p: dict(zip(metrics, row, strict=True))
@@ -89,18 +91,14 @@ def left_out(
     }
 
 
-def _worth(
-    scenario: Scenario, plan: Plan, metrics: Sequence[str], executor: Executor | None,
-    **options: Any,
-) -> Worth:  # fmt: skip
+def _worth(scenario: Scenario, plan: Plan, metrics: Sequence[str], **options: Any) -> Worth:
     """The game of a plan: its coalitions are played, all in one call."""
 
     def worth(coalitions: Sequence[Coalition]) -> Array:
         plans = [coalition_plan(scenario, plan, s, f"plan {n}") for n, s in enumerate(coalitions)]
         outcomes = simulate(
-            scenario, plans, daily=False, attribution=False, chance_alone=False, executor=executor,
-            **{"mode": "expected", **options},
-        )  # fmt: skip
+            scenario, plans, daily=False, attribution=False, chance_alone=False, **options
+        )
         lanes = quantities(outcomes.book, outcomes.terms)
         table = np.stack([lanes[BY_NAME[m].top] for m in metrics], axis=1)
         return table[:-1] - table[-1]
