@@ -358,6 +358,12 @@ def _font() -> str:
     return FONT
 
 
+def axis_title(metric: str) -> str:
+    """A metric in English and Chinese, with its unit."""
+    found = BY_NAME[metric]
+    return f"{found.title} {found.chinese} [{found.unit}]"
+
+
 def short(value: float, _position: float = 0) -> str:
     """An amount as an axis prints it.
 

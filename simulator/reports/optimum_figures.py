@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from simulator.errors import UserError
 from simulator.outcomes.decomposition import decompose
 from simulator.outcomes.frontier import Frontier
-from simulator.outcomes.metrics import BY_NAME, NO_ADS
+from simulator.outcomes.metrics import NO_ADS
 from simulator.reports.figures import (
     ALL,
     CHANCE,
@@ -21,6 +21,7 @@ from simulator.reports.figures import (
     INK,
     QUIET,
     SHADE,
+    axis_title,
     dress,
     legend,
     new_axes,
@@ -82,8 +83,8 @@ def plot_frontier(
     )
     if chosen != frontier.current:
         _draw_plans(ax, frontier, [chosen], colour=LOSS, marker="*", label=f"picked: {chosen}")
-    ax.set_xlabel(_axis(across))
-    ax.set_ylabel(_axis(up))
+    ax.set_xlabel(axis_title(across))
+    ax.set_ylabel(axis_title(up))
     ax.set_title(
         f"{cut(frontier.outcomes.title, 64)}: {short(frontier.budget)} CNY",
         loc="left",
@@ -105,11 +106,6 @@ def _two(frontier: Frontier) -> tuple[str, str]:
 
 def _name(plan: Plan | str | None) -> str | None:
     return plan.name if isinstance(plan, Plan) else plan
-
-
-def _axis(metric: str) -> str:
-    found = BY_NAME[metric]
-    return f"{found.title} {found.chinese} [{found.unit}]"
 
 
 def _draw_plans(ax: Axes, frontier: Frontier, names: Sequence[str], **look: str) -> None:

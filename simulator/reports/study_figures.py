@@ -20,6 +20,7 @@ from simulator.reports.figures import (
     INK,
     QUIET,
     SHADE,
+    axis_title,
     dress,
     legend,
     new_axes,
@@ -86,7 +87,7 @@ def plot_tornado(
     ax.axvline(_middle(part, metric), color=QUIET, linewidth=1, zorder=1, label="mean of all cells")
     ax.set_yticks(range(len(shown)), [_swing(row) for _, row in shown.iterrows()], parse_math=False)
     ax.set_ylim(len(shown) - 0.5, -0.5)
-    ax.set_xlabel(_axis(metric))
+    ax.set_xlabel(axis_title(metric))
     ax.xaxis.set_major_formatter(short)
     ax.margins(x=0.15)
     more = f", {len(shown)} widest of {len(table)}" if len(table) > len(shown) else ""
@@ -200,7 +201,7 @@ def _draw_heat(
     image = ax.imshow(grid.astype(float), vmin=least, cmap="viridis", origin="lower", aspect="auto")
     bar = ax.figure.colorbar(image, ax=ax, format=short)
     given = f"{metric} given away [{BY_NAME[metric].unit}]"
-    bar.set_label(given if column == "lost" else _axis(metric))
+    bar.set_label(given if column == "lost" else axis_title(metric))
     bar.outline.set_visible(False)
     for (row, place), value in np.ndenumerate(grid.astype(float)):
         if np.isfinite(value):
@@ -264,11 +265,6 @@ def _levels(values: "pd.Series[Any]") -> list[Any]:
 # --------------------------------------------------------------------------- words
 def _level(value: Any) -> str:
     return value if isinstance(value, str) else short(float(f"{value:.4g}"))
-
-
-def _axis(metric: str) -> str:
-    found = BY_NAME[metric]
-    return f"{found.title} {found.chinese} [{found.unit}]"
 
 
 def _titled(path: str) -> str:
