@@ -215,9 +215,9 @@ def plot_gmv(frontier: Frontier, picked: Plan, ax: Axes | None = None) -> Axes:
 
 
 def plot_waterfall(
-    parts: Mapping[str, float], ax: Axes | None = None, *, total: str = "in all", unit: str = "CNY"
+    parts: Mapping[str, float], ax: Axes | None = None, *, total: str = "in all"
 ) -> Axes:
-    """Amounts that add up, one after another, and their sum as the last bar.
+    """Amounts [CNY] that add up, one after another, and their sum as the last bar.
 
     `parts` are names and amounts in the order in which they are stacked: the base first, then what
     each scene or each step of an optimisation adds or takes.
@@ -238,7 +238,7 @@ def plot_waterfall(
         words = short(float(f"{height:.3g}"))
         ax.annotate(words, (place, max(bottom, bottom + height)), ha="center", va="bottom")
     ax.set_xticks(places, [*names, total], parse_math=False, rotation=30, ha="right")
-    ax.set_ylabel(unit)
+    ax.set_ylabel("CNY")
     ax.yaxis.set_major_formatter(short)
     low, high = min(0.0, bottoms.min()), max(0.0, (bottoms + heights).max(), bottoms.max())
     ax.set_ylim(low - 0.06 * (high - low) * (low < 0), high + 0.12 * (high - low))
