@@ -10,8 +10,7 @@ from simulator.market.audience import ratio
 from simulator.market.basket import shares
 from simulator.market.contract import Server
 from simulator.market.fulfilment import FIRST, POOLS, Returns
-
-ENGAGE, DEPOSIT, INITIAL = 2, 6, 7  # chain stages
+from simulator.scenario.chain import Stage
 
 
 class Days:
@@ -69,11 +68,11 @@ class Days:
         """Deposits whose balance was not paid are kept; prospects fall back to engage."""
         floor, state, goods = self.floor, self.floor.state, self.floor.world.goods
         n, baskets = state.crowd.n, state.baskets
-        people = (n[DEPOSIT] + baskets.deposits) * floor.world.people.order_value
+        people = (n[Stage.DEPOSIT] + baskets.deposits) * floor.world.people.order_value
         mix = shares(baskets.presold, np.broadcast_to(goods.organic, baskets.presold.shape))
         floor.book.add(forfeited=people * (mix * goods.deposit).sum(axis=0))
-        n[ENGAGE] += n[DEPOSIT]
-        n[DEPOSIT] = 0.0
+        n[Stage.ENGAGE] += n[Stage.DEPOSIT]
+        n[Stage.DEPOSIT] = 0.0
         if floor.tracers:
             floor.tracers.forfeit()
         baskets.deposits[...] = 0.0
@@ -129,13 +128,13 @@ class Days:
         gone = due.orders[FIRST].sum(axis=0)[None]
         parts = floor.draws.split("refund_people", gone, state.newcomers[:, None])[:, 0]
         n, old = state.crowd.n, state.crowd.old
-        parts = np.minimum(parts, np.minimum(state.newcomers, n[INITIAL]))
+        parts = np.minimum(parts, np.minimum(state.newcomers, n[Stage.INITIAL]))
         if floor.tracers:
-            floor.tracers.shift(INITIAL, ENGAGE, ratio(parts, n[INITIAL]))
+            floor.tracers.shift(Stage.INITIAL, Stage.ENGAGE, ratio(parts, n[Stage.INITIAL]))
         state.newcomers -= parts
-        n[INITIAL] -= parts
-        n[ENGAGE] += parts
-        old[0] = np.minimum(old[0], n[INITIAL])
+        n[Stage.INITIAL] -= parts
+        n[Stage.ENGAGE] += parts
+        old[0] = np.minimum(old[0], n[Stage.INITIAL])
         floor.book.add(refunded_new=parts)
 
 

@@ -28,9 +28,10 @@ from simulator.market.media import Media as Uses
 from simulator.market.packages import Packages
 from simulator.market.purse import Hour, follow_traffic, money_left, room_now
 from simulator.market.scenes import BUYABLE
+from simulator.scenario.chain import Stage
 
 MOVED = ("discover", "engage", "enthuse", "perform", "first_order", "numerous")
-TO_NUMEROUS = (7, 10)  # chain stages whose buyers become numerous
+TO_NUMEROUS = (Stage.INITIAL, Stage.LAPSED)  # whose buyers become numerous
 NEW = slice(0, 3)  # bands whose buyers are new customers
 
 

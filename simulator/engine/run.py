@@ -35,10 +35,10 @@ from simulator.market.asset import people_value
 from simulator.market.contract import Server
 from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger, check_caps, check_credit, check_laws, check_limits
+from simulator.scenario.chain import Stage
 
 HOUR = 3600
 BUFFER = 1024  # elements: NumPy then reads columns as they are; more, and it copies them out first
-INITIAL = 7  # chain stage
 
 
 @dataclass
@@ -138,7 +138,7 @@ class Run:
         person, cart, event = self.worth
         book.asset = (state.crowd.n * person).sum(axis=(0, 1))
         book.asset += (state.baskets.carts * cart).sum(axis=0)
-        won = state.crowd.n[INITIAL] - state.crowd.old[0]
+        won = state.crowd.n[Stage.INITIAL] - state.crowd.old[0]
         book.asset += (won * event).sum(axis=0)
         bookings = state.bookings
         book.packages = {

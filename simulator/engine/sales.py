@@ -16,6 +16,7 @@ from simulator.market.audience import (
     ratio,
 )
 from simulator.market.basket import (
+    CUSTOMER_STAGES,
     CustomerMoves,
     Orders,
     apply_baskets,
@@ -34,21 +35,23 @@ from simulator.market.fulfilment import payment_success
 from simulator.market.groups import Groups
 from simulator.market.people import STAGES
 from simulator.market.shipping import Depot, late_share
+from simulator.scenario.chain import Stage
 
-BASKET_STAGES = slice(4, 6)  # favourite, cart
-DEPOSITS, INITIAL, NUMEROUS, LAPSED = 6, 7, 8, 10
-MOVES = {
-    "favourites": [(FAVOURITE, c) for c in range(4)],
-    "carts": [(CART, c) for c in range(5)],
-    "deposits": [(DEPOSIT, c) for c in range(DEPOSITS)],
-    "new_customers": [(ORDER, c) for c in range(INITIAL)],
-    "brand_new_customers": [(ORDER, c) for c in range(BASKET_STAGES.start)],
-    "recalled_members": [(ORDER, LAPSED)],
-    "lapsed": [(DECAY, c) for c in range(INITIAL, LAPSED)],
-    "returned": [(DECAY, LAPSED)],
-    "filled": [(kind, c) for kind in (CART, FAVOURITE) for c in range(4)],
-    "emptied": [(kind, c) for kind in (ORDER, DEPOSIT, DECAY) for c in (4, 5)],
-    "balances": [(ORDER, DEPOSITS)],
+BASKET_STAGES = slice(Stage.FAVOURITE, Stage.DEPOSIT)
+MOVES: dict[str, list[tuple[int, int]]] = {
+    "favourites": [(FAVOURITE, c) for c in range(Stage.FAVOURITE)],
+    "carts": [(CART, c) for c in range(Stage.CART)],
+    "deposits": [(DEPOSIT, c) for c in range(Stage.DEPOSIT)],
+    "new_customers": [(ORDER, c) for c in range(Stage.INITIAL)],
+    "brand_new_customers": [(ORDER, c) for c in range(Stage.FAVOURITE)],
+    "recalled_members": [(ORDER, Stage.LAPSED)],
+    "lapsed": [(DECAY, c) for c in range(Stage.INITIAL, Stage.LAPSED)],
+    "returned": [(DECAY, Stage.LAPSED)],
+    "filled": [(kind, c) for kind in (CART, FAVOURITE) for c in range(Stage.FAVOURITE)],
+    "emptied": [
+        (kind, c) for kind in (ORDER, DEPOSIT, DECAY) for c in (Stage.FAVOURITE, Stage.CART)
+    ],
+    "balances": [(ORDER, Stage.DEPOSIT)],
 }
 """Moves of people that are counted together: (kind, stage)."""
 CUSTOMERS = ("new_customers", "brand_new_customers", "recalled_members", "lapsed", "returned")
@@ -165,7 +168,7 @@ class Sales:
         """Which product every order is for, and what of it is in stock."""
         floor, orders = self.floor, flows[ORDER]
         release = self._released(flows).sum(axis=0) + baskets.orders
-        balance = orders[DEPOSITS] + baskets.balances
+        balance = orders[Stage.DEPOSIT] + baskets.balances
         total = orders.sum(axis=0) + baskets.orders + baskets.balances
         direct = at_least(total - release - balance, 0.0)
         kinds, stock = [direct, release, balance], floor.state.stock
@@ -262,7 +265,7 @@ class Sales:
         paid = orders.paid.sum(axis=1)
         bill = self._bill(orders.paid, paid)
         gmv = bill.total.gmv
-        floor.state.newcomers += np.add.reduce(flows[ORDER, :INITIAL])
+        floor.state.newcomers += np.add.reduce(flows[ORDER, : Stage.INITIAL])
         day.paid += paid
         day.gmv += gmv
         day.first += self.moved["new_customers"]
@@ -363,10 +366,10 @@ class Sales:
         assert tracers is not None and met.paid is not None
         waiting = np.zeros_like(flows[ORDER])
         waiting[BASKET_STAGES] = self._released(flows)
-        waiting[DEPOSITS] = flows[ORDER, DEPOSITS]
+        waiting[Stage.DEPOSIT] = flows[ORDER, Stage.DEPOSIT]
         if self.chain.habit is not None:
-            part = ratio(self.chain.habit, self.chain.hazards[ORDER, INITIAL:LAPSED])
-            waiting[INITIAL:LAPSED] = flows[ORDER, INITIAL:LAPSED] * at_most(part, 1.0)
+            part = ratio(self.chain.habit, self.chain.hazards[ORDER, CUSTOMER_STAGES])
+            waiting[CUSTOMER_STAGES] = flows[ORDER, CUSTOMER_STAGES] * at_most(part, 1.0)
         customers = baskets.orders + baskets.balances
         direct = flows[ORDER] - waiting
         credits = tracers.credit(
@@ -392,19 +395,19 @@ class Sales:
         again = baskets.orders + baskets.balances
         first = self._first_again(again)
         self.chain.settle(crowd, again, floor.draws)
-        moved = np.minimum(first, crowd.n[INITIAL])
+        moved = np.minimum(first, crowd.n[Stage.INITIAL])
         if floor.tracers:
-            floor.tracers.shift(INITIAL, NUMEROUS, ratio(moved, crowd.n[INITIAL]))
-        crowd.n[INITIAL] -= moved
-        crowd.n[NUMEROUS] += moved
-        crowd.old[0] = np.minimum(crowd.old[0], crowd.n[INITIAL])
+            floor.tracers.shift(Stage.INITIAL, Stage.NUMEROUS, ratio(moved, crowd.n[Stage.INITIAL]))
+        crowd.n[Stage.INITIAL] -= moved
+        crowd.n[Stage.NUMEROUS] += moved
+        crowd.old[0] = np.minimum(crowd.old[0], crowd.n[Stage.INITIAL])
         apply_baskets(floor.state.baskets, baskets)
         self.chain.remember(crowd, met.contact, pulse, met.per_person)
 
     def _first_again(self, again: np.ndarray) -> np.ndarray:
         """First-time buyers among the customers whose basket was bought: they become numerous."""
         n = self.floor.state.crowd.n
-        mix = np.array([n[INITIAL], n[NUMEROUS] + n[NUMEROUS + 1]])
+        mix = np.array([n[Stage.INITIAL], n[Stage.NUMEROUS] + n[Stage.KEEN]])
         return np.asarray(self.floor.draws.split("basket_stage", again, mix)[0])
 
     def _basket_products(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
@@ -418,7 +421,7 @@ class Sales:
             out = self._left_by_product(flows, baskets, out)
         held.products *= 1 - at_most(ratio(out, stock), 1.0)
         held.products += into * self._basket_mix()
-        waiting = n[DEPOSITS].sum(axis=0) + held.deposits.sum(axis=0)
+        waiting = n[Stage.DEPOSIT].sum(axis=0) + held.deposits.sum(axis=0)
         gone = moved["balances"] + moved["basket_balances"]
         fresh = moved["deposits"] + moved["basket_deposits"]
         held.presold *= 1 - at_most(ratio(gone, waiting), 1.0)

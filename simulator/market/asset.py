@@ -16,10 +16,10 @@ from simulator.market.columns import prob
 from simulator.market.lifecycle import NEW_STAGES
 from simulator.market.people import BANDS_N, STAGES
 from simulator.market.world import World
+from simulator.scenario.chain import Stage
 from simulator.scenario.goods import LifeCycle
 
 DAYS = 365
-INITIAL = 7
 NORMAL = -1  # the run-off is a stretch of normal days
 
 
@@ -76,14 +76,14 @@ def _event_gap(
     people = world.people
     if people.habit is None:
         return np.zeros_like(worth)
-    own = hazards[:, INITIAL].copy()
+    own = hazards[:, Stage.INITIAL].copy()
     own[ORDER] -= people.habit.mean_rate(people.lapse_days) * (1 - people.habit.event)
     total = own.sum(axis=0)
     leave = -np.expm1(-total) * own / np.maximum(total, 1e-200)
     beta = (1 - float(world.scenario.commerce.discount_rate)) ** (1 / DAYS)
-    later = sum(leave[kind] * value[to] for kind, to in enumerate(TO[:, INITIAL]) if to >= 0)
+    later = sum(leave[kind] * value[to] for kind, to in enumerate(TO[:, Stage.INITIAL]) if to >= 0)
     won = (leave[ORDER] * worth + beta * later) / (1 - beta * np.exp(-total))
-    return np.asarray(won - value[INITIAL])
+    return np.asarray(won - value[Stage.INITIAL])
 
 
 def _matrix(leave: np.ndarray, stay: np.ndarray) -> np.ndarray:

@@ -18,10 +18,11 @@ from simulator.market.audience import Contact, Crowd, Pulse, by_band, habitual, 
 from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
 from simulator.market.people import People
+from simulator.scenario.chain import Stage
 
 Array = np.ndarray
 SCARCE = 0.01  # share of first choices that are found, below which shoppers give up
-CUSTOMERS, BANDED = slice(7, 10), 3  # their stages, and their band
+CUSTOMER_STAGES, BANDED = slice(Stage.INITIAL, Stage.LAPSED), 3  # and their band
 
 
 @dataclass
@@ -83,7 +84,7 @@ def basket_hazards(
     out = np.empty((3, *touches.shape))
     out[0], out[1] = pulse.pay * pulse.release, pulse.deposit_release
     out[2] = renewal(contacts, people.frequency_shape) * pulse.days / people.forget[4]
-    free = at_least(np.add.reduce(crowd.n[CUSTOMERS]) - baskets.carts - baskets.deposits, 0.0)
+    free = at_least(np.add.reduce(crowd.n[CUSTOMER_STAGES]) - baskets.carts - baskets.deposits, 0.0)
     fill = -np.expm1(-touches * people.cart_again * pulse.cart)
     balance = np.zeros(free.shape)
     balance -= np.expm1(-pulse.balance)

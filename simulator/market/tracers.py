@@ -17,6 +17,7 @@ import numpy as np
 
 from simulator.market.audience import BAND, CART, PASS_ON, STAY, TO, WAYS, ratio
 from simulator.market.bounds import at_least
+from simulator.scenario.chain import Stage
 
 WIDTHS = (
     1,
@@ -32,7 +33,6 @@ WIDTHS = (
 )  # days of each age class; classes within the window are kept
 MOVES = (TO != STAY)[..., None, None]
 VISIT_WAYS = [way for way in WAYS if way[1] < PASS_ON]  # visits cause no other kind of move
-DEPOSIT = 6  # chain stage
 NOBODY = 1e-9  # people: a stage with fewer of them is empty but for rounding, and has no shares
 BLOCK = 131072  # people of one age and scene that are moved at once: they fit a core's own cache
 
@@ -153,7 +153,7 @@ class Tracers:
         rest = np.maximum(direct * (1 - paid.sum(axis=0)) - on_guests, 0.0) + waiting
         credited = self._owners(on_paid).sum(axis=1) + _over_stages(last, rest)
         regular = ratio(_over_stages(self.after[:, 7:10], n[7:10]), n[7:10].sum(axis=0))
-        presale = waiting[DEPOSIT] * last[:, DEPOSIT]
+        presale = waiting[Stage.DEPOSIT] * last[:, Stage.DEPOSIT]
         if balances is not None:
             presale = presale + balances * regular
         untouched = (rest * (1 - last.sum(axis=0))).sum(axis=0)
@@ -220,7 +220,7 @@ class Tracers:
 
     def forfeit(self) -> None:
         """Deposits are forfeited: those people fall back to engage."""
-        self.shift(DEPOSIT, 2, np.ones(self.touched.shape[-2:]))
+        self.shift(Stage.DEPOSIT, Stage.ENGAGE, np.ones(self.touched.shape[-2:]))
 
 
 class Openers(Tracers):

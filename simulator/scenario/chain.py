@@ -1,5 +1,6 @@
 """The consumer chain: its stages, the bands of an audience, and what a visit moves, a part of a scenario."""
 
+from enum import IntEnum
 from typing import Annotated
 
 from pydantic import Field
@@ -7,11 +8,24 @@ from pydantic import Field
 from simulator.scenario.amounts import Amount, Level, Part, Rate, Share
 from simulator.scenario.people import Repeat
 
-CHAIN_STAGES = (
-    "outside", "discover", "engage", "enthuse", "favourite", "cart", "deposit",
-    "initial", "numerous", "keen", "lapsed",
-)  # fmt: skip
-"""Where a person stands; favourite, cart and deposit together are DEEPLINK's "perform" 行动."""
+
+class Stage(IntEnum):
+    """Where a person stands; favourite, cart and deposit together are DEEPLINK's "perform" 行动."""
+
+    OUTSIDE = 0
+    DISCOVER = 1
+    ENGAGE = 2
+    ENTHUSE = 3
+    FAVOURITE = 4
+    CART = 5
+    DEPOSIT = 6
+    INITIAL = 7
+    NUMEROUS = 8
+    KEEN = 9
+    LAPSED = 10
+
+
+CHAIN_STAGES = tuple(stage.name.lower() for stage in Stage)
 
 BANDS = ("outside", "aware", "active", "customers", "lapsed")
 """Audience bands that a scene can aim at; each chain stage lies in exactly one."""
