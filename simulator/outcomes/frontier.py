@@ -77,7 +77,7 @@ class Point:
     expected: Mapping[str, float]
     """Metrics of expected mode."""
     price_of_new: float | None
-    """Profit given up for one more new customer here [CNY]; None at an end."""
+    """Profit given up here for one more of the second objective, whatever it is [CNY]; None at an end."""
     margins: Mapping[str, Margin] = field(default_factory=dict)
     priced: bool = True
     """Whether the return counts in what is sought here; at the other end nothing has a price in it."""
