@@ -3,8 +3,8 @@
 symbol   meaning                                                    unit            shape
 y        share of each stage (one-hot when sampled)                 1               [stage, product, lane]
 o7       orders per day, averaged over about 7 days                 orders per day  [product, lane]
-k        items for which a product stands: stages follow the mean   items           [product, 1]
 b7, b28  the same over 7 and 28 days, each day per market level     orders per day  [product, lane]
+k        items for which a product stands: stages follow the mean   items           [product, 1]
 w        organic weight                                             1               [product, lane]
 score    service score of the shop                                  points          [1, lane]
 kappa    odds multiplier of buying                                  x               [product, lane]
