@@ -34,7 +34,7 @@ BAND_OF_STAGE = (0, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4)
 
 
 class Moves(Part):
-    """What one visit does to a person of a chain stage: probabilities per visit."""
+    """What becomes of a person of a chain stage: probabilities per visit, or in 30 days without any."""
 
     engage: Annotated[Rate, Field(le=1)] = 0.0
     """Comes to know the brand (Engage 种草)."""
