@@ -75,7 +75,7 @@ def test_a_budget_of_billions_may_meet_bids_that_cost_nothing(mode: str):
     """An audience of whom there is nobody."""
     sets = [
         "budget=9bn",
-        "scenes.new_customer.budget=9bn",
+        "scenes.new_customer.budget=8bn",
         "plans=null",
         "scenes.new_customer.audience={lapsed: 1}",
     ]
