@@ -16,12 +16,12 @@ from simulator.engine.lanes import Chunk
 from simulator.engine.run import Run
 from simulator.engine.simulate import make_grid
 from simulator.market.build import build_world
-from simulator.outcomes.ledger import LawBroken, Ledger, check_laws
+from simulator.outcomes.ledger import LawBroken, Ledger, check_caps, check_credit, check_laws
 from simulator.outcomes.metrics import METRICS, SCENE_METRICS
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 from tests.laws import check_outcomes, check_whole, ever_in_stock
-from tests.worlds import apart, booked, everything, expected, figures, one, sampled
+from tests.worlds import apart, booked, brief, everything, expected, figures, one, sampled
 
 MANY = settings.default.max_examples // 6 if settings.default else 15
 """Worlds that are tried: an example is a run."""
@@ -231,18 +231,24 @@ def add(array: np.ndarray, amount: float) -> None:
 BREAKS: dict[str, Callable[[Ledger], None]] = {
     "people": lambda b: add(b.people, 1.0),
     "negative people": lambda b: move_more_than_there_are(b.people),
-    "spend": lambda b: add(b.spend, 1e6),
+    "spend of a scene in a phase": lambda b: add(b.spend, 1e6),
     "clicks": lambda b: add(b.scenes["clicks"], 1e9),
     "paid orders": lambda b: add(b.totals["orders"], -1e9),
-    "refunds": lambda b: add(b.products["refunds"], 1e9),
-    "units sold": lambda b: add(b.products["paid"], 1e12),
+    "late orders": lambda b: add(b.totals["late_orders"], 1e9),
+    "brand-new customers": lambda b: add(b.totals["brand_new_customers"], 1e9),
+    "refunds of a product": lambda b: add(b.products["refunds"], 1e9),
+    "orders sent from shops": lambda b: add(b.products["pooled"], 1e12),
+    "units taken from shops": lambda b: add(b.products["pooled"], 1.0),
+    "units sold of a product": lambda b: add(b.products["paid"], 1e12),
     "orders by product": lambda b: add(b.products["paid"], 1.0),
-    "contract": lambda b: add(b.packages["shortfall"], 1.0),
+    "contract impressions": lambda b: add(b.packages["shortfall"], 1.0),
     "money of a package": lambda b: add(b.packages["price"], -1e9),
     "contract money": lambda b: add(b.totals["contract_spend"], 1e6),
+    "money back": lambda b: add(b.totals["money_back"], 1e6),
     "credited gmv": lambda b: add(b.scenes["gmv_attributed"], 1e9),
-    "people:": lambda b: add(b.people, np.nan),
 }
+NO_SHOPS = np.zeros((6, 1))
+"""Units of every product in shops that send."""
 
 
 def move_more_than_there_are(people: np.ndarray) -> None:
@@ -254,10 +260,34 @@ def move_more_than_there_are(people: np.ndarray) -> None:
 @pytest.mark.parametrize("law", BREAKS)
 def test_a_broken_law_is_told(law: str, exact: bool):
     book, limits = book_of(SMALL, exact=exact)
-    check_laws(book, *limits, exact=exact)
+    check_laws(book, *limits, exact=exact, pool=NO_SHOPS)
     BREAKS[law](book)
-    with pytest.raises(LawBroken, match=f"{law.removesuffix(':')}.*fault of the simulator"):
-        check_laws(book, *limits, exact=exact)
+    with pytest.raises(LawBroken, match=f"^{law}: .*fault of the simulator"):
+        check_laws(book, *limits, exact=exact, pool=NO_SHOPS)
+
+
+def test_what_is_no_number_breaks_a_law():
+    book, limits = book_of(SMALL, exact=False)
+    add(book.people, np.nan)
+    with pytest.raises(LawBroken, match=r"^people: "):
+        check_laws(book, *limits, exact=False)
+
+
+def test_every_paid_order_is_credited_once():
+    book, _ = book_of(SMALL, exact=True)
+    check_credit(book)
+    add(book.totals["orders_organic"], 1.0)
+    with pytest.raises(LawBroken, match=r"^credited and organic orders: "):
+        check_credit(book)
+
+
+def test_commissioned_media_stays_within_its_cap():
+    cost = np.array([[100.0, 99.0], [0.0, 50.01]])
+    book = Ledger.empty(1, 1, 1, 1, lanes=2)
+    book.take_commissions(np.zeros((2, 2)), np.zeros((2, 2)), cost)
+    check_caps(book, np.array([100.0, 50.01]))
+    with pytest.raises(LawBroken, match=r"^cost of commissioned media: above its limit by 0.01;"):
+        check_caps(book, np.array([100.0, 50.0]))
 
 
 SMALL = everything(
@@ -280,6 +310,20 @@ def test_a_run_that_breaks_a_law_raises(monkeypatch):
     monkeypatch.setattr(Expected, "binomial", doubled(Expected.binomial))
     with pytest.raises(LawBroken):
         one(expected(SMALL), "gmv")
+
+
+def test_a_run_that_credits_nobody_raises(monkeypatch):
+    monkeypatch.setattr(Ledger, "credit", lambda *orders: None)
+    with pytest.raises(LawBroken, match=r"^credited and organic orders"):
+        expected(SMALL, attribution=True)
+
+
+def test_a_run_that_pays_commissions_twice_raises(monkeypatch):
+    once = Ledger.take_commissions
+    monkeypatch.setattr(Ledger, "take_commissions", lambda b, v, g, cost: once(b, v, g, 2 * cost))
+    partner = "{source: recommend, visits: 50, bands: {outside: 1}, cvr: 2%, fee: 100, cap: 100}"
+    with pytest.raises(LawBroken, match=r"^cost of commissioned media"):
+        expected(brief(f"commissions={{creator: {partner}}}"))
 
 
 def doubled(binomial: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
