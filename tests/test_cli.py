@@ -680,6 +680,18 @@ def test_one_draw_of_chance_does_not_say_how_often_a_plan_is_better(engine, tmp_
     assert next(line for line in lines if line.startswith("  gmv ")).split()[-2:] == ["-", "-"]
 
 
+def test_plans_of_an_expected_run_are_compared_by_their_means(engine, tmp_path):
+    engine.answer = make_outcomes(mode="expected", replications=1)
+    assert answer("run", MINIMAL, "--mode", "expected", "-o", str(tmp_path)).exit_code == 0
+    found = answer("compare", str(tmp_path), "even", "launch first")
+    assert (found.exit_code, found.stderr) == (0, "")
+    lines = found.stdout.splitlines()
+    assert lines[1].split() == ["metric", "A", "B", "A", "less", "B"]
+    row = engine.answer.differences("even", "launch first")["gmv"]
+    gmv = next(line for line in lines if line.startswith("  gmv "))
+    assert gmv.split() == ["gmv", *(compact(row[key]) for key in ("a", "b", "difference"))]
+
+
 def test_compare_for_other_programs(saved, engine):
     found = json.loads(answer("compare", saved, "even", "no ads", "--format", "json").stdout)
     expected = engine.answer.differences("even", "no ads")
@@ -788,3 +800,52 @@ def test_the_tables_of_a_real_run(tmp_path):
     assert max(map(columns, lines)) <= 80
     assert "Plan half_half" in lines and "Plan mostly_new" in lines
     assert answer("compare", str(tmp_path), "half_half", "mostly_new").exit_code == 0
+
+
+# --------------------------------------------------------------------------- anchors
+DAYS = ("calendar.phases.normal.start=2021-03-24", "calendar.phases.sale.clock=1d")
+REACHED = "anchors={gmv: 200k}"
+BEYOND = "anchors={spend: 90k}"  # of a budget of 60,000
+
+
+def with_sets(command, *arguments, sets):
+    more = [
+        part for text in (*DAYS, "commerce.refund_slow_days=2", sets) for part in ("--set", text)
+    ]
+    return answer(command, MINIMAL, *more, *arguments)
+
+
+def test_check_shows_what_anchors_set():
+    found = with_sets("check", sets=REACHED)
+    assert (found.exit_code, found.stderr) == (0, "")
+    first, head, row, levels = found.stdout.splitlines()
+    assert first.startswith(f"{MINIMAL}: ok (")
+    assert head.split() == ["anchor", "own", "simulated", "off"]
+    assert row.split()[:3] == ["gmv", "200k", "200k"]
+    assert re.fullmatch(r"  levels: rivals x\S+, conversion x\S+, free_visits x\S+", levels)
+
+
+def test_check_refuses_anchors_that_cannot_be_met():
+    found = with_sets("check", sets=BEYOND)
+    assert found.exit_code == 2
+    assert found.stdout.splitlines()[2].split() == ["spend", "90.0k", "60.0k", "-33.3%"]
+    words = "cannot be met together with the other anchors: change one of them"
+    assert found.stderr == f"{MINIMAL}: anchors.spend {words} (simulated -33%)\n"
+
+
+def test_a_run_plays_the_world_that_its_anchors_ask_for():
+    options = ("--mode", "expected", "--plan", "half_half", "--format", "json")
+    found = with_sets("run", *options, sets=REACHED)
+    assert found.exit_code == 0
+    assert re.fullmatch(
+        r"anchors set rivals x\S+, conversion x\S+, free_visits x\S+\n", found.stderr
+    )
+    (plan,) = json.loads(found.stdout)["plans"]
+    assert plan["metrics"]["gmv_campaign"]["mean"] == pytest.approx(200_000, rel=1e-3)
+
+
+def test_a_run_says_which_anchors_are_not_met():
+    found = with_sets("run", "--mode", "expected", "--quiet", sets=BEYOND)
+    said = f"{MINIMAL}: anchors.spend is not met (simulated -33%)\n"
+    assert (found.exit_code, found.stderr) == (0, said)
+    assert "Plan half_half" in found.stdout.splitlines()

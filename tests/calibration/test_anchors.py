@@ -2,8 +2,9 @@
 
 import pytest
 
-from simulator.calibration.anchors import anchor, at_levels, own_figures
+from simulator.calibration.anchors import Anchor, Anchored, anchor, at_levels, own_figures
 from simulator.engine.simulate import simulate
+from simulator.reports.tables import anchors_table
 from simulator.scenario.plan import plans_of
 from simulator.scenario.schema import Scenario
 from tests.worlds import brief, figures
@@ -16,10 +17,15 @@ def with_anchors(scenario: Scenario, **anchors: object) -> Scenario:
     return Scenario.model_validate(data)
 
 
+def played(scenario: Scenario, number: int = 0) -> dict[str, float]:
+    """Figures of a plan of the file."""
+    plan = plans_of(scenario)[number]
+    return figures(simulate(scenario, [plan], mode="expected", daily=False), plan.name)
+
+
 def own(scenario: Scenario) -> dict[str, float]:
     """What a merchant of that world would write down."""
-    plan = plans_of(scenario)[0]
-    found = figures(simulate(scenario, [plan], mode="expected", daily=False), plan.name)
+    found = played(scenario)
     return {
         "gmv": found["gmv_campaign"], "average_cpc": found["spend"] / found["clicks"],
         "new_customer_share": found["new_customers"] / found["paid_orders"],
@@ -45,6 +51,22 @@ def test_the_return_of_a_scene_can_be_an_anchor():
     assert row.name == "roas.harvest" and row.simulated == pytest.approx(6, rel=0.01)
 
 
+def test_spend_is_met_by_spend():
+    """At a fixed bid, which leaves money over."""
+    bid = "{mode: custom_bid, cost_per: click, target: 0.8}"
+    scenario = brief(f"scenes.new_customer.bid={bid}", f"scenes.harvest.bid={bid}")
+    found = anchor(with_anchors(scenario, spend=7_000))
+    assert found.levels["rivals"] == pytest.approx(1.3, rel=0.02)
+    assert played(found.scenario)["spend"] == pytest.approx(7_000, rel=1e-3)
+
+
+def test_the_plan_of_the_anchors_is_the_one_that_is_played():
+    scenario = brief()
+    assert played(scenario, 1)["gmv_campaign"] > 1.01 * played(scenario, 0)["gmv_campaign"]
+    found = anchor(with_anchors(scenario, plan="mostly_new", gmv=300_000))
+    assert played(found.scenario, 1)["gmv_campaign"] == pytest.approx(300_000, rel=1e-3)
+
+
 def test_what_no_anchor_speaks_of_stays():
     found = anchor(with_anchors(brief(), average_cpc=1.5))
     assert found.levels["free_visits"] == pytest.approx(1, abs=0.02)
@@ -56,6 +78,35 @@ def test_contradictions_are_named():
         with_anchors(brief(), gmv=3e6, new_customer_share=0.05, average_cpc=40, spend=100)
     )
     assert {row.name for row in found.contradictions} >= {"spend"}
+
+
+def test_an_anchor_may_be_missed_by_a_little():
+    """By 2%, and not by 10%."""
+    rows = (Anchor("gmv", 100, 110), Anchor("spend", 100, 98), Anchor("average_cpc", 100, 90))
+    found = Anchored(brief(), {}, rows)
+    assert [row.name for row in found.contradictions] == ["gmv", "average_cpc"]
+
+
+def test_the_table_says_on_which_side_an_anchor_is_missed():
+    rows = (Anchor("gmv", 2000, 2200), Anchor("spend", 100, 98))
+    lines = anchors_table({"rivals": 1.25, "conversion": 0.5}, rows).splitlines()
+    assert [line.split() for line in lines] == [
+        ["anchor", "own", "simulated", "off"], ["gmv", "2,000", "2,200", "+10.0%"],
+        ["spend", "100", "98.0", "-2.0%"], ["levels:", "rivals", "x1.25,", "conversion", "x0.5"],
+    ]  # fmt: skip
+
+
+def test_a_number_at_a_level_is_as_uncertain_as_before():
+    scenario = brief(
+        "slots.feed.median_cpm={value: 40, sd: 20%}",
+        "slots.feed.cvr={value: 4%, sd: 30%}",
+        "sources.search.organic_visits={low: 600, high: 1000}",
+    )
+    found = at_levels(scenario, {"rivals": 2.0, "conversion": 2.0, "free_visits": 1.5})
+    feed, visits = found.slots["feed"], found.sources["search"].organic_visits
+    assert (feed.median_cpm, feed.median_cpm.sd) == pytest.approx((80, 0.2))
+    assert (feed.cvr, feed.cvr.sd) == pytest.approx((0.08 / 1.04, 0.3))
+    assert (visits.low, visits.high) == pytest.approx((900, 1500))
 
 
 def test_a_scenario_without_anchors_stays_as_it_is():
