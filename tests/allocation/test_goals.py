@@ -12,7 +12,7 @@ from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits
 from simulator.errors import RunError, UserError
 from simulator.outcomes.goal import StoppedShort, TargetMissed
-from tests.worlds import booked, brief, expected
+from tests.worlds import booked, brief, expected, one, sampled
 
 QUICK = {"effort": SHORT, "replications": 16}
 
@@ -269,6 +269,23 @@ def test_a_bound_that_holds_in_the_mean_may_bind_under_chance():
     assert loose.expected["roi"] > -0.29  # nothing binds
     assert sure.chance("roi") > loose.chance("roi")
     assert sure.budget < loose.budget
+
+
+def test_the_most_in_bad_runs_is_sought_while_a_bound_holds_in_the_mean():
+    """In that of the runs that the search plays: they are kinder than the mean field is."""
+    world = brief("products.coffee.luck_sd=0.1")
+    options = {"effort": SHORT, "replications": 8}
+    goal = best_target(world, "new_customers", min_roi=0.0, statistic="cvar", **options)
+    runs = {"replications": 8, "seed": 12, "spreads": True, "chance_alone": False}
+    assert one(sampled(world, [goal.plan], **runs), "roi")[0] == pytest.approx(0.01, abs=0.01)
+    assert goal.expected["roi"] < -0.05
+
+
+def test_a_certainty_out_of_reach_names_what_is_near():
+    world = brief("products.coffee.luck_sd=0.1")
+    words = r"keeps roi >= 0\.300 in 99% of replications: the nearest is [5-9]\d\.\d%$"
+    with pytest.raises(TargetMissed, match=words):
+        best_target(world, "new_customers", min_roi=0.3, sure=0.99, **QUICK)
 
 
 def test_the_best_return_is_no_goal():

@@ -128,6 +128,14 @@ def test_a_rush_is_not_cut():
         cut_at(scenario, datetime(2021, 3, 26, 12))
 
 
+def test_the_name_of_the_rest_must_be_free():
+    scenario = brief("calendar.phases.normal_0324={start: 2021-03-25}")
+    with pytest.raises(
+        UserError, match="there is a phase 'normal_0324' already: call it something"
+    ):
+        cut_at(scenario, DAY)
+
+
 # --- the answer ---------------------------------------------------------------------------------
 
 
@@ -150,6 +158,21 @@ def test_what_the_past_left_is_split_again():
     spend = played.metrics(frontier.best.plan.name)["spend"]["mean"]
     assert spend + frontier.best.unspent == pytest.approx(60_000, rel=1e-6)
     assert frontier.best.plan.money["harvest"]["sale"] > 40_000
+
+
+def test_what_a_daily_budget_left_is_lost():
+    """A scene that spends nothing: four days of six in the phase, which has half of its 10,000 CNY."""
+    world = brief(
+        "budget=20k",
+        "scenes.harvest.budget=10k",
+        "scenes.new_customer.budget=10k",
+        "scenes.new_customer.budget_kind=daily",
+        "scenes.new_customer.bid={mode: custom_bid, cost_per: click, target: 0.01}",
+    )
+    frontier = replan(world, None, "2021-03-24", objectives=("roi",), **QUICK)
+    money = frontier.best.plan.money
+    assert money["new_customer"]["normal"] == pytest.approx(5_000 * 4 / 6)
+    assert money["harvest"]["sale"] == pytest.approx(20_000 - 5_000 * 4 / 6)
 
 
 def test_the_rest_is_split_again_and_better():
