@@ -13,6 +13,7 @@ from simulator.reports import advice, sentences
 from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan
 from tests.outcomes.synthetic import make_frontier
+from tests.worlds import booked, plan
 
 ROOT = Path(__file__).parents[2]
 
@@ -332,6 +333,16 @@ def test_money_by_scene_and_phase_adds_up(scenario, frontier):
     assert rows[0] == ["scene", "normal", "sale", "packages", "in", "all"]
     assert rows[1][0::4] == ["new_customer", "42.0k"]
     assert rows[2] == ["harvest", "-", "18.0k", "-", "18.0k"]
+
+
+def test_a_package_stands_beside_the_money_of_the_scene_that_pays_it():
+    """600,000 impressions at 5 CNY per mille."""
+    world = booked()
+    own = plan(world, new_customer={"normal": 10_000, "sale": 4_000}, harvest=9_000)
+    lines = advice.money_table(world, own).splitlines()
+    assert lines[1].split() == ["new_customer", "7,857", "3,143", "3,000", "14.0k"]
+    assert lines[2].split() == ["harvest", "-", "9,000", "-", "9,000"]
+    assert lines[3] == "  packages: focus.opening"
 
 
 def test_a_wide_table_is_cut_into_blocks():

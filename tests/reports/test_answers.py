@@ -6,6 +6,7 @@ import pytest
 
 from simulator.outcomes.goal import Goal
 from simulator.reports import answers
+from simulator.reports.advice import UNFINISHED
 from simulator.scenario.amounts import compact
 
 
@@ -58,3 +59,20 @@ def test_what_a_plan_brings_has_its_unit(goal, mode):
 
 def test_a_share_of_runs_is_told_as_it_was_asked_for(goal):
     assert "sought in 99.5% of runs" in answers.least_sentence(replace(goal, sure=0.995))
+
+
+def test_an_interrupted_search_says_what_it_has_found_so_far(goal, scenario):
+    """Its plan is played in the mean only: nothing is said of shares of runs or of intervals."""
+    outcomes = replace(goal.outcomes, mode="expected")
+    stopped = replace(goal, outcomes=outcomes, finished=False, sure=0.9)
+    text = answers.goal_text(stopped, scenario)
+    assert text.startswith(UNFINISHED)
+    assert " ".join(answers.least_sentence(stopped).split()) == (
+        "To reach 65 new customers takes 60,000 CNY at most, sought in 90% of runs: that is the cheapest "
+        f"plan so far that gets there, with {goal.value:.1f} expected. A search to the end may find a "
+        "cheaper one."
+    )
+    rows = [line.split() for line in answers.goal_table(stopped, scenario).splitlines()]
+    assert [row[-1] for row in rows if row[0] in ("best", "now")] == ["-", "-"]
+    assert "95% interval of the mean" not in " ".join(text.split())
+    assert not answers.goal_text(goal, scenario).startswith(UNFINISHED)

@@ -7,12 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from simulator.errors import UserError
 from simulator.outcomes.metrics import NO_ADS
+from simulator.reports.figures import ALL, QUIET
 from simulator.reports.optimum_figures import (
+    GAIN,
+    LOSS,
     plot_frontier,
     plot_gmv,
     plot_marginal,
@@ -50,12 +54,17 @@ def test_the_frontier_stands_where_its_figures_are(frontier):
         assert marks(ax, label) == pytest.approx(np.array(wanted))
 
 
-def test_intervals_are_drawn_to_their_ends(frontier):
+def test_intervals_are_drawn_to_their_ends(scenario):
+    frontier = make_frontier(
+        scenario, objectives=("gmv", "new_customers")
+    )  # both have chance in them
     ax = plot_frontier(frontier)
     bars = next(c for c in ax.containers if c.get_label() == "now: now")
-    across = bars[2][0].get_segments()[0]
-    found = frontier.outcomes.metrics("now")["roi"]
-    assert sorted(across[:, 0]) == pytest.approx([found["ci_lo"], found["ci_hi"]])
+    found = frontier.outcomes.metrics("now")
+    for axis, metric in enumerate(frontier.objectives):
+        low, high = sorted(bars[2][axis].get_segments()[0][:, axis])
+        assert (low, high) == pytest.approx((found[metric]["ci_lo"], found[metric]["ci_hi"]))
+        assert low < found[metric]["mean"] < high
 
 
 def test_one_objective_and_no_chance_can_be_drawn_too(scenario):
@@ -106,12 +115,23 @@ def test_the_margin_is_sorted_and_empty_cells_are_hollow(frontier):
         plot_marginal(frontier, "70% best 1")
 
 
+def test_the_price_of_the_budget_is_a_line_in_the_best_plan(frontier):
+    ax = plot_marginal(frontier)
+    line = next(x for x in ax.lines if x.get_label() == "one more yuan of budget")
+    assert line.get_xdata() == pytest.approx([0.3, 0.3])  # the only cell inside its limits: 1.3
+    best = replace(frontier.best, priced=False)
+    ax = plot_marginal(replace(frontier, points=(best, *frontier.points[1:])))
+    assert "one more yuan of budget" not in [x.get_label() for x in ax.lines]
+
+
 def test_the_waterfall_ends_at_the_sum():
     parts = {"base 自然": 100.0, "拉新": 40.0, "harvest": -15.0}
     ax = drawn(plot_waterfall(parts, total="合计"))
     bars = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in ax.patches]
     assert np.array(bars) == pytest.approx(np.array([(0, 100), (100, 140), (140, 125), (0, 125)]))
     assert [t.get_text() for t in ax.get_xticklabels()] == [*parts, "合计"]
+    colours = [to_hex(bar.get_facecolor()) for bar in ax.patches]
+    assert colours == [QUIET, GAIN, LOSS, ALL]
     with pytest.raises(UserError, match="at least one amount"):
         plot_waterfall({})
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from simulator.errors import UserError
-from simulator.reports.figures import COLOURS
+from simulator.reports.figures import ALL, COLOURS
 from simulator.reports.study_figures import (
     MOST_BARS,
     plot_heat_map,
@@ -69,6 +69,13 @@ def test_the_bars_reach_from_the_lowest_to_the_highest_value_widest_first():
         np.testing.assert_allclose(means, table[f"at_{end}"])
         np.testing.assert_allclose(lines, table[[f"at_{end}_lo", f"at_{end}_hi"]])
     assert sorted(words(ax)) == sorted(["30", "60", "40k", "60k", "plain", "热门"])
+
+
+def test_the_mark_at_the_lowest_value_is_hollow():
+    ax = plot_tornado(ROWS, "profit", plan="拉新为主")
+    marks = {c.get_label(): c[0] for c in ax.containers if c.get_label().startswith("at the")}
+    inside = {label: to_rgb(mark.get_markerfacecolor()) for label, mark in marks.items()}
+    assert inside == {"at the lowest value": to_rgb("white"), "at the highest value": to_rgb(ALL)}
 
 
 def test_names_and_units_stand_beside_the_bars_and_the_difference_with_its_interval():
