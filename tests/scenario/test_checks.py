@@ -338,6 +338,14 @@ def test_times_fit_each_other(change):
     assert any(TIMES[change] in line for line in complaints(change)), complaints(change)
 
 
+def test_shops_that_let_no_unit_out_are_refused():
+    said = complaint("products.coffee.pooled={units: 4, share: 20%}")
+    rule = "products.coffee.pooled lets online orders take no unit (20% of 4 units)"
+    assert said.endswith(f"{rule}: raise units or share, or leave it out")
+    one = parse_scenario(SHOP.encode(), sets=["products.coffee.pooled={units: 5, share: 20%}"])
+    assert one.products["coffee"].pooled is not None
+
+
 def test_a_run_without_phases():
     text = changed("  phases:\n", "  phases: {}\n")
     kept = [line for line in text.splitlines() if "{start: 2021-03-2" not in line or "end" in line]

@@ -2,7 +2,9 @@
 
 import pytest
 
-from simulator.errors import ScenarioError
+from simulator.errors import ScenarioError, UserError
+from simulator.scenario.plan import Plan
+from simulator.scenario.scenes import PlanEntry
 from tests.worlds import minimal
 
 PARTNER = "commissions={{star: {{visits: 9, cvr: 1%, bands: {{outside: 1}}, {}}}}}"
@@ -42,6 +44,16 @@ def test_a_fault_is_told_at_its_place(setting: str):
     with pytest.raises(ScenarioError) as error:
         minimal(setting)
     assert FAULTS[setting] in str(error.value)
+
+
+def test_a_plan_made_in_python_knows_the_commissioned_media_of_the_file():
+    world = minimal("commissions.star={preset: creator, source: search, visits: 100}")
+    entry = PlanEntry(scenes={"harvest": 0.5}, commissions=["star"])
+    assert Plan.from_entry(world, "mine", entry).commissions == {"star"}
+    for scenario, known in ((world, "star"), (minimal(), "none")):
+        wrong = entry.model_copy(update={"commissions": ["stra"]})
+        with pytest.raises(UserError, match=f"is called 'stra': known are {known}$"):
+            Plan.from_entry(scenario, "mine", wrong)
 
 
 def test_presets_of_whole_site_and_of_partners_are_whole():

@@ -48,6 +48,10 @@ def test_a_dry_run_computes_no_part_and_needs_no_store(study, tmp_path):
     assert {key: numbers[key] for key in ("cells", "plans", "lanes", "tasks")} == {
         "cells": 4, "plans": 1, "lanes": 8, "tasks": 4,
     }  # fmt: skip
+    table = answer(study, "--dry-run", "--format", "csv", "--jobs", "1").stdout
+    (row,) = csv.DictReader(io.StringIO(table))
+    assert row.keys() == numbers.keys()
+    assert all(float(row[key]) == numbers[key] for key in row.keys() - {"seconds"})  # timed anew
     text = answer(study, "--dry-run", "--store", tmp_path / "none").stdout
     assert text.startswith("4 cells, 1 plans, 8 lanes in 4 parts\nabout ")
     assert not (tmp_path / "none").exists()
@@ -65,6 +69,8 @@ def test_an_estimate_grows_with_the_work_and_knows_the_size_of_a_part(study, sto
 def test_the_status_changes_nothing(study, store, tmp_path):
     found = answer(study, "--store", store, "--status", "--format", "json")
     assert json.loads(found.stdout) == {"tasks": 4, "done": 4, "missing": 0, "damaged": 0}
+    table = answer(study, "--store", store, "--status", "--format", "csv").stdout
+    assert table == "tasks,done,missing,damaged\n4,4,0,0\n"
     found = answer(study, "--store", tmp_path, "--status")
     assert (found.exit_code, found.stdout) == (2, "")
     assert "there is no store in" in found.stderr

@@ -207,6 +207,7 @@ HEAD = "scenarios: [brief]\n"
         (HEAD + "over: {budget: {from: 5k, to: 6k}}\ndesign: sobol\npoints: 12", "study.yaml:4:9: points must be a"),
         (HEAD + "over: {budget: {from: 5k, to: 6k}}\ndesign: sobol", "points must say how many cells"),
         (HEAD + "points: 4", "points are for space-filling designs"),
+        (HEAD + "design: sobol\npoints: 4", "points have nothing to fill: name parameters under over"),
         (HEAD + "design: cube", "design must be one of grid, latin_hypercube, sobol (got 'cube')"),
         (HEAD + "over: {budget: [5k]}\nwhere: [budget < cpm]", "study.yaml:3:9: where.0 speaks of 'cpm'"),
         (HEAD + "over: {budget: [50k]}\nwhere: [budget < 1]", "study.yaml:3:8: where leaves none of 1 cells"),
