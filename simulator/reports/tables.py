@@ -100,10 +100,19 @@ def _plan_table(outcomes: Outcomes, plan: str) -> str:
 
 
 def _shown(outcomes: Outcomes) -> list[str]:
-    """The main figures, and what lies between spend and net spend where a plan has any of it."""
+    """The main figures, what lies between spend and net spend, and what goes wrong, where there is any."""
     first, *rest = MAIN_METRICS
     some = [x for x in BESIDE_SPEND if any(outcomes.values(p, x).any() for p in outcomes.plans)]
-    return [first, *some, *rest]
+    return [first, *some, *rest, *_worries(outcomes)]
+
+
+def _worries(outcomes: Outcomes) -> Iterator[str]:
+    """What goes wrong in the shop, where a plan has much of it: no ad can mend that."""
+    found = [outcomes.metrics(plan) for plan in outcomes.plans]
+    if any((f["unmet"]["mean"] or 0) > 0.01 * (f["paid_orders"]["mean"] or 0) for f in found):
+        yield "unmet"
+    if any((f["late_share"]["mean"] or 0) > 0.05 for f in found):
+        yield from ("late_share", "shipping_delay")
 
 
 def _ranged(outcomes: Outcomes, plan: str, figures: Figures) -> tuple[list[Figures], list[str]]:

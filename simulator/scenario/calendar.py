@@ -79,11 +79,19 @@ class Calendar(Part):
     """Phases in order of time; they partition the run."""
     balances: list[Balance] = []
     """Balance windows in order of time; deposits paid before a window are settled in it."""
-    hours_browse: Annotated[list[Amount], Field(min_length=24, max_length=24)]
+    hours_browse: Annotated[
+        list[Annotated[Amount, Field(le=1e6)]], Field(min_length=24, max_length=24)
+    ]
     """Share of a normal day's visits in each hour 0..23 (scaled to sum 1)."""
-    hours_buy: Annotated[list[Amount], Field(min_length=24, max_length=24)]
+    hours_buy: Annotated[
+        list[Annotated[Amount, Field(le=1e6)]], Field(min_length=24, max_length=24)
+    ]
     """Share of a normal day's purchases in each hour 0..23 (scaled to sum 1)."""
-    weekdays_browse: Annotated[list[Amount], Field(min_length=7, max_length=7)]
+    weekdays_browse: Annotated[
+        list[Annotated[Amount, Field(le=1e6)]], Field(min_length=7, max_length=7)
+    ]
     """Visits of Monday..Sunday against the mean day (scaled to mean 1)."""
-    weekdays_buy: Annotated[list[Amount], Field(min_length=7, max_length=7)]
+    weekdays_buy: Annotated[
+        list[Annotated[Amount, Field(le=1e6)]], Field(min_length=7, max_length=7)
+    ]
     """Purchases of Monday..Sunday against the mean day (scaled to mean 1)."""

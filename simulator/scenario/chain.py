@@ -53,7 +53,7 @@ class Chain(Part):
     """Moves per visit by chain stage; customers' carts are the row `customers`."""
     base_moves: dict[str, Moves] = {}
     """Moves per 30 days without any visit (word of mouth), by chain stage."""
-    buy_propensity: dict[str, Level]
+    buy_propensity: dict[str, Annotated[Level, Field(le=1000)]]
     """Readiness to buy on a visit by chain stage [x], scaled by `reference_mix`."""
     reference_mix: dict[str, Share]
     """Stage mix of the visits at which the slots' cvr was measured; sums to 1."""

@@ -19,7 +19,7 @@ class Commission(Part):
     """Source whose traffic its visits follow and whose power to move people they have."""
     visits: Annotated[Level, Field(ge=0)]
     """Visits it brings on a normal day, people standing as at the start."""
-    bands: dict[str, Level]
+    bands: dict[str, Annotated[Level, Field(le=1000)]]
     """Visits per person by audience band against each other [x]; missing bands are 0."""
     cvr: Annotated[Rate, Field(lt=1)]
     """Probability that a visit of the reference mix buys at once, normal phase."""

@@ -30,6 +30,11 @@ def _check_coupons(coupons: Mapping[str, Coupon]) -> Iterator[Fault]:
         if not (c.merchant or c.platform) and c.order_value == c.refund == 1:
             rule = "has no effect: give merchant or platform a part of the price"
             yield Fault((*_AT, "coupons", name), f"{rule}, or leave it out")
+        if not (c.merchant or c.platform) and c.order_value > 1:
+            rule = (
+                "must be 1 where nobody pays for larger baskets: give merchant or platform a part"
+            )
+            yield Fault((*_AT, "coupons", name, "order_value"), f"{rule} of the price")
 
 
 def _check_subsidies(scenario: Scenario) -> Iterator[Fault]:

@@ -31,11 +31,16 @@ def check_calendar(scenario: Scenario, tree: Tree | None) -> Iterator[Fault]:
 
 
 def _check_order(calendar: Calendar, tree: Tree) -> Iterator[Fault]:
-    """Phases stand in order of time in the file that dates them; a phase more may come later."""
+    """Phases stand in order of time in the file that dates them; a phase more may come later.
+
+    A date that is set belongs to the file of its phase.
+    """
     last: dict[str, str] = {}
     for name, phase in calendar.phases.items():
         path = ("calendar", "phases", name, "start")
         file = tree.nearest(path)[0].source.name
+        if file.startswith("--set "):
+            file = tree.nearest(path[:-1])[0].source.name
         before = calendar.phases[last[file]] if file in last else None
         if before and phase.start < before.start:
             first = f"{shown(last[file])} ({moment_text(before.start)})"

@@ -15,7 +15,7 @@ class Source(Part):
     """Free visits to the brand on a normal day at the start."""
     organic_cvr: Annotated[Rate, Field(lt=1)] = 0.03
     """Probability that a free visit of the reference mix buys, normal phase."""
-    organic_bands: dict[str, Level] = {}
+    organic_bands: dict[str, Annotated[Level, Field(le=1000)]] = {}
     """Free visits per person by audience band against each other [x]; missing bands are 0."""
     sale_sensitivity: Annotated[Level, Field(ge=0, le=2)] = 1.0
     """Exponent on the phases' traffic and cpm multipliers: 0 ignores the sale, 1 follows it."""
@@ -83,7 +83,7 @@ class Package(Part):
     """Phases in which they are delivered, following the traffic."""
     scene: str
     """Scene that books and pays it."""
-    cpm: Annotated[Level, Field(gt=0)] | None = None
+    cpm: Annotated[Amount, Field(gt=0)] | None = None
     """Price agreed for this package, without price_steps [CNY per 1000 impressions]."""
     signed: bool = False
     """Already signed: it runs in every plan, the zero-spend lane included, and is paid in all; a
@@ -101,7 +101,7 @@ class ContractSlot(SlotBase):
 
     kind: Literal["contract"]
     """Reserved in advance."""
-    cpm: Annotated[Level, Field(gt=0)]
+    cpm: Annotated[Amount, Field(gt=0)]
     """Price [CNY per 1000 impressions]."""
     packages: dict[str, Package] = {}
     """What can be booked."""

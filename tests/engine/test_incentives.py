@@ -56,7 +56,7 @@ def test_no_promise_pays_more_or_less_than_it_says(mode: str, **x: Any):
             f"organic: {str(x['organic']).lower()}, least_orders: {x['least']}}}",
             hosted__sky=f"{{guaranteed_gmv: {x['floor']}, fee: {x['fee']}, products: [tea]}}",
             subsidies__state=f"{{rate: {x['aid']}, quota: {x['quota']}}}",
-            coupons__smart=f"{{merchant: {x['coupon']}, order_value: 1.1}}",
+            coupons__smart=f"{{merchant: {max(x['coupon'], 1e-6)}, order_value: 1.1}}",
         ),
     )
     book = run(scenario, mode, daily=True, attribution=True).book
@@ -303,7 +303,9 @@ def test_a_platform_coupon_pays_more_than_a_sellers_own():
 
 def test_a_threshold_coupon_fills_baskets_and_brings_some_back():
     plain = expected(world())
-    full = expected(world(*incentive(coupons__threshold="{order_value: 1.2, refund: 1.5}")))
+    full = expected(
+        world(*incentive(coupons__threshold="{merchant: 1e-9, order_value: 1.2, refund: 1.5}"))
+    )
     orders = [one(x, "paid_orders")[0] for x in (full, plain)]
     assert orders[0] == pytest.approx(orders[1], rel=1e-3)  # who sends goods back may buy again
     gmv = [one(x, "gmv_campaign")[0] for x in (full, plain)]

@@ -710,3 +710,15 @@ def test_a_slip_in_the_scene_of_a_package_is_told_where_its_price_hangs_on_the_s
     package = "packages: {p: {impressions: 9m, phases: [sale], scene: harvst}}"
     slot = f"{{preset: focus_picture, source: recommend, opportunities: 1m, {package}}}"
     assert "names no scene: 'harvst', did you mean 'harvest'?" in complaint(f"slots.focus={slot}")
+
+
+def test_a_phase_that_is_dated_by_a_setting_stays_behind_the_one_above_it():
+    at = complaint("calendar.phases.sale.start=2021-03-10")
+    assert "calendar.phases.sale.start must not be before the phase above it" in at
+
+
+def test_a_package_has_one_price_whatever_preset_it_comes_from():
+    """What is signed is paid: a spread of prices would take a plan beyond its budget."""
+    slot = "kind: contract, source: recommend, opportunities: 1m, ctr: 1%, cvr: 1%, cpm: {value: 60, sd: 10%}"
+    words = complaint(f"slots.focus={{{slot}}}")
+    assert "slots.focus.cpm" in words

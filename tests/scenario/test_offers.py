@@ -11,6 +11,7 @@ from tests.scenario.test_checks import SHOP, complaint, complaints
     [
         ("incentives.coupons.c={merchant: 100%}", "incentives.coupons.c.merchant must be < 1"),
         ("incentives.coupons.c={phases: [sale]}", "incentives.coupons.c has no effect"),
+        ("incentives.coupons.c={order_value: 1.2}", "order_value must be 1 where nobody pays for larger baskets"),
         ("incentives.coupons.c={platform: 5%, phases: [sail]}", "names no phase: 'sail', did you mean 'sale'?"),
         ("incentives.coupons.c={platform: 5%, products: [te]}", "names no product: 'te', did you mean 'tea'?"),
         ("incentives.subsidies.s={rate: 10%, quota: 1k, start: 2021-04-01}", "must be before calendar.end"),
