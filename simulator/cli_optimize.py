@@ -132,6 +132,10 @@ def optimize(**options: Any) -> int:
     FILE/NAME, by the file's name without its ending.
     """
     asked = Asked(**options)
+    if any("," in name for name in asked.objective):
+        raise UserError(
+            "--objective: name one at a time, as in --objective roi --objective new_customers"
+        )
     if len(asked.files) > 1:
         return _share(asked)
     return _least(asked) if asked.least_budget else _split(asked)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -189,10 +190,13 @@ def _bar(quiet: bool) -> Iterator[Progress | None]:
     columns = (BarColumn(), MofNCompleteColumn(), rate, TimeRemainingColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("playing", total=None, rate=0.0)
+        start, before = time.monotonic(), list[int]()
 
         def show(done: int, total: int) -> None:
-            speed = bar.tasks[task].speed or 0.0
-            bar.update(task, completed=done, total=total, rate=speed)
+            if not before:
+                before.append(done)  # of an earlier sweep
+            rate = (done - before[0]) / max(time.monotonic() - start, 1e-9)
+            bar.update(task, completed=done, total=total, rate=rate)
 
         yield show
 

@@ -640,6 +640,11 @@ def saved(engine, tmp_path):
     return str(tmp_path)
 
 
+def test_no_ads_may_be_called_as_in_run(saved):
+    ours, theirs = (answer("compare", saved, "even", name).stdout for name in ("none", "no ads"))
+    assert ours.splitlines()[1:] == theirs.splitlines()[1:]
+
+
 def test_compare_shows_paired_differences(saved, engine):
     found = answer("compare", saved, "even", "launch first")
     assert (found.exit_code, found.stderr) == (0, "")

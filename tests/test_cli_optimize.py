@@ -163,6 +163,7 @@ def test_a_wrong_option_ends_with_2_before_any_search(room, arguments, words):
     [
         (("--objective", "luck"), "no objective is called 'luck'"),
         (("--objective", "roi", "--objective", "roi"), "one objective, or two that differ"),
+        (("--objective", "roi,gmv"), "--objective: name one at a time"),
         (("--lock", "harvst=1k"), "no scene, scene.phase or group is called 'harvst', did you mean"),
         (("--package", "a.b=yes"), "no package that a plan may choose is called 'a.b'"),
         (("--floor", "harvest=50k", "--floor", "new_customer=50k"), "but the budget is 60,000 CNY"),

@@ -20,7 +20,7 @@ import numpy as np
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.market import TARGETS, make_plans, make_problem
 from simulator.allocation.problem import Array, Flags, Limits, Split, check_known, stack
-from simulator.allocation.quest import CLOSE, Draws, Quest, make_quest, metric_of
+from simulator.allocation.quest import CLOSE, Draws, Quest, asked_budget, make_quest, metric_of
 from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort
 from simulator.engine.simulate import simulate
@@ -60,7 +60,7 @@ def best_target(
     check_known("metric", [metric, *least], list(TARGETS))
     if metric == "roi" or not least:
         raise UserError("ask optimize for the best return, or for a metric without bounds")
-    problem = make_problem(scenario, budget or scenario.budget, limits, current)
+    problem = make_problem(scenario, asked_budget(budget, scenario.budget), limits, current)
     names = list(dict.fromkeys([metric, *least]))
     bounds = {metric_of(n): v for n, v in least.items()}
 

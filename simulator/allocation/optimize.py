@@ -143,6 +143,7 @@ def _search(
     except KeyboardInterrupt:
         if search.rows is None:
             raise
+        work.say("stopped: playing the best so far", 0.9)
         return search, False
     return search, True
 

@@ -303,6 +303,8 @@ class Outcomes:
 
     def _row(self, plan: str) -> int:
         names = [*self.plans, NO_ADS]
+        if plan == "none" and plan not in names:  # as plans are asked for
+            plan = NO_ADS
         return _find(plan, {name: row for row, name in enumerate(names)}, "plan")
 
     def _mean(self, values: np.ndarray, plan: str) -> np.ndarray:

@@ -5,7 +5,7 @@ hostile file ends here, at the first event that goes too far, before anything is
 """
 
 import re
-from codecs import BOM_UTF8
+from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -20,6 +20,11 @@ from simulator.scenario.amounts import shown
 MOST_BYTES = 5_000_000
 MOST_NODES = 200_000
 MOST_DEPTH = 64
+_PLAIN = {
+    "：": ":", "，": ",", "｛": "{", "｝": "}", "［": "[", "］": "]", "＃": "#", "“": '"', "”": '"',
+    "\u3000": " ", "\u00a0": " ",
+}  # fmt: skip
+"""Signs that Chinese typing puts where YAML wants its own."""
 
 Parts = tuple[str | int, ...]
 
@@ -171,9 +176,22 @@ class _Composer:
             raise ScenarioError(self.problems)
         return self.root
 
+    def _wide(self, line: int) -> Problem | None:
+        """A sign of Chinese typing where YAML wants its own: in the line of an error, or the one above."""
+        lines = self.text.split("\n")
+        for number in range(max(0, line - 1), min(line + 1, len(lines))):
+            code = lines[number].split("#", 1)[0]
+            for column, sign in enumerate(code, start=1):
+                if sign in _PLAIN:
+                    what = f"has {sign!r}, which is no {_PLAIN[sign]!r}: type the plain one"
+                    return Node(None, self.source, number + 1, column).problem(what)
+        return None
+
     def _syntax(self, error: yaml.MarkedYAMLError) -> Problem:
         what = error.problem or ""
         mark = error.problem_mark or error.context_mark
+        if mark and (wide := self._wide(mark.line)):
+            return wide
         if mark and mark.index >= len(self.text) and error.context_mark:
             mark = error.context_mark  # where the quote or bracket was opened
         why = f"{what} {error.context}" if error.context else what
@@ -271,7 +289,8 @@ def decode(data: bytes, source: Source) -> str:
         text = data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
-        stop(_at_end(before, source), "is not UTF-8 text: save the file as UTF-8")
+        kind = "UTF-16" if data[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "not UTF-8"
+        stop(_at_end(before, source), f"is {kind} text: save the file as UTF-8")
     if wrong := _UNPRINTABLE.search(text):
         message = f"has an unprintable character (U+{ord(wrong[0]):04X})"
         stop(_at_end(text[: wrong.start()], source), message)

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from simulator.allocation.bounds import best_target
 from simulator.allocation.goals import least_budget
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.portfolio import optimize_portfolio
@@ -43,6 +44,7 @@ def test_a_budget_that_is_none_is_refused(budget):
         lambda: least_budget(brief(), {"gmv": 1e5}, most=budget),
         lambda: optimize_portfolio([brief(), brief()], budget, labels=["a", "b"]),
         lambda: replan(brief(), None, "2021-03-24", budget=budget),
+        lambda: best_target(brief(), "new_customers", budget=budget, min_roi=0.1),
     ):
         with pytest.raises(UserError, match="the budget must be above 0 CNY"):
             ask()

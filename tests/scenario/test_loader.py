@@ -704,7 +704,7 @@ HOSTILE = {
     "many values": (b"- a\n" * 1_200_000, "200000:3: has more than 200000 values"),
     "binary": (bytes(range(256)) * 10, "2:118: is not UTF-8 text"),
     "binary later": (b"name: x\nbudget: \xff\xfe\n", "2:9: is not UTF-8 text"),
-    "UTF-16": ("name: x".encode("utf-16"), "1:1: is not UTF-8 text: save the file as UTF-8"),
+    "UTF-16": ("name: x".encode("utf-16"), "1:1: is UTF-16 text: save the file as UTF-8"),
     "UTF-16 without mark": ("name: x".encode("utf-16-le"), "1:2: has an unprintable character"),
     "GBK": ("name: 咖啡".encode("gbk"), "1:7: is not UTF-8 text"),
     "escape": (b"name: \x1b[31m", "1:7: has an unprintable character (U+001B)"),
@@ -802,6 +802,25 @@ def test_any_accident_gives_a_model_or_positions(write):
                 assert problem.column >= 1
                 assert problem.message
     assert 0 < read < 500
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name: x\nbudget：60k\n", "x.yaml:2:7: has '：', which is no ':'"),
+        ("name: x\nbudget:\u300060k\nplans: {}\n", "x.yaml:2:8: has"),
+        ("scenes: {a: 1， b: 2: 3}\n", "x.yaml:1:14: has '，', which is no ','"),
+    ],
+)  # fmt: skip
+def test_full_width_signs_are_told_at_their_place(text: str, words: str):
+    with pytest.raises(ScenarioError) as caught:
+        parse_tree(text.encode(), "x.yaml")
+    assert words in str(caught.value)
+
+
+def test_full_width_signs_may_stand_in_texts_and_remarks():
+    tree = parse_tree("name: 新品：咖啡，茶 # 说明：好\n".encode(), "x.yaml")
+    assert tree.root.child("name").value == "新品：咖啡，茶"
 
 
 @pytest.mark.parametrize(
