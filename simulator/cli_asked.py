@@ -89,7 +89,7 @@ LEAST = {
 def the_only_one(_: Context, parameter: Parameter, values: Texts) -> str | None:
     """The value of an option that may be given once; the last of several would win unseen."""
     if len(values) > 1:
-        raise UserError(f"{parameter.opts[0]}: one target can be sought at a time")
+        raise UserError(f"{parameter.opts[0]}: give it once (got {' and '.join(values)})")
     return values[0] if values else None
 
 

@@ -64,33 +64,30 @@ def _limit(name: str, words: str) -> Callable[[Command], Command]:
     return click.option(f"--{name}", multiple=True, metavar="NAME=AMOUNT", help=words)
 
 
+def _once(name: str, what: str, words: str) -> Callable[[Command], Command]:
+    return click.option(f"--{name}", multiple=True, callback=the_only_one, metavar=what, help=words)
+
+
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option(
-    "--budget", metavar="AMOUNT", help="Money to split, such as 12m. Default: the file's."
-)
+@_once("budget", "AMOUNT", "Money to split, such as 12m. Default: the file's.")
 @click.option(
     "--objective", multiple=True, metavar="NAME",
     help="What to seek, one or two of roi, profit, profit_incremental, new_customers, gmv, "
     "recalled_members, asset_value. Default: roi and new_customers; of several files, one: roi.",
 )  # fmt: skip
-@click.option("--min-roi", metavar="R", help="Pick a plan with at least this roi, such as 0.5.")
-@click.option(
-    "--sure",
-    metavar="SHARE",
-    help="Reach --min-roi, or --least-budget's target, in this share of runs.",
-)
+@_once("min-roi", "R", "Pick a plan with at least this roi, such as 0.5.")
+@_once("sure", "SHARE", "Reach --min-roi, or --least-budget's target, in this share of runs.")
 @click.option(
     "--target", multiple=True, metavar="METRIC=AMOUNT",
     help="Pick a plan that reaches this, such as new_customers=30000; may be repeated.",
 )  # fmt: skip
-@click.option(
-    "--least-budget", multiple=True, callback=the_only_one, metavar="METRIC=AMOUNT",
-    help="Seek the least budget that reaches this; --budget is then the most to try.",
-)  # fmt: skip
-@click.option(
-    "--since", metavar="DATE", help="Keep what --plan did before this date; split what is left."
+@_once(
+    "least-budget",
+    "METRIC=AMOUNT",
+    "Seek the least budget that reaches this; --budget is then the most to try.",
 )
+@_once("since", "DATE", "Keep what --plan did before this date; split what is left.")
 @_limit("lock", "Give a scene, or a scene.phase, exactly this; 12k, 1.2万 or 30% of the budget.")
 @_limit("floor", "Give it at least this.")
 @_limit("cap", "Give it at most this.")
@@ -99,7 +96,7 @@ def _limit(name: str, words: str) -> Callable[[Command], Command]:
     "--package", multiple=True, metavar="NAME=yes|no",
     help="Book this contract package, or do not.",
 )  # fmt: skip
-@click.option("--plan", metavar="NAME", help="Your current plan. Default: the file's first.")
+@_once("plan", "NAME", "Your current plan. Default: the file's first.")
 @click.option(
     "-n", "replications", type=click.IntRange(2, 1_000_000), default=100, show_default=True,
     help="Draws of chance by which the plans found are checked.",
