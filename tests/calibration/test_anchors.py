@@ -113,3 +113,10 @@ def test_a_scenario_without_anchors_stays_as_it_is():
     scenario = brief()
     assert own_figures(scenario) == {}
     assert anchor(scenario).scenario is scenario
+
+
+def test_a_spend_below_the_budget_is_met_though_all_of_it_is_spent_at_first():
+    """A little more or less of anything moves nothing there: another start is looked for."""
+    found = anchor(brief("anchors={spend: 50k}"))
+    assert found.contradictions == ()
+    assert found.anchors[0].simulated == pytest.approx(50e3, rel=0.01)

@@ -220,7 +220,7 @@ PRICES = [
         ELASTIC, nil=("incentives.coupons.smart.platform=1e-300",),
     ),
     Switch(
-        "threshold coupon", ("incentives.coupons.full={order_value: %(goods)s, refund: %(back)s}",),
+        "threshold coupon", ("incentives.coupons.full={merchant: 1e-9, order_value: %(goods)s, refund: %(back)s}",),
         {"goods": share(1.02, 3), "back": share(1.3, 5)}, "aov+ gmv+ refunds+",
         lambda off, on, x: [
             (on["aov"], x["goods"] * off["aov"] * 1.001),
