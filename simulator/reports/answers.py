@@ -26,6 +26,9 @@ NOTES = """  equal, proportional: each is as good inside the files as can be; ne
   limits of whole files. own plans: the first of every file, at its own budget."""
 
 
+SURER = " A budget that gets there more surely: --sure 90%."
+
+
 # --------------------------------------------------------------------------- the least budget
 def goal_text(goal: Goal, scenario: Scenario, bold: Bold = str) -> str:
     """The budget, how certain it is, and the plan."""
@@ -61,7 +64,7 @@ def least_sentence(goal: Goal) -> str:
     return (
         f"To reach {_amount(target, metric)} {takes}, sought {how}: on draws that the search has not seen "
         f"the plan brings {written(metric, goal.value)} in the mean (95% interval {sure}), and gets "
-        f"there in {_share(goal, goal.plan)} of runs."
+        f"there in {_share(goal, goal.plan)} of runs.{'' if goal.sure else SURER}"
     )
 
 
