@@ -111,7 +111,7 @@ def _move(place: Path, folder: Path, runs: "Mapping[str, Outcomes]") -> None:
     for name, run in runs.items():
         write_outcomes(run, folder / name)
     for old in folder.iterdir():
-        if _OURS.fullmatch(old.name) and not (place / old.name).exists():
+        if _OURS.fullmatch(old.name) and old.is_file() and not (place / old.name).exists():
             old.unlink()
     for file in [path for path in place.rglob("*") if path.is_file()]:
         file.replace(folder / file.relative_to(place))
