@@ -26,7 +26,7 @@ from simulator.market.contract import Server
 from simulator.market.groups import Groups
 from simulator.market.media import Media as Uses
 from simulator.market.packages import Packages
-from simulator.market.purse import Hour, follow_traffic, money_left, room_now
+from simulator.market.purse import Hour, follow_traffic, money_left, nearly_spent, room_now
 from simulator.market.scenes import BUYABLE
 from simulator.scenario.chain import Stage
 
@@ -54,6 +54,10 @@ class Media:
         """Opportunities of a normal day that packages may take: [part, lane]."""
         self.open = np.zeros(0, dtype=np.intp)
         """Uses that are open in the market of the phase: indices."""
+        self.sleeps = np.zeros(floor.state.bids.shape, dtype=bool)
+        """Scenes without money in the step: [scene, lane]."""
+        self.late: np.ndarray | None = None
+        """Scenes whose day is nearly over by its money: [scene, lane]; None where none keeps money by day."""
 
     def meet(self) -> Met:
         """Serve, bid, win, and bring people to the shop."""
@@ -199,12 +203,15 @@ class Media:
         before = int(world.steps.phase[floor.step - 1]) if floor.step else None
         self.bidder.follow(phase, before)
         money, smooth = self._targets()
+        slept, self.sleeps = self.sleeps, smooth <= 0
         if not self.media.auctions or not np.count_nonzero(money):
             self.tally.impressions[: self.media.auctions] = 0.0
             return None
         supply, fresh = self._supply(served), bool(self.fresh[floor.step])
         ln_quality = floor.today.ln_quality
-        field = Field(money, smooth, supply, bands, ln_quality, None, phase, fresh)
+        field = Field(
+            money, smooth, supply, bands, ln_quality, None, slept, phase, fresh, late=self.late
+        )
         if floor.linkage:
             market = float(floor.schedule.market_step[floor.step])
             field.free = floor.linkage.counted(smooth, floor.today.mix, market)
@@ -226,7 +233,9 @@ class Media:
             self.room, smooth = left, left * pace
         else:
             hour = self._hour()
-            self.room = room_now(purses, left, floor.money[:, f] * hour.day_part, floor.state.purse)
+            day_money = floor.money[:, f] * hour.day_part
+            self.room = room_now(purses, left, day_money, floor.state.purse)
+            self.late = nearly_spent(purses, left, self.room, day_money, bidding.quick[:, None])
             smooth = follow_traffic(purses, left, self.room, hour)
         if np.count_nonzero(floor.controls.pace > 1):  # faster, but never more than there is
             smooth = np.minimum(smooth * at_least(floor.controls.pace, 1.0), self.room)

@@ -47,11 +47,15 @@ class Field:
     """[scene, lane]"""
     actions: np.ndarray | None
     """Actions per impression of the bounded uses: [bounded use, segment, lane]."""
+    slept: np.ndarray
+    """No money in the step before: of the bid nothing is known but what it was [scene, lane] of bool."""
     phase: int
     fresh: bool
     """The market is new: the first step of a phase, or of a day where free sales count."""
     free: np.ndarray | None = None
     """Free sales that count towards a return target [CNY]: [scene, lane]."""
+    late: np.ndarray | None = None
+    """The day's money is nearly spent: [scene, lane] of bool; None where no scene keeps money by day."""
 
 
 @dataclass
@@ -154,7 +158,10 @@ class Bidder:
         if field.actions is not None:
             limit = self._limit_step(field, spend, alone)
             step = np.where(self.limited[:, None], np.minimum(step, limit), step)
-        step[(field.money <= 0) | self.held] = 0.0
+        if field.late is not None:
+            step = np.where(field.late, at_least(step, 0.0), step)
+        idle = (field.money <= 0) | self.held
+        step[idle if field.fresh else idle | field.slept] = 0.0
         self.x += step
         level = self.world.phases.level[field.phase]
         free = np.minimum(np.maximum(self.x, level - REACH), level + REACH)

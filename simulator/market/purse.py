@@ -18,6 +18,7 @@ import numpy as np
 from simulator.scenario.scenes import Scene
 
 NOTHING = 1e-9  # share of the money below which what is left is rounding
+REST, REST_OF_QUICK = 0.05, 0.5  # share of a day's money for which no bid is lowered
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,17 @@ def room_now(purses: Purses, left: np.ndarray, day_money: np.ndarray, spent: Spe
     room = np.where(capped, np.minimum(left, under_cap), left)
     of_day = _what_is_left(day_money, spent.here)
     return np.where(purses.daily, np.minimum(room, of_day), room)
+
+
+def nearly_spent(
+    purses: Purses, left: np.ndarray, room: np.ndarray, day_money: np.ndarray, quick: np.ndarray
+) -> np.ndarray:
+    """Whether the day binds, and has but a rest that says nothing of the next one: [scene, lane] of bool.
+
+    A `quick` scene [scene, 1] has half of its day's money left by chance alone.
+    """
+    of_day = np.where(purses.daily, np.minimum(day_money, purses.cap), purses.cap)
+    return (room < left) & (room <= np.where(quick, REST_OF_QUICK, REST) * of_day)
 
 
 def follow_traffic(purses: Purses, left: np.ndarray, room: np.ndarray, hour: Hour) -> np.ndarray:

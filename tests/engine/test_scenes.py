@@ -218,3 +218,25 @@ def test_a_scene_for_new_products_sells_new_products():
 def test_an_objective_is_a_word_for_readers():
     named = brief("scenes.new_customer.objective=reach")
     assert figures(expected(named)) == figures(expected(brief()))
+
+
+def test_what_is_left_of_a_days_money_lowers_no_bid():
+    """Drawn, a few fen stay below a cap that is reached before noon; the next morning begins with the bid."""
+    capped = ["clock=12h", "start=2021-03-20"]
+    sets = [*(f"calendar.phases.normal.{x}" for x in capped), "slots.feed.opportunities=6m", "plans=null",
+            *(f"scenes.new_customer.{x}" for x in ("daily_cap=130", "pacing=quick", "budget=2k")),
+            "scenes.harvest.budget=0"]  # fmt: skip
+    bids: list[np.ndarray] = []
+
+    def watch(view):
+        for half in range(8):
+            yield view.hours(12) - (half == 0)  # a second before noon, a second before midnight, ..
+            bids.append(view.floor.state.bids[0].copy())
+
+    scenario = brief(*sets)
+    run = sampled(
+        scenario, [plan(scenario, "own", new_customer=2000)], replications=16, processes=[watch]
+    )
+    assert 100 < run.book.spend[0, 0, :16].min() < 780
+    mornings, evenings = np.array(bids[2::2]), np.array(bids[3::2])
+    assert (evenings >= mornings).all()

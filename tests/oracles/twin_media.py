@@ -511,6 +511,7 @@ class Scene:
         self.limited = facts.bid.mode in {"cost_control", "roi_control"} and not self.held
         self.limit = self._limit()
         self.x = self.level = self.target = self.smooth = self.cost = self.theta = 0.0
+        self.late = self.slept = self.sleeps = False
         self.quality = self.log_quality = 0.0
         self.free_gmv = 0.0  # counts towards a return target
         self.rates: dict[int, Callable[[float], float]] = {}
@@ -531,6 +532,9 @@ class Scene:
         room = self._room(step)
         self.smooth = self._smooth(step, room)
         self.target = room if self.facts.pacing == "quick" else self.smooth
+        self.slept, self.sleeps = self.sleeps, self.smooth <= 0
+        rest = 0.5 if self.facts.pacing == "quick" else 0.05
+        self.late = room < self._left(step) and room <= rest * self._of_day(step)
         level = self._level(step)
         self.x = level if step.index == 0 else self.x + level - self.level
         self.level = level
@@ -563,6 +567,15 @@ class Scene:
             money = self.money.get(step.phase_name, 0.0) * part
             room = min(room, kept(money, self.spent_in.get((step.phase_name, step.date), 0.0)))
         return room
+
+    def _of_day(self, step: Step) -> float:
+        """What a day may cost, where money is kept by day."""
+        found = [math.inf if self.facts.daily_cap is None else float(self.facts.daily_cap)]
+        if self.facts.budget_kind == "daily":
+            length = sum(s.days for s in self._steps(step, same_day=False))
+            part = sum(s.days for s in self._steps(step)) / length
+            found.append(self.money.get(step.phase_name, 0.0) * part)
+        return min(found)
 
     def _steps(self, step: Step, *, same_day: bool = True) -> list[Step]:
         """Steps of the same phase, and of the same day."""
@@ -622,7 +635,8 @@ class Scene:
         if self.active and not self.held:
             if anew:
                 self._bring_offers()
-            self.x += self._newton()
+            step = self._newton() if anew or not self.slept else 0.0
+            self.x += max(step, 0.0) if self.late else step
             self.x = min(max(self.x, self.level - 3), self.level + 3)
 
     def settle(self, step: Step) -> None:
