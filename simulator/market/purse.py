@@ -104,7 +104,8 @@ def nearly_spent(
     A `quick` scene [scene, 1] has half of its day's money left by chance alone.
     """
     of_day = np.where(purses.daily, np.minimum(day_money, purses.cap), purses.cap)
-    return (room < left) & (room <= np.where(quick, REST_OF_QUICK, REST) * of_day)
+    binds = room < left * (1 - NOTHING)
+    return binds & (room <= np.where(quick, REST_OF_QUICK, REST) * of_day)
 
 
 def follow_traffic(purses: Purses, left: np.ndarray, room: np.ndarray, hour: Hour) -> np.ndarray:

@@ -534,7 +534,7 @@ class Scene:
         self.target = room if self.facts.pacing == "quick" else self.smooth
         self.slept, self.sleeps = self.sleeps, self.smooth <= 0
         rest = 0.5 if self.facts.pacing == "quick" else 0.05
-        self.late = room < self._left(step) and room <= rest * self._of_day(step)
+        self.late = room < self._left(step) * (1 - SPENT) and room <= rest * self._of_day(step)
         level = self._level(step)
         self.x = level if step.index == 0 else self.x + level - self.level
         self.level = level
