@@ -507,6 +507,19 @@ def test_what_lies_between_spend_and_net_spend_is_shown_where_there_is_any(engin
     assert [line.split()[0] for line in lines[6:9]] == ["spend", "net_spend", "gmv"]
 
 
+def test_a_shop_that_chokes_says_so(engine):
+    """Orders that wait for days, or find no goods, are blamed on the ads where nobody sees them."""
+    fine, bad = make_outcomes(), make_outcomes()
+    for run, late, unmet in ((fine, 0.01, 0.001), (bad, 0.5, 0.02)):
+        paid = run.book.totals["paid_orders"]
+        run.book.totals["late_orders"][:], run.book.totals["unmet"][:] = late * paid, unmet * paid
+    for engine.answer, shown in ((fine, set()), (bad, {"unmet", "late_share", "shipping_delay"})):
+        rows = {
+            line.split()[0] for line in answer("run", MINIMAL).stdout.splitlines() if line.strip()
+        }
+        assert rows & {"unmet", "late_share", "shipping_delay"} == shown
+
+
 def test_figures_of_a_scene_say_what_is_money(engine):
     lines = answer("run", MINIMAL).stdout.splitlines()
     assert lines.count("  spend, gmv: CNY; roas: gmv per yuan spent") == 2  # one for every plan

@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from simulator.errors import UserError
 from simulator.outcomes.metrics import NO_ADS
-from simulator.reports.figures import ALL, QUIET
+from simulator.reports.figures import ALL, QUIET, titles_of
 from simulator.reports.optimum_figures import (
     GAIN,
     LOSS,
@@ -92,6 +92,18 @@ def test_the_bars_of_a_split_add_up_to_the_plan(frontier, scenario, by):
     assert labels == shown[by]
 
 
+def test_two_scenes_of_one_title_go_by_their_names_as_well(scenario):
+    scenes = {
+        "pictures": scenario.scenes["new_customer"],
+        "videos": scenario.scenes["new_customer"],
+    }
+    twins = scenario.model_copy(update={"scenes": scenes | {"harvest": scenario.scenes["harvest"]}})
+    assert titles_of(twins) == {
+        "pictures": "pictures: New customers 拉新", "videos": "videos: New customers 拉新",
+        "harvest": "Harvest 爆发收割",
+    }  # fmt: skip
+
+
 def test_packages_are_part_of_a_split():
     coffee = read_scenario(ROOT / "scenarios/new_coffee_100m.yaml")
     from simulator.scenario.plan import plans_of
@@ -134,6 +146,35 @@ def test_the_waterfall_ends_at_the_sum():
     assert colours == [QUIET, GAIN, LOSS, ALL]
     with pytest.raises(UserError, match="at least one amount"):
         plot_waterfall({})
+
+
+@pytest.mark.parametrize("parts", [{"base": 1e6, "a": 9.0, "b": 2.0}, {"base": 9.0, "a": -30.0}])
+def test_figures_of_a_waterfall_stand_below_its_title(parts):
+    """Also where steps are small against what they stand on."""
+    ax = drawn(plot_waterfall(parts))
+    top = ax.transData.inverted().transform(
+        [(0, words.get_window_extent().y1) for words in ax.texts]
+    )[:, 1]
+    assert (top <= ax.get_ylim()[1]).all()
+
+
+def test_a_title_that_is_too_long_is_cut(frontier):
+    long = replace(
+        frontier, outcomes=replace(frontier.outcomes, title="新咖啡品牌在双十一之前" * 9)
+    )
+    ax = drawn(plot_frontier(long))
+    words = ax.get_title(loc="left")
+    title = next(text for text in ax.findobj(Text) if text.get_text() == words)
+    assert title.get_window_extent().x1 <= ax.figure.bbox.x1
+
+
+def test_an_answer_of_packages_alone_has_no_margin_to_draw(frontier, scenario, tmp_path):
+    bare = replace(frontier, points=tuple(replace(p, margins={}) for p in frontier.points))
+    names = write_figures(bare, scenario, frontier.best.plan, tmp_path)
+    assert "frontier.svg" in names
+    assert "marginal.svg" not in names
+    with pytest.raises(UserError, match="all money is that of packages"):
+        plot_marginal(bare)
 
 
 def test_the_waterfall_goes_from_the_current_plan_to_the_picked_one(frontier):
