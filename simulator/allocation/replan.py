@@ -22,6 +22,7 @@ from simulator.errors import UserError
 from simulator.market.calendar import phase_names, seconds_between
 from simulator.outcomes.frontier import Frontier
 from simulator.scenario.amounts import read_moment
+from simulator.scenario.calendar import phase_spans
 from simulator.scenario.cut import cut_at, name_of_rest, straddled
 from simulator.scenario.plan import (
     Plan,
@@ -171,10 +172,9 @@ class _Done:
 
     def _time_gone(self, phase: str) -> float:
         """Share of the phase's time that is over."""
-        calendar = self.scenario.calendar
-        start = calendar.phases[phase].start
-        later = [p.start for p in calendar.phases.values() if p.start > start]
-        return (self.moment - start) / (min(later, default=calendar.end) - start)
+        spans = phase_spans(self.scenario.calendar)
+        _, start, end = next(span for span in spans if span.phase == phase)
+        return (self.moment - start) / (end - start)
 
     def _is_past(self, phase: str) -> bool:
         return self.ahead.calendar.phases[phase].start < self.moment

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from importlib import resources
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ from simulator.errors import UserError
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
 from simulator.reports.tables import cut
-from simulator.scenario.calendar import Calendar
+from simulator.scenario.calendar import Calendar, phase_spans
 from simulator.scenario.schema import Scenario
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ ALL, CHANCE = "#1f4e79", "#e08214"
 RUNOFF = "after the ads"
 
 
-class Span(NamedTuple):
+class Shade(NamedTuple):
     """A phase between two moments, as Matplotlib's day numbers."""
 
     name: str
@@ -166,12 +166,11 @@ def _draw_time(ax: Axes, below: Axes, table: "pd.DataFrame", scenario: Scenario 
         _mark_end(ax, below, float(days[table["spend"] > 0][-1]) + 1, "last spend")
 
 
-def _spans(calendar: Calendar, last: float) -> list[Span]:
+def _spans(calendar: Calendar, last: float) -> list[Shade]:
     """The phases in order of time, then the run-off."""
-    starts = sorted((_number(phase.start), name) for name, phase in calendar.phases.items())
-    marks = [*starts, (_number(calendar.end), RUNOFF), (last, "")]
-    spans = [Span(name, start, min(end, last)) for (start, name), (end, _) in pairwise(marks)]
-    return [span for span in spans if span.start < span.end]
+    named = [(name, _number(start), _number(end)) for name, start, end in phase_spans(calendar)]
+    every = [*named, (RUNOFF, _number(calendar.end), last)]
+    return [Shade(name, start, min(end, last)) for name, start, end in every if start < last]
 
 
 def _number(moment: datetime) -> float:
@@ -183,14 +182,14 @@ def _numbers(table: "pd.DataFrame") -> np.ndarray:
     return np.asarray(date2num(table["date"]))  # type: ignore[no-untyped-call]
 
 
-def _shade(panels: Iterable[Axes], spans: Sequence[Span]) -> None:
+def _shade(panels: Iterable[Axes], spans: Sequence[Shade]) -> None:
     """A tint behind every other phase, never behind the run-off."""
     for ax in panels:
         for span in spans[-2::-2]:
             ax.axvspan(span.start, span.end, color=SHADE, linewidth=0, zorder=0)
 
 
-def _name_phases(ax: Axes, spans: Sequence[Span]) -> None:
+def _name_phases(ax: Axes, spans: Sequence[Shade]) -> None:
     """Names above the axes, slanted when one is wider than its phase."""
     room = 0.7 * ax.get_window_extent().width * 72 / ax.figure.dpi  # [points], less the legend's
     scale = room / (spans[-1].end - spans[0].start)

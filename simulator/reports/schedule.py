@@ -13,7 +13,6 @@ phase add up to its planned money to the fen. On a day with two phases each has 
 
 import csv
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 
@@ -21,7 +20,7 @@ import numpy as np
 
 from simulator.engine.run import View
 from simulator.engine.simulate import make_grid, simulate
-from simulator.scenario.calendar import Calendar
+from simulator.scenario.calendar import Span, phase_spans
 from simulator.scenario.plan import Plan, find_package, package_price
 from simulator.scenario.prices import last_booking
 from simulator.scenario.schema import Scenario
@@ -79,22 +78,6 @@ def _title(scenario: Scenario, scene: str) -> str:
 
 
 # --------------------------------------------------------------------------- auctions
-@dataclass(frozen=True)
-class Span:
-    """A phase between two moments."""
-
-    phase: str
-    start: datetime
-    end: datetime
-
-
-def phase_spans(calendar: Calendar) -> list[Span]:
-    """The phases in order of time."""
-    starts = sorted((phase.start, name) for name, phase in calendar.phases.items())
-    ends = [start for start, _ in starts[1:]] + [calendar.end]
-    return [Span(name, start, end) for (start, name), end in zip(starts, ends, strict=True)]
-
-
 def _auctions(scenario: Scenario, plan: Plan) -> Iterator[Row]:
     """A row per day, phase and scene that has money."""
     spend, first = expected_days(scenario, plan)

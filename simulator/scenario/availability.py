@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from simulator.scenario.calendar import Burst, Phase
+from simulator.scenario.calendar import Burst, Phase, phase_spans
 from simulator.scenario.people import activity_of
 from simulator.scenario.plan import Plan, all_packages, find_package, package_price
 from simulator.scenario.schema import Scenario
@@ -264,9 +264,8 @@ def _pieces(scenario: Scenario, until: datetime) -> Iterator[_Piece]:
 
 def _end(scenario: Scenario, phases: Iterable[str]) -> datetime:
     """End of the last of these phases."""
-    starts = sorted(phase.start for phase in scenario.calendar.phases.values())
-    last = max(scenario.calendar.phases[name].start for name in phases)
-    return next((start for start in starts if start > last), scenario.calendar.end)
+    some = set(phases)
+    return max(span.end for span in phase_spans(scenario.calendar) if span.phase in some)
 
 
 def _cuts(start: datetime, end: datetime, windows: list[datetime]) -> list[datetime]:

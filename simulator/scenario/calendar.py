@@ -1,6 +1,7 @@
 """When things happen: phases, the rush of an opening, presale windows and clock curves, parts of a scenario."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
@@ -95,3 +96,18 @@ class Calendar(Part):
         list[Annotated[Amount, Field(le=1e6)]], Field(min_length=7, max_length=7)
     ]
     """Purchases of Monday..Sunday against the mean day (scaled to mean 1)."""
+
+
+class Span(NamedTuple):
+    """A phase between two moments."""
+
+    phase: str
+    start: datetime
+    end: datetime
+
+
+def phase_spans(calendar: Calendar) -> list[Span]:
+    """The phases in order of time: each ends where the next one starts, the last with advertising."""
+    starts = sorted((phase.start, name) for name, phase in calendar.phases.items())
+    ends = [start for start, _ in starts[1:]] + [calendar.end]
+    return [Span(name, start, end) for (start, name), end in zip(starts, ends, strict=True)]

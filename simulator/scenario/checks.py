@@ -12,6 +12,7 @@ from pydantic import BaseModel
 
 from simulator.errors import Problem, UserError
 from simulator.scenario.amounts import percent, spread_of
+from simulator.scenario.calendar import phase_spans
 from simulator.scenario.faults import as_written
 from simulator.scenario.nodes import NOWHERE, Parts, Tree
 from simulator.scenario.offers import check_offers
@@ -186,10 +187,10 @@ def _too_many(path: Parts, number: int, what: str, most: int) -> Fault:
 def _steps(scenario: Scenario) -> int:
     """Steps of the clock, run-off included; cuts inside a phase are left out."""
     calendar = scenario.calendar
-    phases = sorted(calendar.phases.values(), key=lambda phase: phase.start)
-    ends = [*(phase.start for phase in phases[1:]), calendar.end]
-    seconds = [(b - a.start).total_seconds() for a, b in zip(phases, ends, strict=True)]
-    during = sum(math.ceil(s / a.clock) for a, s in zip(phases, seconds, strict=True))
+    during = sum(
+        math.ceil((end - start).total_seconds() / calendar.phases[name].clock)
+        for name, start, end in phase_spans(calendar)
+    )
     return during + runoff_days(scenario)
 
 

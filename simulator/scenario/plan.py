@@ -6,6 +6,7 @@ from datetime import datetime
 
 from simulator.errors import UserError
 from simulator.scenario.amounts import suggestion
+from simulator.scenario.calendar import phase_spans
 from simulator.scenario.prices import late_factor, phase_factor
 from simulator.scenario.scenes import PlanEntry
 from simulator.scenario.schema import Scenario
@@ -222,10 +223,10 @@ def phase_weights(scenario: Scenario, scene: str) -> dict[str, float]:
 def phase_traffic(scenario: Scenario) -> dict[str, float]:
     """Days x traffic of every phase, in order of time."""
     phases = scenario.calendar.phases
-    order = sorted(phases, key=lambda name: phases[name].start)
-    ends = [phases[name].start for name in order[1:]] + [scenario.calendar.end]
-    spans = dict(zip(order, ends, strict=True))
-    return {f: _days(phases[f].start, spans[f]) * float(phases[f].traffic) for f in order}
+    return {
+        name: _days(start, end) * float(phases[name].traffic)
+        for name, start, end in phase_spans(scenario.calendar)
+    }
 
 
 def _days(start: datetime, end: datetime) -> float:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from simulator.scenario.amounts import duration, moment_text, shown
-from simulator.scenario.calendar import Balance, Calendar
+from simulator.scenario.calendar import Balance, Calendar, phase_spans
 from simulator.scenario.chance import Shock
 from simulator.scenario.nodes import Parts, Tree
 from simulator.scenario.references import Fault
@@ -111,11 +111,10 @@ def _somebody_buys(calendar: Calendar, window: Balance) -> bool:
 
 def _rushes(calendar: Calendar) -> Iterator[tuple[datetime, datetime]]:
     """From when to when the rush of an opening lasts: a day, and not beyond its phase."""
-    phases = sorted(calendar.phases.values(), key=lambda phase: phase.start)
-    ends = [*(phase.start for phase in phases[1:]), calendar.end]
-    for phase, end in zip(phases, ends, strict=False):
-        if phase.burst and phase.burst.share > 0:
-            yield phase.start, min(end, phase.start + timedelta(days=1))
+    for name, start, end in phase_spans(calendar):
+        burst = calendar.phases[name].burst
+        if burst and burst.share > 0:
+            yield start, min(end, start + timedelta(days=1))
 
 
 def _check_curves(scenario: Scenario) -> Iterator[Fault]:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
+from simulator.scenario.calendar import phase_spans
 from simulator.scenario.goods import Commerce
 from simulator.scenario.schema import Scenario
 from simulator.scenario.slots import ContractSlot
@@ -24,21 +25,14 @@ def _owed_days(scenario: Scenario) -> Iterator[int]:
     """Days in which shortfalls are made good, counted from the end of advertising: a window opens where the
     last phase of its package ends.
     """
-    end, ends = scenario.calendar.end, _phase_ends(scenario)
+    end = scenario.calendar.end
+    ends = {span.phase: span.end for span in phase_spans(scenario.calendar)}
     for slot in scenario.slots.values():
         if isinstance(slot, ContractSlot) and slot.remedy == "make_good":
             window = timedelta(seconds=round(slot.make_good_days * 86400))
             for package in slot.packages.values():
                 closed = max((ends.get(name, end) for name in package.phases), default=end)
                 yield math.ceil((closed + window - end) / timedelta(days=1))
-
-
-def _phase_ends(scenario: Scenario) -> dict[str, datetime]:
-    """Where each phase ends."""
-    phases = scenario.calendar.phases
-    names = sorted(phases, key=lambda name: phases[name].start)
-    starts = [phases[name].start for name in names]
-    return dict(zip(names, [*starts[1:], scenario.calendar.end], strict=True))
 
 
 def late_order_days(scenario: Scenario) -> int:

@@ -223,7 +223,7 @@ HARM = {
         b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
         "is not UTF-8 text: save the file as UTF-8",
     ),
-    "utf-16": ("name: 数".encode("utf-16"), "is not UTF-8 text"),
+    "utf-16": ("name: 数".encode("utf-16"), "is UTF-16 text"),
     "a long number": (b"budget: " + b"9" * 100_000, "must be a number such as 40, 12k, 5m, 1.2"),
     "itself": (b"extends: ./broken.yaml", "goes in a circle"),
     "another file": (b"extends: /etc/passwd\nname: a", "passwd:1:"),
