@@ -661,6 +661,21 @@ def test_ctrl_c_while_an_answer_is_saved_leaves_no_half_of_it(room, tmp_path, mo
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+def test_an_answer_takes_the_place_of_an_older_one_and_of_nothing_else(room, tmp_path):
+    for name in ("frontier.json", "waterfall.png", "heat_map-toys.svg", "mine.txt", "table.xlsx"):
+        (tmp_path / name).write_text("older", encoding="utf-8")
+    assert answer(*LEAST, "-o", str(tmp_path)).exit_code == 0
+    left = {path.name for path in tmp_path.iterdir() if not path.name.startswith("book-")}
+    assert left == {
+        "goal.json",
+        "table.csv",
+        "schedule.csv",
+        "manifest.json",
+        "mine.txt",
+        "table.xlsx",
+    }
+
+
 def test_ctrl_c_waits_until_files_are_in_their_places():
     done = []
     with pytest.raises(KeyboardInterrupt), uninterrupted():
