@@ -102,6 +102,12 @@ def nearly_spent(
     """Whether the day binds, and has but a rest that says nothing of the next one: [scene, lane] of bool.
 
     A `quick` scene [scene, 1] has half of its day's money left by chance alone.
+
+    >>> keep = [np.array([[flag]]) for flag in (False, True)]
+    >>> capped = Purses(keep[0], keep[0], np.array([[1000.0]]))
+    >>> left, room, none = np.full((1, 4), 9e3), np.array([[50.0, 50.4, 500.0, 504.0]]), np.zeros((1, 4))
+    >>> [nearly_spent(capped, left, room, none, quick).tolist() for quick in keep]
+    [[[True, False, False, False]], [[True, True, True, False]]]
     """
     of_day = np.where(purses.daily, np.minimum(day_money, purses.cap), purses.cap)
     binds = room < left * (1 - NOTHING)

@@ -32,6 +32,19 @@ SPARED: tuple[Spared, ...] = (
         "at_most(out, 1.0) -> at_most(out, (1.0 * 1.01))",
     ),
     *_spare(
+        "commission",
+        "make_partners",
+        "mixes of partners are scaled to sum 1 once more, when it is known what there is",
+        "m / m.sum(axis=0) -> (m * 1.01) / m.sum(axis=0)",
+    ),
+    *_spare(
+        "commission",
+        "_weight",
+        "weights of a partner's products are scaled to sum 1",
+        "partner.products.get(product, 0.0) if partner.products else 1.0 -> "
+        "partner.products.get(product, 0.0) if partner.products else (1.0 * 1.01)",
+    ),
+    *_spare(
         "fulfilment",
         "plentiful",
         "where stock is plentiful, the other formula gives the demand to the last bit, too",
@@ -326,6 +339,12 @@ SPARED: tuple[Spared, ...] = (
         "_what_is_left",
         "tells money from rounding: nothing lies near a billionth of it",
         "NOTHING * whole -> (NOTHING * 1.01) * whole",
+    ),
+    *_spare(
+        "purse",
+        "nearly_spent",
+        "tells a day that binds from rounding: nothing lies near a billionth of the money",
+        "1 - NOTHING -> 1 - (NOTHING * 1.01)",
     ),
     *_spare(
         "shipping",
