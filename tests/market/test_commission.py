@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from simulator.market.commission import Partners, Partnership
+from simulator.market.commission import Meeting, Partners, Partnership
 
 NOTHING = Partners(**{part.name: np.zeros((1, 1)) for part in fields(Partners)})
 TAOKE = replace(
@@ -47,3 +47,25 @@ def test_a_fee_falls_due_once_where_the_partner_runs(whole: bool):
         shop.pay_fees(step)
         costs.append(shop.cost[0].tolist())
     assert costs == [[0.0, 0.0]] * 3 + [[2.0, 0.0]] * 3
+
+
+@pytest.mark.parametrize(("rate", "come"), [(0.0, 100.0), (0.15, 0.0)])
+def test_of_a_cap_that_is_used_up_only_visits_that_cost_something_stay_away(
+    rate: float, come: float
+):
+    visits = np.full((1, 1, 1, 1, 1), 10.0)  # [phase, partner, band, segment, lane]
+    star = replace(
+        TAOKE,
+        rate=np.array([[rate]]),
+        cap=np.array([2.0]),
+        visits=visits,
+        buy_odds=np.full((1, 1, 1), 0.1),
+    )
+    shop = Partnership(star, np.ones((1, 1)), whole=False)
+    shop.pay_fees(3)
+    one = np.ones((1, 1, 1))
+    meeting = Meeting(
+        people=10 * one, keenness=one, browse=1.0, ready=1.0, level=np.ones((1, 1)), kappa=one, order=one,
+        order_value=np.ones((1, 1)),
+    )  # fmt: skip
+    assert shop.bring(0, meeting).visits.tolist() == [[come]]
