@@ -248,7 +248,7 @@ def run(
         )  # fmt: skip
     outcomes = _called(outcomes, file)
     save = partial(_save, outcomes, target, quiet=quiet) if target else None
-    deliver(_written(outcomes, form), form, save)
+    deliver(partial(click.echo, _written(outcomes, form), nl=form != "csv"), save)
 
 
 def _save(outcomes: "Outcomes", folder: str, *, quiet: bool) -> None:

@@ -180,7 +180,7 @@ def _split(asked: Asked) -> int:
     picked, fault = _picked(frontier, wishes)
     warn_of_shortage(scenario, [picked])
     save = partial(_save, frontier, scenario, picked, target, quiet=asked.quiet) if target else None
-    deliver(_written(frontier, scenario, picked, asked.form), asked.form, save)
+    _deliver(_written(frontier, scenario, picked, asked.form), asked, save)
     return _ended(frontier.finished, fault)
 
 
@@ -202,6 +202,10 @@ def _searched(
     from simulator.scenario.cut import cut_at
 
     return replan(scenario, current, moment, objectives=aims, **options), cut_at(scenario, moment)
+
+
+def _deliver(text: str, asked: Asked, save: Callable[[], None] | None) -> None:
+    deliver(partial(click.echo, text, nl=asked.form != "csv"), save)
 
 
 def _ended(finished: bool, fault: str | None = None) -> int:
@@ -293,7 +297,7 @@ def _least_found(asked: Asked) -> int:
         goal = least_budget(scenario, wanted, **options)
     warn_of_shortage(scenario, [goal.plan])
     save = partial(_save_goal, goal, scenario, target, quiet=asked.quiet) if target else None
-    deliver(_goal_written(goal, scenario, asked.form), asked.form, save)
+    _deliver(_goal_written(goal, scenario, asked.form), asked, save)
     return _ended(goal.finished)
 
 
@@ -344,7 +348,7 @@ def _share(asked: Asked) -> int:
     for scenario, plan in zip(scenarios, found.plans.values(), strict=True):
         warn_of_shortage(scenario, [plan])
     save = partial(_save_shared, found, scenarios, target, quiet=asked.quiet) if target else None
-    deliver(_shared_written(found, asked.form), asked.form, save)
+    _deliver(_shared_written(found, asked.form), asked, save)
     return _ended(found.finished)
 
 

@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from simulator.console import FORMAT, json_text, made_folder, put, written_to
+from simulator.console import FORMAT, deliver, json_text, made_folder, put, written_to
 from simulator.errors import UserError
 
 if TYPE_CHECKING:
@@ -133,12 +134,8 @@ def _answer(study: "Study", asked: Asked) -> None:
         target = made_folder(asked.target)
         if not _is_complete(study, store):
             _play(study, asked, store)
-        try:
-            (_say_table if asked.table else _say_status)(study, store, asked.form)
-            sys.stdout.flush()
-        finally:
-            if target is not None:
-                _save(study, asked, target)
+        say = partial(_say_table if asked.table else _say_status, study, store, asked.form)
+        deliver(say, partial(_save, study, asked, target) if target else None)
 
 
 def _check_names(study: "Study", asked: Asked) -> None:

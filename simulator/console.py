@@ -117,10 +117,10 @@ def _move(place: Path, folder: Path, runs: "Mapping[str, Outcomes]") -> None:
         file.replace(folder / file.relative_to(place))
 
 
-def deliver(text: str, form: str, save: Callable[[], None] | None) -> None:
+def deliver(say: Callable[[], None], save: Callable[[], None] | None) -> None:
     """Print an answer and save it: neither is lost because the other cannot be done."""
     try:
-        click.echo(text, nl=form != "csv")
+        say()
         sys.stdout.flush()
     finally:
         if save is not None:

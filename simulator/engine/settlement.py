@@ -56,9 +56,8 @@ class Settlement:
         """Settle what is known only when the run is over."""
         kept = self._not_paid_back()
         for name, rebate in self.rules.rebates.items():
-            self._pay(
-                "rebate", name, matched(self._eligible(rebate, kept), rebate.rate, rebate.cap)
-            )
+            eligible = self._eligible(rebate, kept)
+            self._pay("rebate", name, matched(eligible, rebate.rate, rebate.cap))
         credit = self.rules.credit
         if credit and self.floor.world.scenario.budget < credit.budget_below:
             own = kept.sum(axis=(0, 1)) - self._paid("rebate")
@@ -73,11 +72,9 @@ class Settlement:
         """Auction spend less what guaranteed returns gave back of it [CNY]: [scene, phase, lane]."""
         kept = self.floor.state.spent.copy()
         for name, guarantee in self.rules.roi_guarantees.items():
-            scenes, paid = (
-                [self.scene[one] for one in guarantee.scenes],
-                self._paid("guarantee", name),
-            )
-            kept[scenes] *= 1 - ratio(paid, kept[scenes].sum(axis=(0, 1)))
+            scenes = [self.scene[one] for one in guarantee.scenes]
+            back = ratio(self._paid("guarantee", name), kept[scenes].sum(axis=(0, 1)))
+            kept[scenes] *= 1 - back
         return kept
 
     def _paid(self, kind: str, only: str | None = None) -> np.ndarray:

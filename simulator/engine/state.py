@@ -113,10 +113,9 @@ def first_people(world: World, lanes: int, draws: Draws, *, sampled: bool) -> np
     flat = start[1:].reshape(-1, lanes)
     start[1:] = draws.round_off("people", flat).reshape(start[1:].shape)
     start[0] = whole_size(world, lanes, sampled=sampled) - start[1:].sum(axis=0)
+    # Each is rounded by itself: where together they are more than there are, the last ones give way.
     over = at_least(-start[0], 0.0)
-    for people in start[
-        :0:-1
-    ]:  # each is rounded by itself: where they are all, the last ones give way
+    for people in start[:0:-1]:
         less = np.minimum(people, over)
         np.subtract(people, less, out=people)
         over -= less

@@ -134,6 +134,12 @@ class Outcomes:
     def _scene_lanes(self) -> Quantities:
         return quantities_of(self.book.scenes, self.replications)
 
+    @property
+    def _sold(self) -> dict[str, np.ndarray]:
+        """What the book has of products, as a reader calls it: [product, lane]."""
+        book = self.book.products
+        return {"paid_orders": book["paid"], "gmv": book["gmv"], "refunds": book["refunds"]}
+
     # ------------------------------------------------------------------ figures
     def sample(self, plan: str, metric: str) -> Sample:
         """Numerator and denominator of a metric in every replication."""
@@ -154,18 +160,12 @@ class Outcomes:
 
     def parts(self, plan: str) -> dict[str, dict[str, dict[str, Numbers]]]:
         """Every metric of every product, and of commissioned media: by "products" and "commissions"."""
-        book, n = self.book, self.replications
-        sold = {
-            "paid_orders": book.products["paid"],
-            "gmv": book.products["gmv"],
-            "refunds": book.products["refunds"],
-        }
+        n = self.replications
+        sold, brought = quantities_of(self._sold, n), quantities_of(self.book.commissions, n)
         return {
-            "products": self._each(plan, self.axes.products, PRODUCT_METRICS, quantities_of(sold, n)),
-            "commissions": self._each(
-                plan, self.axes.commissions, COMMISSION_METRICS, quantities_of(book.commissions, n)
-            ),
-        }  # fmt: skip
+            "products": self._each(plan, self.axes.products, PRODUCT_METRICS, sold),
+            "commissions": self._each(plan, self.axes.commissions, COMMISSION_METRICS, brought),
+        }
 
     def differences(self, a: str, b: str) -> dict[str, Numbers]:
         """Plan a less plan b in every metric, over the same replications.
@@ -231,8 +231,7 @@ class Outcomes:
         """Mean paid orders, gmv and refunds of every product."""
         import pandas as pd
 
-        book = {name: self._mean(rows, plan) for name, rows in self.book.products.items()}
-        table = {"paid_orders": book["paid"], "gmv": book["gmv"], "refunds": book["refunds"]}
+        table = {name: self._mean(rows, plan) for name, rows in self._sold.items()}
         return pd.DataFrame(table, index=pd.Index(self.axes.products, name="product"))
 
     def items(self, plan: str, *, least: float = 1e6) -> "pd.DataFrame":

@@ -37,9 +37,9 @@ PART_COLUMNS = {
 # --------------------------------------------------------------------------- what is shown
 def plans_table(outcomes: Outcomes, bold: Bold = str) -> str:
     """Each plan with its main figures, and its scenes."""
-    parts = [bold(outcomes.title), _how(outcomes)]
+    parts, rows = [bold(outcomes.title), _how(outcomes)], _shown(outcomes)
     for plan in outcomes.plans:
-        parts += ["", bold(f"Plan {plan}"), _plan_table(outcomes, plan)]
+        parts += ["", bold(f"Plan {plan}"), _plan_table(outcomes, plan, rows)]
         parts += ["", f"Scenes of {plan}", _scene_table(outcomes, plan)]
         parts += _part_tables(outcomes, plan)
     return "\n".join(parts)
@@ -88,11 +88,11 @@ def anchors_table(levels: Mapping[str, float], rows: Iterable[Compared]) -> str:
     return f"{table}\n  levels: {set_to}"
 
 
-def _plan_table(outcomes: Outcomes, plan: str) -> str:
+def _plan_table(outcomes: Outcomes, plan: str, names: list[str]) -> str:
     figures = outcomes.metrics(plan)
     books, heads = _ranged(outcomes, plan, figures)
     rows = []
-    for name in _shown(outcomes):
+    for name in names:
         unit = BY_NAME[name].unit.replace(" per ", "/")
         ranges = [_range(book[name]) for book in books]
         rows.append([name, unit, compact(figures[name]["mean"]), *ranges])
