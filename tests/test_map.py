@@ -48,9 +48,9 @@ def walk(directory: Path, ignored: list[str]) -> list[str]:
 
 
 def belongs_in_the_map(path: str) -> bool:
-    """Top-level entries, directories, and the modules of simulator/."""
+    """Top-level entries but a user's own scenarios (`adsim new`), directories, and the modules of simulator/."""
     if path.endswith("/") or "/" not in path:
-        return True
+        return not path.endswith(".yaml")
     module = path.startswith("simulator/") and path.endswith(".py")
     return module and not path.endswith("/__init__.py")
 
