@@ -10,7 +10,8 @@ by the model or by a cross-check, points at its line. The steps of `load`:
 4. validate   against the model; all faults at once, in plain words
 5. spread     a preset's number without a spread of its own gets that of its provenance
 
-Step 1 is nodes.py, the words of step 4 are faults.py.
+Step 1 is nodes.py, how trees are laid over each other merging.py, step 3 settings.py, the words of
+step 4 are faults.py.
 """
 
 import os
@@ -28,18 +29,9 @@ from pydantic import BaseModel, ValidationError
 from simulator.errors import Problem, ScenarioError
 from simulator.scenario.amounts import Uncertain, shown, suggestion
 from simulator.scenario.faults import problems_of
-from simulator.scenario.nodes import (
-    MOST_BYTES,
-    MOST_DEPTH,
-    Node,
-    Parts,
-    Source,
-    Tree,
-    compose,
-    decode,
-    parts_of,
-    stop,
-)
+from simulator.scenario.merging import merge
+from simulator.scenario.nodes import MOST_BYTES, Node, Parts, Source, Tree, compose, decode, stop
+from simulator.scenario.settings import Setting, lay_all
 
 FORMAT = 1
 SPREADS = {"published": 0.10, "estimate": 0.30}
@@ -123,7 +115,7 @@ class _Reading:
         header = _take_header(root, preset=place.folder is None)
         chain = (*above, place)
         layers = [self._extended(node, chain) for node in _names_of(header.get("extends"))]
-        return Tree(reduce(_merge, [*layers, root]), header)
+        return Tree(reduce(merge, [*layers, root]), header)
 
     def fill(self, root: Node) -> None:
         """Lays every entry of a section over the preset that it names."""
@@ -147,7 +139,7 @@ class _Reading:
         node = entry.value.pop("preset")
         self._count(node)
         place = _preset(node, (*path, "preset"), f"{section}/")
-        entries[name] = _merge(self.read(place).root, entry)
+        entries[name] = merge(self.read(place).root, entry)
 
     def _extended(self, node: Node, chain: tuple[_Place, ...]) -> Node:
         place = self._place(node, chain[-1].folder)
@@ -228,128 +220,6 @@ def _names_of(extends: Node | None) -> list[Node]:
     return extends.value
 
 
-def _merge(base: Node, over: Node, path: Parts = ()) -> Node:
-    """Mappings merge, null takes an entry away, anything else replaces; `path` leads to both."""
-    if not (isinstance(base.value, dict) and isinstance(over.value, dict)) or _is_number(over):
-        return over
-    entries = dict(base.value)
-    if _splits_money(over, path):
-        entries = {key: node for key, node in entries.items() if key == "packages"}
-    for key, node in over.value.items():
-        _lay(entries, (*path, key), node)
-    return replace(over, value=entries)
-
-
-def _lay(entries: dict[str, Node], path: Parts, node: Node) -> None:
-    key = str(path[-1])
-    if key not in entries:
-        entries[key] = node
-    elif node.value is None:
-        del entries[key]
-    else:
-        entries[key] = _merge(entries[key], node, path)
-
-
-def _splits_money(node: Node, path: Parts) -> bool:
-    """A plan's money is one value: half of an inherited split must not survive."""
-    return len(path) == 2 and path[0] == "plans" and bool(node.value.keys() - {"packages"})
-
-
-def _is_number(node: Node) -> bool:
-    """An uncertain number is one value: half of an inherited one must not survive."""
-    keys = node.value.keys()
-    return keys == {"low", "high"} or ("value" in keys and keys <= {"value", "sd"})
-
-
-# --------------------------------------------------------------------------- 3. set
-_INCENTIVES = ("coupons", "subsidies", "rebates", "roi_guarantees", "hosted")
-_ENTRIES: set[Parts] = {
-    ("segments",), ("products",), ("sources",), ("pushes",), ("slots",), ("scenes",), ("commissions",),
-    ("shocks",), ("plans",), ("calendar", "phases"), *(("incentives", kind) for kind in _INCENTIVES),
-}  # fmt: skip
-"""Where entries stand by names of the user's own."""
-
-
-@dataclass(frozen=True)
-class _Setting:
-    """One `KEY=VALUE`: the way to the value, the value, and the start of the text."""
-
-    path: Parts
-    node: Node
-    here: Node
-
-    @classmethod
-    def read(cls, text: str) -> "_Setting":
-        key, equals, value = text.partition("=")
-        source = Source(f"--set {text}")
-        here = Node(None, source, 1, 1)
-        path = parts_of(key.strip())
-        if not (equals and path and all(path)) or len(path) > MOST_DEPTH:
-            stop(here, "must read KEY=VALUE with a dotted KEY such as slots.search.median_cpm")
-        if path[0] in {"extends", "format"}:
-            stop(here, "cannot be set, only written in a file", *path)
-        value_text = decode(value.encode(errors="surrogateescape"), source)
-        node = compose(value_text, source, len(key) + 1)
-        if node is None:
-            stop(here, "has no value; null takes it away", *path)
-        return cls(path, node, here)
-
-    def take_presets(self) -> "list[_Setting]":
-        """The presets that entries in the value start from, taken out of it."""
-        entries: dict[Parts, Node] = {}
-        if len(self.path) == 2:
-            entries = {self.path: self.node}
-        elif len(self.path) == 1 and isinstance(self.node.value, dict):
-            entries = {(*self.path, name): entry for name, entry in self.node.value.items()}
-        return [
-            replace(self, path=(*path, "preset"), node=entry.value.pop("preset"))
-            for path, entry in entries.items()
-            if isinstance(entry.value, dict) and "preset" in entry.value
-        ]
-
-    def lay(self, root: Node) -> None:
-        """Lays the value over the tree."""
-        parent = root
-        for depth, part in enumerate(self.path[:-1], 1):
-            if self.path[-1] != "preset":  # an entry set as a whole comes with its preset apart
-                _check_name(parent, str(part), self.here, self.path[:depth])
-            parent = _below(parent, part, self.here, self.path[:depth])
-        key = replace(self.here, value=self.path[-1])
-        _put(parent, replace(self.node, key=key), self.path)
-
-
-def _below(parent: Node, part: str | int, here: Node, path: Parts) -> Node:
-    """The collection under a name; made where there is none yet."""
-    node = parent.child(part)
-    if node is None or node.value is None:
-        node = replace(here, value={}, key=here)
-        _put(parent, node, path)
-    return node
-
-
-def _check_name(parent: Node, name: str, here: Node, path: Parts) -> None:
-    """A part of an entry that is not there makes a new one; a slip of the pen must not."""
-    if path[:-1] in _ENTRIES and isinstance(parent.value, dict) and name not in parent.value:
-        near = suggestion(name, list(parent.value))
-        if near:
-            whole = f"to add one, set it as a whole: {'.'.join(map(str, path))}={{..}}"
-            stop(here, f"does not exist{near} ({whole})", *path)
-
-
-def _put(parent: Node, node: Node, path: Parts) -> None:
-    part = str(path[-1])
-    if isinstance(parent.value, dict):
-        _lay(parent.value, path, node)
-    elif not isinstance(parent.value, list):
-        place = f"{parent.source.name}:{parent.line}:{parent.column}"
-        message = f"cannot be set below a single value ({shown(parent.value)}, {place})"
-        stop(node, message, *path)
-    elif parent.child(part) is None:
-        stop(node, f"must be a number below {len(parent.value)}, an entry of the list", *path)
-    else:
-        parent.value[int(part)] = node
-
-
 def read_tree(path: str | os.PathLike[str], sets: Iterable[str] = (), trusted: bool = True) -> Tree:
     """The scenario file at `path` with all it extends, and every KEY=VALUE of `sets` on top.
 
@@ -374,32 +244,21 @@ def parse_tree(
 
 def _finished(reading: _Reading, tree: Tree, sets: Iterable[str]) -> Tree:
     """A preset that is set is laid below the entry, any other value over it."""
-    presets: list[_Setting] = []
-    others: list[_Setting] = []
+    presets: list[Setting] = []
+    others: list[Setting] = []
     problems: list[Problem] = []
     for text in sets:
         try:
-            setting = _Setting.read(text)
+            setting = Setting.read(text)
         except ScenarioError as error:
             problems += error.problems
             continue
         presets += setting.take_presets()
         (presets if setting.path[2:] == ("preset",) else others).append(setting)
-    _lay_all(tree.root, presets, [])
+    lay_all(tree.root, presets, [])
     reading.fill(tree.root)
-    _lay_all(tree.root, others, problems)
+    lay_all(tree.root, others, problems)
     return tree
-
-
-def _lay_all(root: Node, settings: list[_Setting], problems: list[Problem]) -> None:
-    """Lays settings over the tree; faults are told together with the problems there are."""
-    for setting in settings:
-        try:
-            setting.lay(root)
-        except ScenarioError as error:
-            problems += error.problems
-    if problems:
-        raise ScenarioError(problems)
 
 
 # --------------------------------------------------------------------------- 4. validate
