@@ -45,6 +45,7 @@ class Contacts:
             touches, buys = touches + sent.touches, buys + sent.buys
             free_buys = free_buys + self._by_segment(sent.buys)
         contact, paid, share = Contact(np.zeros_like(self.tally.people), touches, buys), None, None
+        readiness = float(self.floor.world.steps.readiness[self.floor.step])
         if brought is not None:
             self._add_paid(contact, brought)
         if guests is not None:
@@ -54,15 +55,17 @@ class Contacts:
         if self.floor.tracers:
             paid = self._trace(contact)
             share = None if guests is None else ratio(guests.buys, contact.buys)
-        contact.buys *= float(self.floor.world.steps.readiness[self.floor.step])
-        if self.order_rate is not None:
-            self._put_off(contact, self.order_rate)
+        contact.buys *= readiness
         visits = visits + np.add.reduce(self.tally.visits.reshape(-1, self.floor.lanes))
         halo_buys = self.tally.halo_buys if appeal.halo else None
         buying = None if guests is None else self._by_partner(guests)
-        return Met(
-            contact, free_buys, scene_buys, paid, per_person, visits, halo_buys, buying, share
-        )
+        met = Met(
+            contact, free_buys, scene_buys, paid, None if paid is None else paid[1], per_person, visits,
+            halo_buys, buying, share, readiness,
+        )  # fmt: skip
+        if self.order_rate is not None:
+            self._sign(met, self.order_rate)
+        return met
 
     def _add_paid(self, contact: Contact, brought: np.ndarray) -> None:
         """What money brought to a person of each band."""
@@ -88,10 +91,10 @@ class Contacts:
         return np.asarray(visits + looks)
 
     def _by_segment(self, buys: np.ndarray) -> np.ndarray:
-        """Free buying visits [segment, lane]; all segments in one where prices move nobody."""
-        if self.floor.today.response is None:
-            return np.einsum("bsl,bsl->l", buys, self.tally.people)[None]
-        return np.einsum("bsl,bsl->sl", buys, self.tally.people)
+        """Free buying visits [segment, lane]; all segments in one where nothing tells them apart."""
+        if self.floor.by_segment:
+            return np.einsum("bsl,bsl->sl", buys, self.tally.people)
+        return np.einsum("bsl,bsl->l", buys, self.tally.people)[None]
 
     def _brought(self) -> np.ndarray:
         """Views, touches, buying visits (and free visits replaced) that money brought to each band."""
@@ -119,9 +122,10 @@ class Contacts:
         return guests
 
     def _by_partner(self, guests: Guests) -> np.ndarray:
-        """Buying visits [partner, segment, lane]; all segments in one where prices move nobody."""
-        one = self.floor.today.response is None
-        return guests.buying.sum(axis=1, keepdims=True) if one else guests.buying
+        """Buying visits [partner, segment, lane]; all segments in one where nothing tells them apart."""
+        if self.floor.by_segment:
+            return guests.buying
+        return guests.buying.sum(axis=1, keepdims=True)
 
     def _taken(self, brought: np.ndarray | None, guests: Guests | None) -> np.ndarray | None:
         """Free visits that bought ones replace; None in a world where none are."""
@@ -141,14 +145,31 @@ class Contacts:
         )
         return sent
 
-    def _put_off(self, contact: Contact, per_day: np.ndarray) -> None:
-        """Companies order days after the visit that decided it."""
-        floor, state = self.floor, self.floor.state
-        rate = np.asarray(per_day * floor.world.steps.days[floor.step])
-        now, state.decided = put_off(state.decided, contact.buys * self.tally.people, rate)
-        contact.buys = np.where(
-            self.tally.people > 0, ratio(now, np.maximum(self.tally.people, 1e-9)), 0.0
-        )
+    def _sign(self, met: Met, per_day: np.ndarray) -> None:
+        """Companies order days after the visit that decided it; whose visit it was stays known."""
+        rate = np.asarray(per_day * self.floor.world.steps.days[self.floor.step])
+        fresh, people = met.contact.buys * self.tally.people, self.tally.people
+        now = self._signed("orders", fresh, rate)
+        met.contact.buys = np.where(people > 0, ratio(now, np.maximum(people, 1e-9)), 0.0)
+        if met.paid is not None:
+            touches, buys = met.paid
+            met.owners = ratio(self._signed("owners", buys * fresh, rate), now)
+            met.paid = touches, np.where(np.isinf(rate), buys, 0.0)
+        if met.guest_share is not None:
+            met.guest_share = ratio(self._signed("guests", met.guest_share * fresh, rate), now)
+        for name in ("free_buys", "scene_buys", "halo_buys", "guest_buys"):
+            buying = getattr(met, name)
+            if buying is not None:
+                signed = self._signed(name, buying * met.readiness, rate)
+                one = self.floor.today.response is None
+                setattr(met, name, signed.sum(axis=-2, keepdims=True) if one else signed)
+        met.readiness = 1.0
+
+    def _signed(self, what: str, fresh: np.ndarray, rate: np.ndarray) -> np.ndarray:
+        """What is ordered now of fresh decisions [.., segment, lane] and of those that wait."""
+        decided = self.floor.state.decided
+        now, decided[what] = put_off(decided.get(what, np.zeros(())), fresh, rate)
+        return now
 
     def _trace(self, contact: Contact) -> tuple[np.ndarray, np.ndarray]:
         """Mark new touches; return the paid parts of touches and of buying visits."""

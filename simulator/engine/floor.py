@@ -144,9 +144,14 @@ class Floor:
             self.state.shelf, self.available, response, boost=boost, weather=self.weather
         )
 
-    def learn(self, scene_buys: np.ndarray) -> None:
-        """Orders of this step that tell variants apart; `scene_buys` [scene, segment, lane]."""
-        today, ready = self.today, float(self.world.steps.readiness[self.step])
+    @property
+    def by_segment(self) -> bool:
+        """Buying visits are kept apart by segment: prices, or signatures, make segments differ."""
+        return self.today.response is not None or self.world.people.order_delay is not None
+
+    def learn(self, scene_buys: np.ndarray, ready: float) -> None:
+        """Orders of this step that tell variants apart; `scene_buys` [scene, segment, lane], and their readiness."""
+        today = self.today
         for trial in self.trials:
             if trial.open:
                 i, p = trial.scene, trial.product

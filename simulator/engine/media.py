@@ -377,10 +377,10 @@ class Media:
         return per_person, scene_buys
 
     def _of_scenes(self, buys: np.ndarray, total: np.ndarray) -> np.ndarray:
-        """Buying visits [scene, segment, lane]; `total` [scene, lane], in one, where prices move nobody."""
-        if self.floor.today.response is None:
-            return total[:, None]
-        return self.of_scene.sum(buys.swapaxes(0, 1)).swapaxes(0, 1)
+        """Buying visits [scene, segment, lane]; `total` [scene, lane] where nothing tells segments apart."""
+        if self.floor.by_segment:
+            return self.of_scene.sum(buys.swapaxes(0, 1)).swapaxes(0, 1)
+        return total[:, None]
 
     def _go_on(self, halo: HaloAppeal) -> None:
         """Visits of hits go on to other products, and buy there."""

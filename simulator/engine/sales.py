@@ -273,7 +273,7 @@ class Sales:
         self._link(bill)
         self._count(orders, paid, bill.total)
         if floor.trials:
-            floor.learn(met.scene_buys)
+            floor.learn(met.scene_buys, met.readiness)
         if floor.book.days:
             new = self.moved["new_customers"]
             floor.book.on_day(floor.day, gmv=gmv.sum(axis=0), new_customers=new, visits=met.visits)
@@ -363,7 +363,7 @@ class Sales:
     ) -> None:
         """Credit this step's orders and their gmv to scenes; `worth` [segment, lane] CNY per order."""
         floor, tracers = self.floor, self.floor.tracers
-        assert tracers is not None and met.paid is not None
+        assert tracers is not None and met.owners is not None
         waiting = np.zeros_like(flows[ORDER])
         waiting[BASKET_STAGES] = self._released(flows)
         waiting[Stage.DEPOSIT] = flows[ORDER, Stage.DEPOSIT]
@@ -373,7 +373,7 @@ class Sales:
         customers = baskets.orders + baskets.balances
         direct = flows[ORDER] - waiting
         credits = tracers.credit(
-            direct, met.paid[1], waiting, customers, floor.state.crowd.n,
+            direct, met.owners, waiting, customers, floor.state.crowd.n,
             balances=baskets.balances, guests=met.guest_share,
         )  # fmt: skip
         if credits.promised is not None:

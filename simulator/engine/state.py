@@ -11,7 +11,6 @@ from simulator.market.contract import Bookings
 from simulator.market.draws import Draws
 from simulator.market.fulfilment import POOLS, Refunds, Stock
 from simulator.market.lifecycle import LifeCycles, Shelf
-from simulator.market.people import BANDS_N
 from simulator.market.purse import Spent
 from simulator.market.shipping import Queue
 from simulator.market.world import World
@@ -65,8 +64,8 @@ class State:
     """New customers not (yet) refunded: [segment, lane]."""
     promised: np.ndarray
     """Gmv [CNY] and orders that scenes have by the last touch, where guarantees count them: [2, scene, lane]."""
-    decided: np.ndarray
-    """Buying visits whose order waits for a signature: [band, segment, lane]."""
+    decided: dict[str, np.ndarray]
+    """Buying visits whose order waits for a signature, by what they are counted by: [.., segment, lane]."""
     supply_noise: np.ndarray
     """Today's opportunities against the forecast: [slot, lane]."""
 
@@ -91,7 +90,7 @@ def first_state(
         purse=Spent(*np.zeros((2, len(names.scenes), lanes))),
         bids=np.zeros((len(names.scenes), lanes)),
         newcomers=zeros.copy(), promised=np.zeros((2, len(names.scenes), lanes)),
-        decided=np.zeros((BANDS_N, segments, lanes)),
+        decided={},
         supply_noise=np.ones((len(names.slots), lanes)),
     )  # fmt: skip
 

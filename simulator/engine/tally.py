@@ -22,7 +22,7 @@ class Tally:
         pulls = floor.today.halo is not None
         self.looks = np.zeros(self.clicks.shape if pulls else (1, 1, 1))
         """Paid visits that went on to another product: [use, segment, lane]."""
-        apart = 1 if floor.today.response is None else segments
+        apart = segments if floor.by_segment else 1
         self.halo_buys = np.zeros(
             (len(world.names.scenes) + 1, apart, lanes) if pulls else (1, 1, 1)
         )
@@ -45,11 +45,15 @@ class Met:
 
     contact: Contact
     free_buys: np.ndarray
-    """Free buying visits: [segment, lane], as `today` keeps segments apart."""
+    """Free buying visits: [segment, lane], as the floor keeps segments apart."""
     scene_buys: np.ndarray
     """Paid buying visits: [scene, segment, lane], likewise."""
     paid: tuple[np.ndarray, np.ndarray] | None
-    """Parts of touches and of buying visits that each scene paid for: [scene, band, segment, lane] each."""
+    """Parts of touches and of buying visits that each scene paid for: [scene, band, segment, lane] each. Who
+    orders late has no part here: the touches of today are not theirs.
+    """
+    owners: np.ndarray | None
+    """Part of the orders on visits, late ones included, that each scene paid for: [scene, band, segment, lane]."""
     per_person: np.ndarray
     """Paid impressions per person: [segment, lane]."""
     visits: np.ndarray
@@ -60,6 +64,8 @@ class Met:
     """Buying visits of commissioned media: [partner, segment, lane]; None where there is none."""
     guest_share: np.ndarray | None
     """Part of the buying visits that it brought: [band, segment, lane]; None where nobody follows orders."""
+    readiness: float
+    """Of the step's visitors; 1 where the buying visits hold it already."""
 
 
 def flat(rows: np.ndarray) -> np.ndarray:

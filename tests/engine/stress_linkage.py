@@ -45,3 +45,15 @@ def linked() -> Data:
         },
     }  # fmt: skip
     return data
+
+
+def signed(*, elastic: bool) -> Data:
+    """The linked shop where some order days after their visit, with a product test among the scenes."""
+    data = linked()
+    data["name"] = "signed"
+    data["segments"]["a"]["price_elasticity"] = 1.5 if elastic else 0
+    data["segments"]["b"]["order_delay_days"] = 3
+    data["scenes"]["new"]["explore"] = {
+        "product": "y", "variants": 4, "sd": 0.4, "decide_at": "day"
+    }  # fmt: skip
+    return data

@@ -152,6 +152,40 @@ def test_late_orders_come_in_the_run_off():
     assert late[0] - late[1] > 1.5 * (quick[0] - quick[1])
 
 
+LATE = "segments.shoppers.order_delay_days=10"
+
+
+@pytest.mark.parametrize("mode", [expected, sampled])
+def test_a_late_order_is_credited_to_the_scene_whose_visit_decided_it(mode):
+    """The sale's scene ends with the sale: most of its orders come when nobody clicks any more."""
+    options = {"replications": 16} if mode is sampled else {}
+
+    def credited(*sets):
+        outcomes = mode(minimal(*sets), attribution=True, **options)
+        return outcomes.scenes(outcomes.plans[0])["harvest"]["gmv_attributed"]["mean"]
+
+    at_once, late = credited(), credited(LATE)
+    assert late == pytest.approx(at_once, rel=0.15)
+    stopped = credited(LATE, "calendar.phases.sale.start=2021-03-28")
+    assert 0 < stopped < 0.7 * late
+
+
+@pytest.mark.parametrize("mode", [expected, sampled])
+def test_a_partner_is_paid_for_the_orders_that_its_visits_decided(mode):
+    """He comes on the last three days alone, and most of his visitors' orders after them."""
+    options = {"replications": 16} if mode is sampled else {}
+    partner = (
+        "commissions.star={source: search, visits: 200, bands: {active: 1}, cvr: 6%, rate: 10%"
+    )
+    still = ("products.coffee.refund=0", "products.coffee.discount=null")
+
+    def gmv(*sets):
+        outcomes = mode(minimal(*still, f"{partner}, phases: [sale]}}", *sets), **options)
+        return lanes_of(outcomes, outcomes.plans[0]).commissions["gmv"].mean()
+
+    assert gmv(LATE) == pytest.approx(gmv(), rel=0.1 if mode is expected else 0.2)
+
+
 # --- personal pages and pictures ------------------------------------------------------------------
 
 BANDS = ("outside", "aware", "active", "customers", "lapsed")

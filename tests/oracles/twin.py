@@ -77,6 +77,8 @@ DAY_COUNTS = ("gmv", "spend", "new_customers", "visits")
 SCENE_COUNTS = ("impressions", "clicks", "visits", "spend")
 OnStep = Callable[[int, dict[str, Any]], None]
 Wait = Generator[simpy.Event, Any, None]
+Looks = tuple[Halo, str, float]
+"""What a hit shows, to a segment, and buying looks at it."""
 
 TOTALS = (
     "impressions", "viewed", "clicks", "visits", "paid_visits", "free_visits", "favourites",
@@ -391,9 +393,14 @@ class World:
         self._show_contracts(pi)
         scene_buys: dict[Any, float] = dict(self._click(step))
         contacts, free_buys = self._contacts(step)
-        self._learn(step, scene_buys)
         scene_buys |= {(p.key, g): x for p in self.partners for g, x in p.buying.items()}
-        self.goods.choose(scene_buys, free_buys, self._looks())
+        looks = self._looks()
+        if any(people.delay > 0 for people in self.people.values()):
+            scene_buys, free_buys, looks = self._sign(step, scene_buys, free_buys, looks)
+            self._learn(scene_buys, 1.0)
+        else:
+            self._learn(scene_buys, step.readiness)
+        self.goods.choose(scene_buys, free_buys, [(halo, buys) for halo, _, buys in looks])
         terms = self._terms(step, contacts)
         trace = self._trace(contacts)
         flows: dict[str, Hazards] = {}
@@ -461,21 +468,37 @@ class World:
             odds(self.scenario.life_cycle.halo_cvr) * cvr_of(self.scenario.segments[g]) * ready
         )
 
-    def _looks(self) -> list[tuple[Halo, float]]:
+    def _looks(self) -> list[Looks]:
         """Buying looks at other products by way and segment: the scenes, and the free visits."""
         goods = self.goods
-        paid = [(goods.halos[j.scene][j.segment], j.look_buying) for j in self.placements]
-        free = [(goods.organic_halo[g], buys) for g, buys in self.free_look_buys.items()]
+        paid = [
+            (goods.halos[j.scene][j.segment], j.segment, j.look_buying) for j in self.placements
+        ]
+        free = [(goods.organic_halo[g], g, buys) for g, buys in self.free_look_buys.items()]
         return [*paid, *free]
 
-    def _learn(self, step: Step, scene_buys: dict[tuple[str, str], float]) -> None:
+    def _sign(
+        self, step: Step, scene_buys: dict[Any, float], free_buys: dict[str, float], looks: list[Looks]
+    ) -> tuple[dict[Any, float], dict[str, float], list[Looks]]:  # fmt: skip
+        """Section 6, late orders: what is ordered now of the decisions of every way."""
+
+        def now(what: Any, g: str, buys: float) -> float:
+            return self.people[g].signed(what, buys * step.readiness, step.days)
+
+        return (
+            {(i, g): now(("scene", i), g, x) for (i, g), x in scene_buys.items()},
+            {g: now("free", g, x) for g, x in free_buys.items()},
+            [(halo, g, now(("look", n), g, x)) for n, (halo, g, x) in enumerate(looks)],
+        )
+
+    def _learn(self, scene_buys: dict[tuple[str, str], float], readiness: float) -> None:
         """Section 10: orders that tell the variants of a product apart, until the decision."""
         goods = self.goods
         for s in self.seen:
             p = self.scenario.scenes[s].explore.product
             for g in self.people:
                 part = goods.mixes[s].get(p, 0.0) * goods.kappa(p, g) / goods.scene_kappa[s][g]
-                self.seen[s] += scene_buys[s, g] * step.readiness * part
+                self.seen[s] += scene_buys[s, g] * readiness * part
 
     def _contacts(self, step: Step) -> tuple[dict[str, Contacts], dict[str, float]]:
         """X, Y, Z per person of every band, and the buying of free visits by segment (bz_og)."""

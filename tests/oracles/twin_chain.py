@@ -6,6 +6,7 @@ the kinds of order, which lead to `order_leads_to(stage)`.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from simulator.scenario.chain import BAND_OF_STAGE, BANDS, CHAIN_STAGES, Moves
 from simulator.scenario.people import Segment as Facts
@@ -155,19 +156,23 @@ class Segment:
         self.viewed = 0.0
         self.new_unrefunded = 0.0
         self.delay = float(facts.order_delay_days)
-        self.decided = dict.fromkeys(BANDS, 0.0)
+        self.decided: dict[Any, float] = {}
 
     def put_off(self, buys: dict[str, float], days: float) -> dict[str, float]:
         """Z per person once decisions wait for their order (section 6)."""
         if self.delay == 0:
             return buys
-        people, now = self.band_people(), {}
-        for band, each in buys.items():
-            before, fresh = self.decided[band], each * people[band]
-            self.decided[band] = decayed(before, fresh, days / self.delay)
-            acted = before + fresh - self.decided[band]
-            now[band] = acted / people[band] if people[band] > 0 else 0.0
-        return now
+        people = self.band_people()
+        acted = {b: self.signed(b, each * people[b], days) for b, each in buys.items()}
+        return {b: x / people[b] if people[b] > 0 else 0.0 for b, x in acted.items()}
+
+    def signed(self, what: Any, fresh: float, days: float) -> float:
+        """What of the decisions of one kind is ordered now."""
+        if self.delay == 0:
+            return fresh
+        before = self.decided.get(what, 0.0)
+        self.decided[what] = decayed(before, fresh, days / self.delay)
+        return before + fresh - self.decided[what]
 
     # ----- bands
     def band_people(self) -> dict[str, float]:
