@@ -311,7 +311,8 @@ TOO_MUCH = ("--set", "slots.focus_picture.opportunities=1.3m")
 
 
 def test_a_booking_that_is_too_large_is_told_by_check_and_run(engine):
-    line = "focus_picture.warm_up: 11.9m of 15m impressions available: CNY 718,178 of 900,000 can be spent"
+    there = "focus_picture.warm_up: 11.9m of 15m impressions available"
+    line = f"{there}: all of CNY 900,000 is paid, for the remedy is make_good"
     checked = answer("check", COFFEE, *TOO_MUCH)
     assert checked.exit_code == 0
     assert f"  {line}\n" in checked.stdout

@@ -39,6 +39,13 @@ class Available:
     impressions: float
     price: float
     """Of the whole package [CNY]."""
+    owed: bool
+    """What is missing is paid for all the same, and made good later."""
+
+    @property
+    def paid(self) -> float:
+        """What the package costs in the end [CNY]."""
+        return self.price if self.owed else self.price * self.impressions / self.booked
 
     @property
     def short(self) -> bool:
@@ -48,9 +55,11 @@ class Available:
     def __str__(self) -> str:
         if not self.short:
             return f"{self.package}: all of {_short(self.booked)} impressions available"
-        part = math.floor(self.price * self.impressions / self.booked)
         there = f"{_short(self.impressions)} of {_short(self.booked)} impressions available"
-        return f"{self.package}: {there}: CNY {part:,} of {self.price:,.0f} can be spent"
+        money = f"CNY {math.floor(self.paid):,} of {self.price:,.0f} can be spent"
+        if self.owed:
+            money = f"all of CNY {self.price:,.0f} is paid, for the remedy is make_good"
+        return f"{self.package}: {there}: {money}"
 
 
 def available(scenario: Scenario, packages: Collection[str] | None = None) -> list[Available]:
@@ -67,9 +76,11 @@ def available(scenario: Scenario, packages: Collection[str] | None = None) -> li
             q.want(number, piece)
         _serve(busy)
     return [
-        Available(q.name, q.impressions, q.impressions - q.left, package_price(scenario, q.name))
+        Available(
+            q.name, q.impressions, q.impressions - q.left, package_price(scenario, q.name), q.until > q.end
+        )
         for q in booked
-    ]
+    ]  # fmt: skip
 
 
 def lines_of(scenario: Scenario, plans: Iterable[Plan], *, short_only: bool = False) -> list[str]:

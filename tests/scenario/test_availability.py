@@ -59,16 +59,30 @@ def test_rivals_bookings_are_gone():
 
 
 def test_words_and_money():
-    scenario = coffee("slots.focus_picture.opportunities=400k")
-    first = available(scenario)[0]
+    few = "slots.focus_picture.opportunities=400k"
+    scenario = coffee(few)
+    first = available(coffee(few, "slots.focus_picture.remedy=refund"))[0]
     part = first.impressions / first.booked
-    line = str(first)
+    assert f"CNY {int(first.price * part):,} of {first.price:,.0f} can be spent" in str(first)
+    line = str(available(scenario)[0])
     assert line.startswith("focus_picture.warm_up: ")
-    assert f"CNY {int(first.price * part):,} of {first.price:,.0f} can be spent" in line
+    assert line.endswith(f" available: all of CNY {first.price:,.0f} is paid, for the remedy is make_good")
     plans = [Plan("with", {}, frozenset({"focus_picture.warm_up"})), Plan("bare", {}, frozenset())]
     assert lines_of(scenario, plans, short_only=True) == [line]
     plans += [Plan("other", {}, frozenset({"taobao_splash.opening"}))]
     assert lines_of(scenario, plans, short_only=True) == [f"{line} (in with)"]
+
+
+@pytest.mark.parametrize("remedy", ["make_good", "refund"])
+def test_the_money_is_what_a_run_pays(remedy):
+    """What is missing is paid for as well where it is made good later, and only there."""
+    few = ("slots.focus_picture.opportunities=400k", f"slots.focus_picture.remedy={remedy}")
+    scenario = coffee(*few)
+    plan = plans_of(scenario)[0]
+    paid = lanes_of(expected(scenario, [plan]), plan.name).packages["paid"].mean(axis=1)
+    found = available(scenario)
+    assert found[0].short
+    assert [one.paid for one in found] == pytest.approx(paid, rel=1e-9)
 
 
 @st.composite
