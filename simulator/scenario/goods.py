@@ -37,7 +37,7 @@ class Product(Part):
     """Something that is sold."""
 
     price: Annotated[Level, Field(gt=0)]
-    """List price of an order of this product [CNY]."""
+    """List price of an order of this product [CNY]; buyers answer to cuts below it, never to the list price itself."""
     margin: Annotated[Rate, Field(lt=1)]
     """Gross margin at list price; unit cost is price x (1 - margin) and stays when discounted."""
     product_stage: Literal["sampling", "launch", "potential", "hit", "core", "clearance"] = "core"

@@ -45,7 +45,7 @@ class Bid(Part):
     ] = "order"  # fmt: skip
     """The action that is bid for; from discover on a person moved into that chain stage (initial: first_order)."""
     target: Annotated[Amount, Field(gt=0)] | None = None
-    """Bid or average cost per action [CNY], or the gmv per yuan for roi_control."""
+    """Bid or average cost per action [CNY], or gmv per yuan for roi_control; later orders of visitors do not count."""
     counts_organic: bool = False
     """roi_control of whole-site promotion 全站推广: the target counts the products' free sales too, as of yesterday."""
 

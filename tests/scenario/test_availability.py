@@ -66,7 +66,9 @@ def test_words_and_money():
     assert f"CNY {int(first.price * part):,} of {first.price:,.0f} can be spent" in str(first)
     line = str(available(scenario)[0])
     assert line.startswith("focus_picture.warm_up: ")
-    assert line.endswith(f" available: all of CNY {first.price:,.0f} is paid, for the remedy is make_good")
+    assert line.endswith(
+        f" available: all of CNY {first.price:,.0f} is paid, for the remedy is make_good"
+    )
     plans = [Plan("with", {}, frozenset({"focus_picture.warm_up"})), Plan("bare", {}, frozenset())]
     assert lines_of(scenario, plans, short_only=True) == [line]
     plans += [Plan("other", {}, frozenset({"taobao_splash.opening"}))]
