@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from simulator.engine import lanes
+from simulator.engine.run import View
 from simulator.engine.simulate import simulate
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario import read_scenario
@@ -89,6 +90,28 @@ def test_settings_are_found_in_headers():
         "sources.hosted_channel=null",
     ]
     assert len(settings_of("single_day_1111_2013")[-1]) == 5
+
+
+def test_the_header_of_the_basics_tells_the_first_hour():
+    """The balances that open at 0:30 cut the clock: steps of an hour end half past, not at one o'clock."""
+    name = "rising_basics_ten_million"
+    found = re.search(
+        r"about (\d+) million in the first hour", re.sub(r"\n#\s+", " ", head_of(name))
+    )
+    assert found
+    scenario = read_scenario(path_of(name), ["calendar.phases.wave_1.clock=30min"])
+    wave = scenario.calendar.phases["wave_1"].start - scenario.calendar.phases["presale"].start
+    seen = []
+
+    def look(view: View):
+        yield wave.total_seconds() - 60  # a step stands in the book from its start on
+        seen.append(view.book.totals["gmv"].copy())
+        yield 3600
+        seen.append(view.book.totals["gmv"].copy())
+
+    simulate(scenario, plans_of(scenario)[:1], mode="expected", processes=[look])
+    own = len(seen[0]) // 2
+    assert (seen[1] - seen[0])[:own].mean() == pytest.approx(float(found[1]) * 1e6, rel=0.05)
 
 
 # --- runs ---------------------------------------------------------------------------------------
