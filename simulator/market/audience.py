@@ -300,7 +300,11 @@ class Chain:
     ) -> None:
         p, h = self.people, self.hazards
         window = p.forget[:, None]
-        contacts = (views[1:6] + touches[1:6]) * (window / pulse.browse)
+        contacts = np.array(touches[1:6])
+        contacts[0] += views[
+            1
+        ]  # to be seen keeps a brand known; interest and baskets live by visits
+        contacts *= window / pulse.browse
         lapse = renewal(contacts, p.frequency_shape)
         np.multiply(lapse, pulse.days / window, out=h[DECAY, 1:6])
         ageing = (p.lapse_days, p.lapse_days, p.lapse_days, p.window_days - p.lapse_days)

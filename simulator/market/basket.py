@@ -79,8 +79,8 @@ def basket_hazards(
     baskets: Baskets, crowd: Crowd, contact: Contact, pulse: Pulse, people: People
 ) -> BasketHazards:
     """Competing hazards of customers' baskets."""
-    touches, views = contact.touches[BANDED], contact.views[BANDED]
-    contacts = (views + touches) * people.forget[4] / pulse.browse
+    touches = contact.touches[BANDED]
+    contacts = touches * people.forget[4] / pulse.browse
     out = np.empty((3, *touches.shape))
     out[0], out[1] = pulse.pay * pulse.release, pulse.deposit_release
     out[2] = renewal(contacts, people.frequency_shape) * pulse.days / people.forget[4]

@@ -218,7 +218,7 @@ class Segment:
             elif stage == "deposit":
                 moves[BALANCE] = step.balance
             else:
-                moves |= self._forgetting(stage, step, x + y)
+                moves |= self._forgetting(stage, step, x + y if stage == "discover" else y)
                 moves |= self._purchases(stage, step, buys)
             table[stage] = moves
         table["outside"]["discover"] = self._reach(contacts.views["outside"])
@@ -308,13 +308,13 @@ class Segment:
     # ----- customers' baskets (section 8)
     def basket_moves(self, step: StepTerms, contacts: Contacts) -> dict[str, float]:
         """Flows of B and T: orders, deposits, drops, new carts, balances."""
-        views, touches = contacts.views["customers"], contacts.touches["customers"]
+        touches = contacts.touches["customers"]
         customers = sum(self.people[stage] for stage in CUSTOMERS)
         window, spread = self.chain.rules.basket_days, self.chain.rules.frequency_shape
         hazards = {
             RELEASE: step.success * step.release,
             "deposit": step.deposit_release,
-            "drop": step.days / window * renewal(views + touches, window, step.browsing, spread),
+            "drop": step.days / window * renewal(touches, window, step.browsing, spread),
         }
         free = max(0.0, customers - self.carts - self.deposits)
         added = free * -math.expm1(-touches * self.chain.customer_cart * step.cart)
