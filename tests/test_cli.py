@@ -501,7 +501,8 @@ def test_what_lies_between_spend_and_net_spend_is_shown_where_there_is_any(engin
     assert [line.split()[0] for line in lines[6:12]] == [
         "spend", "commission_media", "message_spend", "money_back", "net_spend", "gmv"
     ]  # fmt: skip
-    for name in ("commission_media", "message_spend", "money_back"):
+    assert "settlement" in [line.split()[0] for line in lines if line.split()]
+    for name in ("commission_media", "message_spend", "money_back", "settlement"):
         engine.answer.book.totals[name][:] = 0.0
     engine.answer.__dict__.pop("_lanes", None)
     lines = answer("run", MINIMAL).stdout.splitlines()

@@ -49,7 +49,9 @@ class Settlement:
             up = kind == "settlement"
             amount = (np.ceil(amount * 100 - FEN) if up else np.floor(amount * 100 + FEN)) / 100
         self.paid[kind, name] = self.paid.get((kind, name), 0.0) + amount
-        self.floor.book.add(**{kind: amount[None], "money_back": amount[None]})
+        self.floor.book.add(**{kind: amount[None]})
+        if kind != "settlement":  # a host pays for sales that are missing, not for media
+            self.floor.book.add(money_back=amount[None])
 
     # ------------------------------------------------------------------ at the end
     def close(self) -> None:

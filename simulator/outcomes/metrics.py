@@ -100,6 +100,7 @@ METRICS: tuple[Metric, ...] = (
     _total("gmv_campaign", "GMV until advertising ends", "投放期成交额", "CNY"),
     _total("revenue", "Revenue after refunds", "退款后收入", "CNY"),
     _total("subsidy", "Subsidies paid by others", "外部补贴", "CNY", ""),
+    _total("settlement", "Paid by hosts for missing GMV", "托管保底补足", "CNY", ""),
     _total("contribution", "Contribution before advertising", "广告前贡献毛利", "CNY"),
     ROAS,
     Metric(
@@ -343,7 +344,7 @@ def _money(lanes: Quantities, terms: Terms) -> Quantities:
     handling += lanes["return_cost"]
     loss = terms.depreciation * lanes["refund_cost"]
     aid = lanes["subsidy"] - lanes["refund_subsidy"]
-    loss = loss + lanes["hosted_fee"] + lanes["write_down"]
+    loss = loss + lanes["hosted_fee"] - lanes["settlement"] + lanes["write_down"]
     contribution = revenue + lanes["forfeited"] + aid - kept_goods - fees - handling - loss
     net_spend = (
         lanes["spend"] + lanes["commission_media"] + lanes["message_spend"] - lanes["money_back"]

@@ -19,6 +19,7 @@ MAIN_METRICS = (
     "new_customers", "cac", "recalled_members", "asset_value",
 )  # fmt: skip
 BESIDE_SPEND = ("commission_media", "message_spend", "money_back")
+BESIDE_REVENUE = ("settlement",)
 SCENE_COLUMNS = {
     "spend": "spend",
     "impressions": "shown",
@@ -100,10 +101,15 @@ def _plan_table(outcomes: Outcomes, plan: str, names: list[str]) -> str:
 
 
 def _shown(outcomes: Outcomes) -> list[str]:
-    """The main figures, what lies between spend and net spend, and what goes wrong, where there is any."""
-    first, *rest = MAIN_METRICS
-    some = [x for x in BESIDE_SPEND if any(outcomes.values(p, x).any() for p in outcomes.plans)]
-    return [first, *some, *rest, *_worries(outcomes)]
+    """The main figures, what lies between them, and what goes wrong, where there is any."""
+    shown = []
+    for name in MAIN_METRICS:
+        beside = {"spend": BESIDE_SPEND, "revenue": BESIDE_REVENUE}.get(name, ())
+        shown += [
+            name,
+            *(x for x in beside if any(outcomes.values(p, x).any() for p in outcomes.plans)),
+        ]
+    return [*shown, *_worries(outcomes)]
 
 
 def _worries(outcomes: Outcomes) -> Iterator[str]:

@@ -178,12 +178,12 @@ MONEY = [
         "hosted guarantee",
         ("incentives.hosted.sky={guaranteed_gmv: %(floor)s, fee: %(fee)s, products: [tea]}",),
         {"floor": share(1e5, 1e7), "fee": share(0.01, 0.9)},
-        "money_back+ net_spend- contribution- gmv= spend=",  # of profit either sign
+        "settlement+ net_spend= gmv= spend=",  # of contribution and profit either sign
         lambda off, on, x: [
-            (x["floor"], on["tea gmv"] + on["money_back"]),
-            (on["tea gmv"] + on["money_back"], np.maximum(x["floor"] + 0.01, on["tea gmv"])),
-            (off["contribution"] - on["contribution"], x["fee"] * on["tea gmv"]),
-            (x["fee"] * on["tea gmv"], off["contribution"] - on["contribution"]),
+            (x["floor"], on["tea gmv"] + on["settlement"]),
+            (on["tea gmv"] + on["settlement"], np.maximum(x["floor"] + 0.01, on["tea gmv"])),
+            (off["contribution"] - on["contribution"] + on["settlement"], x["fee"] * on["tea gmv"]),
+            (x["fee"] * on["tea gmv"], off["contribution"] - on["contribution"] + on["settlement"]),
         ],
         nil=("incentives.hosted.sky={guaranteed_gmv: 1, fee: 0}",),
     ),

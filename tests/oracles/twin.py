@@ -995,7 +995,7 @@ class World:
         )
         self.deals.close()
         totals.update(self.deals.totals)
-        totals["money_back"] = sum(self.deals.totals.values())
+        totals["money_back"] = sum(self.deals.totals.values()) - totals["settlement"]
         totals["hosted_fee"], totals["write_down"] = self.deals.fees, self.deals.write_down()
         totals["contribution"] = self._contribution()
         totals["net_spend"] = totals["spend"] + totals["commission_media"] - totals["money_back"]
@@ -1022,6 +1022,7 @@ class World:
             + totals["subsidy"]
             - totals["refund_subsidy"]
             - totals["hosted_fee"]
+            + totals["settlement"]
             - totals["write_down"]
             - kept
             - lost
