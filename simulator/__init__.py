@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # a type checker follows these; Python never runs them
     from simulator.outcomes.outcomes import Outcomes as Outcomes
     from simulator.reports.figures import plot_days as plot_days
     from simulator.reports.figures import plot_plans as plot_plans
+    from simulator.reports.optimum_figures import plot_decomposition as plot_decomposition
     from simulator.reports.optimum_figures import plot_frontier as plot_frontier
     from simulator.reports.optimum_figures import plot_marginal as plot_marginal
     from simulator.reports.optimum_figures import plot_split as plot_split
@@ -34,6 +35,7 @@ if TYPE_CHECKING:  # a type checker follows these; Python never runs them
     from simulator.scenario.plan import Plan as Plan
     from simulator.sweeps.store import read_store as read_store
     from simulator.sweeps.sweep import sweep as sweep
+    from simulator.sweeps.values import with_values as with_values
 
 __version__ = "0.1.0"
 
@@ -50,6 +52,7 @@ _ROOM_OF = {
     "optimize": "simulator.allocation.optimize",
     "optimize_portfolio": "simulator.allocation.portfolio",
     "plot_days": "simulator.reports.figures",
+    "plot_decomposition": "simulator.reports.optimum_figures",
     "plot_frontier": "simulator.reports.optimum_figures",
     "plot_heat_map": "simulator.reports.study_figures",
     "plot_marginal": "simulator.reports.optimum_figures",
@@ -63,6 +66,7 @@ _ROOM_OF = {
     "replan": "simulator.allocation.replan",
     "simulate": "simulator.engine.simulate",
     "sweep": "simulator.sweeps.sweep",
+    "with_values": "simulator.sweeps.values",
     "write_outcomes": "simulator.outcomes",
     "write_schedule": "simulator.reports.schedule",
 }

@@ -16,8 +16,9 @@ The order of a step, which `Run.step` carries out as it stands here:
 11. the user's own processes see the finished step and set controls for the next
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import simpy
@@ -31,6 +32,7 @@ from simulator.engine.points import Points
 from simulator.engine.sales import Sales
 from simulator.engine.schedule import expected_traffic
 from simulator.engine.state import whole_size
+from simulator.errors import UserError
 from simulator.market.asset import people_value
 from simulator.market.contract import Server
 from simulator.market.world import World
@@ -57,17 +59,29 @@ class View:
     @property
     def people(self) -> np.ndarray:
         """People by stage: [stage, segment, lane]."""
-        return self.floor.state.crowd.n
+        return _to_read(self.floor.state.crowd.n)
 
     @property
     def spent(self) -> np.ndarray:
         """Auction spend so far [CNY]: [scene, phase, lane]."""
-        return self.floor.state.spent
+        return _to_read(self.floor.state.spent)
 
     @property
     def book(self) -> Ledger:
         """Everything written down so far."""
         return self.floor.book
+
+    def scene(self, name: str) -> int:
+        """The row of a scene in arrays that begin with [scene, ..]."""
+        names = self.floor.world.names.scenes
+        if name not in names:
+            raise UserError(f"no scene is called {name!r}; known are {', '.join(names)}")
+        return names.index(name)
+
+    def lanes(self, plan: str) -> np.ndarray:
+        """Which lanes are those of a plan: [lane], none where a chunk is without it."""
+        chunk = self.floor.chunk
+        return np.repeat([own.name == plan for own in chunk.plans], len(chunk.replications))
 
     @staticmethod
     def hours(hours: float) -> float:
@@ -75,8 +89,46 @@ class View:
         return hours * HOUR
 
 
+def _to_read(values: np.ndarray) -> np.ndarray:
+    """The array as it stands, but not to be written to."""
+    shown = values.view()
+    shown.flags.writeable = False
+    return shown
+
+
 Rule = Callable[[View], Generator[float, None, None]]
 """A user's process: yields how long it sleeps [s], and sets controls when it wakes."""
+
+
+def _waits(rule: Rule, view: View) -> Iterator[float]:
+    """How long a user's process sleeps each time [s]; what it gets wrong is told in a sentence."""
+    name = getattr(rule, "__name__", repr(rule))
+    sleeps = rule(view)
+    if not isinstance(sleeps, Iterator):
+        raise UserError(f"process {name} must yield how long it sleeps, such as view.hours(24)")
+    for wait in sleeps:
+        _check_controls(name, view)
+        if not isinstance(wait, Real) or not 0 <= wait < np.inf:
+            raise UserError(
+                f"process {name} must yield seconds, such as view.hours(24) (got {wait!r})"
+            )
+        yield float(wait)
+    _check_controls(name, view)
+
+
+def _check_controls(name: str, view: View) -> None:
+    """Factors are numbers from 0 up, one for each scene and lane."""
+    scenes, _, lanes = view.spent.shape
+    for what, factor in vars(view.controls).items():
+        if np.shape(factor) != (scenes, lanes):
+            raise UserError(
+                f"process {name}: controls.{what} keeps its shape [scene, lane]; "
+                f"write view.controls.{what}[:] = 0.8, or [view.scene(NAME)] for one scene"
+            )
+        if not ((factor >= 0) & (factor < np.inf)).all():
+            raise UserError(
+                f"process {name}: controls.{what} takes factors from 0 up, 1 for no change"
+            )
 
 
 class Run:
@@ -124,7 +176,7 @@ class Run:
 
     def _user(self, env: simpy.Environment, rule: Rule) -> processes.Events:
         view = View(self.floor)
-        for wait in rule(view):
+        for wait in _waits(rule, view):
             yield env.timeout(max(1, int(wait)))
             yield env.timeout(0)
             yield env.timeout(0)

@@ -1,16 +1,18 @@
 """From a scenario and plans to outcomes: chunks of lanes, in this process or in others."""
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from numbers import Integral
+from typing import Literal, cast, get_args
 
 import numpy as np
 
 from simulator.engine.lanes import Chunk, make_chunks
 from simulator.engine.points import Points, make_points, streams_of, value_of
 from simulator.engine.run import Rule, Run
+from simulator.errors import UserError
 from simulator.market.build import build_world
 from simulator.market.calendar import Steps, make_steps
 from simulator.market.draws import Sampled
@@ -18,8 +20,9 @@ from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger, join
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
+from simulator.scenario.amounts import shown
 from simulator.scenario.chain import CHAIN_STAGES
-from simulator.scenario.plan import Plan, find_package, plans_of
+from simulator.scenario.plan import Plan, asked_plans, find_package
 from simulator.scenario.runoff import runoff_days
 from simulator.scenario.schema import Scenario
 from simulator.scenario.uncertain import draw_all, scenario_digest, uncertain_paths
@@ -45,30 +48,33 @@ class Job:
 
 
 def simulate(
-    scenario: Scenario, plans: Sequence[Plan] | None = None, *, replications: int = 200, seed: int = 11,
-    mode: Mode = "sampled", spreads: bool = True, daily: bool = True, attribution: bool = True,
+    scenario: Scenario, plans: Sequence[Plan | str] | Plan | str | None = None, *, replications: int = 200,
+    seed: int = 11, mode: Mode = "sampled", spreads: bool = True, daily: bool = True, attribution: bool = True,
     executor: Executor | None = None, progress: Progress | None = None,
-    processes: Iterable[Rule] = (), label: str | None = None, chance_alone: bool = True,
+    processes: Iterable[Rule] | Rule = (), label: str | None = None, chance_alone: bool = True,
     vectors: int | Points = 0,
 ) -> Outcomes:  # fmt: skip
     """Run plans (those of the file by default) and the zero-spend plan in the same replications.
 
-    mode "sampled" draws every decision, `replications` times; "expected" is the mean field. With
-    `spreads`, uncertain numbers are drawn once per replication, and a second run without them is
-    kept as `chance_only`, unless `chance_alone` is off. `executor` spreads chunks over processes;
-    `processes` are the user's own generator functions (in this process only); `label` names the run
-    (a file's stem). With `vectors`, expected mode is a mean over that many values of all uncertain
-    numbers, the same in every call, or over the points that are given; without, they stand at their
-    means.
+    `plans` are made, or names as `adsim run --plan` takes them. mode "sampled" draws every decision,
+    `replications` times; "expected" is the mean field. With `spreads`, uncertain numbers are drawn once
+    per replication, and a second run without them is kept as `chance_only`, unless `chance_alone` is
+    off. `executor` spreads chunks over processes. `processes` are the user's own generator functions,
+    called with a `View` (engine/run.py); those for an executor of processes stand in a module, so that
+    they can be sent. `label` names the run (a file's stem). With `vectors`, expected mode is a mean over
+    that many values of all uncertain numbers, the same in every call, or over the points that are
+    given; without, they stand at their means. UserError says what cannot be run.
     """
-    chosen = list(plans) if plans is not None else plans_of(scenario)
+    check_run(scenario, mode, replications, seed)
+    chosen, rules = asked_plans(scenario, plans), _rules_of(processes)
     sampled = mode == "sampled"
     points = None if sampled else _points_of(scenario, vectors)
+    seed, replications = int(seed), int(replications)
     unsure = spreads and bool(uncertain_paths(scenario) if points is None else points.numbers)
     count = replications if points is None else points.count
     lanes = [*chosen, Plan.none(scenario)]
     jobs = [
-        Job(scenario, chunk, seed, sampled, unsure, daily, attribution, tuple(processes), points)
+        Job(scenario, chunk, seed, sampled, unsure, daily, attribution, rules, points)
         for chunk in make_chunks(lanes, count, shared=executor is not None)
     ]
     results = _run_all(jobs, executor, progress)
@@ -79,7 +85,7 @@ def simulate(
     if sampled and unsure and chance_alone:
         alone = simulate(
             scenario, chosen, replications=replications, seed=seed, spreads=False, daily=False,
-            attribution=attribution, executor=executor, progress=progress, processes=processes, label=label,
+            attribution=attribution, executor=executor, progress=progress, processes=rules, label=label,
         )  # fmt: skip
     return Outcomes(
         scenario=label or scenario.name, title=scenario.name, mode=mode, replications=count, seed=seed,
@@ -88,8 +94,40 @@ def simulate(
     )  # fmt: skip
 
 
+def check_run(scenario: object, mode: object, replications: object, seed: object) -> None:
+    """Refuse what cannot be run, before any work is begun."""
+    if not isinstance(scenario, Scenario):
+        raise UserError(f"a scenario is what sim.read_scenario returns (got {shown(scenario)})")
+    if mode not in get_args(Mode):
+        raise UserError(f"mode must be one of {', '.join(get_args(Mode))} (got {shown(mode)})")
+    _check_whole("replications", replications, 1, 10**9)
+    _check_whole("seed", seed, 0, 2**64 - 1)
+
+
+def _check_whole(what: str, number: object, least: int, most: int) -> None:
+    whole = isinstance(number, Integral) and not isinstance(number, bool)
+    if not whole or not least <= int(cast(int, number)) <= most:
+        raise UserError(
+            f"{what} must be a whole number from {least} to {most} (got {shown(number)})"
+        )
+
+
+def _rules_of(processes: "Iterable[Rule] | Rule") -> tuple[Rule, ...]:
+    """The user's processes; one alone need not stand in a list."""
+    rules: tuple[Rule, ...] = (processes,) if callable(processes) else tuple(processes)
+    for rule in rules:
+        if not callable(rule):
+            raise UserError(
+                f"a process is a generator function, not called yet (got {shown(rule)})"
+            )
+    return rules
+
+
 def _points_of(scenario: Scenario, vectors: int | Points) -> Points:
-    return vectors if isinstance(vectors, Points) else make_points(scenario, vectors)
+    if isinstance(vectors, Points):
+        return vectors
+    _check_whole("vectors", vectors, 0, 10**6)
+    return make_points(scenario, vectors)
 
 
 @dataclass(frozen=True)
@@ -165,11 +203,20 @@ def draw_numbers(job: Job) -> dict[str, np.ndarray]:
 def _run_all(jobs: list[Job], executor: Executor | None, progress: Progress | None) -> list[Result]:
     if executor is None:
         return [_counted(job, n, len(jobs), progress) for n, job in enumerate(jobs)]
-    futures = {executor.submit(run_job, job): n for n, job in enumerate(jobs)}
+    futures = _submitted(jobs, executor)
     for done, _ in enumerate(as_completed(futures), start=1):
         if progress:
             progress(done, len(jobs))
     return [future.result() for future in sorted(futures, key=lambda f: futures[f])]
+
+
+def _submitted(jobs: list[Job], executor: Executor) -> dict[Future[Result], int]:
+    if not isinstance(executor, Executor):
+        raise UserError(f"executor must be one of concurrent.futures (got {shown(executor)})")
+    try:
+        return {executor.submit(run_job, job): n for n, job in enumerate(jobs)}
+    except RuntimeError as error:  # shut down, or broken
+        raise UserError(f"the executor takes no work ({error}): give one that is open") from error
 
 
 def _counted(job: Job, number: int, count: int, progress: Progress | None) -> Result:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.errors import UserError
+from simulator.outcomes.compare import Interval, interval_of
 from simulator.outcomes.ledger import LawBroken
 from simulator.outcomes.metrics import NO_ADS, Quantities, quantities
 from simulator.outcomes.outcomes import Outcomes
@@ -33,16 +33,26 @@ def decompose(outcomes: Outcomes, plan: str, over: str = NO_ADS) -> dict[str, fl
     Keys in the order of a waterfall: base, one for each kind of visits, conversion, order_value,
     total. All but total sum to total.
     """
-    lanes = quantities(outcomes.book, outcomes.terms)
-    names = [*outcomes.plans, NO_ADS]
-    for name in (plan, over):
-        if name not in names:
-            raise UserError(f"no plan is called {name!r}; known are {', '.join(names)}")
-    before, after = (_row(lanes, names.index(name)) for name in (over, plan))
-    parts = {name: float(value.mean()) for name, value in effects(before, after).items()}
-    whole = {"base": float(before["gmv"].mean())} | parts | {"total": float(after["gmv"].mean())}
+    draws = decompose_draws(outcomes, plan, over)
+    whole = {name: float(value.mean()) for name, value in draws.items()}
     check_sum(whole)
     return whole
+
+
+def decompose_draws(outcomes: Outcomes, plan: str, over: str = NO_ADS) -> dict[str, Array]:
+    """The same in every replication [CNY]: each part is [replication]."""
+    lanes = quantities(outcomes.book, outcomes.terms)
+    before, after = (_row(lanes, outcomes.row(name)) for name in (over, plan))
+    return {"base": before["gmv"]} | effects(before, after) | {"total": after["gmv"]}
+
+
+def part_intervals(outcomes: Outcomes, plan: str, over: str = NO_ADS) -> dict[str, Interval]:
+    """95% intervals of the means that `decompose` gives [CNY]; NaN for one replication."""
+    draws = decompose_draws(outcomes, plan, over)
+    return {
+        name: interval_of(float(value.mean()), value - value.mean())
+        for name, value in draws.items()
+    }
 
 
 def _row(lanes: Quantities, row: int) -> dict[str, Array]:

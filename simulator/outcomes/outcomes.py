@@ -143,7 +143,7 @@ class Outcomes:
     # ------------------------------------------------------------------ figures
     def sample(self, plan: str, metric: str) -> Sample:
         """Numerator and denominator of a metric in every replication."""
-        return _find(metric, BY_NAME, "metric").sample(self._lanes, self._row(plan))
+        return _find(metric, BY_NAME, "metric").sample(self._lanes, self.row(plan))
 
     def values(self, plan: str, metric: str) -> np.ndarray:
         """A metric in every replication, NaN where it is undefined: [replication]."""
@@ -151,7 +151,7 @@ class Outcomes:
 
     def metrics(self, plan: str) -> dict[str, Numbers]:
         """Every metric of a plan: mean, quantiles and interval; in expected mode the mean alone."""
-        row = self._row(plan)
+        row = self.row(plan)
         return {m.name: self._describe(m.sample(self._lanes, row)) for m in METRICS}
 
     def scenes(self, plan: str) -> dict[str, dict[str, Numbers]]:
@@ -173,7 +173,7 @@ class Outcomes:
         `better` is the share of replications in which a is better, a tie counting half; it is None
         where neither more nor less is better. Expected mode has the differences alone.
         """
-        rows = self._row(a), self._row(b)
+        rows = self.row(a), self.row(b)
         return {m.name: self._differ(m, *rows) for m in METRICS}
 
     # ------------------------------------------------------------------ tables
@@ -257,6 +257,7 @@ class Outcomes:
         """Mean visits, gmv on these visits, and cost of commissioned media."""
         import pandas as pd
 
+        self.row(plan)
         table = {name: self._mean(rows, plan) for name, rows in self.book.commissions.items()}
         index = pd.Index(self.axes.commissions, name="commission", dtype=object)
         return pd.DataFrame(table, index=index, columns=["visits", "gmv", "cost"])
@@ -286,7 +287,7 @@ class Outcomes:
         self, plan: str, names: tuple[str, ...], metrics: tuple[Metric, ...], lanes: Quantities
     ) -> dict[str, dict[str, Numbers]]:
         """Metrics of every row of lanes [row, plan, replication]."""
-        row = self._row(plan)
+        row = self.row(plan)
         return {
             name: {m.name: self._describe(m.sample(lanes, (i, row))) for m in metrics}
             for i, name in enumerate(names)
@@ -300,7 +301,8 @@ class Outcomes:
         """A figure's row of a table, in which an undefined share of zero is written out."""
         return [numbers.get(name, 0.0) for name in self._statistics]
 
-    def _row(self, plan: str) -> int:
+    def row(self, plan: str) -> int:
+        """Where a plan stands in the book; "none" and "no ads" are the zero-spend one."""
         names = [*self.plans, NO_ADS]
         if plan == "none" and plan not in names:  # as plans are asked for
             plan = NO_ADS
@@ -308,7 +310,7 @@ class Outcomes:
 
     def _mean(self, values: np.ndarray, plan: str) -> np.ndarray:
         """Mean over the lanes of a plan: [.., lane] to [..]."""
-        first = self._row(plan) * self.replications
+        first = self.row(plan) * self.replications
         own = np.ascontiguousarray(values[..., first : first + self.replications])
         return np.asarray(own.mean(axis=-1))
 
@@ -344,6 +346,8 @@ class Outcomes:
 
 def _find(name: str, known: dict[str, Named], what: str) -> Named:
     """The entry of this name, or an error that offers the nearest one."""
+    if not isinstance(name, str):
+        raise UserError(f"a {what} is given by its name, as text (got {type(name).__name__})")
     if name in known:
         return known[name]
     near = get_close_matches(name, known, n=1)

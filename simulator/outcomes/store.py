@@ -37,6 +37,11 @@ Arrays = dict[str, np.ndarray]
 
 def write_outcomes(outcomes: Outcomes, folder: str | Path) -> Path:
     """Write a run into a folder, made if missing; an older run there is replaced as a whole."""
+    if not isinstance(outcomes, Outcomes):
+        kind = type(outcomes).__name__
+        raise UserError(
+            f"what is kept are outcomes, those of simulate or frontier.outcomes (got {kind})"
+        )
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -151,8 +156,14 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"there is no run in {folder}: {MANIFEST} is missing") from error
+    except NotADirectoryError as error:
+        raise UserError(
+            f"{folder} is a file: a run is the folder that it was written to"
+        ) from error
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"the run in {folder} is damaged: {MANIFEST}: {error}") from error
+    if isinstance(manifest, dict) and "study" in manifest:
+        raise UserError(f"{folder} is the store of a study: sim.read_store reads it")
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if type(version) is not int or version < 1:
         raise UserError(f"the run in {folder} is damaged: {MANIFEST} names no format")

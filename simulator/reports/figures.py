@@ -243,6 +243,9 @@ def plot_plans(
     Figures with chance only stand beside those with chance and not knowing, where the outcomes have
     both. In expected mode there are the dots alone.
     """
+    metrics = [metrics] if isinstance(metrics, str) else metrics
+    if not metrics:
+        raise UserError("a figure needs a metric, such as roi")
     if axes is None:
         axes = new_axes(len(metrics), _size(outcomes, metrics))
     panels: list[Axes] = np.asarray(axes, dtype=object).ravel().tolist()

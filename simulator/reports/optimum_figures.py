@@ -5,15 +5,17 @@ They look like those of figures.py: nothing global changes, and Chinese names pr
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from simulator.errors import UserError
-from simulator.outcomes.decomposition import decompose
+from simulator.outcomes.decomposition import decompose, part_intervals
 from simulator.outcomes.frontier import Frontier
 from simulator.outcomes.metrics import NO_ADS
+from simulator.outcomes.outcomes import Outcomes
 from simulator.reports.figures import (
     ALL,
     CHANCE,
@@ -29,9 +31,10 @@ from simulator.reports.figures import (
     titles_of,
 )
 from simulator.reports.tables import cut
-from simulator.scenario.plan import Plan, find_package, package_price
+from simulator.scenario.plan import Plan, asked_plans, find_package, package_price
 from simulator.scenario.schema import Scenario
 
+Named = TypeVar("Named")
 GAIN, LOSS = "#59a14f", "#e15759"
 
 
@@ -130,7 +133,7 @@ def _figures(frontier: Frontier, names: Sequence[str], metric: str) -> np.ndarra
 
 # --------------------------------------------------------------------------- the split
 def plot_split(
-    scenario: Scenario, plans: Sequence[Plan], ax: Axes | None = None, *, by: str = "scene"
+    scenario: Scenario, plans: Sequence[Plan | str], ax: Axes | None = None, *, by: str = "scene"
 ) -> Axes:
     """Money of plans side by side, a bar each, cut by `scene` or `phase` [CNY].
 
@@ -138,6 +141,9 @@ def plot_split(
     """
     if by not in ("scene", "phase"):
         raise UserError(f"money is split by scene or phase, not by {by!r}")
+    plans = asked_plans(scenario, plans)
+    if not plans:
+        raise UserError("a figure of the split needs a plan")
     ax = new_axes(1, (9, 1.4 + 0.6 * len(plans)))[0] if ax is None else ax
     tables = [_money_by(scenario, plan, by) for plan in plans]
     titles = titles_of(scenario)
@@ -207,21 +213,41 @@ def plot_marginal(
 def plot_gmv(frontier: Frontier, picked: Plan, ax: Axes | None = None) -> Axes:
     """From the gmv of the current plan to that of the picked one; of the current one from no ads."""
     base = NO_ADS if picked.name == frontier.current else frontier.current
-    parts = decompose(frontier.outcomes, picked.name, base)
-    named = {name.replace("_", " "): parts[name] for name in parts if name not in ("base", "total")}
-    ax = plot_waterfall({base: parts["base"]} | named, ax, total=picked.name)
-    ax.set_title(f"Where the gmv of {picked.name} comes from", loc="left", parse_math=False)
+    return plot_decomposition(frontier.outcomes, picked.name, base, ax)
+
+
+def plot_decomposition(
+    outcomes: Outcomes, plan: str, over: str = NO_ADS, ax: Axes | None = None
+) -> Axes:
+    """From the gmv of a plan (that without ads) to that of another: `decompose`, as a waterfall.
+
+    Lines are 95% intervals of each mean; in expected mode there are none.
+    """
+
+    def titled(parts: Mapping[str, Named]) -> dict[str, Named]:
+        return {over if name == "base" else name.replace("_", " "): x for name, x in parts.items()}
+
+    known = part_intervals(outcomes, plan, over) if outcomes.mode == "sampled" else {}
+    parts = titled(decompose(outcomes, plan, over))
+    ax = plot_waterfall(parts, ax, total=plan, intervals=titled(known))
+    ax.set_title(f"Where the gmv of {plan} comes from", loc="left", parse_math=False)
     return ax
 
 
 def plot_waterfall(
-    parts: Mapping[str, float], ax: Axes | None = None, *, total: str = "in all"
-) -> Axes:
-    """Amounts [CNY] that add up, one after another, and their sum as the last bar.
+    parts: Mapping[str, float], ax: Axes | None = None, *, total: str = "in all",
+    intervals: Mapping[str, tuple[float, float]] | None = None,
+) -> Axes:  # fmt: skip
+    """Amounts [CNY] that add up, one after another, and their sum as the last bar, called `total`.
 
     `parts` are names and amounts in the order in which they are stacked: the base first, then what
-    each scene or each step of an optimisation adds or takes.
+    each scene or each step of an optimisation adds or takes. A last part "total" that is the sum of the
+    others, as `decompose` gives it, is that bar. `intervals` are both ends of some amounts, by the
+    same names: a line at the end of the bar.
     """
+    known = dict(intervals or {})
+    if _is_sum(parts):
+        parts = {name: parts[name] for name in parts if name != "total"}
     if not parts:
         raise UserError("a waterfall needs at least one amount")
     names, amounts = list(parts), np.array(list(parts.values()), dtype=float)
@@ -234,13 +260,34 @@ def plot_waterfall(
     ax.bar(places, heights, 0.65, bottoms, color=colours)
     for step, level in enumerate(ends):
         ax.plot([step, step + 1], [level, level], color=QUIET, linewidth=0.8)
+    _draw_ends(ax, [*starts, 0.0], [known.get(name) for name in [*names, "total"]])
     for place, height, bottom in zip(places, heights, bottoms, strict=True):
         words = short(float(f"{height:.3g}"))
         ax.annotate(words, (place, max(bottom, bottom + height)), ha="center", va="bottom")
     ax.set_xticks(places, [*names, total], parse_math=False, rotation=30, ha="right")
     ax.set_ylabel("CNY")
     ax.yaxis.set_major_formatter(short)
-    low, high = min(0.0, bottoms.min()), max(0.0, (bottoms + heights).max(), bottoms.max())
+    low, high = ax.dataLim.intervaly
+    low, high = min(0.0, low), max(0.0, high)
     ax.set_ylim(low - 0.06 * (high - low) * (low < 0), high + 0.12 * (high - low))
     dress(ax)
     return ax
+
+
+def _is_sum(parts: Mapping[str, float]) -> bool:
+    """Whether the last part is the total of the others."""
+    if len(parts) < 2 or list(parts)[-1] != "total":
+        return False
+    *amounts, last = parts.values()
+    return abs(sum(amounts) - last) <= 1e-9 * max(map(abs, parts.values()))
+
+
+def _draw_ends(
+    ax: Axes, starts: Sequence[float], intervals: Sequence[tuple[float, float] | None]
+) -> None:
+    """Lines from the lower to the upper end of each amount, which begins at its start."""
+    for place, (start, ends) in enumerate(zip(starts, intervals, strict=True)):
+        if ends is not None and np.isfinite(ends).all():
+            ax.vlines(
+                place, start + ends[0], start + ends[1], color=INK, linewidth=1.2, label="95%"
+            )

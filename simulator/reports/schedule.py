@@ -21,7 +21,7 @@ import numpy as np
 from simulator.engine.run import View
 from simulator.engine.simulate import make_grid, simulate
 from simulator.scenario.calendar import Span, phase_spans
-from simulator.scenario.plan import Plan, find_package, package_price
+from simulator.scenario.plan import Plan, asked_plan, find_package, package_price
 from simulator.scenario.prices import last_booking
 from simulator.scenario.schema import Scenario
 from simulator.scenario.slots import AuctionSlot, ContractSlot
@@ -36,8 +36,9 @@ DAY = 86400
 Row = dict[str, str | float | int]
 
 
-def write_schedule(scenario: Scenario, plan: Plan, path: str | Path) -> None:
+def write_schedule(scenario: Scenario, plan: Plan | str, path: str | Path) -> None:
     """Write the schedule for spreadsheet programs, as UTF-8 that they recognise."""
+    plan = asked_plan(scenario, plan)
     with Path(path).open("w", encoding="utf-8-sig", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         table.writeheader()

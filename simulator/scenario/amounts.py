@@ -37,7 +37,7 @@ from pydantic.annotated_handlers import GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from simulator.errors import FieldError
+from simulator.errors import FieldError, UserError
 
 # A suffix shifts the decimal point; shifting the exponent keeps 2.5% the float nearest to 0.025.
 _SHIFTS = {
@@ -385,3 +385,10 @@ class Part(BaseModel):
     """A piece of a scenario file: frozen, and strict about unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A scenario stays as it was read, so that outcomes can be trusted to be its own."""
+        raise UserError(
+            f"a scenario does not change; sim.with_values(scenario, {{'budget': 8e4}}) makes another one, "
+            f"with the path that leads to {name!r}"
+        )

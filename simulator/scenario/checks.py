@@ -5,7 +5,7 @@ looked at only when every name finds its thing and every part makes sense by its
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -116,7 +116,7 @@ def _check_units(at: Parts, entry: PlanEntry) -> Iterator[Fault]:
     """All numbers are shares of the budget, or all are money: a share among money is 0.2 CNY."""
     if entry.in_shares:
         return
-    cells = list(_cells(entry))
+    cells = entry.cells
     total = sum(money for _, money in cells)
     if all(money <= 1 for _, money in cells):
         rule = f"must share out at most 100% of the budget (shares {percent(total)})"
@@ -126,14 +126,6 @@ def _check_units(at: Parts, entry: PlanEntry) -> Iterator[Fault]:
         if 0 < money <= 1:
             rule = f"is a share ({percent(money)}) among amounts of money"
             yield Fault((*at, "scenes", *path), f"{rule}: write all as one or the other")
-
-
-def _cells(entry: PlanEntry) -> Iterator[tuple[Parts, float]]:
-    for scene, value in entry.scenes.items():
-        if isinstance(value, Mapping):
-            yield from (((scene, phase), money) for phase, money in value.items())
-        else:
-            yield (scene,), value
 
 
 def _check_money(scenario: Scenario, name: str, entry: PlanEntry) -> Iterator[Fault]:

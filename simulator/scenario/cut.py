@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from simulator.errors import UserError
+from simulator.scenario.amounts import read_moment
 from simulator.scenario.calendar import Calendar, Phase
 from simulator.scenario.commissions import Commission
 from simulator.scenario.incentives import Coupon
@@ -21,13 +22,23 @@ Listed = TypeVar("Listed", Coupon, Scene, Commission, Package)
 ONE_DAY = timedelta(days=1)
 
 
-def cut_at(scenario: Scenario, moment: datetime) -> Scenario:
+def moment_of(moment: str | datetime) -> datetime:
+    """A moment as a file writes it, such as "2020-11-05"."""
+    try:
+        return read_moment(moment)
+    except ValueError as error:
+        raise UserError(f"since: {error}") from None
+
+
+def cut_at(scenario: Scenario, moment: str | datetime) -> Scenario:
     """The same scenario with a phase that starts at `moment`; multipliers, prices and bookings stay.
 
-    The new phase is called after the one it continues and the date, as in "normal_1105". Money that
-    plans of the file give to the phase goes to both parts by days; a scene that keeps its money in
-    one pot keeps it by phase from now on, for a pot has no past that could be left as it is.
+    `moment` is one, or text such as "2020-11-05". The new phase is called after the one it continues
+    and the date, as in "normal_1105". Money that plans of the file give to the phase goes to both parts
+    by days; a scene that keeps its money in one pot keeps it by phase from now on, for a pot has no
+    past that could be left as it is.
     """
+    moment = moment_of(moment)
     phase = straddled(scenario.calendar, moment)
     scenes = {name: _by_phase(scene) for name, scene in scenario.scenes.items()}
     whole = _with(scenario, scenes=scenes)

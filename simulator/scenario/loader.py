@@ -247,7 +247,7 @@ def _finished(reading: _Reading, tree: Tree, sets: Iterable[str]) -> Tree:
     presets: list[Setting] = []
     others: list[Setting] = []
     problems: list[Problem] = []
-    for text in sets:
+    for text in [sets] if isinstance(sets, str) else sets:
         try:
             setting = Setting.read(text)
         except ScenarioError as error:

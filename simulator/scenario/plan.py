@@ -1,12 +1,19 @@
 """The decision: money per scene and phase, and whole contract packages."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from numbers import Real
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
 
 from simulator.errors import UserError
-from simulator.scenario.amounts import suggestion
+from simulator.scenario.amounts import shown, suggestion
 from simulator.scenario.calendar import phase_spans
+from simulator.scenario.faults import problems_of
+from simulator.scenario.nodes import NOWHERE
 from simulator.scenario.prices import late_factor, phase_factor
 from simulator.scenario.scenes import PlanEntry
 from simulator.scenario.schema import Scenario
@@ -41,17 +48,33 @@ class Plan:
         return cls(name, _over_phases(scenario, {s: rest / len(able) for s in able}), packages)
 
     @classmethod
-    def shares(cls, scenario: Scenario, name: str, /, **shares: float) -> "Plan":
-        """Scenes' shares of the budget (they must sum to at most 1), packages of the scenes included."""
-        return cls.from_entry(scenario, name, PlanEntry.model_validate(dict(shares)))
+    def shares(cls, scenario: Scenario, name: str, /, **shares: Any) -> "Plan":
+        """Scenes' shares of the budget, at most 1 in all: harvest=0.3, "30%", or {"sale": 0.3} by phase.
+
+        Scenes that are not named get nothing. Packages (`packages`: "all", "none" or a list, as in a
+        file) are booked out of the shares of their scenes.
+        """
+        entry = _entry(name, shares)
+        if not entry.in_shares:
+            total = sum(money for _, money in entry.cells)
+            _refuse(
+                name,
+                f"shares of the budget sum to at most 1 (got {total:g}); Plan.amounts takes CNY",
+            )
+        return cls.from_entry(scenario, name, entry)
 
     @classmethod
-    def amounts(cls, scenario: Scenario, name: str, /, **amounts: float) -> "Plan":
-        """Scenes' money [CNY], packages of the scenes included."""
-        entry = PlanEntry.model_validate(
-            {k: max(v, 1.000001) if v else 0.0 for k, v in amounts.items()}
-        )
-        return cls.from_entry(scenario, name, entry)
+    def amounts(cls, scenario: Scenario, name: str, /, **amounts: Any) -> "Plan":
+        """Scenes' money [CNY]: harvest=12_000, "12k", or {"sale": 12_000} by phase; the rest as in `shares`.
+
+        All of it may be more than the budget: a run then says what a larger one would bring.
+        """
+        entry = _entry(name, amounts)
+        for path, money in entry.cells:
+            if 0 < money <= 1:
+                where = ".".join(path)
+                _refuse(name, f"{where} has {money:g} CNY; Plan.shares takes shares of the budget")
+        return cls._of(scenario, name, entry, 1.0)
 
     @classmethod
     def current(cls, scenario: Scenario) -> "Plan":
@@ -59,7 +82,7 @@ class Plan:
         budgets = {name: scene.budget for name, scene in scenario.scenes.items()}
         if None in budgets.values():
             raise UserError("plan 'current': every scene must have a budget; 0 gives it nothing")
-        return cls.amounts(scenario, "current", **{s: v or 0.0 for s, v in budgets.items()})
+        return cls._of(scenario, "current", _entry("current", {"scenes": budgets}), 1.0)
 
     @classmethod
     def none(cls, scenario: Scenario) -> "Plan":
@@ -69,13 +92,23 @@ class Plan:
     @classmethod
     def from_entry(cls, scenario: Scenario, name: str, entry: PlanEntry) -> "Plan":
         """A plan as the scenario file writes it."""
+        return cls._of(scenario, name, entry, scenario.budget if entry.in_shares else 1.0)
+
+    @classmethod
+    def _of(cls, scenario: Scenario, name: str, entry: PlanEntry, unit: float) -> "Plan":
+        """The plan of an entry whose numbers are in units of so much [CNY]."""
+        for scene in entry.scenes:
+            _check_name(name, scene, scenario.scenes, "scene")
         kept = {p for p in _signed(scenario) if not can_cancel(scenario, p)}
         packages = _chosen(scenario, entry.packages) | kept
-        unit = scenario.budget if entry.in_shares else 1.0
         money = {s: _scene_money(scenario, s, v, unit) for s, v in entry.scenes.items()}
         for package in sorted(packages - _signed(scenario)):
             _pay_package(scenario, name, money, package)
-        return cls(name, _freeze(scenario, money), packages, _partners(scenario, entry.commissions))
+        partners = _partners(scenario, entry.commissions)
+        plan = cls(name, _freeze(scenario, money), packages, partners)
+        check_plan(scenario, plan)
+        _check_active(scenario, plan)
+        return plan
 
     @property
     def auction_money(self) -> float:
@@ -98,6 +131,79 @@ def _partners(scenario: Scenario, chosen: list[str] | str) -> frozenset[str] | N
     return frozenset(chosen)
 
 
+def _entry(name: str, fields: Mapping[str, Any]) -> PlanEntry:
+    """What a file would hold under the name of the plan, checked as there."""
+    try:
+        return PlanEntry.model_validate(dict(fields))
+    except ValidationError as error:
+        faults = problems_of(PlanEntry, NOWHERE, error)
+    _refuse(
+        name, "; ".join(f"{fault.path.removeprefix('scenes.')} {fault.message}" for fault in faults)
+    )
+
+
+def _refuse(plan: str, message: str) -> NoReturn:
+    raise UserError(f"plan {plan!r}: {message}")
+
+
+# --------------------------------------------------------------------------- checks
+def check_plan(scenario: Scenario, plan: "Plan") -> None:
+    """Refuse a plan that does not fit the scenario: its money would stay, and nobody be told."""
+    if not isinstance(plan, Plan) or not isinstance(plan.name, str):
+        raise UserError(f"a plan is a sim.Plan with a name, or the name of one (got {shown(plan)})")
+    phases = scenario.calendar.phases
+    for scene, cells in plan.money.items():
+        _check_name(plan.name, scene, scenario.scenes, "scene")
+        if not isinstance(cells, Mapping):
+            _refuse(
+                plan.name,
+                f"money of {scene} is by phase, such as {{'sale': 100.0}} (got {shown(cells)})",
+            )
+        for phase in cells:
+            _check_name(plan.name, phase, phases, "phase")
+        if not all(isinstance(x, Real) and 0 <= x < math.inf for x in cells.values()):
+            _refuse(
+                plan.name,
+                f"money of {scene} must be 0 CNY or more in every phase (got {dict(cells)})",
+            )
+    for package in plan.packages:
+        find_package(scenario, package)
+
+
+def _check_active(scenario: Scenario, plan: "Plan") -> None:
+    """Money for a phase in which its scene does not spend is a slip of who wrote it."""
+    for scene, cells in plan.money.items():
+        own = scenario.scenes[scene].phases or scenario.calendar.phases
+        for phase in cells.keys() - set(own):
+            where = f"it spends in {', '.join(own)} only"
+            _refuse(plan.name, f"gives money to {scene} in {phase}: {where}")
+
+
+def _check_name(plan: str, name: str, known: Collection[str], what: str) -> None:
+    if name not in known:
+        near = suggestion(name, list(known)) or f"; known are {', '.join(known)}"
+        _refuse(plan, f"names no {what}: {shown(name)}{near}")
+
+
+def asked_plans(
+    scenario: Scenario, plans: "Sequence[Plan | str] | Plan | str | None" = None
+) -> list[Plan]:
+    """Plans of a run, made or by the names that `adsim run --plan` takes; those of the file for None."""
+    if plans is None:
+        return plans_of(scenario)
+    some = [plans] if isinstance(plans, str | Plan) else list(plans)
+    found = [named_plans(scenario, [p])[0] if isinstance(p, str) else p for p in some]
+    for plan in found:
+        check_plan(scenario, plan)
+    return found
+
+
+def asked_plan(scenario: Scenario, plan: "Plan | str | None" = None) -> Plan:
+    """The plan that is asked for, by name or as it is; the file's first one for None."""
+    return asked_plans(scenario, None if plan is None else [plan])[0]
+
+
+# --------------------------------------------------------------------------- plans of a file
 def plans_of(scenario: Scenario) -> list[Plan]:
     """The plans of the file; when it has none the scenes' own budgets, or else an even split."""
     named = [Plan.from_entry(scenario, name, entry) for name, entry in scenario.plans.items()]

@@ -190,7 +190,14 @@ class PlanEntry(Part):
     @property
     def in_shares(self) -> bool:
         """Whether the numbers are shares of the budget: they sum to at most 1."""
-        values = [
-            v for x in self.scenes.values() for v in (x.values() if isinstance(x, dict) else [x])
-        ]
-        return sum(values) <= 1 + 1e-9
+        return sum(money for _, money in self.cells) <= 1 + 1e-9
+
+    @property
+    def cells(self) -> list[tuple[tuple[str, ...], float]]:
+        """Every number, with its scene, or scene and phase."""
+        found: list[tuple[tuple[str, ...], float]] = []
+        for scene, value in self.scenes.items():
+            by_phase = value if isinstance(value, dict) else {}
+            found += [((scene, phase), money) for phase, money in by_phase.items()]
+            found += [] if isinstance(value, dict) else [((scene,), value)]
+        return found

@@ -14,7 +14,7 @@ from simulator.outcomes.compare import Sample, describe
 from simulator.outcomes.metrics import BY_NAME
 from simulator.scenario.faults import problems_of
 from simulator.scenario.nodes import Node, Source, Tree
-from simulator.scenario.plan import Plan, named_plans
+from simulator.scenario.plan import Plan, check_plan, named_plans
 from simulator.scenario.schema import Scenario
 from simulator.sweeps.design import Kind
 from simulator.sweeps.runner import Runner, crew_of
@@ -47,7 +47,7 @@ LOOK = 1.0
 # --------------------------------------------------------------------------- the door
 def sweep(
     question: Study | Scenario | str | os.PathLike[str], *,
-    over: Mapping[str, Any] | None = None, plans: Sequence[str | Plan] = (),
+    over: Mapping[str, Any] | None = None, plans: Sequence[str | Plan] | Plan = (),
     store: str | os.PathLike[str] | None = None, replications: int = 100, seed: int = 11,
     mode: Mode = "sampled", spreads: bool = True, metrics: Sequence[str] = METRICS,
     design: Kind = "grid", points: int | None = None, where: Sequence[str] = (),
@@ -79,10 +79,12 @@ def sweep(
 
 
 def vary(
-    scenario: Scenario, over: Mapping[str, Any], plans: Sequence[str | Plan],
+    scenario: Scenario, over: Mapping[str, Any], plans: Sequence[str | Plan] | Plan,
     settings: Mapping[str, Any],
 ) -> Study:  # fmt: skip
     """A study of one scenario; its faults are told as those of a file, without a line."""
+    if not isinstance(over, Mapping):
+        raise UserError(f"over is a mapping, such as {{'budget': [4e4, 6e4]}} (got {over!r})")
     tree = Tree(Node(None, Source("sweep"), 1, 1), {})
     levels = {path: _levels(value) for path, value in over.items()}
     try:
@@ -90,6 +92,10 @@ def vary(
     except ValidationError as error:
         raise ScenarioError(problems_of(StudyFile, tree, error)) from None
     check_words(file, tree)
+    plans = [plans] if isinstance(plans, str | Plan) else plans
+    for plan in plans:
+        if not isinstance(plan, str):
+            check_plan(scenario, plan)
     chosen = plans or [plan.name for plan in named_plans(scenario, [])]
     names = [plan if isinstance(plan, str) else plan.name for plan in chosen]
     if len(set(names)) < len(names):

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from simulator.errors import UserError
-from simulator.outcomes.decomposition import VISITS, check_sum, decompose, effects
+from simulator.outcomes.compare import Sample, describe
+from simulator.outcomes.decomposition import (
+    VISITS,
+    check_sum,
+    decompose,
+    effects,
+    part_intervals,
+)
 from simulator.outcomes.ledger import LawBroken
 from simulator.outcomes.metrics import NO_ADS
 from tests.worlds import brief, expected, plan, sampled
@@ -109,3 +116,23 @@ def test_a_sum_that_does_not_hold_breaks_a_law():
 def test_a_plan_that_was_not_run_is_refused():
     with pytest.raises(UserError, match="no plan is called 'mine'; known are little, much, no ads"):
         decompose(expected(ADS, both()), "mine")
+
+
+def test_intervals_of_parts_are_those_of_their_replications():
+    outcomes = sampled(ADS, both(), replications=8)
+    found, parts = part_intervals(outcomes, "much", "none"), decompose(outcomes, "much", "none")
+    for name, row in (("total", "much"), ("base", "no ads")):
+        own = outcomes.metrics(row)["gmv"]
+        assert tuple(found[name]) == pytest.approx((own["ci_lo"], own["ci_hi"]))
+    gain = outcomes.values("much", "gmv") - outcomes.values("no ads", "gmv")
+    own = describe(Sample.total(gain))
+    halves = sum(hi - lo for name, (lo, hi) in found.items() if name not in ("base", "total")) / 2
+    assert (
+        halves >= (own["ci_hi"] - own["ci_lo"]) / 2
+    )  # errors of a sum are at most those of its parts
+    assert found["paid_visits"].lo < parts["paid_visits"] < found["paid_visits"].hi
+
+
+def test_one_replication_has_no_interval():
+    found = part_intervals(sampled(ADS, both(), replications=1), "much")
+    assert np.isnan(list(found.values())).all()

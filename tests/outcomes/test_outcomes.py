@@ -252,3 +252,21 @@ def test_the_room_opens_without_heavy_imports():
         "room.Outcomes, room.read_outcomes; assert not {'pandas', 'scipy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_plans_and_metrics_are_given_by_name(outcomes):
+    with pytest.raises(UserError, match=r"a metric is given by its name, as text .got list."):
+        outcomes.summary(["roi"])
+    with pytest.raises(UserError, match=r"a plan is given by its name, as text .got dict."):
+        outcomes.days({})
+    with pytest.raises(UserError, match="no plan is called 'nobody'"):
+        outcomes.commissions("nobody")
+
+
+def test_what_a_reader_changes_in_a_table_stays_in_the_table(outcomes):
+    before = outcomes.summary().copy()
+    for table in (outcomes.summary(), outcomes.days("even"), outcomes.products("even")):
+        table.iloc[:, 1:] = 0
+    outcomes.values("even", "roi")[:] = 0
+    outcomes.sample("even", "spend").top[:] = 0
+    assert outcomes.summary().equals(before)

@@ -209,3 +209,16 @@ def test_spoilt_arrays_are_a_damaged_run(folder):
     path.unlink()
     with pytest.raises(UserError, match="is damaged"):
         read_outcomes(folder)
+
+
+def test_what_is_no_run_is_told_from_what_is(folder, tmp_path):
+    with pytest.raises(UserError, match=r"manifest.json is a file: a run is the folder"):
+        read_outcomes(folder / "manifest.json")
+    (tmp_path / "manifest.json").write_text('{"format": 1, "study": {}}')
+    with pytest.raises(UserError, match=r"is the store of a study: sim.read_store reads it"):
+        read_outcomes(tmp_path)
+
+
+def test_only_outcomes_are_kept(tmp_path):
+    with pytest.raises(UserError, match=r"those of simulate or frontier.outcomes .got dict."):
+        write_outcomes({}, tmp_path)

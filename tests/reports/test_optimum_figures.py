@@ -1,5 +1,6 @@
 """Figures of an optimisation show its numbers, on the axes that are given, in any language."""
 
+import dataclasses
 import io
 import warnings
 from dataclasses import replace
@@ -12,11 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from simulator.errors import UserError
+from simulator.outcomes.decomposition import part_intervals
 from simulator.outcomes.metrics import NO_ADS
 from simulator.reports.figures import ALL, QUIET, titles_of
 from simulator.reports.optimum_figures import (
     GAIN,
     LOSS,
+    plot_decomposition,
     plot_frontier,
     plot_gmv,
     plot_marginal,
@@ -175,6 +178,42 @@ def test_an_answer_of_packages_alone_has_no_margin_to_draw(frontier, scenario, t
     assert "marginal.svg" not in names
     with pytest.raises(UserError, match="all money is that of packages"):
         plot_marginal(bare)
+
+
+def ends_of(ax):
+    """Both ends of every interval that is drawn: [bar, 2]."""
+    lines = [c for c in ax.collections if c.get_label() == "95%"]
+    return np.array([line.get_segments()[0][:, 1] for line in lines])
+
+
+def test_what_decompose_gives_is_a_waterfall_as_it_is():
+    ax = drawn(plot_waterfall({"base": 100.0, "visits": -40.0, "total": 60.0}, total="合计"))
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["base", "visits", "合计"]
+    assert [bar.get_height() for bar in ax.patches] == [100, -40, 60]
+    same = plot_waterfall({"total": 60.0})  # a part of that name, and no sum of others
+    assert [bar.get_height() for bar in same.patches] == [60, 60]
+
+
+def test_intervals_stand_at_the_end_of_their_bars():
+    parts, ends = (
+        {"base": 100.0, "a": -40.0, "b": 10.0},
+        {"a": (-45.0, -35.0), "total": (60.0, 80.0)},
+    )
+    ax = drawn(plot_waterfall(parts, intervals=ends))
+    np.testing.assert_allclose(ends_of(ax), [(55, 65), (60, 80)])
+    assert ax.get_ylim()[1] > 100
+    assert not len(ends_of(plot_waterfall(parts, intervals={"a": (np.nan, np.nan)})))
+
+
+def test_a_decomposition_is_drawn_with_its_intervals(frontier):
+    outcomes = frontier.outcomes
+    ax = drawn(plot_decomposition(outcomes, "best 1", "now"))
+    known = part_intervals(outcomes, "best 1", "now")
+    ends = ends_of(ax)
+    np.testing.assert_allclose(ends[0], known["base"])
+    np.testing.assert_allclose(ends[-1], known["total"])
+    certain = dataclasses.replace(outcomes, mode="expected")
+    assert not len(ends_of(plot_decomposition(certain, "best 1", "now")))
 
 
 def test_the_waterfall_goes_from_the_current_plan_to_the_picked_one(frontier):
