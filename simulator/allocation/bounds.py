@@ -23,7 +23,7 @@ from simulator.allocation.problem import Array, Flags, Limits, Split, check_know
 from simulator.allocation.quest import CLOSE, Draws, Quest, asked_budget, make_quest, metric_of
 from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort
-from simulator.engine.simulate import simulate
+from simulator.engine.simulate import check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Statistic, statistic_of
 from simulator.outcomes.goal import Goal, TargetMissed
@@ -47,7 +47,7 @@ def best_target(
     scenario: Scenario, metric: str = "new_customers", *, budget: float | None = None,
     min_roi: float | None = None, at_least: Mapping[str, float] | None = None,
     sure: float | None = None, statistic: Statistic = "mean", limits: Limits | None = None,
-    current: Plan | None = None, replications: int = 100, seed: int = 11,
+    current: Plan | str | None = None, replications: int = 100, seed: int = 11,
     effort: Effort | None = None, executor: Executor | None = None, label: str | None = None,
 ) -> Goal:  # fmt: skip
     """The most of a metric that a budget reaches while other figures stay above their bounds.
@@ -56,6 +56,7 @@ def best_target(
     replications; `statistic` says what of the metric is wanted, its mean, P10 or CVaR. Raises
     TargetMissed, with the nearest value, where no plan keeps the bounds.
     """
+    check_run(scenario, "sampled", replications, seed)
     least = dict(at_least or {}) | ({"roi": min_roi} if min_roi is not None else {})
     check_known("metric", [metric, *least], list(TARGETS))
     if metric == "roi" or not least:

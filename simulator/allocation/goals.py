@@ -38,6 +38,7 @@ from simulator.allocation.quest import (
 )
 from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort
+from simulator.engine.simulate import check_run
 from simulator.errors import UserError
 from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed
 from simulator.outcomes.metrics import at_most, written
@@ -57,7 +58,7 @@ LOOK = 16
 
 def least_budget(
     scenario: Scenario, target: Mapping[str, float], *, sure: float | None = None,
-    limits: Limits | None = None, current: Plan | None = None, most: float | None = None,
+    limits: Limits | None = None, current: Plan | str | None = None, most: float | None = None,
     replications: int = 100, seed: int = 11, effort: Effort | None = None,
     executor: Executor | None = None, progress: Progress | None = None, label: str | None = None,
 ) -> Goal:  # fmt: skip
@@ -68,6 +69,7 @@ def least_budget(
     the search with the cheapest plan so far that reaches the target, `finished` False, or with
     StoppedShort where there is none.
     """
+    check_run(scenario, "sampled", replications, seed)
     name, value = _only(target)
     top = _top(scenario, most, limits or Limits())
     problem = make_problem(scenario, top, limits, current)
@@ -95,8 +97,10 @@ def _top(scenario: Scenario, most: float | None, limits: Limits) -> float:
 
 
 def _only(target: Mapping[str, float]) -> tuple[str, float]:
-    if len(target) != 1:
-        raise UserError("one target can be sought at a time")
+    if not isinstance(target, Mapping) or len(target) != 1:
+        raise UserError(
+            f"one target can be sought at a time, such as {{'new_customers': 30000}} (got {target!r})"
+        )
     ((name, value),) = target.items()
     if name == "roi":
         raise UserError(

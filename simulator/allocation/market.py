@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from simulator.allocation.problem import Array, Limits, Problem, Split, check_known, check_locks
 from simulator.engine.points import Points
 from simulator.engine.simulate import simulate
+from simulator.errors import UserError
 from simulator.outcomes.metrics import quantities
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import (
     Plan,
     all_packages,
+    asked_plan,
     can_cancel,
     cancelling_price,
     find_package,
@@ -181,13 +183,20 @@ def known_rows(scenario: Scenario, problem: Problem, current: Plan | None = None
 
 # --------------------------------------------------------------------------- the problem of a scenario
 def make_problem(
-    scenario: Scenario, budget: float, limits: Limits | None = None, current: Plan | None = None
+    scenario: Scenario,
+    budget: float,
+    limits: Limits | None = None,
+    current: Plan | str | None = None,
 ) -> Problem:
     """Cells and packages of a scenario, under the limits of a user.
 
     Commissioned media is that of the current plan, by default the file's first.
     """
-    limits = limits or Limits()
+    limits = Limits() if limits is None else limits
+    if not isinstance(limits, Limits):
+        raise UserError(
+            f"limits are a sim.Limits, such as sim.Limits(caps={{'live': 2e5}}) (got {limits!r})"
+        )
     scenes = tuple(
         s for s in scenario.scenes if _cells_of(scenario, s) or _own_packages(scenario, s)
     )
@@ -213,7 +222,7 @@ def make_problem(
         payer=np.array([scenes.index(find_package(scenario, p).scene) for p in packages], dtype=np.intp),
         must=np.array([limits.packages.get(p, False) for p in packages], dtype=bool),
         may=np.array([limits.packages.get(p, True) for p in packages], dtype=bool),
-        partners=(current or plans_of(scenario)[0]).commissions,
+        partners=asked_plan(scenario, current).commissions,
     )  # fmt: skip
 
 

@@ -35,11 +35,11 @@ from simulator.allocation.race import race
 from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort, Search
 from simulator.engine.points import Points
-from simulator.engine.simulate import Mode, simulate
+from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Frontier, Point
 from simulator.outcomes.outcomes import Outcomes
-from simulator.scenario.plan import Plan, plans_of
+from simulator.scenario.plan import Plan, asked_plan
 from simulator.scenario.schema import Scenario
 
 BUDGETS = (0.7, 1.3)
@@ -101,19 +101,20 @@ class _Work:
 
 def optimize(
     scenario: Scenario, objectives: Sequence[str] = ("roi", "new_customers"), *, budget: float | None = None,
-    limits: Limits | None = None, current: Plan | None = None, replications: int = 100, seed: int = 11,
+    limits: Limits | None = None, current: Plan | str | None = None, replications: int = 100, seed: int = 11,
     budgets: Sequence[float] = BUDGETS, effort: Effort | None = None, executor: Executor | None = None,
     progress: Progress | None = None, label: str | None = None, idle: float = 0.0,
 ) -> Frontier:  # fmt: skip
     """Split the budget: the plans that nothing beats on one or two objectives, and their certainty.
 
-    `current` is the user's own plan (the file's first), beside which every answer is shown;
+    `current` is the user's own plan or its name (the file's first), beside which every answer is shown;
     `budgets` are further budgets as multiples. Ctrl-C ends the search and returns what was found,
     with `finished` False. `idle` is money of locked cells that is known to stay there [CNY], on top of
     the budget. Raises UserError if the limits leave no plan.
     """
+    check_run(scenario, "sampled", replications, seed)
     names = _checked(objectives)
-    own = current or plans_of(scenario)[0]
+    own = asked_plan(scenario, current)
     problem = make_problem(scenario, asked_budget(budget, scenario.budget) + idle, limits, own)
     check_feasible(problem)
     wanted = tuple(dict.fromkeys([PROFIT, *(OBJECTIVES[name] for name in names)]))
@@ -125,8 +126,15 @@ def optimize(
 
 
 def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
-    if not 1 <= len(objectives) <= 2 or len(set(objectives)) < len(objectives):
-        raise UserError("one objective, or two that differ, can be sought at a time")
+    if (
+        isinstance(objectives, str)
+        or not 1 <= len(objectives) <= 2
+        or len(set(objectives)) < len(objectives)
+    ):
+        raise UserError(
+            f"one objective, or two that differ, can be sought at a time, such as ('roi', "
+            f"'new_customers') (got {objectives!r})"
+        )
     check_known("objective", objectives, list(OBJECTIVES))
     return tuple(objectives)
 

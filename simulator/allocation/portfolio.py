@@ -43,7 +43,7 @@ from simulator.allocation.quest import Progress, asked_budget, check_budget, kep
 from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort, Search
 from simulator.allocation.settle import settle
-from simulator.engine.simulate import Mode, simulate
+from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Margin
 from simulator.outcomes.outcomes import Outcomes
@@ -66,6 +66,8 @@ def optimize_portfolio(
     Ctrl-C ends the search with the best split so far, held against the rivals that are known by then,
     with `finished` False.
     """
+    for scenario in scenarios:
+        check_run(scenario, "sampled", replications, seed)
     names = _labels(scenarios, labels)
     check_known("objective", [objective], list(OBJECTIVES))
     own = sum(s.budget for s in scenarios)

@@ -26,9 +26,10 @@ from simulator.allocation.settle import settle
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
+from simulator.outcomes.frontier import check_sure
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.outcomes import Outcomes
-from simulator.scenario.plan import Plan, plans_of
+from simulator.scenario.plan import Plan, asked_plan
 from simulator.scenario.schema import Scenario
 
 GOAL = "goal"
@@ -48,6 +49,9 @@ class Draws:
     replications: int
     seed: int
     sure: float | None
+
+    def __post_init__(self) -> None:
+        check_sure(self.sure)
 
 
 @dataclass
@@ -126,7 +130,7 @@ def metric_of(name: str) -> str:
 
 
 def make_quest(
-    scenario: Scenario, problem: Problem, names: Sequence[str], *, current: Plan | None, effort: Effort,
+    scenario: Scenario, problem: Problem, names: Sequence[str], *, current: Plan | str | None, effort: Effort,
     executor: Executor | None, bounds: Mapping[str, float] | None = None,
     progress: Progress | None = None,
 ) -> Quest:  # fmt: skip
@@ -139,7 +143,7 @@ def make_quest(
     market = Bounded(inner, problem, metrics, bounds) if bounds else inner
     search = Search(Archive(market), problem, len(metrics), effort)
     search.say = progress or search.say
-    own = current or plans_of(scenario)[0]
+    own = asked_plan(scenario, current)
     return Quest(scenario, problem, metrics, own, search, executor, points)
 
 

@@ -17,20 +17,19 @@ from simulator.allocation.problem import Array, Limits
 from simulator.allocation.quest import Progress, asked_budget
 from simulator.allocation.search import Effort
 from simulator.engine.run import View
-from simulator.engine.simulate import make_grid, simulate
+from simulator.engine.simulate import check_run, make_grid, simulate
 from simulator.errors import UserError
 from simulator.market.calendar import phase_names, seconds_between
 from simulator.outcomes.frontier import Frontier
-from simulator.scenario.amounts import read_moment
 from simulator.scenario.calendar import phase_spans
-from simulator.scenario.cut import cut_at, name_of_rest, straddled
+from simulator.scenario.cut import cut_at, moment_of, name_of_rest, straddled
 from simulator.scenario.plan import (
     Plan,
     all_packages,
+    asked_plan,
     can_cancel,
     find_package,
     phase_weights,
-    plans_of,
 )
 from simulator.scenario.schema import Scenario
 
@@ -39,7 +38,7 @@ ON_PACE = 0.98
 
 
 def replan(
-    scenario: Scenario, plan: Plan | None, since: str | datetime, *,
+    scenario: Scenario, plan: Plan | str | None, since: str | datetime, *,
     objectives: Sequence[str] = ("roi", "new_customers"), budget: float | None = None,
     spent: Mapping[str, float] | None = None, limits: Limits | None = None, replications: int = 100,
     seed: int = 11, budgets: Sequence[float] = (), effort: Effort | None = None,
@@ -47,11 +46,13 @@ def replan(
 ) -> Frontier:  # fmt: skip
     """Split again what is left at a date, such as "2020-11-05"; the plan so far stays as it was.
 
-    Plans of the answer are plans of `cut_at(scenario, since)`. `budget` is that of the whole run; what
-    the past did not spend of its money is split again with the rest. `spent` gives what really was
-    spent, by "scene.phase", where that is known better. Bookings made before the date stay.
+    `plan` is made, a name, or None for the file's first. Plans of the answer are plans of
+    `cut_at(scenario, since)`: play and draw them with that. `budget` is that of the whole run; what the
+    past did not spend of its money is split again with the rest. `spent` gives what really was spent,
+    by "scene.phase", where that is known better. Bookings made before the date stay.
     """
-    own, moment = plan or plans_of(scenario)[0], _moment(since)
+    check_run(scenario, "sampled", replications, seed)
+    own, moment = asked_plan(scenario, plan), moment_of(since)
     done = _Done(scenario, own, moment)
     given = limits or Limits()
     past = {**done.past, **done.known(spent or {})}
@@ -72,13 +73,6 @@ def replan(
         current=done.carried_on, replications=replications, seed=seed, budgets=budgets, effort=effort,
         executor=executor, progress=progress, label=label,
     )  # fmt: skip
-
-
-def _moment(since: str | datetime) -> datetime:
-    try:
-        return read_moment(since)
-    except ValueError as error:
-        raise UserError(f"since: {error}") from None
 
 
 def carry_on(scenario: Scenario, plan: Plan, moment: datetime) -> Plan:

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from simulator.engine.simulate import Mode, simulate
+from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.metrics import BY_NAME, quantities
 from simulator.outcomes.truth import PARTNERS, Share, Truth
-from simulator.scenario.plan import Plan, all_packages, find_package, plans_of
+from simulator.scenario.plan import Plan, all_packages, asked_plan, find_package
 from simulator.scenario.schema import Scenario
 
 Array = NDArray[np.float64]
@@ -37,7 +37,7 @@ EXACT = 6
 
 
 def attribute(
-    scenario: Scenario, plan: Plan | None = None, metrics: Sequence[str] = METRICS, *,
+    scenario: Scenario, plan: Plan | str | None = None, metrics: Sequence[str] = METRICS, *,
     orders: int = 64, exact: bool | None = None, mode: Mode = "expected", replications: int = 50,
     seed: int = 11, executor: Executor | None = None, label: str | None = None,
 ) -> Truth:  # fmt: skip
@@ -46,7 +46,8 @@ def attribute(
     Metrics are totals. `orders` of the scenes are drawn, in pairs; with `exact`, or few scenes, all
     coalitions are played instead. In sampled mode all coalitions meet the same chance.
     """
-    own = plan or plans_of(scenario)[0]
+    check_run(scenario, mode, replications, seed)
+    own = asked_plan(scenario, plan)
     _check(metrics, orders)
     players = players_of(scenario, own)
     worth = _worth(
@@ -63,6 +64,8 @@ def attribute(
 
 
 def _check(metrics: Sequence[str], orders: int) -> None:
+    if isinstance(metrics, str):
+        raise UserError(f"metrics are a list, such as [{metrics!r}]")
     for name in metrics:
         if name not in BY_NAME or BY_NAME[name].kind != "total":
             known = ", ".join(m.name for m in BY_NAME.values() if m.kind == "total")

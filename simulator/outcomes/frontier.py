@@ -12,7 +12,7 @@ Figures are those of `outcomes`, a run of all plans on draws that the search has
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -173,6 +173,7 @@ class Frontier:
         min_roi be reached in this share of replications. Raises UserError, with the nearest value that
         can be reached, if no plan fits.
         """
+        check_sure(sure)
         aim = objective or self.objectives[-1 if min_roi is not None else 0]
         least = dict(at_least or {}) | (
             {"roi": min_roi} if min_roi is not None and not sure else {}
@@ -309,8 +310,18 @@ class Frontier:
         }  # fmt: skip
 
 
+def check_sure(sure: float | None) -> None:
+    """Certainty is a share of replications."""
+    if sure is not None and not 0 < sure <= 1:
+        raise UserError(
+            f"sure is a share of replications above 0, up to 1: 0.9 for 90% (got {sure:g})"
+        )
+
+
 def statistic_of(sample: Sample, how: Statistic) -> float:
     """Mean, 10% quantile, or mean of the worst tenth of replications of a figure."""
+    if how not in get_args(Statistic):
+        raise UserError(f"a statistic is one of {', '.join(get_args(Statistic))} (got {how!r})")
     if how == "mean":
         return ratio_of_means(sample)
     values = np.sort(by_replication(sample))

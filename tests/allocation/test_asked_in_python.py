@@ -1,0 +1,56 @@
+"""What is asked of a search from Python is checked before the search begins."""
+
+from pathlib import Path
+
+import pytest
+
+import simulator as sim
+from simulator.allocation.optimize import SHORT
+from simulator.errors import UserError
+
+SCENARIO = sim.read_scenario(Path(__file__).parents[2] / "scenarios/minimal.yaml")
+TARGET = {"new_customers": 4000}
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda s: sim.optimize(s, "roi"), r"such as \('roi', 'new_customers'\) \(got 'roi'\)"),
+        (lambda s: sim.optimize(s, replications=0), "replications must be a whole number"),
+        (lambda s: sim.optimize(s, current="half"), "no plan is called 'half'"),
+        (lambda s: sim.optimize(s, limits={"harvest": 3}), r"limits are a sim.Limits, such as"),
+        (lambda s: sim.least_budget(s, 30_000), r"such as \{'new_customers': 30000\} \(got 30000\)"),
+        (lambda s: sim.least_budget(s, TARGET, sure=90), "sure is a share of replications"),
+        (lambda s: sim.best_target(s, min_roi=1, sure=0), "sure is a share of replications"),
+        (lambda s: sim.attribute(s, "half"), "no plan is called 'half'"),
+        (lambda s: sim.attribute(s, mode="x"), "mode must be one of expected, sampled"),
+        (lambda s: sim.attribute(s, metrics="gmv"), r"metrics are a list, such as \['gmv'\]"),
+        (lambda s: sim.replan(s, "half", "2021-03-15"), "no plan is called 'half'"),
+        (lambda s: sim.cut_at(s, "someday"), "since: must be a date such as 2020-11-11"),
+        (sim.optimize_portfolio, r"a scenario is what sim.read_scenario returns"),
+        (lambda s: sim.sweep(s, over="budget"), r"over is a mapping, such as \{'budget'"),
+    ],
+)  # fmt: skip
+def test_a_slip_is_told_in_a_sentence(ask, words):
+    with pytest.raises(UserError, match=words):
+        ask(SCENARIO)
+
+
+def test_the_current_plan_goes_by_its_name():
+    found = sim.optimize(
+        SCENARIO, ("roi",), current="mostly_new", effort=SHORT, replications=4, budgets=()
+    )
+    assert found.current == "mostly_new"
+    with pytest.raises(UserError, match=r"sure is a share .* 0.9 for 90% \(got 90\)"):
+        found.pick(min_roi=0.5, sure=90)
+    with pytest.raises(UserError, match=r"a statistic is one of mean, p10, cvar \(got 'median'\)"):
+        found.pick(statistic="median")
+
+
+def test_a_study_takes_one_plan_and_refuses_one_that_does_not_fit():
+    rows = sim.sweep(SCENARIO, over={"budget": [4e4]}, plans="half_half", mode="expected")
+    assert set(rows["plan"]) == {"half_half"}
+    with pytest.raises(UserError, match="names no scene: 'harvst'"):
+        sim.sweep(
+            SCENARIO, over={"budget": [4e4]}, plans=sim.Plan("p", {"harvst": {}}, frozenset())
+        )
