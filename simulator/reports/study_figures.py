@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 MOST_BARS = 20
 MOST_COLOURS = len(COLOURS)
 
+LUCK = "~ may be luck"
+
 Show = Literal["figure", "regret", "best"]
 
 
@@ -157,9 +159,9 @@ def plot_heat_map(
 ) -> Axes:  # fmt: skip
     """A metric over two parameters, across and up: means over all others in every square.
 
-    `show` is the "figure" of one plan, its "regret" (what it gives away to the best plan of each
-    cell), or the "best" plan, followed by ~ where luck alone could explain its lead. Without `by` the two
-    are those that move the plan most.
+    `show` is the "figure" of one plan, below it half of its 95% interval; its "regret" (what it gives
+    away to the best plan of each cell); or the "best" plan. ~ stands where luck alone could explain
+    what is given away, or the best one's lead. Without `by` the two are those that move the plan most.
     """
     own = choose(rows, metric, plan, scenario)
     part = rows[rows["scenario"] == own.scenario]
@@ -169,7 +171,7 @@ def plot_heat_map(
         _draw_best(ax, best_in_squares(part, metric, two, mode), two)
         title = f"{own.scenario}: best plan by {metric}"
     else:
-        table = squares(part, metric, two)
+        table = squares(part, metric, two, mode)
         _draw_heat(ax, table[table["plan"] == own.plan], two, _column(metric, show), metric)
         title = f"{own.scenario}: {'given away by ' if show == 'regret' else ''}{own.plan}"
     ax.set_title(title, loc="left", parse_math=False)
@@ -196,23 +198,45 @@ def widest(part: "pd.DataFrame", metric: str, plan: str) -> tuple[str, str]:
 def _draw_heat(
     ax: Axes, table: "pd.DataFrame", by: tuple[str, str], column: str, metric: str
 ) -> None:
-    grid = _grid(ax, table, by, column)
+    grid = _grid(ax, table, by, column).astype(float)
+    half = _grid(ax, table, by, "lost_half" if column == "lost" else "half").astype(float)
     least = 0.0 if column == "lost" else None
-    image = ax.imshow(grid.astype(float), vmin=least, cmap="viridis", origin="lower", aspect="auto")
+    image = ax.imshow(grid, vmin=least, cmap="viridis", origin="lower", aspect="auto")
     bar = ax.figure.colorbar(image, ax=ax, format=short)
     given = f"{metric} given away [{BY_NAME[metric].unit}]"
     bar.set_label(given if column == "lost" else axis_title(metric))
     bar.outline.set_visible(False)
-    for (row, place), value in np.ndenumerate(grid.astype(float)):
+    written = _given_away if column == "lost" else _with_half
+    for (row, place), value in np.ndenumerate(grid):
         if np.isfinite(value):
-            _write(
-                ax,
-                place,
-                row,
-                short(float(f"{value:.3g}")),
-                tuple(map(float, image.to_rgba(value))),
-            )
+            behind = tuple(map(float, image.to_rgba(value)))
+            _write(ax, place, row, written(value, float(half[row, place])), behind)
+    if any("~" in text.get_text() for text in ax.texts):
+        ax.annotate(LUCK, (1, 1.02), xycoords="axes fraction", ha="right", color=INK, fontsize=9)
     dress(bar.ax)
+
+
+def _with_half(value: float, half: float) -> str:
+    """A figure, and below it half of its 95% interval.
+
+    >>> _with_half(12_345.0, 678.9), _with_half(0.5, math.nan)
+    ('12.3k\\n±679', '0.5')
+    """
+    below = f"\n±{_three(half)}" if half > 0 else ""
+    return f"{_three(value)}{below}"
+
+
+def _given_away(value: float, half: float) -> str:
+    """What a plan gives away, marked where its 95% interval holds nothing at all.
+
+    >>> _given_away(500.0, 200.0), _given_away(100.0, 200.0), _given_away(0.0, 0.0)
+    ('500', '100 ~', '0')
+    """
+    return f"{_three(value)} ~" if 0 < value <= half else _three(value)
+
+
+def _three(value: float) -> str:
+    return short(float(f"{value:.3g}"))
 
 
 def _draw_best(ax: Axes, table: "pd.DataFrame", by: tuple[str, str]) -> None:

@@ -168,17 +168,45 @@ def _half(figure: float, effect: Array, luck: float, mode: Mode) -> float:
 
 
 # --------------------------------------------------------------------------- squares
-def squares(rows: "pd.DataFrame", metric: str, by: tuple[str, str]) -> "pd.DataFrame":
+def squares(
+    rows: "pd.DataFrame", metric: str, by: tuple[str, str], mode: Mode = "sampled"
+) -> "pd.DataFrame":
     """The metric of every plan, and what it gives away, in every square of two parameters: means over all else.
 
-    A row per scenario, square and plan. Numbers with many levels are cut into parts of equal count,
-    each under its mean. Nothing is given away where neither more nor less of the metric is better.
+    A row per scenario, square and plan. `half` and `lost_half` are halves of their 95% intervals, NaN
+    where chance has no part. Numbers with many levels are cut into parts of equal count, each under its
+    mean. Nothing is given away where neither more nor less of the metric is better.
     """
     check_metric(rows, metric)
+    rows, keys = _cut(rows, by), ["scenario", *by, "plan"]
     wished = bool(BY_NAME[metric].wish)
-    figures = (lost_of if wished else cell_figures)(_cut(rows, by), metric)
-    groups = figures.groupby(["scenario", *by, "plan"], sort=False, as_index=False)
-    return groups[[metric, "lost"] if wished else [metric]].mean()
+    figures = (lost_of if wished else cell_figures)(rows, metric)
+    table = figures.groupby(keys, sort=False)[[metric, "lost"] if wished else [metric]].mean()
+    effect = _effects(rows, metric, [*keys, "cell"])
+    table["half"] = _halves(table[metric], effect, mode)
+    if wished:
+        best = figures[figures["lost"] == 0].groupby(["scenario", "cell"])["plan"].first()
+        table["lost_half"] = _halves(table["lost"], _behind(effect, best, by), mode)
+    return table.reset_index()
+
+
+def _effects(rows: "pd.DataFrame", metric: str, keys: list[str]) -> "pd.DataFrame":
+    """e_r: a row per key, a column per replication."""
+    return influences(rows, metric).pivot(index=keys, columns="replication", values="effect")
+
+
+def _behind(effect: "pd.DataFrame", best: "pd.Series[Any]", by: tuple[str, str]) -> "pd.DataFrame":
+    """Influence on how far a plan lies behind the best one of its cell, which is taken as known."""
+    by_cell = effect.droplevel(list(by))  # [scenario, plan, cell]
+    leaders = [(s, best.get((s, cell)), cell) for s, _, cell in by_cell.index]
+    return effect - by_cell.reindex(leaders).to_numpy()
+
+
+def _halves(figures: "pd.Series[Any]", effect: "pd.DataFrame", mode: Mode) -> list[float]:
+    """Half of the interval of each figure, a mean over cells."""
+    means = effect.groupby(figures.index.names).mean().reindex(figures.index).to_numpy()
+    pairs = zip(figures.to_numpy(dtype=float), means, strict=True)
+    return [_half(figure, own, 0.0, mode) for figure, own in pairs]
 
 
 def best_in_squares(
@@ -188,9 +216,9 @@ def best_in_squares(
     import pandas as pd
 
     rows, keys = _cut(rows, by), ["scenario", *by]
-    effects = influences(rows, metric).groupby([*keys, "plan", "replication"], sort=False)["effect"]
-    effect, found = effects.mean().unstack("replication"), []
-    for square, group in squares(rows, metric, by).groupby(keys, sort=False):
+    effect, found = _effects(rows, metric, [*keys, "plan", "cell"]), []
+    effect = effect.groupby([*keys, "plan"]).mean()
+    for square, group in squares(rows, metric, by, mode).groupby(keys, sort=False):
         order = group.sort_values("lost", kind="stable").iloc[[0, min(1, len(group) - 1)]]
         ahead = float(order["lost"].iloc[1] - order["lost"].iloc[0])
         first, second = (effect.loc[(*square, plan)].to_numpy() for plan in order["plan"])
@@ -203,6 +231,10 @@ def best_in_squares(
 def _cut(rows: "pd.DataFrame", by: tuple[str, str]) -> "pd.DataFrame":
     """The rows, with two of the parameters in parts."""
     names = parameters_of(rows)
+    if isinstance(by, str) or len(by) != 2:
+        raise UserError(
+            f"two parameters are needed, such as ({', '.join(map(repr, names[:2]))}); got {by!r}"
+        )
     for name in by:
         if name not in names:
             near = suggestion(name, names) or f"; it varies {', '.join(names) or 'nothing'}"

@@ -137,7 +137,34 @@ def test_the_squares_are_those_of_the_table(show, column):
     named = {"figure": "Profit 利润 [CNY]", "regret": "profit given away [CNY]"}
     assert bar.get_ylabel() == named[show]
     if show == "figure":
-        assert words(ax)[0] == "837"  # 900 - 30, and a mean noise of -33
+        assert words(ax)[0] == "837\n±1.03k"  # 900 - 30, and a mean noise of -33
+
+
+def test_what_chance_alone_could_explain_is_marked_in_a_map_of_regret():
+    by, rows = ("budget", "words"), ROWS.copy()
+    own = rows["plan"] == "half_half"
+    rows.loc[own, "profit"] += np.tile([300.0, -300.0, 0.0], own.sum() // 3)
+    ax = drawn(plot_heat_map(rows, "profit", by=by, plan="half_half", show="regret"))
+    table = squares(rows, "profit", by).set_index(["plan", "words", "budget"]).loc["half_half"]
+    marks = [text.endswith(" ~") for text in words(ax)[:6]]
+    luck = (table["lost"] > 0) & (table["lost"] <= table["lost_half"])
+    order = [(word, budget) for word in LEVELS["words"] for budget in LEVELS["budget"]]
+    assert marks == luck.loc[order].tolist()
+    assert 0 < sum(marks) < 6
+    assert words(ax)[6:] == ["~ may be luck"]
+
+
+def test_expected_mode_has_no_halves():
+    ax = drawn(plot_heat_map(ROWS, "profit", by=("budget", CPM), plan="half_half", mode="expected"))
+    assert words(ax)[0] == "837"
+
+
+def test_what_is_no_table_or_no_pair_is_told():
+    with pytest.raises(UserError, match=r"rows are the table of sweep or read_store .got list."):
+        plot_heat_map([], "profit")
+    for by in (("budget",), "budget"):
+        with pytest.raises(UserError, match="two parameters are needed, such as"):
+            plot_heat_map(ROWS, "profit", by=by)
 
 
 def test_the_best_plan_has_its_colour_and_a_lead_that_may_be_luck_its_mark():

@@ -193,3 +193,25 @@ def test_many_numbers_are_cut_into_parts_of_equal_count():
 def test_a_parameter_that_is_not_there_is_refused(by, words):
     with pytest.raises(UserError, match=words):
         squares(rows_of(SUM, LEVELS), "profit", by)
+
+
+def test_halves_of_squares_are_those_of_runs():
+    """A square of one cell: the figure's interval is that of a run, what is given away that of a pair."""
+    rows = rows_of(TWO, LEVELS | {"word": ["x"]}, noise=(0.0,) * 6)
+    chance = np.random.default_rng(2).normal(size=len(rows))
+    rows["profit"] += chance
+    plans, table = list(TWO), squares(rows, "profit", ("a", "b")).set_index(["a", "b", "plan"])
+    for (a, b), cell in rows.groupby(["a", "b"]):
+        own = {p: Sample.total(cell[cell["plan"] == p]["profit"].to_numpy()) for p in plans}
+        best = max(plans, key=lambda p: own[p].top.mean())
+        for plan in plans:
+            found, known = table.loc[(a, b, plan)], describe(own[plan])
+            assert found["half"] == pytest.approx(known["ci_hi"] - known["mean"])
+            gap = paired_difference(own[best], own[plan])
+            assert found["lost"] == pytest.approx(gap.mean)
+            assert found["lost_half"] == pytest.approx(gap.interval.hi - gap.mean)
+
+
+def test_expected_squares_have_no_halves():
+    table = squares(rows_of(TWO, LEVELS), "profit", ("a", "b"), "expected")
+    assert table[["half", "lost_half"]].isna().all(axis=None)
