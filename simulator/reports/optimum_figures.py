@@ -260,15 +260,18 @@ def plot_waterfall(
     ax.bar(places, heights, 0.65, bottoms, color=colours)
     for step, level in enumerate(ends):
         ax.plot([step, step + 1], [level, level], color=QUIET, linewidth=0.8)
-    _draw_ends(ax, [*starts, 0.0], [known.get(name) for name in [*names, "total"]])
-    for place, height, bottom in zip(places, heights, bottoms, strict=True):
-        words = short(float(f"{height:.3g}"))
-        ax.annotate(words, (place, max(bottom, bottom + height)), ha="center", va="bottom")
+    no_ends = (np.nan, np.nan)
+    spans = bottoms[:, None] + [
+        known.get(name, no_ends) for name in [*names, "total"]
+    ]  # [bar, end]
+    ax.vlines(places, *spans.T, color=INK, linewidth=1.2, zorder=3)
+    tops = np.fmax(np.maximum(bottoms, bottoms + heights), spans[:, 1])
+    for place, height, top in zip(places, heights, tops, strict=True):
+        ax.annotate(short(float(f"{height:.3g}")), (place, top), ha="center", va="bottom")
     ax.set_xticks(places, [*names, total], parse_math=False, rotation=30, ha="right")
     ax.set_ylabel("CNY")
     ax.yaxis.set_major_formatter(short)
-    low, high = ax.dataLim.intervaly
-    low, high = min(0.0, low), max(0.0, high)
+    low, high = np.nanmin([0.0, *bottoms, *spans[:, 0]]), max(0.0, *tops)
     ax.set_ylim(low - 0.06 * (high - low) * (low < 0), high + 0.12 * (high - low))
     dress(ax)
     return ax
@@ -280,14 +283,3 @@ def _is_sum(parts: Mapping[str, float]) -> bool:
         return False
     *amounts, last = parts.values()
     return abs(sum(amounts) - last) <= 1e-9 * max(map(abs, parts.values()))
-
-
-def _draw_ends(
-    ax: Axes, starts: Sequence[float], intervals: Sequence[tuple[float, float] | None]
-) -> None:
-    """Lines from the lower to the upper end of each amount, which begins at its start."""
-    for place, (start, ends) in enumerate(zip(starts, intervals, strict=True)):
-        if ends is not None and np.isfinite(ends).all():
-            ax.vlines(
-                place, start + ends[0], start + ends[1], color=INK, linewidth=1.2, label="95%"
-            )

@@ -151,6 +151,11 @@ def test_the_waterfall_ends_at_the_sum():
         plot_waterfall({})
 
 
+def test_figures_of_a_waterfall_stand_above_its_intervals():
+    ax = drawn(plot_waterfall({"base": 100.0, "a": -40.0}, intervals={"a": (-90.0, 10.0)}))
+    assert [words.xy[1] for words in ax.texts] == [100, 110, 60]
+
+
 @pytest.mark.parametrize("parts", [{"base": 1e6, "a": 9.0, "b": 2.0}, {"base": 9.0, "a": -30.0}])
 def test_figures_of_a_waterfall_stand_below_its_title(parts):
     """Also where steps are small against what they stand on."""
@@ -182,8 +187,8 @@ def test_an_answer_of_packages_alone_has_no_margin_to_draw(frontier, scenario, t
 
 def ends_of(ax):
     """Both ends of every interval that is drawn: [bar, 2]."""
-    lines = [c for c in ax.collections if c.get_label() == "95%"]
-    return np.array([line.get_segments()[0][:, 1] for line in lines])
+    drawn_lines = [s for s in ax.collections[0].get_segments() if len(s)]
+    return np.array([line[:, 1] for line in drawn_lines])
 
 
 def test_what_decompose_gives_is_a_waterfall_as_it_is():
