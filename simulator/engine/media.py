@@ -33,6 +33,7 @@ from simulator.scenario.chain import Stage
 MOVED = ("discover", "engage", "enthuse", "perform", "first_order", "numerous")
 TO_NUMEROUS = (Stage.INITIAL, Stage.LAPSED)  # whose buyers become numerous
 NEW = slice(0, 3)  # bands whose buyers are new customers
+NEXT_TO_NOTHING = 1e-300  # a bid factor of 0 has no logarithm
 
 
 class Media:
@@ -218,7 +219,7 @@ class Media:
         if len(self.bidder.bounded):
             self.bidder.prepare(field)
             field.actions = self._actions(appeal)
-        self.bidder.offset = np.log(floor.controls.bid)
+        self.bidder.offset = np.log(np.maximum(floor.controls.bid, NEXT_TO_NOTHING))
         entered = self.bidder.pace(field)
         self._win(entered)
         return entered

@@ -1,7 +1,8 @@
 """From a scenario and plans to outcomes: chunks of lanes, in this process or in others."""
 
+import pickle
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
 from numbers import Integral
@@ -213,10 +214,22 @@ def _run_all(jobs: list[Job], executor: Executor | None, progress: Progress | No
 def _submitted(jobs: list[Job], executor: Executor) -> dict[Future[Result], int]:
     if not isinstance(executor, Executor):
         raise UserError(f"executor must be one of concurrent.futures (got {shown(executor)})")
+    if isinstance(executor, ProcessPoolExecutor):
+        _check_sent(jobs[0].rules)
     try:
         return {executor.submit(run_job, job): n for n, job in enumerate(jobs)}
     except RuntimeError as error:  # shut down, or broken
         raise UserError(f"the executor takes no work ({error}): give one that is open") from error
+
+
+def _check_sent(rules: tuple[Rule, ...]) -> None:
+    try:
+        pickle.dumps(rules)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise UserError(
+            f"processes of your own cannot be sent to the executor ({error}): let them stand in a module, "
+            f"not inside a function, or leave the executor out"
+        ) from error
 
 
 def _counted(job: Job, number: int, count: int, progress: Progress | None) -> Result:

@@ -1,6 +1,6 @@
 """What a run is asked is checked before it is begun, and what a user's process does as it goes."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -104,6 +104,23 @@ def test_a_process_can_only_look_at_the_market(what):
 
     with pytest.raises(ValueError, match="read-only"):
         play(processes=[rule])
+
+
+def test_a_process_that_cannot_be_sent_is_told_before_it_is():
+    with (
+        ProcessPoolExecutor(1) as pool,
+        pytest.raises(UserError, match="let them stand in a module, not inside a function"),
+    ):
+        play(processes=sets("bid", 1.0), executor=pool)
+
+
+def test_a_bid_of_nothing_spends_nothing():
+    def rule(view):
+        view.controls.bid[view.scene("harvest")] = 0
+        yield view.hours(1)
+
+    spend = play(processes=rule).scenes("even")["harvest"]["spend"]["mean"]
+    assert spend == 0
 
 
 def test_its_own_error_comes_through():
