@@ -183,7 +183,8 @@ def plot_marginal(
 ) -> Axes:
     """What one more yuan of every cell brings net, the best cell on top; empty cells are hollow.
 
-    The line in the best plan is the shadow price: what one more yuan of budget brings net.
+    The line in the best plan is the shadow price: what one more yuan of budget brings net. Values are
+    slopes of expected mode, in which replications have no part: there are no intervals.
     """
     point = frontier.point(_name(plan) or frontier.answered.plan.name)
     if point in frontier.others:
