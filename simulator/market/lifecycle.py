@@ -82,6 +82,7 @@ class LifeCycles:
         self.items = goods.items[:, None]
         self.luck = np.ones((len(goods.power), 1)) if luck is None else luck
         self._table = np.array([getattr(rules, f.name) for f in fields(Effects)], dtype=float)
+        self._cvr = np.array(rules.cvr, dtype=float)[:, None, None]
 
     def start(self, lanes: int, draws: Draws) -> Shelf:
         """Products as the scenario says."""
@@ -114,17 +115,27 @@ class LifeCycles:
         return np.asarray(shelf.weight / (shelf.weight + self.rules.organic_rivals))
 
     def effects(self, shelf: Shelf) -> Effects:
-        """Mean of the stage figures over the stage shares."""
-        return Effects(*np.einsum("fs,spl->fpl", self._table, shelf.stage))
+        """Means of the stage figures over the stage shares; that of refunds over the orders."""
+        effects = Effects(*np.einsum("fs,spl->fpl", self._table, shelf.stage))
+        effects.refund = np.einsum("s,spl->pl", self._table[-1], self.ordered(shelf))
+        return effects
+
+    def ordered(self, shelf: Shelf) -> np.ndarray:
+        """Share of each stage in a product's orders: y cvr, scaled to sum 1  [stage, product, lane].
+
+        A stage in which people buy more readily counts for more in what an order brings.
+        """
+        ready = shelf.stage * self._cvr
+        return np.asarray(ready / ready.sum(axis=0))
 
     def price(self, shelf: Shelf, phase: int) -> np.ndarray:
-        """Price against that of the phase, 1 less what the stages take off: [product, lane].
+        """Price against that of the phase, 1 less what the stages take off an order: [product, lane].
 
         No stage takes it below the salvage value: the mean over the stages is of prices that are paid.
         """
         cut = 1 - np.array(self.rules.price, dtype=float)[:, None, None]
         most = 1 - self.goods.least_price[phase]
-        return np.asarray(1 - (np.minimum(cut, most) * shelf.stage).sum(axis=0))
+        return np.asarray(1 - (np.minimum(cut, most) * self.ordered(shelf)).sum(axis=0))
 
     def close_day(self, shelf: Shelf, orders: np.ndarray, market: float, second: int) -> None:
         """End of a day: sales level, organic weight, stage moves; `market`: purchases of the day in the

@@ -151,11 +151,11 @@ class Assortment:
         return _scaled(goods.mix * suits, goods.mix, axis=1)
 
     def _taste(self, shelf: Shelf) -> np.ndarray | None:
-        """1 + (A - 1) x share of new stages: [product, segment, lane]; None where all are alike."""
+        """1 + (A - 1) x share of new stages in orders: [product, segment, lane]; None where all are alike."""
         extra = self.world.people.new_taste
         if extra is None:
             return None
-        return 1 + extra * shelf.stage[NEW_STAGES].sum(axis=0)[:, None]
+        return 1 + extra * self.cycles.ordered(shelf)[NEW_STAGES].sum(axis=0)[:, None]
 
 
 def _both(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None:

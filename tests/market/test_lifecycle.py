@@ -6,7 +6,7 @@ import pytest
 from simulator.engine.simulate import make_grid
 from simulator.market.build import build_world
 from simulator.market.draws import Expected
-from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.lifecycle import NEW_STAGES, LifeCycles, Shelf
 from tests.worlds import minimal
 
 DAYS = 60.5
@@ -63,3 +63,28 @@ def test_the_day_of_many_clocks_is_the_mean_of_the_day():
         for name in ("at", "stage"):
             found = getattr(shelf, name).mean(axis=2)
             assert found == pytest.approx(getattr(flowing, name).mean(axis=2), abs=1e-3)
+
+
+def test_what_an_order_brings_is_its_mean_over_clocks():
+    """Samples are cheap, seldom come back, and are bought twice as readily as what has been launched."""
+    scenario = minimal("products.coffee.product_stage=sampling")
+    goods = build_world(scenario, make_grid(scenario)).goods
+    flowing, ringing = (
+        LifeCycles(goods, scenario.life_cycle, sampled) for sampled in (False, True)
+    )
+    mean, lanes = flowing.start(1, Expected(1)), 20000
+    shelf = ringing.start(lanes, Expected(lanes))
+    clocks = np.tile(-np.log((np.arange(lanes) + 0.5) / lanes), (len(shelf.clock), 1))
+    shelf.clock = np.random.default_rng(1).permuted(clocks, axis=1)
+    close(ringing, shelf, 3)
+    close(flowing, mean, 3)
+    orders = ringing.effects(shelf).cvr
+    for figure in (
+        lambda cycles, of: cycles.price(of, 0),
+        lambda cycles, of: cycles.effects(of).refund,
+        lambda cycles, of: cycles.ordered(of)[NEW_STAGES].sum(axis=0),
+    ):
+        found = (orders * figure(ringing, shelf)).sum() / orders.sum()
+        assert found == pytest.approx(float(figure(flowing, mean)[0, 0]), rel=1e-3)
+    plain = (mean.stage[:, 0, 0] * scenario.life_cycle.price).sum()
+    assert flowing.price(mean, 0) < 0.98 * plain

@@ -175,7 +175,7 @@ class Product:
         """ctr_p, cvr_p, quality_p, refund_p and kappa_p of the day."""
         self.ctr, self.cvr = self._mean(self.cycle.ctr), self._mean(self.cycle.cvr)
         self.quality = self._mean(self.cycle.quality)
-        self.refund_effect = self._mean(self.cycle.refund)
+        self.refund_effect = self._mean_order(self.cycle.refund)
         self.kappa = self.power * self.cvr
 
     @property
@@ -183,7 +183,7 @@ class Product:
         """price_p: no stage takes what the seller takes below the salvage value."""
         salvage = float(self.item.salvage or 0.0)
         least = salvage / self.seller if salvage > 0 else 0.0
-        return self._mean(max(price, least) for price in self.cycle.price)
+        return self._mean_order(max(price, least) for price in self.cycle.price)
 
     @property
     def stage_price(self) -> float:
@@ -192,6 +192,17 @@ class Product:
 
     def _mean(self, figures: Iterable[float]) -> float:
         return sum(share * y for share, y in zip(figures, self.stages.values(), strict=True))
+
+    def _mean_order(self, figures: Iterable[float]) -> float:
+        """Mean over the product's orders: a stage counts with its share times its readiness."""
+        return (
+            self._mean(f * cvr for f, cvr in zip(figures, self.cycle.cvr, strict=True)) / self.cvr
+        )
+
+    @property
+    def new_in_orders(self) -> float:
+        """Share of the stages sampling and launch in the orders."""
+        return self._mean_order([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
 
     def organic_aim(self) -> float:
         cycle = self.cycle
@@ -417,8 +428,7 @@ class Goods:
     def kappa(self, p: str, g: str) -> float:
         """kappa_pg, prices and the taste for new products included."""
         product = self.products[p]
-        new = product.stages["sampling"] + product.stages["launch"]
-        taste = 1 + (self.taste_for_new[g] - 1) * new
+        taste = 1 + (self.taste_for_new[g] - 1) * product.new_in_orders
         return product.kappa * self.responses[p][g] * taste
 
     def mean_kappa(self, mix: dict[str, float], g: str) -> float:
