@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from simulator.allocation.aims import Aims
 from simulator.allocation.market import Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
+from simulator.allocation.repair import repair
 from simulator.allocation.slopes import slopes, states
 from simulator.outcomes.frontier import Margin, Move, State
 
@@ -69,7 +70,7 @@ def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
     """In words: what would let the plan bring more."""
     price, stays = point.shadow_price, point.unspent > SAME * problem.budget
     if stays:
-        yield f"about {point.unspent:,.0f} CNY stay unspent: {_why_unspent(point, price)}"
+        yield f"about {point.unspent:,.0f} CNY stay unspent: {_why_unspent(problem, row, point)}"
     if price is not None:
         less = "; spend less" if price < 0 else ""
         also = ", money that stays being lost" if stays else less
@@ -80,15 +81,42 @@ def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
     yield from _limits_of_scenes(problem, row)
 
 
-def _why_unspent(point: Advised, price: float | None) -> str:
+def _why_unspent(problem: Problem, row: Split, point: Advised) -> str:
     """Supply that has ended, limits, or that nothing pays."""
-    if any(m.state == "full" for m in point.margins.values()):
+    left = problem.budget - float(problem.total(row)[0])
+    return "; ".join([_why_cells_leave(problem, left, point), *_why_packages(problem, row)])
+
+
+def _why_cells_leave(problem: Problem, left: float, point: Advised) -> str:
+    """Why no cell spends the money, of which so much [CNY] has no plan."""
+    known, price = {m.state for m in point.margins.values()}, point.shadow_price
+    if "full" in known:
         return "the cells below have no more to buy"
-    if any(m.state == "at_limit" for m in point.margins.values()):
+    if "inside" in known and left > SAME * problem.budget and (price or 0.0) < 0:
+        return "more of it in the cells would lose"
+    if "at_limit" in known:
         return "limits hold them back"
-    if not point.margins:
+    if not known:
         return "no other package fits and brings what it costs"
-    return "no cell brings what it costs" if price is None else "not every day can use all of it"
+    return (
+        "not every day can use all of it" if "inside" in known else "no cell brings what it costs"
+    )
+
+
+def _why_packages(problem: Problem, row: Split) -> Iterator[str]:
+    """Packages beside cells that are left out although money and limits leave room for them."""
+    out = np.flatnonzero(problem.may & ~row.booked[0])
+    tries = [Split(row.money, row.booked | (np.arange(len(problem.packages)) == q)) for q in out]
+    fit = [q for q, one in zip(out, tries, strict=True) if _fits(problem, one)]
+    if problem.cells and fit:
+        yield f"booking {', '.join(problem.packages[q] for q in fit)} would lose"
+
+
+def _fits(problem: Problem, row: Split) -> bool:
+    """Whether budget and limits leave the row as it is."""
+    kept = repair(problem, row, most=row.money)
+    moved = np.abs(kept.money - row.money).sum() > YUAN
+    return bool((kept.booked == row.booked).all() and not moved)
 
 
 def _limits_of_scenes(problem: Problem, row: Split) -> Iterator[str]:

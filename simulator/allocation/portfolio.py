@@ -40,6 +40,7 @@ from simulator.allocation.problem import (
     sums,
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget, kept_so_far
+from simulator.allocation.refine import best_of, without_losers
 from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort, Search
 from simulator.allocation.settle import settle
@@ -295,7 +296,23 @@ def _seek(work: _Work, found: _Found) -> None:
     work.say("sharing the budget", 0.5)
     rivals = stack([found.rows[name] for name in work.shares])
     best = work.search(found.problem).seek(work.aims, rivals).rows
-    found.rows[SHARED] = settle(work.archive, found.problem, best, work.aims)
+    settled = settle(work.archive, found.problem, best, work.aims)
+    found.rows[SHARED] = _without_losers(work, found.problem, settled)
+
+
+def _without_losers(work: _Work, problem: Problem, row: Split) -> Split:
+    """The row without bookings that lose: beside an answer of several files stands none that spends less.
+
+    What they cost stays, or goes where it brings more; the cells that met them are weighed anew.
+    """
+    keeps = replace(work.aims, keeps=np.ones(1, bool))
+    kept = without_losers(work.archive, problem, keeps, row)
+    if (kept.booked == row.booked).all():
+        return row
+    aims = [replace(work.aims, budget=budget) for budget in (work.aims.budget, problem.total(kept))]
+    near = [work.search(problem).near(aim, kept).rows for aim in aims]
+    best = best_of(work.archive, problem, keeps, [kept, *near])[0]
+    return settle(work.archive, problem, best, keeps)
 
 
 def _never_below(work: _Work, found: _Found, chance: _Chance) -> None:
@@ -322,7 +339,8 @@ def _inside(work: _Work, shares: Array) -> Split:
     plans = [m.starts(np.array([share])) for m, share in zip(work.members, shares, strict=True)]
     starts = stack([beside(rows) for rows in zip(*plans, strict=True)])
     row = work.search(problem).seek(work.aims, starts).rows
-    return settle(work.archive, problem, row, replace(work.aims, keeps=np.ones(1, bool)))
+    settled = settle(work.archive, problem, row, replace(work.aims, keeps=np.ones(1, bool)))
+    return _without_losers(work, problem, settled)
 
 
 def _best_so_far(work: _Work, problem: Problem) -> Split:

@@ -161,6 +161,30 @@ def switch(market: Market, problem: Problem, aims: Aims, split: Split) -> tuple[
     return best_of(market, problem, aims, [split, *tries])
 
 
+def without_losers(market: Market, problem: Problem, aims: Aims, split: Split) -> Split:
+    """Rows without packages that they are better without, one by one; the same rows where all are worth it.
+
+    What a package costs stays, or goes to the cells that have money, whichever is better.
+    """
+    for _ in problem.packages:
+        dropped = [
+            Split(split.money, split.booked & ~one)
+            for one in np.eye(len(problem.packages), dtype=bool)
+        ]
+        stays = [repair(problem, one, aims.budget, most=one.money) for one in dropped]
+        goes = [repair(problem, one, aims.budget, most=_filled(one)) for one in dropped]
+        better, gain = best_of(market, problem, aims, [split, *stays, *goes])
+        if not (gain > 0).any():
+            break
+        split = better
+    return split
+
+
+def _filled(split: Split) -> Array:
+    """What is empty stays so."""
+    return np.where(split.money > 0, np.inf, 0.0)
+
+
 def _closed(problem: Problem, split: Split) -> tuple[NDArray[np.intp], Array]:
     """Rows with one cell closed, for all others of the phase or for one: of which row, and their money."""
     phase = np.array([cell.partition(".")[2] for cell in problem.cells])

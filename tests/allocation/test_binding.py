@@ -56,6 +56,44 @@ def test_why_money_stays_is_told(state: str, price: float | None, why: str):
     assert first == f"about 50,000 CNY stay unspent: {why}"
 
 
+def test_money_without_a_plan_that_would_lose_is_told_from_money_that_some_days_leave():
+    plan = Plan(5e4, {"s0.p0": Margin(4e5, 0.8, 0.0, 0.8, "inside")}, -0.2)
+    problem = make_problem([1, 1], BUDGET)
+    first = [
+        next(iter(binding_of(problem, split_of(*x), plan))) for x in ((4e5, 5.5e5), (4e5, 6e5))
+    ]
+    assert [line.partition(": ")[2] for line in first] == [
+        "more of it in the cells would lose", "not every day can use all of it",
+    ]  # fmt: skip
+
+
+def test_a_return_that_is_not_sought_says_nothing_of_what_pays():
+    """Beside another objective no shadow price is known, whatever the cells bring."""
+    plan = Plan(5e4, {"s0.p0": Margin(4e5, 1.2, 0.0, 1.2, "inside")}, None)
+    first = next(iter(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), plan)))
+    assert first.endswith("not every day can use all of it")
+
+
+@pytest.mark.parametrize(
+    ("limits", "words"),
+    [
+        ({}, "; booking p would lose"),
+        ({"may": np.zeros(1, bool)}, ""),
+        ({"price": np.array([2e5])}, ""),
+        ({"cap": np.array([4e5, np.inf])}, ""),
+    ],
+)
+def test_packages_that_are_left_out_beside_money_are_named(limits: dict, words: str):
+    """Only those that may be booked, can be paid and keep the limits."""
+    booking = {"packages": ("p",), "price": np.array([5e4]), "payer": np.zeros(1, int)}
+    flags = {"must": np.zeros(1, bool), "may": np.ones(1, bool)}
+    problem = make_problem([1, 1], BUDGET, **booking | flags | limits)
+    plan = Plan(1e5, {"s1.p0": Margin(5e5, 1.2, 0.0, 1.2, "inside")}, 0.2)
+    row = Split(np.array([[4e5, 5e5]]), np.zeros((1, 1), bool))
+    why = next(iter(binding_of(problem, row, plan))).partition(": ")[2]
+    assert why == f"not every day can use all of it{words}"
+
+
 def test_what_stays_and_what_is_full_is_named():
     full = Margin(4e5, 1.2, 0.0, 1.2, "full")
     plan = Plan(unspent=5e4, margins={"s0.p0": full}, shadow_price=-0.25)
