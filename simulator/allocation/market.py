@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from simulator.allocation.feasible import fit_floors
 from simulator.allocation.problem import Array, Limits, Problem, Split, check_known, check_locks
 from simulator.engine.points import Points
 from simulator.engine.simulate import simulate
@@ -209,7 +210,7 @@ def make_problem(
     floor, cap = _bounds(limits, scenes)
     groups = tuple(limits.groups)
     group_floor, group_cap = _bounds(limits, groups)
-    return Problem(
+    found = Problem(
         budget=budget, cells=names, scenes=scenes,
         scene_of=np.array([scenes.index(s) for s, _ in cells], dtype=np.intp),
         low=low, high=high, floor=floor, cap=cap,
@@ -224,6 +225,7 @@ def make_problem(
         may=np.array([limits.packages.get(p, True) for p in packages], dtype=bool),
         partners=asked_plan(scenario, current).commissions,
     )  # fmt: skip
+    return fit_floors(found)
 
 
 def _cells_of(scenario: Scenario, scene: str) -> list[str]:

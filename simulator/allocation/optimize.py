@@ -12,6 +12,7 @@ from simulator.allocation.advice import binding_of, margins_of, moves_between
 from simulator.allocation.aims import Aims, nothing_beats
 from simulator.allocation.archive import Archive
 from simulator.allocation.fair import ROUGH, VECTORS, fair_points
+from simulator.allocation.feasible import check_feasible
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
@@ -27,7 +28,6 @@ from simulator.allocation.problem import (
     Limits,
     Problem,
     Split,
-    check_feasible,
     check_known,
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget

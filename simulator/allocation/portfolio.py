@@ -18,6 +18,7 @@ from simulator.allocation.advice import binding_of, margins_of
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.archive import Archive
 from simulator.allocation.fair import fair_points
+from simulator.allocation.feasible import check_feasible, fit_floors
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
@@ -33,7 +34,6 @@ from simulator.allocation.problem import (
     Limits,
     Problem,
     Split,
-    check_feasible,
     check_known,
     check_locks,
     stack,
@@ -237,7 +237,7 @@ def join_problems(members: Sequence[_Member], budget: float, files: Limits) -> P
     def moved(name: str) -> "np.ndarray":
         return np.concatenate([getattr(p, name) + scenes[n] for n, p in enumerate(problems)])
 
-    return Problem(
+    found = Problem(
         budget=budget, cells=named("cells"), scenes=named("scenes"), scene_of=moved("scene_of"),
         low=joined("low"), high=joined("high"), floor=joined("floor"), cap=joined("cap"),
         minimum=joined("minimum"), fixed=joined("fixed"), sunk=joined("sunk"),
@@ -248,6 +248,7 @@ def join_problems(members: Sequence[_Member], budget: float, files: Limits) -> P
         packages=named("packages"), price=joined("price"), payer=moved("payer"),
         must=joined("must").astype(bool), may=joined("may").astype(bool),
     )  # fmt: skip
+    return fit_floors(found)
 
 
 # --------------------------------------------------------------------------- search

@@ -11,7 +11,7 @@ auctions, packages, those that are signed among them, and fees for what is cance
 nearest plans that keep them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -186,65 +186,3 @@ def check_locks(limits: Limits) -> None:
                 f"{name} has a lock of {money:,.0f} CNY and a {word} of {bound:,.0f} CNY: "
                 f"lock it at {bound:,.0f} CNY, or drop one of them"
             )
-
-
-def check_feasible(problem: Problem) -> None:
-    """Raise UserError, with the amounts, where the limits cannot hold together."""
-    cells = list(zip(problem.cells, problem.low, problem.high, strict=True))
-    scenes = _spans_of_scenes(problem)
-    groups = _spans_of_groups(problem, scenes)
-    for name, low, high in (*cells, *scenes, *groups):
-        if low > high * (1 + 1e-9):
-            raise UserError(
-                f"{name} must have {low:,.0f} CNY, but may have only {high:,.0f} CNY: "
-                f"ask for {high:,.0f} CNY at most, or allow {low:,.0f} CNY"
-            )
-    parts = [(name, low) for name, low in _least(problem, scenes, groups) if low > 0]
-    total = sum(low for _, low in parts)
-    if total > problem.budget * (1 + 1e-9):
-        said = ", ".join(f"{name} {low:,.0f}" for name, low in parts)
-        raise UserError(
-            f"floors, locks and signed bookings need {total:,.0f} CNY, but the budget is "
-            f"{problem.budget:,.0f} CNY ({said}): lower them, or give {total:,.0f} CNY"
-        )
-    spans = [*groups, *(s for s, g in zip(scenes, problem.group_of, strict=True) if g < 0)]
-    if sum(high for _, _, high in spans) <= problem.fees * (1 + 1e-9):
-        said = ", ".join(f"{name} 0" for name, _, _ in spans)
-        raise UserError(f"the limits leave no place for any money ({said}): allow one of them more")
-
-
-Span = tuple[str, float, float]
-"""Name, least and most money."""
-
-
-def _spans_of_scenes(problem: Problem) -> list[Span]:
-    """What limits, cells and packages together leave every scene."""
-    low = problem.least(problem.must[None])[0]
-    may = problem.booked_money((problem.must | problem.may)[None])[0]
-    high = np.array([problem.high[own].sum() for own in problem.of_scene]) + may
-    return list(zip(problem.scenes, low, np.minimum(problem.cap, high), strict=True))
-
-
-def _least(
-    problem: Problem, scenes: Sequence[Span], groups: Sequence[Span]
-) -> Iterator[tuple[str, float]]:
-    """What has to be spent: by group where the group asks for more than its scenes do."""
-    asks = [
-        floor > 0 and floor >= low
-        for floor, (_, low, _) in zip(problem.group_floor, groups, strict=True)
-    ]
-    for (name, low, _), g in zip(scenes, problem.group_of, strict=True):
-        if g < 0 or not asks[g]:
-            yield name, low
-    yield from ((name, low) for (name, low, _), own in zip(groups, asks, strict=True) if own)
-
-
-def _spans_of_groups(problem: Problem, scenes: Sequence[Span]) -> list[Span]:
-    """The same for groups, from their scenes."""
-    low, high = (np.array([span[side] for span in scenes]) for side in (1, 2))
-    return [
-        (f"{problem.group_word} {name}", max(least, low[own].sum()), min(most, high[own].sum()))
-        for name, own, least, most in zip(
-            problem.groups, problem.of_group, problem.group_floor, problem.group_cap, strict=True
-        )
-    ]

@@ -9,6 +9,7 @@ import numpy as np
 from simulator.allocation.aims import Aims
 from simulator.allocation.archive import Archive
 from simulator.allocation.fair import fair_points
+from simulator.allocation.feasible import check_feasible
 from simulator.allocation.market import (
     PROFIT,
     PROFITS,
@@ -19,7 +20,7 @@ from simulator.allocation.market import (
     known_rows,
     make_plans,
 )
-from simulator.allocation.problem import Array, Problem, Split, check_feasible
+from simulator.allocation.problem import Array, Problem, Split
 from simulator.allocation.repair import repair
 from simulator.allocation.search import Effort, Search
 from simulator.allocation.settle import settle

@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from simulator.allocation.feasible import reach_floors
 from simulator.allocation.problem import Array, Flags, Problem, Split, sums
 
 HALVINGS = 70
@@ -48,11 +49,11 @@ def repair(
 
 
 def _payable(problem: Problem, wish: Flags, total: Array) -> Flags:
-    """Wishes, and what must be booked, without the last ones that cannot be paid: [row, package]."""
+    """Wishes and what must be booked, without the last ones that cannot be paid: [row, package]."""
     booked = (wish & problem.may) | problem.must
     for q in np.flatnonzero(problem.may & ~problem.must)[::-1]:
         booked[:, q] &= ~_over(problem, booked, total)[:, problem.payer[q]]
-    return booked
+    return reach_floors(problem, booked)
 
 
 def _over(problem: Problem, booked: Flags, total: Array) -> Flags:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from simulator.allocation.aims import linear
+from simulator.allocation.feasible import check_feasible, fit_floors
 from simulator.allocation.goals import least_budget
 from simulator.allocation.market import SimulatedMarket, make_plans
 from simulator.allocation.market import make_problem as problem_of
 from simulator.allocation.optimize import SHORT, optimize
-from simulator.allocation.problem import Limits, Problem, Split, check_feasible
+from simulator.allocation.problem import Limits, Problem, Split
 from simulator.allocation.repair import repair
 from simulator.allocation.replan import replan
 from simulator.allocation.response import Sweep, best_split
@@ -145,6 +146,85 @@ def test_packages_that_limits_or_the_budget_do_not_pay_are_left_out(change: dict
     fitted = repair(problem, Split(np.full((1, 2), 500.0), np.ones((1, 2), bool)))
     assert fitted.booked[0].tolist() == kept
     assert problem.total(fitted)[0] <= problem.budget + 1e-6
+
+
+# --------------------------------------------------------------------------- scenes without auctions
+def shop_window(**limits) -> Problem:
+    """A scene with one cell, and one that books packages of 70 and 150 CNY alone."""
+    return make_problem([1, 0], 1000.0, **BOOKINGS | {"payer": np.ones(2, int)} | limits)
+
+
+def limit(name: str, money: float) -> dict[str, np.ndarray]:
+    """A limit of the second scene."""
+    other = 0.0 if name == "floor" else np.inf
+    return {name: np.array([other, money])}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "mends"),
+    [(100.0, 100.0, "100 CNY: ask for 70 or 150 CNY"),
+     (30.0, 30.0, "30 CNY: ask for 0 or 70 CNY"),
+     (160.0, 200.0, "160 to 200 CNY: ask for 150 or 220 CNY"),
+     (250.0, 250.0, "must have 250 CNY, but may have only 220 CNY")],
+)  # fmt: skip
+def test_what_no_choice_of_packages_costs_is_refused_with_what_can_be_asked(low, high, mends):
+    problem = shop_window(**limit("floor", low), **limit("cap", high))
+    with pytest.raises(UserError, match=mends):
+        check_feasible(problem)
+
+
+def test_a_choice_of_packages_that_cannot_be_had_is_not_offered():
+    problem = shop_window(
+        **limit("floor", 100.0), **limit("cap", 100.0), must=np.array([True, False])
+    )
+    with pytest.raises(UserError, match="ask for 70 or 220 CNY"):
+        check_feasible(problem)
+
+
+@pytest.mark.parametrize(
+    ("money", "booked"),
+    [(70.0, [True, False]), (150.0, [False, True]), (220.0, [True, True])],
+)
+def test_a_lock_is_met_by_the_packages_that_cost_it(money: float, booked: list[bool]):
+    problem = shop_window(**limit("floor", money), **limit("cap", money))
+    check_feasible(problem)
+    wishes = np.array([[False, False], [True, False], [False, True], [True, True]])
+    fitted = repair(problem, Split(np.full((4, 1), 500.0), wishes))
+    assert (fitted.booked == booked).all()
+    assert fitted.money[:, 0] == pytest.approx(1000 - money)
+
+
+def test_a_floor_counts_as_what_the_packages_that_reach_it_cost():
+    problem = fit_floors(shop_window(**limit("floor", 100.0)))
+    assert problem.floor.tolist() == [0.0, 150.0]
+    with pytest.raises(UserError, match="need 150 CNY, but the budget is 120 CNY"):
+        check_feasible(replace(problem, budget=120.0))
+    rows = Split(np.full((2, 1), 500.0), np.array([[False, False], [True, True]]))
+    assert repair(problem, rows).booked.tolist() == [[False, True], [True, True]]
+
+
+def test_limits_of_a_group_without_auctions_are_met_by_packages_too():
+    group = {"groups": ("g",), "group_of": np.array([-1, 0]), "group_word": "file"}
+    problem = shop_window(**group, group_floor=np.array([100.0]), group_cap=np.array([100.0]))
+    with pytest.raises(UserError, match=r"file g books .* 100 CNY: ask for 70 or 150 CNY"):
+        check_feasible(problem)
+    open_ = fit_floors(replace(problem, group_cap=np.array([np.inf])))
+    assert open_.group_floor.tolist() == [150.0]
+    row = Split(np.full((1, 1), 500.0), np.zeros((1, 2), bool))
+    assert repair(open_, row).booked.tolist() == [[False, True]]
+
+
+def test_a_lock_on_packages_alone_holds_in_an_answer_though_they_lose():
+    world = brief(
+        "slots.focus={kind: contract, source: recommend, opportunities: 200k, cpm: 60, ctr: 4%, cvr: 1%, "
+        "make_good_days: 3, packages: {b: {impressions: 200k, phases: [sale], scene: harvest}}}",
+        "scenes.harvest.slots=[focus]", "plans=null",
+    )  # fmt: skip
+    limits = Limits(locks={"harvest": 12e3})
+    best = optimize(world, ("roi",), limits=limits, budgets=(), **QUICK).best.plan
+    assert best.packages == {B}
+    with pytest.raises(UserError, match="ask for 0 or 12,000 CNY"):
+        optimize(world, ("roi",), limits=Limits(locks={"harvest": 5e3}), **QUICK)
 
 
 def test_the_knapsack_keeps_a_booking_that_costs_no_more_than_its_fee():

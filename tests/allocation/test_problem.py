@@ -8,7 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from simulator.allocation.problem import Problem, Split, check_feasible
+from simulator.allocation.feasible import check_feasible
+from simulator.allocation.problem import Problem, Split
 from simulator.allocation.repair import repair
 from simulator.errors import UserError
 from tests.allocation.markets import make_problem
