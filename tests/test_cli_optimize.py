@@ -27,6 +27,7 @@ from simulator.outcomes.goal import Goal
 from simulator.reports.sentences import interval_of, signed
 from simulator.reports.tables import width
 from simulator.scenario import read_scenario
+from simulator.scenario.plan import Plan
 from tests.outcomes.synthetic import make_frontier
 
 ROOT = Path(__file__).parents[1]
@@ -305,6 +306,19 @@ def test_csv_has_a_row_per_plan(room):
     assert [row["plan"] for row in rows] == names
     assert float(rows[0]["roi_mean"]) == room.answer.figure("best 1", "roi")
     assert rows[1]["price_of_new"] == "3.0"
+
+
+def test_an_even_split_stands_in_json_and_csv_as_in_the_text(room):
+    assert json.loads(answer("--format", "json").stdout)["even"] is None  # a search without one
+    even = Plan.even(read_scenario(MINIMAL), "even split")
+    room.answer = replace(room.answer, even_plan=even)
+    document = json.loads(answer("--format", "json").stdout, parse_constant=pytest.fail)["even"]
+    assert (document["name"], document["plan"]) == ("even split", even.money)
+    assert document["roi"]["mean"] == room.answer.figure("even split", "roi")
+    assert document["unspent"] == room.answer.left("even split")
+    rows = list(csv.DictReader(io.StringIO(answer("--format", "csv").stdout)))
+    assert [row["plan"] for row in rows[-2:]] == ["now", "even split"]
+    assert float(rows[-1]["roi_mean"]) == document["roi"]["mean"]
 
 
 def test_the_answer_is_saved_with_figures_and_a_schedule(room, tmp_path):

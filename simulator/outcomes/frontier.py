@@ -257,11 +257,11 @@ class Frontier:
 
     # ------------------------------------------------------------------ tables
     def table(self) -> "pd.DataFrame":
-        """A row per plan of the frontier and the current one: objectives with intervals, budgets."""
+        """A row per plan of the frontier, the current one and an even split: objectives with intervals, budgets."""
         import pandas as pd
 
         rows = {p.plan.name: p for p in (*self.points, *self.others)}
-        names = [*rows, self.current]
+        names = [*rows, self.current, *([self.even_plan.name] if self.even_plan else [])]
         table: dict[str, list[float]] = {}
         for metric in dict.fromkeys((*self.objectives, "profit_incremental")):
             found = [self.outcomes.metrics(n)[metric] for n in names]
@@ -283,7 +283,8 @@ class Frontier:
             "finished": self.finished,
             "frontier": [self._point_json(p) for p in self.points],
             "other_budgets": [self._point_json(p) for p in self.others],
-            "current": self._current_json(),
+            "current": self._plan_json(self.current_plan) | {"fits": self.current_fits},
+            "even": self._plan_json(self.even_plan) if self.even_plan else None,
             "answer": answer.plan.name, "shadow_price": answer.shadow_price,
             "next_10k": next_json(answer.margins, self.second),
             "marginal": {c: margin_json(m, answer.priced) for c, m in answer.margins.items()},
@@ -295,11 +296,10 @@ class Frontier:
         found = self.outcomes.metrics(name)
         return {m: found[m] for m in dict.fromkeys((*self.objectives, "roi", "profit", "spend"))}
 
-    def _current_json(self) -> dict[str, Any]:
-        own = self.current_plan
-        head = {"name": own.name, "fits": self.current_fits}
-        head |= {"plan": own.money, "packages": sorted(own.packages)}
-        return head | self._figures(own.name) | {"unspent": self.left(own.name)}
+    def _plan_json(self, plan: Plan) -> dict[str, Any]:
+        """A plan that is not of the frontier: the current one, or an even split."""
+        head = {"name": plan.name, "plan": plan.money, "packages": sorted(plan.packages)}
+        return head | self._figures(plan.name) | {"unspent": self.left(plan.name)}
 
     def _point_json(self, point: Point) -> dict[str, Any]:
         return {
