@@ -148,19 +148,22 @@ def adsim() -> None:
 def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
     """Name every line of scenario files that is wrong.
 
-    Of a file that is right it says how much of each contract booking there is to be had.
+    Of a file that is right it says how much of each contract booking there is to be had, and warns
+    of what can be run but hardly meant.
     """
-    from simulator.scenario import read_scenario
+    from simulator.scenario import read_doubted
     from simulator.scenario.checks import counts
 
     code = 0
     for file in files:
         try:
-            scenario = read_scenario(file, sets)
+            scenario, doubts = read_doubted(file, sets)
         except ScenarioError as error:
             click.echo(error, err=True)
             code = error.exit_code
         else:
+            for doubt in doubts:
+                click.echo(f"Warning: {doubt}", err=True)
             parts = [
                 f"{n} {what.removesuffix('s') if n == 1 else what}"
                 for what, n in counts(scenario).items()

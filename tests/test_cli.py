@@ -323,6 +323,19 @@ def test_a_booking_that_is_too_large_is_told_by_check_and_run(engine):
     assert answer("run", COFFEE).stderr == ""
 
 
+def test_check_warns_of_a_guarantee_above_what_is_bid_for_at_its_place(tmp_path):
+    own = tmp_path / "own.yaml"
+    guarantee = "incentives:\n  roi_guarantees:\n    g: {scenes: [harvest], target: 5}\n"
+    own.write_text(Path(MINIMAL).read_text(encoding="utf-8") + guarantee, encoding="utf-8")
+    line = own.read_text(encoding="utf-8").count("\n")
+    found = CliRunner().invoke(
+        cli.adsim, ["check", str(own), "--set", "scenes.harvest.bid={mode: roi_control, target: 4}"]
+    )
+    assert found.exit_code == 0 and "ok (" in found.stdout
+    place = f"Warning: {own}:{line}:36: incentives.roi_guarantees.g.target"
+    assert found.stderr.startswith(f"{place} is above the return that is bid for, 4 (got 5)")
+
+
 def test_check_names_every_problem_of_every_file(tmp_path):
     text = Path(MINIMAL).read_text(encoding="utf-8")
     broken, newer = tmp_path / "broken.yaml", tmp_path / "newer.yaml"

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from simulator.errors import Problem
     from simulator.scenario.nodes import Tree
     from simulator.scenario.schema import Scenario
 
@@ -20,6 +21,18 @@ def read_scenario(
     from simulator.scenario.loader import read_tree
 
     return _checked(read_tree(path, sets, trusted))
+
+
+def read_doubted(
+    path: str | os.PathLike[str], sets: Iterable[str] = ()
+) -> "tuple[Scenario, list[Problem]]":
+    """The same scenario, and what it is warned of."""
+    from simulator.scenario.checks import doubts_of
+    from simulator.scenario.loader import read_tree
+
+    tree = read_tree(path, sets, True)
+    scenario = _checked(tree)
+    return scenario, doubts_of(scenario, tree)
 
 
 def parse_scenario(

@@ -15,7 +15,7 @@ from simulator.scenario.amounts import percent, spread_of
 from simulator.scenario.calendar import phase_spans
 from simulator.scenario.faults import as_written
 from simulator.scenario.nodes import NOWHERE, Parts, Tree
-from simulator.scenario.offers import check_offers
+from simulator.scenario.offers import check_offers, doubt_offers
 from simulator.scenario.plan import Plan, has_budgets, price_of_scene
 from simulator.scenario.plausible import check_parts, packages_of
 from simulator.scenario.references import Fault, check_references
@@ -44,6 +44,11 @@ def check_scenario(scenario: Scenario, tree: Tree | None = None) -> list[Problem
     if not faults:
         faults = [*_check_plans(scenario), *_check_size(scenario)]
     return [_placed(fault, tree or NOWHERE) for fault in faults]
+
+
+def doubts_of(scenario: Scenario, tree: Tree | None = None) -> list[Problem]:
+    """What a scenario that can be run is warned of, at its place."""
+    return [_placed(fault, tree or NOWHERE) for fault in doubt_offers(scenario)]
 
 
 def _placed(fault: Fault, tree: Tree) -> Problem:

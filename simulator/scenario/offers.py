@@ -1,4 +1,4 @@
-"""Checks of prices and incentives: can this coupon, subsidy, guarantee or salvage value be meant?"""
+"""Checks of prices and incentives: can this coupon, subsidy, guarantee or salvage value be meant, or paid?"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product as pairs_of
@@ -56,6 +56,27 @@ def _check_contracts(scenario: Scenario) -> Iterator[Fault]:
             yield Fault(at, "must name a scene: whose return is guaranteed?")
     yield from _once("roi_guarantees", incentives.roi_guarantees, scenario.scenes, "scenes")
     yield from _once("hosted", incentives.hosted, scenario.products, "products")
+
+
+def doubt_offers(scenario: Scenario) -> Iterator[Fault]:
+    """What can be meant and still pays more, or more often, than a platform would promise."""
+    for name, guarantee in scenario.incentives.roi_guarantees.items():
+        at = (*_AT, "roi_guarantees", name)
+        bids = {scene: scenario.scenes[scene].bid for scene in guarantee.scenes}
+        free = [scene for scene, bid in bids.items() if bid.counts_organic]
+        if free and not guarantee.organic:
+            rule = f"leaves out free sales, which scene {shown(free[0])} counts as reached for its target"
+            yield Fault(
+                (*at, "organic"), f"{rule}: it pays although the bid is met; set organic: true"
+            )
+        counts_more = guarantee.organic and not free
+        wanted = [bid.target for bid in bids.values() if bid.mode == "roi_control" and bid.target]
+        if not counts_more and len(wanted) == len(bids) and guarantee.target > max(wanted):
+            rule = (
+                f"is above the return that is bid for, {max(wanted):g} (got {guarantee.target:g})"
+            )
+            mend = "it pays although the bid is met; lower it, or raise the bid's target"
+            yield Fault((*at, "target"), f"{rule}: {mend}")
 
 
 def _check_rebates(scenario: Scenario) -> Iterator[Fault]:

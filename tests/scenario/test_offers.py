@@ -3,6 +3,7 @@
 import pytest
 
 from simulator.scenario import parse_scenario
+from simulator.scenario.checks import doubts_of
 from tests.scenario.test_checks import SHOP, complaint, complaints
 
 
@@ -49,6 +50,38 @@ def test_a_thing_stands_in_one_rule_of_a_kind(first: str, second: str, one: str)
     found = complaints(f"incentives.{first}", f"incentives.{second}")
     assert len(found) == 1
     assert f"must not hold '{one}', which is in 'a' already" in found[0]
+
+
+MET = "it pays although the bid is met"
+
+
+@pytest.mark.parametrize(
+    ("target", "bid", "guarantee", "words"),
+    [
+        (4, "", "target: 4", []),
+        (4, "", "target: 5", [f"target is above the return that is bid for, 4 (got 5): {MET}"]),
+        (4, "", "target: 5, organic: true", []),  # counts more than the bid does
+        (4, ", counts_organic: true", "target: 3", [f"organic leaves out free sales, which scene 'harvest' "
+                                                    f"counts as reached for its target: {MET}"]),
+        (4, ", counts_organic: true", "target: 3, organic: true", []),
+        (4, ", counts_organic: true", "target: 5, organic: true", ["target is above the return"]),
+        (4, ", counts_organic: true", "target: 5", ["target is above", "organic leaves out"]),
+    ],
+)  # fmt: skip
+def test_a_guarantee_that_pays_for_what_is_bid_is_doubted(target, bid, guarantee, words):
+    name = "incentives.roi_guarantees.g"
+    sets = [f"scenes.harvest.bid={{mode: roi_control, target: {target}{bid}}}",
+            f"{name}={{scenes: [harvest], {guarantee}}}"]  # fmt: skip
+    found = [str(doubt) for doubt in doubts_of(parse_scenario(SHOP.encode(), sets=sets))]
+    assert len(found) == len(words)
+    assert all(any(f"{name}.{word}" in line for line in found) for word in words)
+
+
+def test_scenes_that_bid_for_no_return_have_none_to_be_held_against():
+    both = "{scenes: [harvest, new_customer], target: 5}"
+    sets = ["scenes.harvest.bid={mode: roi_control, target: 4}",
+            f"incentives.roi_guarantees.g={both}"]  # fmt: skip
+    assert doubts_of(parse_scenario(SHOP.encode(), sets=sets)) == []
 
 
 def test_no_scene_gets_more_back_than_it_spends():
