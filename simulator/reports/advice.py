@@ -1,9 +1,9 @@
 """The answer of an optimisation as plain text: first in two sentences, then what stands behind them."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from simulator.outcomes.frontier import FREE, STEP, Frontier, Margin, Move, Point
+from simulator.outcomes.frontier import FREE, STEP, Frontier, Margin, Move
 from simulator.outcomes.metrics import BY_NAME
 from simulator.reports.sentences import (
     SMALL,
@@ -215,12 +215,12 @@ def margins_table(frontier: Frontier, plan: Plan) -> str:
          STATES[margin.state]]
         for cell, margin in point.margins.items()
     ]  # fmt: skip
-    return "\n".join([columns([[*head, ""], *rows], left=1), *_entry_note(point)])
+    return "\n".join([columns([[*head, ""], *rows], left=1), *entry_note(point.margins)])
 
 
-def _entry_note(point: Point) -> Iterator[str]:
+def entry_note(margins: Mapping[str, Margin]) -> Iterator[str]:
     """Why the first yuan of a cell may cost many."""
-    if any(m.state == "empty" and m.value < -1 for m in point.margins.values()):
+    if any(m.state == "empty" and m.value < -1 for m in margins.values()):
         yield "  no money: a first yuan also pays for running its scene and meets other scenes"
 
 

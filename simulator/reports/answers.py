@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.metrics import BY_NAME, written
 from simulator.outcomes.portfolio import FIGURES, OWN, SHARED, Portfolio
-from simulator.reports.advice import STATES, UNFINISHED, brought, money_table
+from simulator.reports.advice import STATES, UNFINISHED, brought, entry_note, money_table
 from simulator.reports.sentences import (
     EVEN,
     called,
@@ -14,6 +14,7 @@ from simulator.reports.sentences import (
     next_of,
     signed,
     step_of,
+    why_no_more,
     with_interval,
     wrap,
 )
@@ -153,7 +154,7 @@ def _next(found: Portfolio) -> str:
     if found.second and (words := next_of(found.margins, found.second, step)):
         return words
     if price is None:
-        return "More money finds nothing to buy."
+        return f"More money {why_no_more(found.margins)}."
     net = f"the next {step:,} CNY would bring {signed(price * step)} CNY net of themselves"
     return f"Spend less: {net}." if price < -EVEN else f"{net[0].upper()}{net[1:]}."
 
@@ -203,4 +204,5 @@ def cells_table(found: Portfolio) -> str:
         [cut(cell, 40), compact(m.money) if m.money >= 0.5 else "-", brought(m.value - 1), STATES[m.state]]
         for cell, m in found.margins.items()
     ]  # fmt: skip
-    return columns([["cell", "money\nCNY", "one more yuan\nbrings, net", ""], *rows], left=1)
+    head = ["cell", "money\nCNY", "one more yuan\nbrings, net", ""]
+    return "\n".join([columns([head, *rows], left=1), *entry_note(found.margins)])

@@ -160,9 +160,15 @@ def _no_price(frontier: Frontier, point: Point) -> str:
         )
     if sure > 0:
         return f"Spend less: {_highest(frontier, most)}."
-    held = any(m.state == "at_limit" and m.worth > 1 for m in point.margins.values())
-    why = "meets limits" if held else "finds nothing to buy"
-    return f"More money {why}: {unspent_words(point.unspent)}."
+    return f"More money {why_no_more(point.margins)}: {unspent_words(point.unspent)}."
+
+
+def why_no_more(margins: Mapping[str, Margin]) -> str:
+    """What becomes of more money where no cell can take a little more."""
+    if any(m.state == "at_limit" and m.worth > 1 for m in margins.values()):
+        return "meets limits"
+    ended = not margins or any(m.state == "full" for m in margins.values())
+    return "finds nothing to buy" if ended else "brings less than it costs"
 
 
 def step_of(budget: float) -> int:

@@ -241,6 +241,13 @@ def test_where_the_return_does_not_count_the_next_money_is_told_in_what_is_sough
     )
 
 
+def test_cells_that_would_lose_are_not_said_to_be_sold_out(frontier, scenario):
+    """Nothing is planned because nothing pays, not because there is nothing to buy."""
+    none = with_margins(frontier, **{"a.sale": Margin(0, 0.4, 0, 0.4, "empty")})
+    left = replace(none, points=(replace(none.best, unspent=60_000.0), *none.points[1:]))
+    assert next_money(left) == "More money brings less than it costs: 60.0k CNY stay unspent."
+
+
 def test_money_that_finds_nothing_to_buy_is_told(frontier, scenario):
     full = with_margins(frontier, **{"a.sale": Margin(50_000, 1.2, 0, 1.2, "full")})
     left = replace(full, points=(replace(full.best, unspent=9_000.0), *full.points[1:]))

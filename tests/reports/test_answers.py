@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from simulator.outcomes.frontier import Margin
 from simulator.outcomes.goal import Goal
+from simulator.outcomes.portfolio import SHARED, Portfolio
 from simulator.reports import answers
 from simulator.reports.advice import UNFINISHED
 from simulator.scenario.amounts import compact
@@ -76,3 +78,28 @@ def test_an_interrupted_search_says_what_it_has_found_so_far(goal, scenario):
     assert [row[-1] for row in rows if row[0] in ("best", "now")] == ["-", "-"]
     assert "95% interval of the mean" not in " ".join(text.split())
     assert not answers.goal_text(goal, scenario).startswith(UNFINISHED)
+
+
+# --- several files ------------------------------------------------------------------------------
+
+
+def of_one_empty_cell(frontier, value):
+    """A portfolio that plans nothing, for a first yuan does not come back."""
+    empty = Margin(0, value, float("nan"), value, "empty")
+    return Portfolio(
+        budget=60_000, objective="profit_incremental", plans={"shop": frontier.best.plan},
+        money={SHARED: {"shop": 0.0}}, unspent=60_000, margins={"shop/a.sale": empty},
+        outcomes={"shop": frontier.outcomes},
+    )  # fmt: skip
+
+
+def test_files_whose_cells_would_lose_are_not_said_to_be_sold_out(frontier):
+    assert answers.sharing(of_one_empty_cell(frontier, 0.4)).endswith(
+        "More money brings less than it costs."
+    )
+
+
+@pytest.mark.parametrize(("value", "told"), [(-508.0, True), (0.4, False)])
+def test_why_a_first_yuan_costs_many_is_told_of_several_files_too(frontier, value, told):
+    text = answers.cells_table(of_one_empty_cell(frontier, value))
+    assert ("a first yuan also pays for running its scene" in text) == told
