@@ -23,7 +23,7 @@ import simulator
 from simulator import cli, console
 from simulator.errors import RunError
 from simulator.outcomes import read_outcomes
-from simulator.reports.tables import BESIDE_SPEND, MAIN_METRICS, SCENE_COLUMNS
+from simulator.reports.tables import BESIDE_REVENUE, BESIDE_SPEND, MAIN_METRICS, SCENE_COLUMNS
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
 from tests.outcomes.synthetic import make_axes, make_outcomes
@@ -460,9 +460,10 @@ def test_the_table_has_every_main_figure(engine):
     assert lines[0] == "新咖啡"
     assert lines[1] == "sampled, 40 replications, seed 1"
     for plan in ("even", "launch first"):
-        block = lines[lines.index(f"Plan {plan}") + 2 :][: len(MAIN_METRICS) + len(BESIDE_SPEND)]
+        beside = (*BESIDE_SPEND, *BESIDE_REVENUE)
+        block = lines[lines.index(f"Plan {plan}") + 2 :][: len(MAIN_METRICS) + len(beside)]
         rows = {line.split()[0]: line.split() for line in block}
-        assert [name for name in rows if name not in BESIDE_SPEND] == list(MAIN_METRICS)
+        assert [name for name in rows if name not in beside] == list(MAIN_METRICS)
         spend, roas = rows["spend"], rows["roas"]
         figures = engine.answer.metrics(plan)
         assert spend[1:] == ["CNY", *words(figures["spend"])]

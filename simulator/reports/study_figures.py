@@ -219,7 +219,7 @@ def _draw_heat(
 def _with_half(value: float, half: float) -> str:
     """A figure, and below it half of its 95% interval.
 
-    >>> _with_half(12_345.0, 678.9), _with_half(0.5, math.nan)
+    >>> _with_half(12_345.0, 678.9), _with_half(0.5, np.nan)
     ('12.3k\\n±679', '0.5')
     """
     below = f"\n±{_three(half)}" if half > 0 else ""

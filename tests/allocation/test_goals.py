@@ -184,7 +184,7 @@ def test_ctrl_c_before_anything_is_known_is_passed_on(monkeypatch):
 
 def test_being_sure_costs_more():
     world = brief("products.coffee.luck_sd=0.1")
-    target = {"new_customers": 2450}
+    target = {"new_customers": 2300}
     mean_only = least_budget(world, target, **QUICK)
     sure = least_budget(world, target, sure=0.9, effort=SHORT, replications=40)
     assert sure.budget > 1.05 * mean_only.budget
@@ -254,9 +254,9 @@ def test_bounds_out_of_reach_name_what_is_near(bounds, words):
 
 def test_a_bound_can_be_asked_for_with_certainty():
     world = brief("products.coffee.luck_sd=0.1")
-    loose = best_target(world, "new_customers", min_roi=0.0, **QUICK)
+    loose = best_target(world, "new_customers", min_roi=-0.1, **QUICK)
     sure = best_target(
-        world, "new_customers", min_roi=0.0, sure=0.9, statistic="p10", effort=SHORT, replications=40
+        world, "new_customers", min_roi=-0.1, sure=0.9, statistic="p10", effort=SHORT, replications=40
     )  # fmt: skip
     assert sure.chance("roi") >= 0.8
     assert sure.budget < loose.budget

@@ -127,19 +127,19 @@ def dear_booking(**limits):
     """A package of 24,000 CNY brings less than half of that; the cells have more money than they need."""
     worlds = [brief(), booked("slots.focus.cpm=40")]
     own = {"booked": Limits(packages={"focus.opening": limits["booked"]})} if limits else None
-    return optimize_portfolio(worlds, 90_000, labels=["plain", "booked"], limits=own, **QUICK)
+    return optimize_portfolio(worlds, 75_000, labels=["plain", "booked"], limits=own, **QUICK)
 
 
 def test_a_package_that_loses_is_booked_in_no_split():
     """Beside the answer of several files stands no plan that costs less; what frees a cell it met is used."""
     free, forced = dear_booking(), dear_booking(booked=True)
     for split in (SHARED, EQUAL, PROPORTIONAL):
-        assert free.money[split]["booked"] < 90_000 - 24_000
+        assert free.money[split]["booked"] < 75_000 - 24_000
         assert free.figure(split, PROFIT) > forced.figure(split, PROFIT) + 8_000
     assert free.plans["booked"].packages == frozenset()
     assert forced.plans["booked"].packages == {"focus.opening"}
     inside = [m.worth for m in free.margins.values() if m.state == "inside"]
-    assert max(inside) - min(inside) < 0.15
+    assert max(inside) - min(inside) < 0.25
     assert "booking booked/focus.opening would lose" in free.binding[0]
 
 

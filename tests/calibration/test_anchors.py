@@ -68,7 +68,7 @@ def test_the_plan_of_the_anchors_is_the_one_that_is_played():
 
 
 def test_what_no_anchor_speaks_of_stays():
-    found = anchor(with_anchors(brief(), average_cpc=1.5))
+    found = anchor(with_anchors(brief(), average_cpc=1.7))
     assert found.levels["free_visits"] == pytest.approx(1, abs=0.02)
     assert abs(found.levels["rivals"] - 1) > 0.1
 

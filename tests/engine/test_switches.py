@@ -346,7 +346,8 @@ AFTER = [
         {"room": share(20, 150), "odds": share(1.5, 10)},
         "late_share+ peak_shipping_delay+ shipping_delay+ refunds+",
         lambda off, on, x: [
-            (on["refunds"] / on["paid_orders"], x["odds"] * off["refunds"] / off["paid_orders"]),
+            # drawn counts are off their means by less than one each
+            (on["refunds"] - 2, x["odds"] * off["refunds"] * on["paid_orders"] / off["paid_orders"]),
         ],
         world=("shipping={per_day: 1e9, late_score: 0}",), nil=("shipping={per_day: 1e9, late_refund: 2}",),
     ),
