@@ -23,7 +23,7 @@ import simulator
 from simulator import cli, console
 from simulator.errors import RunError
 from simulator.outcomes import read_outcomes
-from simulator.reports.tables import BESIDE_REVENUE, BESIDE_SPEND, MAIN_METRICS, SCENE_COLUMNS
+from simulator.reports.tables import BESIDE, MAIN_METRICS, SCENE_COLUMNS
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
 from tests.outcomes.synthetic import make_axes, make_outcomes
@@ -460,7 +460,7 @@ def test_the_table_has_every_main_figure(engine):
     assert lines[0] == "新咖啡"
     assert lines[1] == "sampled, 40 replications, seed 1"
     for plan in ("even", "launch first"):
-        beside = (*BESIDE_SPEND, *BESIDE_REVENUE)
+        beside = [name for names in BESIDE.values() for name in names]
         block = lines[lines.index(f"Plan {plan}") + 2 :][: len(MAIN_METRICS) + len(beside)]
         rows = {line.split()[0]: line.split() for line in block}
         assert [name for name in rows if name not in beside] == list(MAIN_METRICS)

@@ -18,8 +18,11 @@ MAIN_METRICS = (
     "spend", "net_spend", "gmv", "gmv_campaign", "revenue", "profit", "roi", "iroas", "roas", "roas_break_even",
     "new_customers", "cac", "recalled_members", "asset_value",
 )  # fmt: skip
-BESIDE_SPEND = ("commission_media", "message_spend", "money_back")
-BESIDE_REVENUE = ("settlement",)
+BESIDE = {
+    "spend": ("commission_media", "message_spend", "money_back"),
+    "revenue": ("settlement",),
+}
+"""What is shown below a main figure where there is any."""
 SCENE_COLUMNS = {
     "spend": "spend",
     "impressions": "shown",
@@ -104,12 +107,12 @@ def _shown(outcomes: Outcomes) -> list[str]:
     """The main figures, what lies between them, and what goes wrong, where there is any."""
     shown = []
     for name in MAIN_METRICS:
-        beside = {"spend": BESIDE_SPEND, "revenue": BESIDE_REVENUE}.get(name, ())
-        shown += [
-            name,
-            *(x for x in beside if any(outcomes.values(p, x).any() for p in outcomes.plans)),
-        ]
+        shown += [name, *(x for x in BESIDE.get(name, ()) if _any(outcomes, x))]
     return [*shown, *_worries(outcomes)]
+
+
+def _any(outcomes: Outcomes, name: str) -> bool:
+    return any(outcomes.values(plan, name).any() for plan in outcomes.plans)
 
 
 def _worries(outcomes: Outcomes) -> Iterator[str]:
