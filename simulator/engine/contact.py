@@ -157,12 +157,12 @@ class Contacts:
             met.paid = touches, np.where(np.isinf(rate), buys, 0.0)
         if met.guest_share is not None:
             met.guest_share = ratio(self._signed("guests", met.guest_share * fresh, rate), now)
+        in_one = self.floor.today.response is None
         for name in ("free_buys", "scene_buys", "halo_buys", "guest_buys"):
             buying = getattr(met, name)
             if buying is not None:
                 signed = self._signed(name, buying * met.readiness, rate)
-                one = self.floor.today.response is None
-                setattr(met, name, signed.sum(axis=-2, keepdims=True) if one else signed)
+                setattr(met, name, signed.sum(axis=-2, keepdims=True) if in_one else signed)
         met.readiness = 1.0
 
     def _signed(self, what: str, fresh: np.ndarray, rate: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ Stages: sampling, launch, potential, hit, core, clearance. Thresholds are smooth
 category's median product (docs/model.md section 10).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -81,7 +81,8 @@ class LifeCycles:
         self.goods, self.rules, self.sampled = goods, rules, sampled
         self.items = goods.items[:, None]
         self.luck = np.ones((len(goods.power), 1)) if luck is None else luck
-        self._table = np.array([getattr(rules, f.name) for f in fields(Effects)], dtype=float)
+        self._table = np.array([rules.ctr, rules.cvr, rules.quality], dtype=float)
+        self._refund = np.array(rules.refund, dtype=float)
         self._cvr = np.array(rules.cvr, dtype=float)[:, None, None]
 
     def start(self, lanes: int, draws: Draws) -> Shelf:
@@ -116,9 +117,9 @@ class LifeCycles:
 
     def effects(self, shelf: Shelf) -> Effects:
         """Means of the stage figures over the stage shares; that of refunds over the orders."""
-        effects = Effects(*np.einsum("fs,spl->fpl", self._table, shelf.stage))
-        effects.refund = np.einsum("s,spl->pl", self._table[-1], self.ordered(shelf))
-        return effects
+        ctr, cvr, quality = np.einsum("fs,spl->fpl", self._table, shelf.stage)
+        refund = np.einsum("s,spl->pl", self._refund, self.ordered(shelf))
+        return Effects(ctr, cvr, quality, refund)
 
     def ordered(self, shelf: Shelf) -> np.ndarray:
         """Share of each stage in a product's orders: y cvr, scaled to sum 1  [stage, product, lane].
