@@ -24,7 +24,7 @@ from simulator.market.world import World
 from simulator.scenario.goods import PRODUCT_STAGES
 
 HIT = PRODUCT_STAGES.index("hit")
-ALONE = 1e-9  # a hit without others beside it pulls nobody to them
+ALONE = 1e-6  # a hit with less beside it pulls nobody there; nearer to nothing, the rest of 1 loses its digits
 
 
 @dataclass

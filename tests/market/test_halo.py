@@ -15,7 +15,7 @@ def pair_by_pair(way: np.ndarray, hit: np.ndarray, others: np.ndarray) -> np.nda
     looks = np.zeros(len(way))
     for p in range(len(way)):
         for q in range(len(way)):
-            if p != q and others[p] < 1 - 1e-9:
+            if p != q and others[p] < 1 - 1e-6:
                 looks[q] += way[p] * hit[p] * others[q] / (1 - others[p])
     return looks
 

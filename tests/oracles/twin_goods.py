@@ -439,7 +439,7 @@ class Goods:
         looks = dict.fromkeys(self.products, 0.0)
         for p, weight in mix.items():
             room = 1 - self.organic_mix.get(p, 0.0)
-            if room > 1e-9:
+            if room > 1e-6:
                 for q, other in self.organic_mix.items():
                     if q != p:
                         looks[q] += weight * self.products[p].stages["hit"] * other / room
