@@ -536,6 +536,24 @@ def test_a_shop_that_chokes_says_so(engine):
         assert rows & {"unmet", "late_share", "shipping_delay"} == shown
 
 
+def test_money_that_finds_no_use_is_named_with_its_scene(engine):
+    """From a hundredth of the spend up: fen that rounding leaves are no news."""
+    for part, shown in ((0.001, False), (0.5, True)):
+        run = engine.answer = make_outcomes()
+        run.book.scenes["unspent"][:] = part * run.book.scenes["spend"]
+        lines = answer("run", MINIMAL).stdout.splitlines()
+        assert any(line.split()[:1] == ["unspent"] for line in lines) == shown
+        table = lines[lines.index("Scenes of even") + 1 :]
+        assert (table[0].split()[-1] == "unspent") == shown
+        if shown:
+            scenes = run.scenes("even")
+            rows = [line.split() for line in table[1 : 1 + len(scenes)]]
+            assert {row[0]: row[-1] for row in rows} == {
+                name: compact(own["unspent"]["mean"]) for name, own in scenes.items()
+            }
+            assert "  spend, gmv, unspent: CNY; roas: gmv per yuan spent" in lines
+
+
 def test_figures_of_a_scene_say_what_is_money(engine):
     lines = answer("run", MINIMAL).stdout.splitlines()
     assert lines.count("  spend, gmv: CNY; roas: gmv per yuan spent") == 2  # one for every plan

@@ -45,7 +45,7 @@ class Ledger:
     totals: dict[str, np.ndarray]
     scenes: dict[str, np.ndarray]
     """What stands in SCENE: [scene, lane]; peak_spend is the most that was paid in auctions on one day, where
-    a scene keeps its money by the day.
+    a scene keeps its money by the day; unspent is auction money that the plan has left at the end [CNY].
     """
     spend: np.ndarray
     """Auction spend [CNY]: [scene, phase, lane]."""
@@ -78,6 +78,7 @@ class Ledger:
         "orders_indirect",
         "orders_presale",
         "peak_spend",
+        "unspent",
     )
     PRODUCT = ("paid", "gmv", "refunds", "refund_cost", "pooled")
     DAY = ("gmv", "spend", "new_customers", "visits")

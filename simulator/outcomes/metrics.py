@@ -62,6 +62,7 @@ def _total(name: str, title: str, chinese: str, unit: str, wish: Wish = "more") 
 
 
 SPEND = _total("spend", "Spend", "花费", "CNY", "")
+UNSPENT = _total("unspent", "Planned for auctions, not spent", "竞价预算余额", "CNY", "")
 IMPRESSIONS = _total("impressions", "Impressions", "展现量", "impressions")
 CLICKS = _total("clicks", "Clicks", "点击量", "clicks")
 CTR = Metric("ctr", "Click-through rate", "点击率", "share", "clicks", "impressions")
@@ -92,6 +93,7 @@ METRICS: tuple[Metric, ...] = (
     _total("lapsed", "Customers who lapsed", "流失客户数", "people", "less"),
     _total("returned", "Lapsed long enough to be new again", "重新计为新客人数", "people", ""),
     SPEND,
+    UNSPENT,
     _total("commission_media", "Commissioned media", "佣金推广花费", "CNY", ""),
     _total("message_spend", "Messages to members", "会员触达花费", "CNY", ""),
     _total("net_spend", "Net spend", "净花费", "CNY", ""),
@@ -153,6 +155,7 @@ METRICS: tuple[Metric, ...] = (
 
 SCENE_METRICS: tuple[Metric, ...] = (
     SPEND,
+    UNSPENT,
     IMPRESSIONS,
     CLICKS,
     _total("visits", "Paid visits", "付费访问量", "visits"),

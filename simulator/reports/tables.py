@@ -116,12 +116,19 @@ def _any(outcomes: Outcomes, name: str) -> bool:
 
 
 def _worries(outcomes: Outcomes) -> Iterator[str]:
-    """What goes wrong in the shop, where a plan has much of it: no ad can mend that."""
+    """Money that finds no use, and what goes wrong in the shop, where a plan has much of it."""
     found = [outcomes.metrics(plan) for plan in outcomes.plans]
+    if any(map(_leaves_money, found)):
+        yield "unspent"
     if any((f["unmet"]["mean"] or 0) > 0.01 * (f["paid_orders"]["mean"] or 0) for f in found):
         yield "unmet"
     if any((f["late_share"]["mean"] or 0) > 0.05 for f in found):
         yield from ("late_share", "shipping_delay")
+
+
+def _leaves_money(figures: Figures) -> bool:
+    """A hundredth of what is spent, or more, stays in the auctions' purses."""
+    return (figures["unspent"]["mean"] or 0) > 0.01 * (figures["spend"]["mean"] or 0)
 
 
 def _ranged(outcomes: Outcomes, plan: str, figures: Figures) -> tuple[list[Figures], list[str]]:
@@ -140,8 +147,10 @@ def _range(numbers: Mapping[str, float | None]) -> str:
 
 
 def _scene_table(outcomes: Outcomes, plan: str) -> str:
-    table = _means("scene", outcomes.scenes(plan), SCENE_COLUMNS)
-    return f"{table}\n  spend, gmv: CNY; roas: gmv per yuan spent"
+    left = {"unspent": "unspent"} if _leaves_money(outcomes.metrics(plan)) else {}
+    table = _means("scene", outcomes.scenes(plan), SCENE_COLUMNS | left)
+    money = ", ".join(["spend", "gmv", *left])
+    return f"{table}\n  {money}: CNY; roas: gmv per yuan spent"
 
 
 def _part_tables(outcomes: Outcomes, plan: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ from simulator.market.audience import (
 )
 from simulator.market.build import build_world
 from simulator.outcomes.ledger import LawBroken, check_laws
+from simulator.scenario.plan import plans_of
 from tests.engine.test_laws import SMALL, add, book_of
 from tests.worlds import alone, brief, everything, expected, figures, lanes_of, one, plan, sampled
 
@@ -99,6 +100,23 @@ def test_what_a_day_leaves_is_lost_in_a_daily_budget_only():
         for kind in ("total", "daily")
     }
     assert one(kinds["daily"], "spend")[0] <= one(kinds["total"], "spend")[0] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_the_auctions_do_not_take_is_unspent(mode):
+    """A bid that hardly wins leaves nearly all; packages are paid beside."""
+    world = everything("scenes.sale.bid={mode: custom_bid, cost_per: click, target: 0.01}")
+    (chosen, *_) = plans_of(world)
+    outcomes = run(world, chosen, mode=mode)
+    book = lanes_of(outcomes, chosen.name)
+    planned = np.array([[sum(chosen.money.get(s, {}).values())] for s in world.scenes])
+    left = planned - book.spend.sum(axis=1)
+    np.testing.assert_allclose(book.scenes["unspent"], left, rtol=1e-9, atol=1e-6)
+    sale = list(world.scenes).index("sale")
+    assert (left[sale] > 0.9 * planned[sale]).all()
+    assert outcomes.metrics(chosen.name)["unspent"]["mean"] == pytest.approx(
+        left.sum(axis=0).mean()
+    )
 
 
 def test_one_pot_follows_the_traffic_of_all_phases():
