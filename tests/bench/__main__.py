@@ -1,6 +1,6 @@
 """Measure the promises, one table each: python -m tests.bench NAME.
 
-NAME is engine, agreement, allocation, mutation, promises, unknown, grid, race, portfolio, sweep or growth. Exit
+NAME is engine, agreement, allocation, mutation, promises, unknown, facts, grid, race, portfolio, sweep or growth. Exit
 code 1 when a goal is missed. The figures are no tests: a busy machine moves them.
 """
 
@@ -72,6 +72,9 @@ def add_allocation(commands: "argparse._SubParsersAction[argparse.ArgumentParser
     unknown.add_argument("names", nargs="*", help="scenarios (default: every shipped one)")
     unknown.add_argument("-n", type=int, default=304, help="replications (default 304)")
     unknown.set_defaults(command=bench_unknown)
+    facts = commands.add_parser("facts", help="what comes out of the shipped worlds")
+    facts.add_argument("names", nargs="*", help="facts (default: all)")
+    facts.set_defaults(command=bench_facts)
     grid = commands.add_parser("grid", help="the search against every plan of a grid")
     grid.add_argument("--parts", type=int, default=20, help="of the budget (default 20)")
     grid.set_defaults(command=bench_grid)
@@ -162,6 +165,13 @@ def bench_promises(choice: argparse.Namespace) -> bool:
 
     print(machine())
     return promise_rows(choice.names, choice.n)
+
+
+def bench_facts(choice: argparse.Namespace) -> bool:
+    from tests.bench.facts import fact_rows
+    from tests.bench.table import write_table
+
+    return write_table(fact_rows(choice.names), "figure | measured | | | remark")
 
 
 def bench_grid(choice: argparse.Namespace) -> bool:

@@ -128,14 +128,23 @@ def bought_again(scenario: Scenario) -> float:
     return float(1 - waiting.sum() / first.sum())
 
 
+def new_shop(name: str, *sets: str) -> Scenario:
+    """A shop that nobody has bought from yet."""
+    return shipped(name, *without_customers(name), *sets)
+
+
+def quiet_later(name: str) -> Scenario:
+    """The same where the second window is an ordinary week."""
+    phases = shipped(name).calendar.phases
+    later = [f for f in ("wave_2", "steady", "main_day") if f in phases]
+    return new_shop(name, *(f"calendar.phases.{phase}={QUIET}" for phase in later))
+
+
 @pytest.mark.parametrize("name", TWO_WAVES)
 def test_buyers_of_the_first_wave_buy_again_in_the_second(name: str):
-    new_shop = shipped(name, *without_customers(name))
-    later = [f for f in ("wave_2", "steady", "main_day") if f in new_shop.calendar.phases]
-    no_wave = [f"calendar.phases.{phase}={QUIET}" for phase in later]
-    again = bought_again(new_shop)
+    again = bought_again(new_shop(name))
     assert 0.09 < again < 0.25
-    assert bought_again(shipped(name, *without_customers(name), *no_wave)) < 0.6 * again
+    assert bought_again(quiet_later(name)) < 0.6 * again
 
 
 # --- free traffic after the ads -----------------------------------------------------------------
