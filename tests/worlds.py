@@ -205,7 +205,7 @@ calendar:
               deposit: 0.5, deposit_release: 0.8%, rival_booked: 35%}
     day: {start: 2020-11-11, traffic: 3, cpm: 1.9, ctr: 1.1, cart: 0.8, cvr: 3, refund: 1.4,
           release: 20%, payment_load: 0.4, rival_booked: 50%, clock: 3h,
-          burst: {share: 0.5, tau: 0.9, k: 0.7, traffic_part: 0.5}}
+          burst: {share: 0.5, tau: 0.9, k: 0.7, traffic_part: 0.5, extra: 20%}}
     after: {start: 2020-11-12, traffic: 0.8, cpm: 0.8, cvr: 0.7, cart: 0.9, deposit: 0.1,
             deposit_release: 0.1%, payment_load: 0.1, refund: 1.2, ctr: 0.95}
   balances:

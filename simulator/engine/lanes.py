@@ -139,7 +139,7 @@ def cells_of(world: World) -> dict[str, list[str]]:
     orders = {
         **{f"basket_{name}": segments for name in baskets}, "product": segments, "cut": segments,
         "stock": products, "order_value": products, "unpaid": ["all"],
-        "late": ["all"],
+        "late": ["all"], "carts": segments,
     }  # fmt: skip
     days = {
         "life_cycle": moves, "kinds": products, "refunds": kinds, "refund_due": kinds,

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.market.asset import NORMAL
 from simulator.market.audience import Crowd
-from simulator.market.basket import Baskets
+from simulator.market.basket import BANDED, CUSTOMER_STAGES, Baskets, quiet_carts
 from simulator.market.bounds import at_least
 from simulator.market.contract import Bookings
 from simulator.market.draws import Draws
@@ -80,7 +81,7 @@ def first_state(
     zeros, goods = np.zeros((segments, lanes)), world.goods
     return State(
         crowd=Crowd(n, n[7:11].copy(), zeros.copy(), zeros.copy()),
-        baskets=Baskets.of(segments, products, lanes), bookings=Bookings.of(booked),
+        baskets=Baskets.of(first_carts(world, n, draws), products), bookings=Bookings.of(booked),
         shelf=cycles.start(lanes, draws), stock=Stock.of(goods.stock + goods.pool, lanes),
         depot=Stock.of(goods.stock, lanes) if goods.pool.any() else None,
         queue=Queue.of(lanes) if world.depot else None,
@@ -93,6 +94,13 @@ def first_state(
         decided={},
         supply_noise=np.ones((len(names.slots), lanes)),
     )  # fmt: skip
+
+
+def first_carts(world: World, n: np.ndarray, draws: Draws) -> np.ndarray:
+    """Carts of customers as normal days leave them: [segment, lane], whole when sampled."""
+    calm = world.free.touches[NORMAL, BANDED], world.phases.release[NORMAL]
+    carts = np.broadcast_to(quiet_carts(world.people, *calm), n.shape[1:])
+    return np.minimum(draws.round_off("carts", carts), n[CUSTOMER_STAGES].sum(axis=0))
 
 
 def _offsets(products: int, draws: Draws) -> np.ndarray:

@@ -37,10 +37,21 @@ class Baskets:
     """KT: [product, lane]."""
 
     @classmethod
-    def of(cls, segments: int, products: int, lanes: int) -> "Baskets":
-        """Nothing waits."""
-        people = [np.zeros((segments, lanes)) for _ in range(2)]
-        return cls(*people, *[np.zeros((products, lanes)) for _ in range(2)])
+    def of(cls, carts: Array, products: int) -> "Baskets":
+        """The carts [segment, lane] of the start; what is in them counts as what is put into carts next."""
+        none = [np.zeros((products, carts.shape[-1])) for _ in range(2)]
+        return cls(carts, np.zeros_like(carts), *none)
+
+
+def quiet_carts(people: People, touches: Array, release: Array) -> Array:
+    """Carts of customers in a market that is at rest: [segment, replication].
+
+    C f / (f + r + d) of C customers, where as many are filled (f) as are released (r) and dropped (d) on a
+    normal day with `touches` per customer [segment, replication]; `release` is a hazard per day.
+    """
+    fill = touches * people.cart_again
+    drop = renewal(touches * people.forget[4], people.frequency_shape) / people.forget[4]
+    return np.asarray(people.start[CUSTOMER_STAGES].sum(axis=0) * fill / (fill + release + drop))
 
 
 @dataclass

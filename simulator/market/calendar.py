@@ -6,8 +6,10 @@ browse V  visits that fall into a step, normal day = 1               normal days
 buy U     purchases that fall into a step, normal day = 1            normal days   [step]
 f         density of the opening rush (Weibull)                      1/rush
 w, tau, k share, time constant [h] and shape of the rush
+x         purchases that the opening adds to its day                 1
 
-A burst day is S(t) = w (1 - exp(-(t/tau)^k)) + (1 - w) B(t): B is the normal day (docs/model.md section 2).
+A burst day is (1 + x) S(t), S(t) = w (1 - exp(-(t/tau)^k)) + (1 - w) B(t): B is the normal day
+(docs/model.md section 2).
 """
 
 import math
@@ -52,16 +54,22 @@ class Shape:
         base = self._base(start, end)
         for a, b, burst in self.bursts:
             if a <= start < b:
-                share = burst.share * np.array([burst.traffic_part, 1.0])
-                return share * _rush(burst, start - a, end - a) + (1 - share) * base
+                part = np.array([burst.traffic_part, 1.0])
+                share, day = burst.share * part, 1 + burst.extra * part
+                return day * (share * _rush(burst, start - a, end - a) + (1 - share) * base)
         return base
 
     def _base(self, start: int, end: int) -> np.ndarray:
         moment = self.origin + timedelta(seconds=start)
         second = moment.hour * HOUR + moment.minute * 60 + moment.second
-        ends = (second / HOUR, (second + end - start) / HOUR)
-        spans = [np.diff(np.interp(ends, np.arange(25), row))[0] for row in self.hours]
-        return np.asarray(self.weekdays[:, moment.weekday()] * spans)
+        part = self._before((second + end - start) / HOUR) - self._before(second / HOUR)
+        return np.asarray(self.weekdays[:, moment.weekday()] * part)
+
+    def _before(self, hour: float) -> np.ndarray:
+        """Share of a day that lies before an hour of it, even inside each full hour: [browse, buy]."""
+        full = min(int(hour), 23)
+        left = self.hours[:, full]
+        return np.asarray(left + (hour - full) * (self.hours[:, full + 1] - left))
 
 
 @dataclass(frozen=True)

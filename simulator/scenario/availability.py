@@ -300,10 +300,11 @@ def _visits(scenario: Scenario, phase: Phase, start: datetime, end: datetime) ->
     if phase.burst is None:
         return _normal(scenario, start, end)
     over = min(max(start, phase.start + ONE_DAY), end)
-    share = phase.burst.share * phase.burst.traffic_part
+    part = phase.burst.traffic_part
+    share, day = phase.burst.share * part, 1 + phase.burst.extra * part
     rush = _calm(phase.burst, start - phase.start) - _calm(phase.burst, over - phase.start)
     opening = share * rush + (1 - share) * _normal(scenario, start, over)
-    return opening + _normal(scenario, over, end)
+    return day * opening + _normal(scenario, over, end)
 
 
 def _calm(burst: Burst, since: timedelta) -> float:

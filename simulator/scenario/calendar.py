@@ -9,7 +9,7 @@ from simulator.scenario.amounts import Amount, Level, Moment, Part, Rate, Second
 
 
 class Burst(Part):
-    """The rush at the opening of a sale: S(t) = share (1 - exp(-(t/tau)^k)) + (1 - share) B(t)."""
+    """The rush at the opening of a sale: (1 + extra) (share (1 - exp(-(t/tau)^k)) + (1 - share) B(t))."""
 
     share: Annotated[Amount, Field(ge=0, le=0.95)] = 0.58
     """Part of the opening day's purchases that belongs to the rush (0.28 in 2013, 0.58 in 2019)."""
@@ -19,6 +19,8 @@ class Burst(Part):
     """Shape of the rush: 1 is exponential, below 1 has a sharper first minute."""
     traffic_part: Annotated[Amount, Field(gt=0, le=1)] = 0.45
     """Part of the purchase rush that comes as extra visitors; the rest as readier visitors."""
+    extra: Share = 0.0
+    """Purchases that the opening adds to its first 24 hours, share of a day of the phase without it."""
 
 
 class Phase(Part):

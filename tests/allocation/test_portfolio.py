@@ -127,7 +127,9 @@ def dear_booking(**limits):
     """A package of 24,000 CNY brings less than half of that; the cells have more money than they need."""
     worlds = [brief(), booked("slots.focus.cpm=40")]
     own = {"booked": Limits(packages={"focus.opening": limits["booked"]})} if limits else None
-    return optimize_portfolio(worlds, 75_000, labels=["plain", "booked"], limits=own, **QUICK)
+    return optimize_portfolio(
+        worlds, 75_000, labels=["plain", "booked"], limits=own, replications=32
+    )
 
 
 def test_a_package_that_loses_is_booked_in_no_split():
@@ -139,7 +141,7 @@ def test_a_package_that_loses_is_booked_in_no_split():
     assert free.plans["booked"].packages == frozenset()
     assert forced.plans["booked"].packages == {"focus.opening"}
     inside = [m.worth for m in free.margins.values() if m.state == "inside"]
-    assert max(inside) - min(inside) < 0.25
+    assert max(inside) - min(inside) < 0.01
     assert "booking booked/focus.opening would lose" in free.binding[0]
 
 
@@ -234,7 +236,8 @@ def test_what_is_no_money_has_no_price_in_money():
     assert {row["worth"] for row in answer["marginal"].values()} == {None}
     seconds = [m.second for m in found.margins.values() if m.state == "inside"]
     assert min(seconds) <= answer["next_10k"]["new_customers"] <= max(seconds)
-    assert max(seconds) < 1.05 * min(seconds)  # one price of new customers in all files
+    # one price of new customers in all files; what a step would gain is less than 0.02% of them
+    assert max(seconds) < 1.15 * min(seconds)
     assert abs(answer["next_10k"]["profit_incremental"]) < 10_000
     assert "new customers, and " in " ".join(sharing(found).split())
 

@@ -60,7 +60,11 @@ def rush() -> Data:
                     "clock": "1h",
                     "burst": {},
                 },
-                "after": {"start": "2020-11-12 08:00", "traffic": 0.8, "burst": {"share": 0.3}},
+                "after": {
+                    "start": "2020-11-12 08:00",
+                    "traffic": 0.8,
+                    "burst": {"share": 0.3, "extra": 0.25},
+                },
             },
         },
         "segments": {

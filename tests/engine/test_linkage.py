@@ -158,7 +158,7 @@ def test_each_parameter_of_the_linkage_changes_figures():
     for change in (
         "life_cycle.organic_conversion=0.5", "life_cycle.organic_orders_scale=50", f"{target} false}}",
         "life_cycle.organic_boost_cap=0.05", "scenes.harvest.organic_boost=0.1",
-        "sources.search.cannibalisation=10%",
+        "sources.search.cannibalisation=20%",
     ):  # fmt: skip
         assert one(expected(brief(*base, change)), "gmv")[0] != pytest.approx(usual, rel=1e-6)
 

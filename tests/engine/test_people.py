@@ -31,6 +31,33 @@ def test_spend_multiplies_readiness_and_value_by_its_root():
     assert one(expected(more), "aov")[0] == pytest.approx(1.2 * one(expected(base), "aov")[0], 3e-3)
 
 
+# --- what customers hold at the start -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [expected, sampled])
+def test_customers_hold_as_many_carts_at_the_start_as_normal_days_keep(mode):
+    """No ads, normal days: the share of customers with a cart stays, also where more are filled."""
+
+    def held(*sets):
+        shares = []
+
+        def watch(view):
+            for _ in range(12):
+                baskets, customers = view.floor.state.baskets, view.people[7:10].sum(axis=0)
+                shares.append((baskets.carts / customers).mean())
+                yield view.hours(24)
+
+        world = minimal(*sets)
+        mode(world, [plan(world, packages="none")], processes=watch, spreads=False)
+        return np.array(shares)
+
+    calm, full = held()[1:], held("chain.visit_moves.customers.cart=32%")[1:]
+    assert calm[0] == pytest.approx(0.08, abs=0.01)
+    assert full[0] > 2.5 * calm[0]
+    assert calm == pytest.approx(calm[0], rel=0.02)
+    assert full == pytest.approx(full[0], rel=0.02)
+
+
 # --- a taste for new products ---------------------------------------------------------------------
 
 TWO = (

@@ -80,6 +80,8 @@ EVEN = tuple(
     for name in ("search", "recommend")
 )
 """Free visits do not depend on where people stand."""
+ALL_FREE = ("sources.search.cannibalisation=0",)
+"""Bought visits replace no free ones."""
 SCARCE = ("products.tea=null", "products.coffee.stock=150")
 """With a second product, who finds the first one gone would turn to it, and unmet orders would have no sign."""
 
@@ -340,6 +342,7 @@ AFTER = [
         "failed_payments- paid_orders+",
         world=("payment.wallet_share=20%", "calendar.phases.sale.payment_load=3"),
         nil=("calendar.phases.normal.wallet_topup=0",), idle=("payment.wallet_share=1",),
+        noisy="paid_orders",
     ),
     Switch(
         "capacity of shipping", ("shipping={per_day: %(room)s, late_refund: %(odds)s, late_score: 0}",),

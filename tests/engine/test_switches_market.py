@@ -8,6 +8,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.engine.test_switches import (
+    ALL_FREE,
     EVEN,
     MODES,
     STILL,
@@ -85,7 +86,7 @@ FREE = [
     ),
     Switch(
         "cannibalisation", tuple(f"sources.{name}.cannibalisation=%(part)s" for name in ("search", "recommend")),
-        {"part": share(0.01, 0.3)}, "total.free_visits- visits- gmv- profit-", lost_visits, (*STILL, *EVEN),
+        {"part": share(0.01, 0.3)}, "total.free_visits- visits- gmv- profit-", lost_visits, (*STILL, *EVEN, *ALL_FREE),
         nil=tuple(f"sources.{name}.cannibalisation=0" for name in ("search", "recommend")),
     ),
     Switch(
@@ -109,7 +110,7 @@ FREE = [
             *equal(on["net_spend"] - on["spend"], x["cost"] * on["messages"]),
             *equal(on["total free_visits"] - off["total free_visits"], 0.08 * x["reach"] * on["messages"]),
         ],
-        (*STILL, *EVEN), idle=("segments.shoppers.start={discover: 0, engage: 0, cart: 0, initial: 0}",),
+        (*STILL, *EVEN, *ALL_FREE), idle=("segments.shoppers.start={discover: 0, engage: 0, cart: 0, initial: 0}",),
     ),
     Switch(
         "affiliates and creators",

@@ -166,3 +166,31 @@ def test_half_of_the_later_day_belongs_to_the_rush_and_a_third_of_the_earlier():
     assert 0.5 < new.share < 0.65
     first_hour = [sold_by(*opening_day(name), [1])[0] for name in ONE_DAY]
     assert first_hour[0] < 0.6 * first_hour[1]
+
+
+@pytest.mark.parametrize("name", ["double11_2020", "double11_2024"])
+def test_an_opening_adds_its_extra_to_its_first_day_and_to_no_other(name):
+    """Purchases by the extra, visits by its part that comes as visitors; when in the day stays as it was."""
+    shape = read_shape(edition(name))
+    opening, _, rush = shape.bursts[0]
+    assert rush.extra == pytest.approx(0.3)
+    plain = replace(shape, bursts=((opening, opening + DAY, replace_extra(rush, 0)),))
+    for hours in (0.1, 1, 24):
+        more = shape.integrate(opening, opening + round(hours * HOUR))
+        usual = plain.integrate(opening, opening + round(hours * HOUR))
+        assert more / usual == pytest.approx([1 + 0.3 * rush.traffic_part, 1.3])
+    later = (opening + DAY, opening + 2 * DAY)
+    assert shape.integrate(*later).tolist() == plain.integrate(*later).tolist()
+
+
+def replace_extra(rush: Burst, extra: float) -> Burst:
+    return rush.model_copy(update={"extra": extra})
+
+
+@pytest.mark.parametrize("name", TWO_WAVES)
+def test_the_opening_day_sells_more_than_a_day_of_its_wave(name):
+    """Whatever weekday it is: the rush is on top of a usual day."""
+    shape, calendar = read_shape(edition(name)), edition(name)
+    opening = int(phase_bounds(calendar)[phase_names(calendar).index("wave_1")])
+    days = [shape.integrate(opening + n * DAY, opening + (n + 1) * DAY)[1] for n in range(3)]
+    assert days[0] == max(days)

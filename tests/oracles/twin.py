@@ -23,6 +23,7 @@ from typing import Any
 
 import simpy
 
+from simulator.scenario.calendar import Phase
 from simulator.scenario.chain import BANDS, CHAIN_STAGES
 from simulator.scenario.goods import Shipping
 from simulator.scenario.scenes import Creatives, Explore
@@ -46,6 +47,7 @@ from tests.oracles.twin_chain import (
     bar,
     cvr_of,
     order_value_of,
+    renewal,
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
 from tests.oracles.twin_commission import Partner
@@ -193,6 +195,7 @@ class World:
         self.last_date = ""
         self._set_pace()
         self._set_free_visits()
+        self._fill_carts()
         self.worth = Worth(scenario, self.goods, self.free_rates)
         self.balances = self.clock.balance_shares()
         self.market_levels = self.clock.market_levels()
@@ -226,6 +229,20 @@ class World:
             self.free_rates[m] = {
                 g: {b: rho * w for b, w in bands.items()} for g, bands in weights.items()
             }
+
+    def _fill_carts(self) -> None:
+        """Section 8: customers' carts of the start, as many filled as released and dropped a day."""
+        rules = self.chain.rules
+        release = bar(Phase(start=self.clock.start).release)
+        for g, people in self.people.items():
+            rates = ((m, self.free_rates[m][g]["customers"]) for m in self.scenario.sources)
+            touches = sum(self.scenario.sources[m].touch * rate for m, rate in rates)
+            fill = touches * self.chain.customer_cart
+            drop = (
+                renewal(touches, rules.basket_days, 1.0, rules.frequency_shape) / rules.basket_days
+            )
+            customers = sum(people.people[stage] for stage in CUSTOMERS)
+            people.carts = customers * fill / (fill + release + drop)
 
     # ----------------------------------------------------------------- processes beside the market
     def start(self, environment: simpy.Environment) -> None:

@@ -168,8 +168,7 @@ class Clock:
 
     def _step(self, index: int, start: int, end: int, span: Span) -> Step:
         burst = span.phase.burst
-        rush = burst.share if burst else 0.0
-        traffic_rush = rush * burst.traffic_part if burst else 0.0
+        visitors = burst.traffic_part if burst else 0.0
         return Step(
             index=index,
             start=start,
@@ -178,22 +177,23 @@ class Clock:
             phase_name=span.name,
             phase=span.phase,
             opens_phase=start == span.start,
-            browse=self._with_burst(self._browse, traffic_rush, (start, end), span),
-            buy=self._with_burst(self._buy, rush, (start, end), span),
+            browse=self._with_burst(self._browse, visitors, (start, end), span),
+            buy=self._with_burst(self._buy, 1.0, (start, end), span),
         )
 
-    def _with_burst(
-        self, curve: "Curve", weight: float, piece: tuple[int, int], span: Span
-    ) -> float:
-        """The integral of w f + (1 - w) curve in the phase's first 24 h, of the curve after it."""
+    def _with_burst(self, curve: "Curve", part: float, piece: tuple[int, int], span: Span) -> float:
+        """The integral of (1 + extra part) (w f + (1 - w) curve), w = share part, in the phase's
+        first 24 h, of the curve after it.
+        """
         start, end = piece
         burst = span.phase.burst
         if burst is None:
             return self._integral(curve, start, end)
         over = min(max(start, min(span.start + DAY, span.end)), end)
         rush = survival(burst, start - span.start) - survival(burst, over - span.start)
+        weight = burst.share * part
         inside = weight * rush + (1 - weight) * self._integral(curve, start, over)
-        return inside + self._integral(curve, over, end)
+        return (1 + burst.extra * part) * inside + self._integral(curve, over, end)
 
     def _integral(self, curve: "Curve", start: int, end: int) -> float:
         """The integral of a normal day's curve, hour by hour of the wall clock [normal days]."""
