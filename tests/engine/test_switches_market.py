@@ -101,6 +101,12 @@ FREE = [
         (*STILL, *EVEN, *CONTRACT), nil=("slots.focus.packages.opening.free_visits=1",),
     ),
     Switch(
+        "extra of an opening", ("calendar.phases.sale.burst.extra=%(part)s",), {"part": share(0.01, 1)},
+        "total.free_visits+ visits+ paid_orders+ gmv+",
+        lambda off, on, x: [(on["total free_visits"], (1 + 0.45 * x["part"]) * off["total free_visits"])],
+        (*STILL, *EVEN, *ALL_FREE, "calendar.phases.sale.burst={}"), nil=("calendar.phases.sale.burst.extra=0",),
+    ),
+    Switch(
         "pushes",
         ("pushes.fans={source: search, days: [2021-03-23], audience: {active: %(part)s, customers: %(part)s}, "
          "reach: %(reach)s, ctr: 8%%, cost: %(cost)s}",),
