@@ -23,7 +23,7 @@ from simulator.allocation.market import (
     SimulatedMarket,
     make_problem,
 )
-from simulator.allocation.problem import Array, Limits, Split, check_known
+from simulator.allocation.problem import Array, Limits, Split, amount_of, check_known
 from simulator.allocation.quest import (
     CLOSE,
     LARGE,
@@ -108,7 +108,8 @@ def _only(target: Mapping[str, float]) -> tuple[str, float]:
             "return instead (--min-roi; best_target with min_roi)"
         )
     check_known("target", [name], [n for n in TARGETS if n != "roi"])
-    if not 0 < value < np.inf:
+    value = amount_of(name, value)
+    if value <= 0:
         raise UserError(f"{name} must be above 0 to be a target (got {value:g})")
     return name, value
 

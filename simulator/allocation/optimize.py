@@ -1,6 +1,6 @@
 """From a scenario to its frontier: search in expected mode, race under chance, promise on fresh draws."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -29,6 +29,7 @@ from simulator.allocation.problem import (
     Problem,
     Split,
     check_known,
+    money_of,
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
@@ -113,7 +114,7 @@ def optimize(
     the budget. Raises UserError if the limits leave no plan.
     """
     check_run(scenario, "sampled", replications, seed)
-    names = _checked(objectives)
+    names, further = _checked(objectives), _multiples(budgets)
     own = asked_plan(scenario, current)
     problem = make_problem(scenario, asked_budget(budget, scenario.budget) + idle, limits, own)
     check_feasible(problem)
@@ -121,7 +122,7 @@ def optimize(
     work = _Work(scenario, problem, wanted, own, executor, progress, idle)
     check_budget(work.archive.market, problem, scenario.budget)
     sought = wanted.index(OBJECTIVES[names[0]])
-    found = _finalists(work, *_search(work, effort or Effort(), budgets, sought))
+    found = _finalists(work, *_search(work, effort or Effort(), further, sought))
     return _answer(work, found, names, _Chance(replications, seed, label))
 
 
@@ -154,6 +155,12 @@ def _search(
         work.say("stopped: playing the best so far", 0.9)
         return search, False
     return search, True
+
+
+def _multiples(budgets: Sequence[float]) -> list[float]:
+    if isinstance(budgets, str) or not isinstance(budgets, Iterable):
+        raise UserError(f"budgets are multiples of the budget: (0.7, 1.3) (got {budgets!r})")
+    return [money_of("each of the budgets", share) for share in budgets]
 
 
 def _possible(problem: Problem, budgets: Sequence[float]) -> list[float]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import UserError
+from simulator.scenario.amounts import read_amount
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -40,6 +41,28 @@ class Limits:
     minimums: Mapping[str, float] = field(default_factory=dict)
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     packages: Mapping[str, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for kind in ("floor", "cap", "lock", "minimum"):
+            given = getattr(self, f"{kind}s")
+            amounts = {name: money_of(f"the {kind} of {name}", x) for name, x in given.items()}
+            object.__setattr__(self, f"{kind}s", amounts)
+
+
+def amount_of(what: str, given: object) -> float:
+    """A number, also from text such as 200k."""
+    try:
+        return read_amount(given, percent=False)
+    except ValueError as error:
+        raise UserError(f"{what} {error}") from None
+
+
+def money_of(what: str, given: object) -> float:
+    """An amount from 0 CNY up."""
+    amount = amount_of(what, given)
+    if amount < 0:
+        raise UserError(f"{what} must be from 0 up (got {amount:g})")
+    return amount
 
 
 @dataclass(frozen=True, eq=False)

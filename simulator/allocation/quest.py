@@ -20,7 +20,7 @@ from simulator.allocation.market import (
     known_rows,
     make_plans,
 )
-from simulator.allocation.problem import Array, Problem, Split
+from simulator.allocation.problem import Array, Problem, Split, money_of
 from simulator.allocation.repair import repair
 from simulator.allocation.search import Effort, Search
 from simulator.allocation.settle import settle
@@ -150,9 +150,9 @@ def make_quest(
 
 def asked_budget(given: float | None, own: float) -> float:
     """The budget that is asked for, or the file's own."""
-    budget = own if given is None else given
-    if not 0 < budget < np.inf:
-        raise UserError(f"the budget must be above 0 CNY (got {budget:g})")
+    budget = own if given is None else money_of("the budget", given)
+    if not budget:
+        raise UserError("the budget must be above 0 CNY (got 0)")
     return budget
 
 

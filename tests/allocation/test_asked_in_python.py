@@ -19,6 +19,14 @@ TARGET = {"new_customers": 4000}
         (lambda s: sim.optimize(s, replications=0), "replications must be a whole number"),
         (lambda s: sim.optimize(s, current="half"), "no plan is called 'half'"),
         (lambda s: sim.optimize(s, limits={"harvest": 3}), r"limits are a sim.Limits, such as"),
+        (lambda s: sim.optimize(s, budget="nine"), r"the budget must be a number such as 40, 12k"),
+        (lambda s: sim.optimize(s, budget=-1), r"the budget must be from 0 up \(got -1\)"),
+        (lambda s: sim.optimize(s, budget=0), "the budget must be above 0 CNY"),
+        (lambda s: sim.optimize(s, budgets=1.3), r"budgets are multiples of the budget: \(0.7, 1.3\)"),
+        (lambda s: sim.optimize(s, budgets=[-1]), "each of the budgets must be from 0 up"),
+        (lambda s: sim.Limits(caps={"live": "5%"}), "the cap of live must be a number, not a percent"),
+        (lambda s: sim.Limits(locks={"live": -5}), r"the lock of live must be from 0 up \(got -5\)"),
+        (lambda s: sim.least_budget(s, {"new_customers": -1}), r"must be above 0 to be a target \(got -1\)"),
         (lambda s: sim.least_budget(s, 30_000), r"such as \{'new_customers': 30000\} \(got 30000\)"),
         (lambda s: sim.least_budget(s, TARGET, sure=90), "sure is a share of replications"),
         (lambda s: sim.best_target(s, min_roi=1, sure=0), "sure is a share of replications"),
@@ -54,3 +62,12 @@ def test_a_study_takes_one_plan_and_refuses_one_that_does_not_fit():
         sim.sweep(
             SCENARIO, over={"budget": [4e4]}, plans=sim.Plan("p", {"harvst": {}}, frozenset())
         )
+
+
+def test_money_may_be_written_as_in_a_file():
+    assert sim.Limits(caps={"harvest": "20k"}) == sim.Limits(caps={"harvest": 20_000})
+    written, number = (
+        sim.optimize(SCENARIO, ("roi",), budget=x, effort=SHORT, replications=2, budgets=())
+        for x in ("5万", 50_000)
+    )
+    assert written.points[0].plan.money == number.points[0].plan.money
