@@ -18,7 +18,7 @@ import numpy as np
 
 from simulator.errors import UserError
 from simulator.files import write_part, write_whole
-from simulator.outcomes.ledger import Ledger
+from simulator.outcomes.ledger import COUNTS, Ledger
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
 
@@ -211,5 +211,10 @@ def _part(arrays: Arrays, prefix: str) -> dict[str, Any]:
 
 
 def _complete(book: dict[str, Any]) -> dict[str, Any]:
-    """A book without days, packages or commissioned media leaves no trace of them."""
+    """A book without days, packages or commissioned media leaves no trace of them; figures that the
+    version it is from did not write down are unknown.
+    """
+    for part, names in (("totals", COUNTS), ("scenes", Ledger.SCENE)):
+        unknown = np.full_like(next(iter(book[part].values())), np.nan)
+        book[part] = dict.fromkeys(names, unknown) | book[part]
     return {"days": {}, "packages": {}, "commissions": {}} | book

@@ -55,6 +55,16 @@ def test_a_run_that_came_back_says_the_same(outcomes, folder):
     assert again.days("even").equals(outcomes.days("even"))
 
 
+def test_what_an_earlier_version_did_not_write_is_unknown(outcomes, folder):
+    """A run from before a figure was kept comes back with all others."""
+    for run in (outcomes, outcomes.chance_only):
+        del run.book.scenes["unspent"], run.book.totals["unmet"]
+    write_outcomes(outcomes, folder)
+    found = read_outcomes(folder).metrics("even")
+    assert (found["unspent"]["mean"], found["unmet"]["mean"]) == (None, None)
+    assert found["gmv"] == make_outcomes().metrics("even")["gmv"]
+
+
 def test_the_layout_of_an_array_changes_no_bit(tmp_path):
     axes = make_axes()
     scenes = tuple(f"scene {n}" for n in range(11))  # enough for NumPy to sum in another order
