@@ -25,7 +25,7 @@ from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort
 from simulator.engine.simulate import check_run, simulate
 from simulator.errors import UserError
-from simulator.outcomes.frontier import Statistic, statistic_of
+from simulator.outcomes.frontier import Statistic, asked_bounds, asked_return, statistic_of
 from simulator.outcomes.goal import Goal, TargetMissed
 from simulator.outcomes.metrics import at_most, written
 from simulator.outcomes.outcomes import Outcomes
@@ -57,7 +57,9 @@ def best_target(
     TargetMissed, with the nearest value, where no plan keeps the bounds.
     """
     check_run(scenario, "sampled", replications, seed)
-    least = dict(at_least or {}) | ({"roi": min_roi} if min_roi is not None else {})
+    least, floor = asked_bounds(at_least), asked_return(min_roi)
+    if floor is not None:
+        least["roi"] = floor
     check_known("metric", [metric, *least], list(TARGETS))
     if metric == "roi" or not least:
         raise UserError("ask optimize for the best return, or for a metric without bounds")

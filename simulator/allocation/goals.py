@@ -23,7 +23,7 @@ from simulator.allocation.market import (
     SimulatedMarket,
     make_problem,
 )
-from simulator.allocation.problem import Array, Limits, Split, amount_of, check_known
+from simulator.allocation.problem import Array, Limits, Split, asked_limits, check_known
 from simulator.allocation.quest import (
     CLOSE,
     LARGE,
@@ -42,6 +42,7 @@ from simulator.engine.simulate import check_run
 from simulator.errors import UserError
 from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed
 from simulator.outcomes.metrics import at_most, written
+from simulator.scenario.amounts import asked_number
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 
@@ -71,7 +72,7 @@ def least_budget(
     """
     check_run(scenario, "sampled", replications, seed)
     name, value = _only(target)
-    top = _top(scenario, most, limits or Limits())
+    top = _top(scenario, most, asked_limits(limits))
     problem = make_problem(scenario, top, limits, current)
     draws = Draws(replications, seed, sure)
     quest = make_quest(
@@ -108,7 +109,7 @@ def _only(target: Mapping[str, float]) -> tuple[str, float]:
             "return instead (--min-roi; best_target with min_roi)"
         )
     check_known("target", [name], [n for n in TARGETS if n != "roi"])
-    value = amount_of(name, value)
+    value = asked_number(name, value)
     if value <= 0:
         raise UserError(f"{name} must be above 0 to be a target (got {value:g})")
     return name, value

@@ -12,10 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.allocation.feasible import fit_floors
-from simulator.allocation.problem import Array, Limits, Problem, Split, check_known, check_locks
+from simulator.allocation.problem import (
+    Array,
+    Limits,
+    Problem,
+    Split,
+    asked_limits,
+    check_known,
+    check_locks,
+)
 from simulator.engine.points import Points
 from simulator.engine.simulate import simulate
-from simulator.errors import UserError
 from simulator.outcomes.metrics import quantities
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import (
@@ -193,11 +200,7 @@ def make_problem(
 
     Commissioned media is that of the current plan, by default the file's first.
     """
-    limits = Limits() if limits is None else limits
-    if not isinstance(limits, Limits):
-        raise UserError(
-            f"limits are a sim.Limits, such as sim.Limits(caps={{'live': 2e5}}) (got {limits!r})"
-        )
+    limits = asked_limits(limits)
     scenes = tuple(
         s for s in scenario.scenes if _cells_of(scenario, s) or _own_packages(scenario, s)
     )

@@ -1,6 +1,6 @@
 """From a scenario to its frontier: search in expected mode, race under chance, promise on fresh draws."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,6 @@ from simulator.allocation.problem import (
     Problem,
     Split,
     check_known,
-    money_of,
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
@@ -40,6 +39,7 @@ from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Frontier, Point
 from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.amounts import asked_number
 from simulator.scenario.plan import Plan, asked_plan
 from simulator.scenario.schema import Scenario
 
@@ -158,9 +158,12 @@ def _search(
 
 
 def _multiples(budgets: Sequence[float]) -> list[float]:
-    if isinstance(budgets, str) or not isinstance(budgets, Iterable):
+    if isinstance(budgets, str | Mapping) or not isinstance(budgets, Iterable):
         raise UserError(f"budgets are multiples of the budget: (0.7, 1.3) (got {budgets!r})")
-    return [money_of("each of the budgets", share) for share in budgets]
+    shares = [asked_number("each of the budgets", share, percent=True) for share in budgets]
+    if shares and min(shares) <= 0:
+        raise UserError(f"each of the budgets must be above 0 (got {min(shares):g})")
+    return shares
 
 
 def _possible(problem: Problem, budgets: Sequence[float]) -> list[float]:

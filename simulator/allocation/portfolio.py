@@ -34,6 +34,7 @@ from simulator.allocation.problem import (
     Limits,
     Problem,
     Split,
+    asked_limits,
     check_known,
     check_locks,
     stack,
@@ -69,7 +70,7 @@ def optimize_portfolio(
     """
     for scenario in scenarios:
         check_run(scenario, "sampled", replications, seed)
-    names = _labels(scenarios, labels)
+    names, files = _labels(scenarios, labels), asked_limits(files) if files else None
     check_known("objective", [objective], list(OBJECTIVES))
     own = sum(s.budget for s in scenarios)
     total = asked_budget(budget, own)

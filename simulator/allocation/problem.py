@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import UserError
-from simulator.scenario.amounts import read_amount
+from simulator.scenario.amounts import asked_money, asked_table
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -44,25 +44,19 @@ class Limits:
 
     def __post_init__(self) -> None:
         for kind in ("floor", "cap", "lock", "minimum"):
-            given = getattr(self, f"{kind}s")
-            amounts = {name: money_of(f"the {kind} of {name}", x) for name, x in given.items()}
+            given = asked_table(f"{kind}s", getattr(self, f"{kind}s"), "{'live': 2e5}")
+            amounts = {name: asked_money(f"the {kind} of {name}", x) for name, x in given.items()}
             object.__setattr__(self, f"{kind}s", amounts)
 
 
-def amount_of(what: str, given: object) -> float:
-    """A number, also from text such as 200k."""
-    try:
-        return read_amount(given, percent=False)
-    except ValueError as error:
-        raise UserError(f"{what} {error}") from None
-
-
-def money_of(what: str, given: object) -> float:
-    """An amount from 0 CNY up."""
-    amount = amount_of(what, given)
-    if amount < 0:
-        raise UserError(f"{what} must be from 0 up (got {amount:g})")
-    return amount
+def asked_limits(limits: Limits | None) -> Limits:
+    """The limits that are asked for; nothing is none."""
+    limits = Limits() if limits is None else limits
+    if not isinstance(limits, Limits):
+        raise UserError(
+            f"limits are a sim.Limits, such as sim.Limits(caps={{'live': 2e5}}) (got {limits!r})"
+        )
+    return limits
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,7 +20,7 @@ from simulator.allocation.market import (
     known_rows,
     make_plans,
 )
-from simulator.allocation.problem import Array, Problem, Split, money_of
+from simulator.allocation.problem import Array, Problem, Split
 from simulator.allocation.repair import repair
 from simulator.allocation.search import Effort, Search
 from simulator.allocation.settle import settle
@@ -30,6 +30,7 @@ from simulator.errors import UserError
 from simulator.outcomes.frontier import check_sure
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.amounts import asked_money
 from simulator.scenario.plan import Plan, asked_plan
 from simulator.scenario.schema import Scenario
 
@@ -150,7 +151,7 @@ def make_quest(
 
 def asked_budget(given: float | None, own: float) -> float:
     """The budget that is asked for, or the file's own."""
-    budget = own if given is None else money_of("the budget", given)
+    budget = own if given is None else asked_money("the budget", given)
     if not budget:
         raise UserError("the budget must be above 0 CNY (got 0)")
     return budget

@@ -13,7 +13,7 @@ from datetime import datetime
 import numpy as np
 
 from simulator.allocation.optimize import optimize
-from simulator.allocation.problem import Array, Limits
+from simulator.allocation.problem import Array, Limits, asked_limits
 from simulator.allocation.quest import Progress, asked_budget
 from simulator.allocation.search import Effort
 from simulator.engine.run import View
@@ -21,6 +21,7 @@ from simulator.engine.simulate import check_run, make_grid, simulate
 from simulator.errors import UserError
 from simulator.market.calendar import phase_names, seconds_between
 from simulator.outcomes.frontier import Frontier
+from simulator.scenario.amounts import asked_money, asked_table
 from simulator.scenario.calendar import phase_spans
 from simulator.scenario.cut import cut_at, moment_of, name_of_rest, straddled
 from simulator.scenario.plan import (
@@ -54,13 +55,13 @@ def replan(
     check_run(scenario, "sampled", replications, seed)
     own, moment = asked_plan(scenario, plan), moment_of(since)
     done = _Done(scenario, own, moment)
-    given = limits or Limits()
-    past = {**done.past, **done.known(spent or {})}
+    given, known = asked_limits(limits), done.known(spent)
+    past = done.past | known
     done.refuse(given)
     limits = replace(
         given, locks={**given.locks, **past}, packages={**given.packages, **_fixed(scenario, own, moment)}
     )  # fmt: skip
-    idle = sum(done.idle(cell) for cell in past.keys() - (spent or {}).keys())
+    idle = sum(done.idle(cell) for cell in past.keys() - known.keys())
     whole = asked_budget(budget, scenario.budget)
     gone = sum(past.values()) - idle
     if gone > whole * (1 + 1e-9):
@@ -107,12 +108,13 @@ class _Done:
             if self._is_past(phase) and _bids(self.ahead, scene)
         }
 
-    def known(self, spent: Mapping[str, float]) -> Mapping[str, float]:
+    def known(self, spent: Mapping[str, float] | None) -> dict[str, float]:
         """What the user knows was spent; it must be of the past."""
-        for cell in spent:
+        table = asked_table("amounts spent", spent or {}, "{'live.presale': 2e5}")
+        for cell in table:
             if cell not in self.past:
                 raise UserError(f"spent: {cell!r} is no scene.phase before {self.moment:%Y-%m-%d}")
-        return spent
+        return {cell: asked_money(f"what {cell} spent", x) for cell, x in table.items()}
 
     def refuse(self, given: Limits) -> None:
         """Limits of the past come too late."""

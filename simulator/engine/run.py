@@ -34,8 +34,8 @@ from simulator.engine.schedule import expected_traffic
 from simulator.engine.state import whole_size
 from simulator.errors import UserError
 from simulator.market.asset import people_value
-from simulator.market.bounds import at_least
 from simulator.market.contract import Server
+from simulator.market.purse import unspent
 from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger, check_caps, check_credit, check_laws, check_limits
 from simulator.scenario.chain import Stage
@@ -69,7 +69,7 @@ class View:
 
     @property
     def book(self) -> Ledger:
-        """Everything written down so far."""
+        """Everything written down so far; what is left at the end (`unspent`, people, asset) is not yet in it."""
         return self.floor.book
 
     def scene(self, name: str) -> int:
@@ -201,7 +201,7 @@ class Run:
         }  # fmt: skip
         if floor.partners:
             book.take_commissions(floor.partners.visits, floor.partners.gmv, floor.partners.cost)
-        book.scenes["unspent"] = at_least((floor.money - book.spend).sum(axis=1), 0.0)
+        book.scenes["unspent"] = unspent(floor.money, book.spend)
         book.people, book.pending = state.crowd.n, state.refunds.pending.sum(axis=(0, 1))
         self._check()
         if floor.tracers is None:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.market.asset import NORMAL
 from simulator.market.audience import Crowd
 from simulator.market.basket import BANDED, CUSTOMER_STAGES, Baskets, quiet_carts
 from simulator.market.bounds import at_least
@@ -12,6 +11,7 @@ from simulator.market.contract import Bookings
 from simulator.market.draws import Draws
 from simulator.market.fulfilment import POOLS, Refunds, Stock
 from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.phases import NORMAL
 from simulator.market.purse import Spent
 from simulator.market.shipping import Queue
 from simulator.market.world import World
@@ -98,8 +98,8 @@ def first_state(
 
 def first_carts(world: World, n: np.ndarray, draws: Draws) -> np.ndarray:
     """Carts of customers as normal days leave them: [segment, lane], whole when sampled."""
-    calm = world.free.touches[NORMAL, BANDED], world.phases.release[NORMAL]
-    carts = np.broadcast_to(quiet_carts(world.people, *calm), n.shape[1:])
+    touches, release = world.free.touches[NORMAL, BANDED], world.phases.release[NORMAL]
+    carts = np.broadcast_to(quiet_carts(world.people, touches, release), n.shape[1:])
     return np.minimum(draws.round_off("carts", carts), n[CUSTOMER_STAGES].sum(axis=0))
 
 

@@ -15,12 +15,12 @@ from simulator.market.audience import ORDER, TO, Chain, Contact, Crowd, Pulse
 from simulator.market.columns import prob
 from simulator.market.lifecycle import NEW_STAGES
 from simulator.market.people import BANDS_N, STAGES
+from simulator.market.phases import NORMAL
 from simulator.market.world import World
 from simulator.scenario.chain import Stage
 from simulator.scenario.goods import LifeCycle
 
 DAYS = 365
-NORMAL = -1  # the run-off is a stretch of normal days
 
 
 def order_contribution(world: World) -> np.ndarray:

@@ -16,6 +16,8 @@ from simulator.market.media import Media
 from simulator.market.value import WORTHLESS
 from simulator.scenario.calendar import Phase
 
+NORMAL = -1  # the run-off, the last phase, is a stretch of normal days
+
 
 @dataclass(frozen=True)
 class PhaseTable:

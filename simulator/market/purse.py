@@ -66,6 +66,13 @@ class Spent:
     """The same since the phase began, if that was later."""
 
 
+def unspent(money: np.ndarray, spend: np.ndarray) -> np.ndarray:
+    """What the phases of a scene leave of its money [CNY]: [scene, lane], from [scene, phase, lane] each."""
+    planned = money.sum(axis=1)
+    left = planned - spend.sum(axis=1)
+    return np.where(left > NOTHING * planned, left, 0.0)
+
+
 def money_left(purses: Purses, money: np.ndarray, spent: np.ndarray, phase: int) -> np.ndarray:
     """Money left in the phase, or in the pot  [CNY].
 

@@ -20,6 +20,7 @@ from simulator.errors import UserError
 from simulator.outcomes.compare import Sample, by_replication, paired_difference, ratio_of_means
 from simulator.outcomes.metrics import at_most, written
 from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.amounts import asked_number, asked_table
 from simulator.scenario.plan import Plan
 
 if TYPE_CHECKING:
@@ -175,9 +176,9 @@ class Frontier:
         """
         check_sure(sure)
         aim = objective or self.objectives[-1 if min_roi is not None else 0]
-        least = dict(at_least or {}) | (
-            {"roi": min_roi} if min_roi is not None and not sure else {}
-        )
+        min_roi, least = asked_return(min_roi), asked_bounds(at_least)
+        if min_roi is not None and not sure:
+            least["roi"] = min_roi
         asked = min_roi if sure is not None else None
         own = [p.plan.name for p in self.points] + [self.current] * self.current_fits
         less = [p.plan.name for p in self.others if p.budget <= self.budget]
@@ -308,6 +309,17 @@ class Frontier:
             "unspent": point.unspent, "price_of_new": point.price_of_new,
             "shadow_price": point.shadow_price, "next_10k": next_json(point.margins, self.second),
         }  # fmt: skip
+
+
+def asked_bounds(at_least: Mapping[str, float] | None) -> dict[str, float]:
+    """Least values of metrics that a plan must have."""
+    table = asked_table("least values", at_least or {}, "{'new_customers': 3e4}")
+    return {name: asked_number(name, value, percent=name == "roi") for name, value in table.items()}
+
+
+def asked_return(min_roi: float | None) -> float | None:
+    """The least return that a plan must have, if any."""
+    return None if min_roi is None else asked_number("min_roi", min_roi, percent=True)
 
 
 def check_sure(sure: float | None) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from simulator.errors import UserError
 from simulator.files import write_part, write_whole
-from simulator.outcomes.ledger import COUNTS, Ledger
+from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
 
@@ -214,7 +214,8 @@ def _complete(book: dict[str, Any]) -> dict[str, Any]:
     """A book without days, packages or commissioned media leaves no trace of them; figures that the
     version it is from did not write down are unknown.
     """
-    for part, names in (("totals", COUNTS), ("scenes", Ledger.SCENE)):
+    known = Ledger.empty(0, 0, 0, 0, lanes=0)
+    for part in ("totals", "scenes", "products"):
         unknown = np.full_like(next(iter(book[part].values())), np.nan)
-        book[part] = dict.fromkeys(names, unknown) | book[part]
+        book[part] = dict.fromkeys(getattr(known, part), unknown) | book[part]
     return {"days": {}, "packages": {}, "commissions": {}} | book

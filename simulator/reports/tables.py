@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 from unicodedata import combining, east_asian_width
 
+import numpy as np
+
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.amounts import compact
@@ -112,7 +114,7 @@ def _shown(outcomes: Outcomes) -> list[str]:
 
 
 def _any(outcomes: Outcomes, name: str) -> bool:
-    return any(outcomes.values(plan, name).any() for plan in outcomes.plans)
+    return any(np.nan_to_num(outcomes.values(plan, name)).any() for plan in outcomes.plans)
 
 
 def _worries(outcomes: Outcomes) -> Iterator[str]:

@@ -155,6 +155,29 @@ def read_amount(value: object, percent: bool = True) -> float:
     return _finite(lambda: float(value), value)
 
 
+def asked_number(what: str, given: object, *, percent: bool = False) -> float:
+    """A number that somebody asks for in Python, also as text; UserError says what is wrong with it."""
+    try:
+        return read_amount(given, percent)
+    except ValueError as error:
+        raise UserError(f"{what} {error}") from None
+
+
+def asked_money(what: str, given: object) -> float:
+    """The same, from 0 CNY up."""
+    amount = asked_number(what, given)
+    if amount < 0:
+        raise UserError(f"{what} must be from 0 up (got {amount:g})")
+    return amount
+
+
+def asked_table(what: str, given: object, example: str) -> Mapping[str, object]:
+    """A mapping that somebody asks for in Python."""
+    if not isinstance(given, Mapping):
+        raise UserError(f"{what} are a mapping, such as {example} (got {given!r})")
+    return given
+
+
 def _read_text(text: str, percent: bool) -> float:
     match = _AMOUNT.fullmatch(text) if len(text) <= _LONGEST else None
     if match is None:

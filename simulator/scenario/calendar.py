@@ -18,9 +18,9 @@ class Burst(Part):
     k: Annotated[Amount, Field(gt=0.2, le=3)] = 0.72
     """Shape of the rush: 1 is exponential, below 1 has a sharper first minute."""
     traffic_part: Annotated[Amount, Field(gt=0, le=1)] = 0.45
-    """Part of the purchase rush that comes as extra visitors; the rest as readier visitors."""
+    """Part of the rush, and of `extra`, that comes as more visitors; the rest as readier visitors."""
     extra: Share = 0.0
-    """Purchases that the opening adds to its first 24 hours, share of a day of the phase without it."""
+    """What the opening adds to purchases of its first 24 hours (of a shorter phase: to all of it), share of them."""
 
 
 class Phase(Part):
@@ -49,7 +49,7 @@ class Phase(Part):
     deposit_release: Annotated[Rate, Field(ge=0, lt=1)] = 0.0
     """Share of the standing carts that pays a deposit per day of this phase."""
     payment_load: Annotated[Level, Field(ge=0, le=20)] = 0.0
-    """Payment attempts against the payment system's capacity when buying at the day's average."""
+    """Payment attempts against the payment system's capacity when buying at a normal day's average."""
     wallet_topup: Annotated[Rate, Field(le=1)] = 0.0
     """Share of buyers with an empty wallet who fill it in this phase; it counts from the next phase on."""
     rival_booked: Annotated[Rate, Field(ge=0, lt=1)] = 0.0

@@ -23,7 +23,15 @@ TARGET = {"new_customers": 4000}
         (lambda s: sim.optimize(s, budget=-1), r"the budget must be from 0 up \(got -1\)"),
         (lambda s: sim.optimize(s, budget=0), "the budget must be above 0 CNY"),
         (lambda s: sim.optimize(s, budgets=1.3), r"budgets are multiples of the budget: \(0.7, 1.3\)"),
-        (lambda s: sim.optimize(s, budgets=[-1]), "each of the budgets must be from 0 up"),
+        (lambda s: sim.optimize(s, budgets={"a": 1}), "budgets are multiples of the budget"),
+        (lambda s: sim.optimize(s, budgets=["70%", 0]), r"each of the budgets must be above 0 \(got 0\)"),
+        (lambda s: sim.Limits(caps=["live"]), r"caps are a mapping, such as \{'live': 2e5\}"),
+        (lambda s: sim.best_target(s, min_roi="half"), "min_roi must be a number such as"),
+        (lambda s: sim.best_target(s, at_least={"gmv": "much"}), "gmv must be a number such as"),
+        (lambda s: sim.best_target(s, at_least=["gmv"]), "least values are a mapping"),
+        (lambda s: sim.replan(s, "half_half", "2021-03-15", spent={"new_customer.normal": "x"}),
+         "what new_customer.normal spent must be a number"),
+        (lambda s: sim.optimize_portfolio([s, s], labels=["a", "b"], files={"a": 3}), "limits are a sim.Limits"),
         (lambda s: sim.Limits(caps={"live": "5%"}), "the cap of live must be a number, not a percent"),
         (lambda s: sim.Limits(locks={"live": -5}), r"the lock of live must be from 0 up \(got -5\)"),
         (lambda s: sim.least_budget(s, {"new_customers": -1}), r"must be above 0 to be a target \(got -1\)"),
@@ -42,6 +50,16 @@ TARGET = {"new_customers": 4000}
 def test_a_slip_is_told_in_a_sentence(ask, words):
     with pytest.raises(UserError, match=words):
         ask(SCENARIO)
+
+
+def test_a_slip_in_what_is_picked_is_told():
+    found = sim.optimize(SCENARIO, ("roi",), effort=SHORT, replications=2, budgets=["70%"])
+    assert [point.budget / SCENARIO.budget for point in found.others][:1] == [pytest.approx(0.7)]
+    assert found.pick(min_roi="-50%") == found.pick(min_roi=-0.5)
+    with pytest.raises(UserError, match="min_roi must be a number such as"):
+        found.pick(min_roi="half")
+    with pytest.raises(UserError, match="least values are a mapping"):
+        found.pick(at_least=["gmv"])
 
 
 def test_the_current_plan_goes_by_its_name():

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 from scipy.stats import spearmanr
 
+from simulator.allocation.problem import check_known
 from simulator.outcomes.metrics import NO_ADS
 from tests.bench.table import Row
 from tests.engine import test_emergent as emergent
@@ -27,7 +28,9 @@ STORIES: Mapping[str, tuple[str, ...]] = {
 
 def fact_rows(names: list[str]) -> Iterator[Row]:
     """All facts, or those of these names."""
-    for name in names or (*STORIES, *EMERGENT):
+    known = (*STORIES, *EMERGENT)
+    check_known("fact", names, known)
+    for name in names or known:
         yield from EMERGENT[name]() if name in EMERGENT else _story(name)
 
 
@@ -74,13 +77,13 @@ def _again() -> Iterator[Row]:
 
 
 def _free_visits() -> Iterator[Row]:
-    for world, last in ((emergent.ordinary_month, 24), (emergent.factory, 27)):
+    for world, last in emergent.ENDS.items():
         extra = world()
         after = extra[last + 1 :]
         for when, part in (("on the last day of ads", extra[last]), ("a day later", after[0]),
                            ("two weeks later", after[13])):  # fmt: skip
             yield Row(f"extra free visits, {world.__name__}: {when}", 100 * part, "%")
-        yield Row("  half-life", 1 + np.argmax(after < extra[last] / 2), " d")
+        yield Row("  half-life", emergent.half_life(extra, last), " d")
 
 
 def _waves() -> Iterator[Row]:

@@ -320,7 +320,7 @@ def test_two_halves_bring_what_the_whole_brings(mode: str, pacing: str, rest: fl
     )
     left, right = (figures(expected(s, [p])) for s, p in ((whole, one), (pair, two)))
     left = {name: x for name, x in left.items() if name not in OWN_RATIOS}
-    for name in ("spend", "impressions", "clicks", "visits"):
+    for name in ("spend", "unspent", "impressions", "clicks", "visits"):
         right[f"harvest {name}"] += right[f"harvest_too {name}"]
     assert apart(left, {name: right[name] for name in left}, 1e-9) == {}
 

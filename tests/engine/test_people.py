@@ -58,6 +58,24 @@ def test_customers_hold_as_many_carts_at_the_start_as_normal_days_keep(mode):
     assert full == pytest.approx(full[0], rel=0.02)
 
 
+def test_carts_of_the_start_are_whole_and_never_more_than_the_customers():
+    seen = []
+
+    def look(view):
+        carts = view.floor.state.baskets.carts
+        seen.append((carts.copy(), view.people[7:10].sum(axis=0)))
+        yield view.hours(1)
+
+    world = minimal(
+        "segments.shoppers={people: {value: 300, sd: 30%}, start: {initial: {value: 5%, sd: 50%}}}",
+        "chain.visit_moves.customers.cart={value: 50%, sd: 50%}", "sources.search.organic_visits=500",
+    )  # fmt: skip
+    sampled(world, processes=look, replications=16, spreads=True, chance_alone=False)
+    carts, customers = seen[0]
+    assert (carts == np.rint(carts)).all() and (carts <= customers).all()
+    assert 0 < carts.mean() < customers.mean() and carts.std() > 0
+
+
 # --- a taste for new products ---------------------------------------------------------------------
 
 TWO = (

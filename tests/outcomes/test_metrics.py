@@ -39,6 +39,7 @@ SCENES = {  # [scene] with ads; without there are none
     "impressions": (1000, 480), "offered": (4000, 0), "clicks": (49, 25), "visits": (40, 20),
     "spend": (100, 60), "gmv_attributed": (300, 100), "orders_attributed": (3, 1),
     "orders_direct": (1.5, 1), "orders_indirect": (1, 0), "orders_presale": (0.5, 0),
+    "unspent": (30, 5),
 }  # fmt: skip
 # revenue 1800; goods kept 720; fees 90 + 20; handling 80 + 28 + 8 and 5 more; depreciation 8; others add 50;
 # hosting 7, and 9 paid by the host; written down 4
@@ -55,7 +56,7 @@ BY_HAND = {
     "shipping_delay": 1.5, "peak_shipping_delay": 4, "late_share": 0.25, "peak_score_fall": 0.05,
     "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
     "recalled_members": 3, "lapsed": 8, "returned": 2,
-    "spend": 160, "net_spend": 170, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
+    "spend": 160, "unspent": 35, "net_spend": 170, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
     "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 190, "ctr": 0.05, "cvr": 1 / 11,
     "profit_incremental": CONTRIBUTION - 190 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
     "money_back": 40, "subsidy": 50, "settlement": 9, "aov": 100, "win_rate": 0.25, "fill_rate": 0.9, "roas": 2.5,
@@ -93,7 +94,7 @@ def test_every_metric_is_what_the_hand_gets(example):
 def test_every_metric_of_a_scene_is_what_the_hand_gets(example):
     found = {name: numbers["mean"] for name, numbers in example.scenes("mine")["search"].items()}
     assert found == pytest.approx({
-        "spend": 100, "impressions": 1000, "clicks": 49, "visits": 40, "orders_attributed": 3,
+        "spend": 100, "unspent": 30, "impressions": 1000, "clicks": 49, "visits": 40, "orders_attributed": 3,
         "orders_direct": 1.5, "orders_indirect": 1, "orders_presale": 0.5,
         "gmv_attributed": 300, "ctr": 0.049, "cpm": 100, "cpc": 100 / 49, "roas": 3,
     })  # fmt: skip
@@ -130,8 +131,9 @@ def test_doubling_every_money_unit_changes_no_ratio():
     once, twice = make_outcomes(), make_outcomes()
     for name in MONEY:
         twice.book.totals[name] *= 2
-    for rows in (twice.book.scenes["spend"], twice.book.scenes["gmv_attributed"], twice.book.asset):
-        rows[:] *= 2
+    for name in ("spend", "unspent", "gmv_attributed"):
+        twice.book.scenes[name] *= 2
+    twice.book.asset[:] *= 2
     terms, double = once.terms, ("fulfilment", "refund_handling", "fixed")
     terms = dataclasses.replace(terms, **{name: 2 * getattr(terms, name) for name in double})
     twice = dataclasses.replace(twice, terms=terms)

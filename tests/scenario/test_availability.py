@@ -35,6 +35,14 @@ def test_make_good_of_an_earlier_package_meets_the_next():
     assert alone[0] > 1.02 * served[1]
 
 
+def test_what_an_opening_adds_can_be_had():
+    few = "slots.taobao_splash.opportunities=1m"
+    more, usual = coffee(few), coffee(few, "calendar.phases.wave_1.burst.extra=0")
+    served = delivered(more, plans_of(more)[0])
+    assert said(more) == pytest.approx(served, rel=1e-9)
+    assert said(more)[-1] > 1.03 * said(usual)[-1]
+
+
 def test_it_sees_which_packages_a_plan_books():
     scenario = Scenario.model_validate(stress.bookings())
     plan = stress.cancelled(scenario)
