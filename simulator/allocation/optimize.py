@@ -158,6 +158,7 @@ def _search(
 
 
 def _multiples(budgets: Sequence[float]) -> list[float]:
+    """The further budgets that are asked for, as shares of the budget."""
     if isinstance(budgets, str | Mapping) or not isinstance(budgets, Iterable):
         raise UserError(f"budgets are multiples of the budget: (0.7, 1.3) (got {budgets!r})")
     shares = [asked_number("each of the budgets", share, percent=True) for share in budgets]
