@@ -64,6 +64,7 @@ def engine(monkeypatch):
         return stand_in.answer
 
     stand_in = SimpleNamespace(simulate=simulate, calls=calls, answer=make_outcomes())
+    stand_in.answer.book.scenes["unspent"][:] = 0.0
     monkeypatch.setitem(sys.modules, "simulator.engine.simulate", stand_in)
     return stand_in
 
