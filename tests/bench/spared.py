@@ -342,6 +342,12 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "purse",
+        "unspent",
+        "tells money from rounding: nothing lies near a billionth of it",
+        "NOTHING * planned -> (NOTHING * 1.01) * planned",
+    ),
+    *_spare(
+        "purse",
         "nearly_spent",
         "tells a day that binds from rounding: nothing lies near a billionth of the money",
         "1 - NOTHING -> 1 - (NOTHING * 1.01)",
