@@ -46,7 +46,9 @@ def test_a_budget_that_is_none_is_refused(budget):
         lambda: replan(brief(), None, "2021-03-24", budget=budget),
         lambda: best_target(brief(), "new_customers", budget=budget, min_roi=0.1),
     ):
-        with pytest.raises(UserError, match="the budget must be (above 0 CNY|from 0 up|a finite number)"):
+        with pytest.raises(
+            UserError, match=r"the budget must be (above 0 CNY|from 0 up|a finite number)"
+        ):
             ask()
 
 
