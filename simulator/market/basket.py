@@ -49,8 +49,7 @@ def quiet_carts(people: People, touches: Array, release: Array) -> Array:
     C f / (f + r + d) of C customers, where as many are filled (f) as are released (r) and dropped (d) on a
     normal day with `touches` per customer [segment, replication]; `release` is a hazard per day.
     """
-    fill = touches * people.cart_again
-    drop = renewal(touches * people.forget[4], people.frequency_shape) / people.forget[4]
+    fill, drop = touches * people.cart_again, _dropping(touches, people)
     return np.asarray(people.start[CUSTOMER_STAGES].sum(axis=0) * fill / (fill + release + drop))
 
 
@@ -91,15 +90,20 @@ def basket_hazards(
 ) -> BasketHazards:
     """Competing hazards of customers' baskets."""
     touches = contact.touches[BANDED]
-    contacts = touches * people.forget[4] / pulse.browse
     out = np.empty((3, *touches.shape))
     out[0], out[1] = pulse.pay * pulse.release, pulse.deposit_release
-    out[2] = renewal(contacts, people.frequency_shape) * pulse.days / people.forget[4]
+    out[2] = _dropping(touches, people, browse=pulse.browse, days=pulse.days)
     free = at_least(np.add.reduce(crowd.n[CUSTOMER_STAGES]) - baskets.carts - baskets.deposits, 0.0)
     fill = -np.expm1(-touches * people.cart_again * pulse.cart)
     balance = np.zeros(free.shape)
     balance -= np.expm1(-pulse.balance)
     return BasketHazards(balance, free, fill, out)
+
+
+def _dropping(touches: Array, people: People, *, browse: float = 1.0, days: float = 1.0) -> Array:
+    """Hazard that a customer's cart is dropped [segment, lane] in a step of so many days, `browse` normal ones."""
+    window = people.forget[4]
+    return renewal(touches * window / browse, people.frequency_shape) * days / window
 
 
 def payment_attempts(
