@@ -437,6 +437,7 @@ def test_a_least_budget_out_of_reach_ends_with_1_and_the_nearest_value():
     assert nearest and 3_000 < float(nearest[1].replace(",", "")) < 30_000
 
 
+@pytest.mark.slow
 def test_from_a_date_on_the_past_stays_and_the_rest_is_better():
     arguments = ("--since", "2021-03-15", "--plan", "mostly_new", "--objective", "profit")
     found = answer(*arguments, *QUICK, "--format", "json")
@@ -521,6 +522,7 @@ def test_the_same_name_twice_is_refused():
     assert (found.exit_code, "names that differ; got minimal, minimal" in found.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_several_files_share_a_budget(second, tmp_path):
     limits = ("--cap", "other=20k", "--lock", "minimal/harvest=10%")
     folder = tmp_path / "out"
@@ -567,6 +569,7 @@ def test_a_real_search_is_the_same_with_any_number_of_processes():
     assert spent + best["unspent"] == pytest.approx(60_000)
 
 
+@pytest.mark.slow
 def test_a_lock_is_kept_to_the_yuan():
     limits = ("--lock", "harvest=20001", "--cap", "new_customer.sale=1234")
     found = answer(*limits, "--objective", "profit", "--quick", "-n", "4", "--format", "json")
@@ -609,6 +612,7 @@ def interrupted(moment, *arguments):
     return process.returncode, printed, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["looking around the best", "racing under chance"])
 def test_ctrl_c_gives_the_best_so_far_and_no_traceback(moment):
     quick = ("--quick",) * (moment == "racing under chance")
@@ -626,6 +630,7 @@ def test_ctrl_c_before_anything_is_found_is_one_line():
     assert found == (130, "", "\nstopped\n")
 
 
+@pytest.mark.slow
 def test_ctrl_c_gives_the_cheapest_plan_so_far():
     arguments = ("optimize", MINIMAL, *LEAST, *QUICK, "--format", "json")
     code, printed, said = interrupted("closing in on the budget", *arguments)
@@ -647,6 +652,7 @@ def test_ctrl_c_before_a_target_is_reached_is_one_line_and_leaves_no_folder(tmp_
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_gives_the_best_shared_split_so_far(second, tmp_path):
     arguments = (second, *QUICK, "-o", str(tmp_path / "out"))
     code, printed, said = interrupted("sharing the budget", "optimize", MINIMAL, *arguments)

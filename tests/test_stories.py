@@ -151,6 +151,7 @@ def told(name: str) -> tuple[Story, dict[str, Figures]]:
     return story, story.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_story_is_true(name: str):
     story, found = told(name)

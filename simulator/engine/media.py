@@ -11,6 +11,7 @@ from simulator.engine.days import charge_packages
 from simulator.engine.floor import Floor
 from simulator.engine.tally import Met, Tally, flat
 from simulator.market.audience import (
+    TO_NUMEROUS,
     blend,
     by_band,
     mean_fading,
@@ -28,11 +29,9 @@ from simulator.market.media import Media as Uses
 from simulator.market.packages import Packages
 from simulator.market.purse import Hour, follow_traffic, money_left, nearly_spent, room_now
 from simulator.market.scenes import BUYABLE
-from simulator.scenario.chain import Stage
 
 MOVED = ("discover", "engage", "enthuse", "perform", "first_order", "numerous")
-TO_NUMEROUS = (Stage.INITIAL, Stage.LAPSED)  # whose buyers become numerous
-NEW = slice(0, 3)  # bands whose buyers are new customers
+NEW_BANDS = slice(0, 3)  # those of the stages whose buyers are new customers
 NEXT_TO_NOTHING = 1e-300  # a bid factor of 0 has no logarithm
 
 
@@ -283,7 +282,7 @@ class Media:
             ready = crowd.n * people.propensity[:, None]
             eager = ratio(by_band(ready), self.tally.people)
             if goal == "first_order":
-                return entry.share_of(eager, NEW)
+                return entry.share_of(eager, NEW_BANDS)
             ready[[c for c in range(len(ready)) if c not in TO_NUMEROUS]] = 0.0
             again = ratio(by_band(ready), self.tally.people)
             return ratio(entry.mean_of(again, seen=False), entry.mean_of(eager, seen=False))

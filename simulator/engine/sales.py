@@ -178,7 +178,7 @@ class Sales:
         weights = wishes(kinds, self._mixes())
         found = stock.found(weights.sum(axis=1), floor.sampled)
         if np.count_nonzero(found < 1):
-            self.direct_mix = choose_instead(self.direct_mix, found)
+            self.direct_mix = choose_instead(self.direct_mix, found, floor.world.goods.substitution)
             weights = wishes(kinds, self._mixes())
         if self.asked:
             on_visits = direct.sum(axis=0) * self.direct_mix

@@ -24,7 +24,7 @@ from simulator.market.draws import Draws
 from simulator.market.groups import FEW, Groups, runs
 from simulator.market.people import STAGES, People
 from simulator.market.repeat import habit_rate
-from simulator.scenario.chain import BAND_OF_STAGE
+from simulator.scenario.chain import BAND_OF_STAGE, Stage
 
 KINDS = ("order", "deposit", "cart", "favourite", "enthuse", "engage", "pass_on", "decay")
 ORDER, DEPOSIT, CART, FAVOURITE, ENTHUSE, ENGAGE, PASS_ON, DECAY = range(8)
@@ -42,6 +42,8 @@ TO = np.array([
     [1, STAY, STAY, STAY, STAY, STAY, STAY, STAY, 9, STAY, STAY],
     [STAY, 0, 0, 2, 2, 2, STAY, 10, 10, 10, 0],
 ])  # fmt: skip
+NEW, TO_NUMEROUS = (np.flatnonzero(TO[ORDER] == stage) for stage in (Stage.INITIAL, Stage.NUMEROUS))
+"""Stages whose buyers are new customers, and whose buyers become numerous."""
 BAND = np.array(BAND_OF_STAGE, dtype=np.intp)
 BEFORE_PERFORM = (np.arange(STAGES) < 4).astype(float)[:, None]
 

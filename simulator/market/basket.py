@@ -21,7 +21,7 @@ from simulator.market.people import People
 from simulator.scenario.chain import Stage
 
 Array = np.ndarray
-SCARCE = 0.01  # share of first choices that are found, below which shoppers give up
+SCARCE = 0.01  # share of first choices that are found, below which fewer take another
 CUSTOMER_STAGES, BANDED = slice(Stage.INITIAL, Stage.LAPSED), 3  # and their band
 
 
@@ -173,20 +173,22 @@ def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
     return reduce(np.add, (mix * amount for amount, mix in parts))
 
 
-def choose_instead(mix: np.ndarray, found: np.ndarray) -> np.ndarray:
+def choose_instead(mix: Array, found: Array, substitution: Array) -> Array:
     """Product weights once visitors have seen what is sold out  [product, lane].
 
-    u a / max(A, 1%) + u (1 - A / max(A, 1%)), A = sum u a: whoever finds the first choice u sold out takes
-    what is there; where less than one in a hundred finds anything, the others leave. `found` is the
-    share a of a product's orders that finds goods; the mix stays where nothing is short.
+    u [a (1 + s (1 - A) / A1) + (1 - a)(1 - s A / A1)], A = sum u a, A1 = max(A, 1%): of those who find the
+    first choice u sold out the part s (`substitution`) takes what is there, the others go on wanting it;
+    so does everybody where next to nothing is there. `found` is the share a of a product's orders that
+    finds goods; the mix stays where nothing is short.
 
-    >>> choose_instead(np.array([[0.5], [0.5]]), np.array([[0.0], [1.0]])).ravel().tolist()
-    [0.0, 1.0]
+    >>> half = np.array([[0.5], [0.5]])
+    >>> choose_instead(half, np.array([[0.0], [1.0]]), np.array([0.4])).ravel().tolist()
+    [0.3, 0.7]
     """
     there = mix * found
     any_found = np.add.reduce(there, axis=0)
-    scale = 1 / np.maximum(any_found, SCARCE)
-    instead = there * scale + mix * (1 - any_found * scale)
+    scale = substitution / np.maximum(any_found, SCARCE)
+    instead = there * (1 + scale * (1 - any_found)) + (mix - there) * (1 - scale * any_found)
     return np.where((found < 1).any(axis=0), instead, mix)
 
 

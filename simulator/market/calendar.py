@@ -156,13 +156,17 @@ def read_shape(calendar: Calendar) -> Shape:
 
 
 def make_steps(calendar: Calendar, runoff_days: int) -> Steps:
-    """The whole grid of a run: steps of each phase's clock, cut at every boundary and midnight."""
+    """The whole grid of a run: steps of each phase's clock, cut at every boundary and midnight.
+
+    Nobody comes or buys once sales have closed.
+    """
     shape, names = read_shape(calendar), phase_names(calendar)
     bounds = phase_bounds(calendar)
     finish = int(bounds[-1]) + runoff_days * DAY
+    closed = int(bounds[-1]) + calendar.sales_after_days * DAY
     edges = [*bounds[:-1].tolist(), int(bounds[-1]), finish]
     clocks = [calendar.phases[name].clock for name in names[:-1]] + [DAY]
-    cuts = _boundaries(calendar, shape.origin, edges)
+    cuts = sorted({*_boundaries(calendar, shape.origin, edges), closed})
     rows = [
         (a, b, index)
         for index, (begin, close) in enumerate(pairwise(edges))
@@ -170,6 +174,7 @@ def make_steps(calendar: Calendar, runoff_days: int) -> Steps:
     ]
     start, end, phase = (np.array(column, dtype=np.int64) for column in zip(*rows, strict=True))
     weights = np.array([shape.integrate(a, b) for a, b, _ in rows])
+    weights[start >= closed] = 0.0
     offset = start - _next_midnight(shape.origin, 0)
     day = np.floor_divide(offset, DAY) - np.floor_divide(offset[0], DAY)
     last = int(np.count_nonzero(phase < len(names) - 1))

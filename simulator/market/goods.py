@@ -59,6 +59,8 @@ class Goods:
     """Items for which each product stands: [product]."""
     score: np.ndarray
     """Service score of the shop at the start: [1, replication]."""
+    substitution: np.ndarray
+    """Part of those whose choice is sold out that takes another product: [1, replication]."""
 
 
 def make_goods(layout: Layout) -> Goods:
@@ -87,7 +89,7 @@ def make_goods(layout: Layout) -> Goods:
         organic=organic / organic.sum(axis=0), mix=_mix(s), stage_affinity=_stage_affinity(s),
         stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
         launch=np.array(launch), items=np.array([float(p.items) for p in goods]),
-        score=column([s.service_score]),
+        score=column([s.service_score]), substitution=column([s.commerce.substitution]),
     )  # fmt: skip
 
 

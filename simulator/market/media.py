@@ -115,7 +115,7 @@ def make_media(layout: Layout, pictures: Pictures | None) -> Media:
         affinity=affinity, creative=creative,
         precision=column([slot.precision for slot in layout.contract_slots]),
         mu=_mu(layout), sigma=layout.per_place(lambda i, k, g: k.sigma, chosen),
-        tau=layout.per_place(lambda i, k, g: _flat(k) * i.prediction, chosen),
+        tau=layout.per_place(lambda i, k, g: _predicts(i, k) * i.prediction, chosen),
         ln_value=ln_value(layout, (click_odds, buy_odds), affinity[0], creative),
         reserve=layout.per_place(lambda i, k, g: k.reserve_cpm, chosen),
         mechanism=tuple(slot.mechanism for slot in layout.auction_slots),
@@ -198,9 +198,11 @@ def _shared_slots(layout: Layout) -> np.ndarray:
     return np.array(sorted(shared), dtype=np.intp)
 
 
-def _flat(slot: AuctionSlot) -> float:
-    """0 where several positions are sold: there a score is bid flat."""
-    return float(len(_positions(slot)) == 1)
+def _predicts(scene: Scene, slot: AuctionSlot) -> float:
+    """0 where bids are flat: several positions are sold, or nothing but being seen is bid for."""
+    bid = scene.bid
+    seen = bid.mode != "roi_control" and bid.cost_per in ("impression", "discover")
+    return float(len(_positions(slot)) == 1 and not seen)
 
 
 def _positions(slot: AuctionSlot) -> tuple[float, ...]:

@@ -70,7 +70,7 @@ class People:
 def make_people(layout: Layout) -> People:
     """Arrays of the segments and the chain of a scenario."""
     chain, segments = layout.scenario.chain, layout.segments
-    propensity = column([chain.buy_propensity.get(stage, 0.0) for stage in CHAIN_STAGES])
+    propensity = propensity_of(chain)
     mix = column([chain.reference_mix.get(stage, 0.0) for stage in CHAIN_STAGES])
     forget = [chain.discover_days] * 2 + [chain.enthuse_days] + [chain.basket_days] * 2
     return People(
@@ -92,6 +92,11 @@ def make_people(layout: Layout) -> People:
         reach_window=column([chain.reach_window_days]), fatigue=column([chain.fatigue]),
         fatigue_half_life=column([chain.fatigue_half_life_days]),
     )  # fmt: skip
+
+
+def propensity_of(chain: Chain) -> np.ndarray:
+    """Readiness of the stages against each other: [stage, replication]."""
+    return column([chain.buy_propensity.get(stage, 0.0) for stage in CHAIN_STAGES])
 
 
 def size_of(segments: list[Segment]) -> np.ndarray:

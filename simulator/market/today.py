@@ -4,6 +4,7 @@ symbol   meaning                                                  unit     shape
 kappa    odds multiplier of buying: power x luck x stage x price x taste  x        [product, segment, lane]
 m        weights of a scene's products, availability included     1        [scene, product, lane]
 omix     weights of the products among free visits                1        [product, lane]
+omixa    the same, of what is there                               1        [product, lane]
 Omega    free visits against the start                            x        [lane]
 y        share of the stage hit                                   1        [product, lane]
 way      a scene, or the free visits, which stand last            -        [way]
@@ -113,7 +114,7 @@ class Assortment:
         gain = goods.organic * self.cycles.organic_pull(shelf) / self.first_pull
         if boost is not None:
             gain *= boost
-        free_mix = _scaled(gain * available, gain, axis=0)
+        free_mix, there = ratio(gain, gain.sum(axis=0)), _scaled(gain * available, gain, axis=0)
         prices, response = response, _both(response, self._taste(shelf))
         by_segment = kappa[:, None] if response is None else kappa[:, None] * response
         clicks = (mix * effects.ctr).sum(axis=1)
@@ -122,7 +123,7 @@ class Assortment:
         halo = None
         if self.pulls:
             ways = np.concatenate([mix, free_mix[None]])
-            halo = halo_of(ways, shelf.stage[HIT], free_mix, by_segment)
+            halo = halo_of(ways, shelf.stage[HIT], there, by_segment)
             halo.seen *= self.world.free.halo
         return Today(
             refund_odds=goods.refund_odds * effects.refund, kappa=by_segment, mix=mix,
@@ -130,7 +131,7 @@ class Assortment:
             ln_quality=ln_quality(shelf.score) + np.log((mix * effects.quality).sum(axis=1)),
             free_mix=free_mix,
             free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
-            presale=(free_mix * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
+            presale=(there * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
             partner_mix=partner_mix,
             partner_kappa=_means(partner_mix, by_segment) if len(partner_mix) else partner_mix,
             wish=wish, eager=weather.of_segments() if weather else None,
@@ -177,7 +178,7 @@ def halo_of(ways: np.ndarray, hit: np.ndarray, others: np.ndarray, kappa: np.nda
 
     Who looks at the hit p (weight m y of a way) goes on to q by others_q / (1 - others_p), q not p:
     in sum o_q = others_q (A - m_q y_q / (1 - others_q)), A = sum_p m_p y_p / (1 - others_p).
-    `ways` [way, product, lane]: m of each; `hit` [product, lane]: y; `others` [product, lane]: omix;
+    `ways` [way, product, lane]: m of each; `hit` [product, lane]: y; `others` [product, lane]: omixa;
     `kappa` [product, segment, lane].
 
     >>> half = np.array([[0.5], [0.5]])

@@ -8,14 +8,23 @@ b        share of a segment's people in each band           1                   
 
 import numpy as np
 
-from simulator.market.audience import people_moved, ratio
+from simulator.market.audience import NEW, TO_NUMEROUS, by_band, people_moved, ratio
 from simulator.market.columns import column, prob, stack
 from simulator.market.goods import first_mix
 from simulator.market.layout import Layout
-from simulator.market.people import BANDS_N, move_table, moves_of, people_at_start, size_of
+from simulator.market.people import (
+    BANDS_N,
+    move_table,
+    moves_of,
+    people_at_start,
+    propensity_of,
+    size_of,
+)
 from simulator.scenario.chain import BAND_OF_STAGE
 from simulator.scenario.people import order_value_of
 
+MOVED = {"discover", "engage", "enthuse", "perform"}  # by views and visits
+BUYERS = {"first_order", "initial", "numerous"}  # by orders of some people alone
 WORTHLESS = 1e-300  # value of an impression that brings no action: never bid for
 
 
@@ -32,14 +41,14 @@ def ln_value(
     arrive = clicks * layout.per_use(lambda i, k: k.arrival, layout.auction)
     order, prices = arrive * buys, _order_price(layout)
     drawn = aimed if creative is None else aimed * creative[:, :, None]
+    reached = aimed[:, :n], drawn[:, :n]
     actions = {
         "impression": np.full_like(clicks, 0.001),
         "click": clicks,
         "cart": arrive * moves_of(layout.scenario.chain, "engage").cart,
-    } | {
-        goal: _first_moves(layout, goal, clicks, (aimed[:, :n], drawn[:, :n]))
-        for goal in _goals(layout)
-    }
+    } | {goal: _first_moves(layout, goal, clicks, reached) for goal in _goals(layout, MOVED)}
+    for goal in _goals(layout, BUYERS):
+        actions[goal] = order * _first_buyers(layout, goal, drawn[:, :n])
     rows = []
     for j, (i, _) in enumerate(layout.auction):
         bid = layout.scenes[i].bid
@@ -69,10 +78,21 @@ def _first_click_odds(
     return np.asarray(click_odds * np.where(total > 0, shown, 1.0))
 
 
-def _goals(layout: Layout) -> set[str]:
-    """Moves by views and visits that scenes bid for."""
-    asked: set[str] = {i.bid.cost_per for i in layout.scenes}
-    return asked & {"discover", "engage", "enthuse", "perform"}
+def _goals(layout: Layout, of: set[str]) -> set[str]:
+    """Those that scenes bid for."""
+    return of & {i.bid.cost_per for i in layout.scenes}
+
+
+def _first_buyers(layout: Layout, goal: str, drawn: np.ndarray) -> np.ndarray:
+    """Share of new buyers, or of those who become numerous, in the orders at the start: [use, segment,
+    replication]; `drawn` [band, use, segment, replication]: who clicks.
+    """
+    start, chosen = people_at_start(layout.segments), TO_NUMEROUS if goal == "numerous" else NEW
+    ready = start * propensity_of(layout.scenario.chain)[:, None]
+    wanted = np.zeros_like(ready)
+    wanted[chosen] = ready[chosen]
+    every, those = (ratio(by_band(x), by_band(start))[:, None] * drawn for x in (ready, wanted))
+    return np.asarray(ratio(those.sum(axis=0), every.sum(axis=0)))
 
 
 def _first_moves(

@@ -78,6 +78,8 @@ class Calendar(Part):
 
     end: Moment
     """First moment after the last phase: advertising ends here and the run-off begins."""
+    sales_after_days: Annotated[int, Field(ge=7, le=90)] = 30
+    """Days after the end in which sales still count, in every plan and whatever refunds take; then books are closed."""
     phases: dict[str, Phase]
     """Phases in order of time; they partition the run."""
     balances: list[Balance] = []

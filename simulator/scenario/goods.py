@@ -112,7 +112,7 @@ class LifeCycle(Part):
     organic_memory: Annotated[Share, Field(lt=1)] = 0.85
     """Organic weight kept from one day to the next."""
     organic_base: Annotated[Amount, Field(gt=0)] = 1.0
-    """a0: organic weight of a product without orders."""
+    """a0: organic weight of a product without orders; the larger, the less that sales add to it."""
     organic_orders: Annotated[Amount, Field(ge=0)] = 0.3
     """a1: organic weight per log(1 + orders of 7 days): paid sales earn free traffic 付免联动."""
     organic_orders_scale: Annotated[Amount, Field(gt=0)] = 1.0
@@ -122,7 +122,8 @@ class LifeCycle(Part):
     organic_score: Annotated[Amount, Field(ge=0, le=100)] = 0.0
     """a3: organic weight per point of the service score above 4.6."""
     organic_rivals: Annotated[Amount, Field(gt=0)] = 10.0
-    """Organic weight of competing products."""
+    """Organic weight of competing products: free visits are g = w / (w + organic_rivals) against g at the start, so
+    that the smaller it is, the sooner more orders bring no more visits."""
     organic_boost_cap: Share = 0.40
     """Most that scenes with an organic_boost lift a product's free visits."""
 
@@ -151,6 +152,9 @@ class Commerce(Part):
     """Mean delay of fast refunds [d]."""
     refund_slow_days: Annotated[Amount, Field(gt=0)] = 8.0
     """Mean delay of the others, Gamma with shape 4 [d]."""
+    substitution: Annotated[Rate, Field(le=1)] = 0.3
+    """Part of those whose choice is sold out that takes another product of the shop: of shoppers 19% take another
+    item of the brand, 45% any other (Corsten and Gruen 2003); the others are unmet demand."""
     discount_rate: Annotated[Share, Field(gt=0, lt=1)] = 0.1
     """Yearly discount of future contribution in asset_value."""
 

@@ -11,7 +11,8 @@ class Segment(Part):
     """A group of people with their own size, activity and habits."""
 
     people: Annotated[Level, Field(gt=0)]
-    """People in the segment."""
+    """People in the segment; visits and opportunities of the file are shared out by people x activity, so that more
+    people are reached less often each."""
     activity: Annotated[Level, Field(gt=0)] = 1.0
     """Ad opportunities and visits per person against the other segments [x]."""
     ctr: Annotated[Level, Field(gt=0)] = 1.0

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 from simulator.scenario.amounts import moment_text
-from simulator.scenario.calendar import Calendar
+from simulator.scenario.calendar import Calendar, phase_spans
 from simulator.scenario.nodes import Parts
 from simulator.scenario.plan import price_of
 from simulator.scenario.plausible_calendar import first_moment, span_text
@@ -85,6 +85,20 @@ def _check_slots(scenario: Scenario) -> Iterator[Fault]:
             yield from _check_positions(("slots", name), slot)
         else:
             yield from _check_packages(scenario, ("slots", name, "packages"), slot)
+            yield from _check_make_good(scenario.calendar, ("slots", name, "make_good_days"), slot)
+
+
+def _check_make_good(calendar: Calendar, at: Parts, slot: ContractSlot) -> Iterator[Fault]:
+    """What is owed is served while the shop is open."""
+    ends = {span.phase: span.end for span in phase_spans(calendar)}
+    last = [ends[f] for package in slot.packages.values() for f in package.phases if f in ends]
+    if slot.remedy != "make_good" or not last:
+        return
+    open_days = (calendar.end - max(last)) / timedelta(days=1) + calendar.sales_after_days
+    if slot.make_good_days > open_days:
+        rule = f"reaches beyond the close of sales, {calendar.sales_after_days} days after the end"
+        mend = f"{open_days:g} days are left after its last phase; raise calendar.sales_after_days"
+        yield Fault(at, f"{rule}: {mend}, or lower it (got {slot.make_good_days:g})")
 
 
 def _check_positions(at: Parts, slot: AuctionSlot) -> Iterator[Fault]:

@@ -1,38 +1,18 @@
 """The run-off: how many days after the end of advertising a scenario goes on."""
 
 import math
-from collections.abc import Iterator
-from datetime import timedelta
 
-from simulator.scenario.calendar import phase_spans
 from simulator.scenario.goods import Commerce
 from simulator.scenario.schema import Scenario
-from simulator.scenario.slots import ContractSlot
 
-LEAST_RUNOFF_DAYS = 7
-"""Guarantees of return look seven days ahead."""
 UNSETTLED = 0.001
 """Share of refunds that may be open at the end of the run-off."""
 
 
 def runoff_days(scenario: Scenario) -> int:
-    """Days after the end of advertising until refunds, make-goods and guarantees are settled."""
+    """Days after the end of advertising until sales, refunds and late orders are over."""
     settled, late = settle_days(scenario.commerce), late_order_days(scenario)
-    return max(settled, late, LEAST_RUNOFF_DAYS, *_owed_days(scenario))
-
-
-def _owed_days(scenario: Scenario) -> Iterator[int]:
-    """Days in which shortfalls are made good, counted from the end of advertising: a window opens where the
-    last phase of its package ends.
-    """
-    end = scenario.calendar.end
-    ends = {span.phase: span.end for span in phase_spans(scenario.calendar)}
-    for slot in scenario.slots.values():
-        if isinstance(slot, ContractSlot) and slot.remedy == "make_good":
-            window = timedelta(seconds=round(slot.make_good_days * 86400))
-            for package in slot.packages.values():
-                closed = max((ends.get(name, end) for name in package.phases), default=end)
-                yield math.ceil((closed + window - end) / timedelta(days=1))
+    return max(settled, late, scenario.calendar.sales_after_days)
 
 
 def late_order_days(scenario: Scenario) -> int:

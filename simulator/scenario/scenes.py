@@ -43,7 +43,8 @@ class Bid(Part):
         "impression", "click", "cart", "order", "first_order",
         "discover", "engage", "enthuse", "perform", "initial", "numerous",
     ] = "order"  # fmt: skip
-    """The action that is bid for; from discover on a person moved into that chain stage (initial: first_order)."""
+    """The action that is bid for; from discover on a person moved into that chain stage (initial: first_order). How
+    likely it is in each segment is read at the start."""
     target: Annotated[Amount, Field(gt=0)] | None = None
     """Bid or average cost per action [CNY], or gmv per yuan for roi_control; later orders of visitors do not count."""
     counts_organic: bool = False
@@ -126,7 +127,8 @@ class Scene(Part):
     pacing: Literal["smooth", "quick"] = "smooth"
     """Follow the traffic of the phase, or spend as fast as the bid allows until the money is out."""
     prediction: Annotated[Amount, Field(ge=0, le=1.5)] = 0.5
-    """tau: spread of the predicted log value of an impression; 0 is flat bidding."""
+    """tau: spread of the predicted log value of an impression; 0 is flat bidding, as it always is for impression and
+    discover, and on slots of several positions."""
     creative: Annotated[Level, Field(gt=0)] = 1.0
     """Click odds of the scene's creatives against the slots' figure [x]."""
     creative_by_band: dict[str, Level] = {}

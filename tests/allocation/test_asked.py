@@ -17,6 +17,7 @@ from tests.worlds import brief
 QUICK = {"effort": SHORT, "replications": 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "fits"),
     [
@@ -56,6 +57,7 @@ def test_a_budget_that_is_none_is_refused(budget, words):
             ask()
 
 
+@pytest.mark.slow
 def test_a_huge_budget_to_try_changes_no_least_budget():
     target = {"new_customers": 2900}
     usual = least_budget(brief(), target, **QUICK)

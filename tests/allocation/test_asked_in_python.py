@@ -52,6 +52,7 @@ def test_a_slip_is_told_in_a_sentence(ask, words):
         ask(SCENARIO)
 
 
+@pytest.mark.slow
 def test_a_slip_in_what_is_picked_is_told():
     found = sim.optimize(SCENARIO, ("roi",), effort=SHORT, replications=2, budgets=["70%"])
     assert [point.budget / SCENARIO.budget for point in found.others][:1] == [pytest.approx(0.7)]
@@ -62,6 +63,7 @@ def test_a_slip_in_what_is_picked_is_told():
         found.pick(at_least=["gmv"])
 
 
+@pytest.mark.slow
 def test_the_current_plan_goes_by_its_name():
     found = sim.optimize(
         SCENARIO, ("roi",), current="mostly_new", effort=SHORT, replications=4, budgets=()
@@ -82,6 +84,7 @@ def test_a_study_takes_one_plan_and_refuses_one_that_does_not_fit():
         )
 
 
+@pytest.mark.slow
 def test_money_may_be_written_as_in_a_file():
     assert sim.Limits(caps={"harvest": "20k"}) == sim.Limits(caps={"harvest": 20_000})
     written, number = (

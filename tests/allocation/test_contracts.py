@@ -65,6 +65,7 @@ def test_a_search_sees_the_profits_of_a_run(fee: str):
     assert seen == pytest.approx(np.array(figures), rel=1e-9)
 
 
+@pytest.mark.slow
 def test_what_a_signed_scene_costs_to_run_decides_nothing():
     def best(cost: str) -> Plan:
         more = "slots.focus.packages.opening.impressions=600k"
@@ -76,6 +77,7 @@ def test_what_a_signed_scene_costs_to_run_decides_nothing():
         assert costly[scene] == pytest.approx(free[scene], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_budget_for_a_profit_reaches_it_beside_a_signed_booking():
     world = signed("", "scenes.new_customer.fixed_cost=20k", cpm=5)
     none = expected(world).metrics("no ads")["profit"]["mean"]
@@ -214,6 +216,7 @@ def test_limits_of_a_group_without_auctions_are_met_by_packages_too():
     assert repair(open_, row).booked.tolist() == [[False, True]]
 
 
+@pytest.mark.slow
 def test_a_lock_on_packages_alone_holds_in_an_answer_though_they_lose():
     world = brief(
         "slots.focus={kind: contract, source: recommend, opportunities: 200k, cpm: 60, ctr: 4%, cvr: 1%, "

@@ -5,7 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 import pytest
 
-from simulator.allocation.fair import KNOWN, ORDERS, fair_points
+from simulator.allocation.fair import KNOWN, KNOWN_PLANS, ORDERS, fair_points
 from simulator.engine.points import Points, make_points, side_by_side
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.uncertain import draw_all, uncertain_paths
@@ -16,13 +16,15 @@ COUNT = 16
 
 
 def known() -> list[Plan]:
-    return [plans_of(six())[0], Plan.even(six())]
+    return [*plans_of(six())[:KNOWN_PLANS], Plan.even(six())]
 
 
 def means(points: Points) -> list[float]:
-    """Every metric of every known plan, from a run of its own."""
+    """Every metric of every known plan and of no spending, from a run of its own."""
     outcomes = expected(six(), known(), vectors=points)
-    return [float(outcomes.values(p.name, m).mean()) for m in KNOWN for p in known()]
+    names = [*(p.name for p in known()), "none"]
+    rows = [(name, m) for m in KNOWN for name in names if (name, m) != ("none", KNOWN[0])]
+    return [float(outcomes.values(name, m).mean()) for name, m in rows]
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ def mean(scenario, plan, metric):
 # --- the least budget ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_least_budget_just_reaches_its_target():
     world = brief()
     goal = least_budget(world, {"new_customers": 2900}, **QUICK)
@@ -37,6 +38,7 @@ def test_the_least_budget_just_reaches_its_target():
     assert less.best.expected["new_customers"] < 2900
 
 
+@pytest.mark.slow
 def test_what_it_reaches_rises_with_the_budget():
     goal = least_budget(booked(), {"gmv": 420_000}, **QUICK)
     budgets, values = zip(*goal.tried, strict=True)
@@ -45,6 +47,7 @@ def test_what_it_reaches_rises_with_the_budget():
     assert goal.expected["gmv"] == pytest.approx(420_000, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_a_profit_has_a_least_budget_too():
     world = brief()
     goal = least_budget(world, {"profit_incremental": 4000}, **QUICK)
@@ -61,6 +64,7 @@ def without_ads(world):
     return played.metrics("no ads")["profit"]["mean"]
 
 
+@pytest.mark.slow
 def test_a_profit_is_all_of_it_fixed_costs_taken_off():
     """As wherever else it is named: what comes without ads is part of it."""
     world = brief(*COSTLY)
@@ -87,6 +91,7 @@ def test_what_comes_anyway_costs_nothing():
     assert goal.expected["new_customers"] > 100
 
 
+@pytest.mark.slow
 def test_a_target_out_of_reach_names_what_is_near():
     words = r"up to 120,000 CNY reaches new_customers 9,900 in the mean: the nearest is 3,\d+$"
     with pytest.raises(TargetMissed, match=words) as caught:
@@ -108,6 +113,7 @@ def stopped_at(words):
     return told
 
 
+@pytest.mark.slow
 def test_it_tells_what_it_does():
     told = []
     least_budget(
@@ -121,6 +127,7 @@ def test_it_tells_what_it_does():
     assert list(shares) == sorted(shares) and 0 <= shares[0] < shares[-1] < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sure", [None, 0.9])
 def test_ctrl_c_gives_the_cheapest_plan_so_far(sure):
     world, target = brief("products.coffee.luck_sd=0.1"), {"new_customers": 2450}
@@ -136,6 +143,7 @@ def test_ctrl_c_gives_the_cheapest_plan_so_far(sure):
     assert answer["new_customers"].keys() == {"mean"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_plan_is_checked_keeps_it():
     options = {"target": {"new_customers": 2900}, **QUICK}
     goal = least_budget(brief(), progress=stopped_at("checking on fresh draws"), **options)
@@ -182,6 +190,7 @@ def test_ctrl_c_before_anything_is_known_is_passed_on(monkeypatch):
         least_budget(brief(), {"gmv": 1}, **QUICK)
 
 
+@pytest.mark.slow
 def test_being_sure_costs_more():
     world = brief("products.coffee.luck_sd=0.1")
     target = {"new_customers": 2300}
@@ -203,6 +212,7 @@ def test_only_one_target_that_money_brings_can_be_sought(target):
 # --- the best target ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_return_that_binds_just_holds():
     world = brief()
     goal = best_target(world, "new_customers", min_roi=0.2, **QUICK)
@@ -214,6 +224,7 @@ def test_a_return_that_binds_just_holds():
     )
 
 
+@pytest.mark.slow
 def test_a_profit_that_binds_is_all_of_it():
     world = brief(*COSTLY)
     kept = 0.97 * without_ads(world)
@@ -227,6 +238,7 @@ def test_a_bound_that_does_not_bind_leaves_the_whole_budget():
     assert goal.expected["roi"] > -0.9
 
 
+@pytest.mark.slow
 def test_of_two_bounds_the_tighter_one_binds():
     world = brief()
     goal = best_target(world, "profit", at_least={"new_customers": 2800, "gmv": 1e5}, **QUICK)
@@ -237,6 +249,7 @@ def test_of_two_bounds_the_tighter_one_binds():
     assert goal.budget >= 0.99 * there.budget
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("bounds", "words"),
     [
@@ -252,6 +265,7 @@ def test_bounds_out_of_reach_name_what_is_near(bounds, words):
         )
 
 
+@pytest.mark.slow
 def test_a_bound_can_be_asked_for_with_certainty():
     world = brief("products.coffee.luck_sd=0.1")
     loose = best_target(world, "new_customers", min_roi=-0.15, **QUICK)
@@ -262,6 +276,7 @@ def test_a_bound_can_be_asked_for_with_certainty():
     assert sure.budget < loose.budget
 
 
+@pytest.mark.slow
 def test_a_bound_that_holds_in_the_mean_may_bind_under_chance():
     options = {"min_roi": -0.3, "effort": SHORT, "replications": 40}
     loose = best_target(brief(), "new_customers", **options)
@@ -271,6 +286,7 @@ def test_a_bound_that_holds_in_the_mean_may_bind_under_chance():
     assert sure.budget < loose.budget
 
 
+@pytest.mark.slow
 def test_the_most_in_bad_runs_is_sought_while_a_bound_holds_in_the_mean():
     """In that of the runs that the search plays: they are kinder than the mean field is."""
     world = brief("products.coffee.luck_sd=0.1")
@@ -281,6 +297,7 @@ def test_the_most_in_bad_runs_is_sought_while_a_bound_holds_in_the_mean():
     assert goal.expected["roi"] < -0.05
 
 
+@pytest.mark.slow
 def test_a_certainty_out_of_reach_names_what_is_near():
     world = brief("products.coffee.luck_sd=0.1")
     words = r"keeps roi >= 0\.300 in 99% of replications: the nearest is [5-9]\d\.\d%$"

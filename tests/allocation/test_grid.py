@@ -13,6 +13,7 @@ def test_a_grid_has_every_plan_once():
     assert found.sum(axis=1) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 def test_no_plan_of_a_coarse_grid_beats_the_search():
     assert gaps(six(), 10).max() <= GOAL
 

@@ -22,6 +22,7 @@ ONE = ("plans.half_half=null", "plans.mostly_new=null")
 
 
 # --------------------------------------------------------------------------- names
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["even", EVEN, "best 1"])
 def test_a_plan_may_have_any_name(name: str):
     world = brief(*ONE, "plans.even={scenes: {new_customer: 30k, harvest: 20k}}")
@@ -32,6 +33,7 @@ def test_a_plan_may_have_any_name(name: str):
     assert {own, EVEN, "best 1"} == set(frontier.outcomes.plans)
 
 
+@pytest.mark.slow
 def test_a_file_without_plans_is_optimised():
     world = brief(*NO_PLANS)
     frontier = optimize(world, ("roi",), budgets=(), **QUICK)
@@ -42,6 +44,7 @@ def test_a_file_without_plans_is_optimised():
     assert sum(shared.money[SHARED].values()) == pytest.approx(120e3)
 
 
+@pytest.mark.slow
 def test_a_file_without_plans_is_optimised_from_the_command_line():
     sets = (*NO_PLANS, "calendar.phases.normal.start=2021-03-20", "calendar.phases.sale.clock=6h")
     wanted = [part for text in sets for part in ("--set", text)]
@@ -75,6 +78,7 @@ def test_an_even_split_has_all_packages_or_none_that_it_may_leave_out():
     assert even_split(rich, 70e3).packages == frozenset()
 
 
+@pytest.mark.slow
 def test_packages_that_cost_more_together_than_the_budget_are_no_hindrance():
     frontier = optimize(dear(), ("roi",), budgets=(), **QUICK)
     assert len(frontier.best.plan.packages) < 2
@@ -97,6 +101,7 @@ def with_partners() -> Scenario:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("since", [None, "2021-03-24"])
 def test_plans_have_the_partners_of_the_current_one(since: str | None):
     world = with_partners()

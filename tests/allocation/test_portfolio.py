@@ -39,6 +39,7 @@ def shared():
     return optimize_portfolio(files(), 50_000, labels=["cheap", "dear"], **QUICK)
 
 
+@pytest.mark.slow
 def test_it_beats_the_equal_and_the_proportional_split():
     for rival in (EQUAL, PROPORTIONAL):
         mean, low, high = shared().gain("profit_incremental", rival)
@@ -92,6 +93,7 @@ def test_its_figures_carry_their_intervals():
     assert f"±{compact(half)}" in splits_table(shared())
 
 
+@pytest.mark.slow
 def test_inside_its_money_a_file_is_split_as_well_as_alone():
     money = shared().money[EQUAL]["dear"]
     alone = optimize(
@@ -111,6 +113,7 @@ def test_inside_its_money_a_file_is_split_as_well_as_alone():
     assert found["mean"] == pytest.approx(best, rel=5e-3)
 
 
+@pytest.mark.slow
 def test_limits_hold_inside_a_file_and_for_the_whole_of_it():
     found = optimize_portfolio(
         files(), 50_000, labels=["cheap", "dear"], files=Limits(floors={"cheap": 30_000}),
@@ -132,6 +135,7 @@ def dear_booking(**limits):
     )
 
 
+@pytest.mark.slow
 def test_a_package_that_loses_is_booked_in_no_split():
     """Beside the answer of several files stands no plan that costs less; what frees a cell it met is used."""
     free, forced = dear_booking(), dear_booking(booked=True)
@@ -167,6 +171,7 @@ STAGES = {
 """What is told, in this order, and the rivals that are known by then."""
 
 
+@pytest.mark.slow
 def test_it_tells_what_it_does():
     told = []
     optimize_portfolio(
@@ -177,6 +182,7 @@ def test_it_tells_what_it_does():
     assert list(shares) == sorted(shares) and 0 <= shares[0] < shares[-1] < 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", list(STAGES)[1:])
 def test_ctrl_c_gives_the_best_split_so_far(words):
     found = optimize_portfolio(
@@ -226,6 +232,7 @@ def test_ctrl_c_before_anything_is_known_is_passed_on():
 # --- other objectives ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_is_no_money_has_no_price_in_money():
     found = optimize_portfolio(
         files(), 50_000, labels=["cheap", "dear"], objective="new_customers", effort=SHORT,
@@ -245,6 +252,7 @@ def test_what_is_no_money_has_no_price_in_money():
 # --- what binds ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("limits", "line"),
     [

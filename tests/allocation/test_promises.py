@@ -26,6 +26,7 @@ def promise(request) -> Promise:
     return kept(SMALL[request.param](), request.param, 16)
 
 
+@pytest.mark.slow
 def test_every_promise_is_kept(promise: Promise):
     assert list(promise.misses()) == []
 
@@ -67,6 +68,7 @@ def _changed(plan: Plan, scene: str, phase: str, share: float) -> Plan:
     return Plan(f"{phase} {share}", dict(plan.money) | {scene: own}, plan.packages)
 
 
+@pytest.mark.slow
 def test_a_plan_that_is_already_the_best_stays():
     first = optimize(six(), ("roi",), replications=2, budgets=())
     again = optimize(
@@ -102,6 +104,7 @@ def total_of(scenario: Scenario, plan: Plan, scene: str) -> float:
     return sum(plan.money[scene].values()) + float(booked[problem.scenes.index(scene)])
 
 
+@pytest.mark.slow
 def test_floors_caps_locks_and_groups_hold_in_every_plan(limited: Frontier):
     for point in points(limited):
         money = point.plan.money
@@ -114,6 +117,7 @@ def test_floors_caps_locks_and_groups_hold_in_every_plan(limited: Frontier):
         assert sum(totals) <= min(19_000, point.budget) + 0.01
 
 
+@pytest.mark.slow
 def test_locks_that_fill_the_budget_between_two_units_leave_one_plan():
     """The knapsack counts in five-hundredths of the budget; both locks are rounded up there."""
     locks = {"new_customer": 20_010, "harvest": 39_990}
@@ -124,12 +128,14 @@ def test_locks_that_fill_the_budget_between_two_units_leave_one_plan():
     assert totals == pytest.approx(locks)
 
 
+@pytest.mark.slow
 def test_limits_cost_something(limited: Frontier):
     free = optimize(packaged(), effort=SHORT, replications=2, budgets=())
     assert limited.best.expected[PROFIT] < free.best.expected[PROFIT]
     assert limited.best.unspent == pytest.approx(1_000, abs=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("booked", [True, False])
 def test_packages_are_as_the_user_says(booked: bool):
     limits = Limits(packages={"focus.opening": booked})
@@ -137,6 +143,7 @@ def test_packages_are_as_the_user_says(booked: bool):
     assert {"focus.opening" in p.plan.packages for p in points(frontier)} == {booked}
 
 
+@pytest.mark.slow
 def test_a_free_choice_of_packages_is_the_better_one():
     def best(**packages: bool) -> float:
         limits = Limits(packages={f"focus.{name}": flag for name, flag in packages.items()})
@@ -153,6 +160,7 @@ def quick(**options) -> Frontier:
     return optimize(six(), effort=SHORT, replications=4, **({"budgets": ()} | options))
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_frontier_with_and_without_an_executor():
     alone = quick(seed=3).as_json()
     assert alone["finished"] and quick(seed=3).as_json() == alone
@@ -161,6 +169,7 @@ def test_the_same_seed_gives_the_same_frontier_with_and_without_an_executor():
 
 
 # --------------------------------------------------------------------------- stopped half-way
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     ["climbing", "filling gaps", "planning as it is spent", "racing under chance", "checking"],

@@ -139,6 +139,7 @@ def test_the_name_of_the_rest_must_be_free():
 # --- the answer ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_past_stays_as_the_plan_left_it():
     spent = spent_by(brief(), plans_of(brief())[0], DAY)
     assert spent["new_customer"]["normal"] > 9_000
@@ -188,6 +189,7 @@ def test_the_rest_is_split_again_and_better():
     assert "new_customer.normal_0324" in frontier.best.margins
 
 
+@pytest.mark.slow
 def test_what_really_was_spent_can_be_given():
     frontier = replan(
         brief(), None, "2021-03-24", spent={"new_customer.normal": 4_000}, objectives=("roi",), **QUICK
@@ -197,6 +199,7 @@ def test_what_really_was_spent_can_be_given():
         replan(brief(), None, "2021-03-24", spent={"harvest.sale": 1})
 
 
+@pytest.mark.slow
 def test_a_booking_stays_unless_it_can_still_be_made():
     late = "slots.focus.packages.opening.booked_at=2021-03-25"
     sale = "slots.focus.packages.opening.phases=[sale]"
@@ -218,6 +221,7 @@ def test_a_plan_can_be_planned_again_twice():
     assert "sale_0327" in later.best.plan.money["harvest"]
 
 
+@pytest.mark.slow
 def test_limits_of_the_user_hold_for_the_rest():
     frontier = replan(
         brief(), None, "2021-03-24", objectives=("roi",), limits=Limits(locks={"harvest.sale": 7_000}),

@@ -45,6 +45,7 @@ def own_figures_of(found) -> dict[str, float]:
     return {row.name: row.own for row in found.anchors}
 
 
+@pytest.mark.slow
 def test_the_return_of_a_scene_can_be_an_anchor():
     found = anchor(with_anchors(brief(), roas={"harvest": 6}))
     (row,) = found.anchors
@@ -60,6 +61,7 @@ def test_spend_is_met_by_spend():
     assert played(found.scenario)["spend"] == pytest.approx(7_000, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_the_plan_of_the_anchors_is_the_one_that_is_played():
     scenario = brief()
     assert played(scenario, 1)["gmv_campaign"] > 1.01 * played(scenario, 0)["gmv_campaign"]
@@ -73,6 +75,7 @@ def test_what_no_anchor_speaks_of_stays():
     assert abs(found.levels["rivals"] - 1) > 0.1
 
 
+@pytest.mark.slow
 def test_contradictions_are_named():
     found = anchor(
         with_anchors(brief(), gmv=3e6, new_customer_share=0.05, average_cpc=40, spend=100)

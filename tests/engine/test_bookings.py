@@ -180,6 +180,7 @@ def test_a_world_without_auctions_runs(run):
     assert (book.scenes["gmv_attributed"].sum(axis=0) > 0).all()
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(
     terms=st.tuples(st.integers(1, 6), *[st.floats(0, 1)] * 3), spread=st.booleans(),

@@ -168,6 +168,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not():
     assert as_bytes(first) != as_bytes(other)
 
 
+@pytest.mark.slow
 def test_other_processes_give_the_same_bytes(monkeypatch):
     cut(monkeypatch, 8, 2, 8)
     here = simulate(brief(), replications=17, daily=False)

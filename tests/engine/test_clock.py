@@ -49,6 +49,7 @@ def broken(coarse: Outcomes, fine: Outcomes) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", [minimal, coffee])
 def test_a_finer_clock_changes_little(world):
     scenario = world("chance.demand_sd=0")

@@ -261,6 +261,7 @@ def couple(size: int) -> Scenario:
     return shipped("mom_and_pop_300", "incentives.credit=null", *larger)
 
 
+@pytest.mark.slow
 def test_the_return_of_a_few_hundred_yuan_is_many_times_as_uncertain_as_that_of_millions():
     large = max(uncertainty(shipped(name)) for name in TWO_WAVES)
     for budget in (300, 500, 800):
@@ -316,6 +317,7 @@ def forty_splits(power: float) -> float:
     return best_roi(scenario, splits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("world", "floor"), [(every_split, 1.0), (forty_splits, 0.5)])
 def test_a_weak_product_reaches_the_floor_with_no_split(
     world: Callable[[float], float], floor: float

@@ -95,6 +95,7 @@ def plans(draw) -> Plan:
 # --- the laws -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY)
 @given(worlds())
 def test_the_laws_hold_in_the_mean_field(world: tuple[Scenario, Plan]):
@@ -103,6 +104,7 @@ def test_the_laws_hold_in_the_mean_field(world: tuple[Scenario, Plan]):
     check_outcomes(scenario, [plan], outcomes, slack=1e-9)
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY)
 @given(worlds(), st.integers(0, 2**64 - 1))
 def test_the_laws_hold_when_drawn(world: tuple[Scenario, Plan], seed: int):
@@ -155,6 +157,7 @@ def in_units(part: Any, unit: float, inside: str = "") -> Any:
     return part.model_copy(update=changed)
 
 
+@pytest.mark.slow
 @settings(max_examples=MANY // 2)
 @given(worlds(), st.sampled_from([2.0, 0.15, 100.0]))
 def test_the_unit_of_money_changes_no_count_and_no_ratio(world: tuple[Scenario, Plan], unit: float):

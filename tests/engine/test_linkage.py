@@ -335,6 +335,7 @@ def test_a_run_that_follows_no_orders_knows_no_parts_of_them():
 # --- any chunk ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("drawn", [False, True])
 def test_every_lane_is_the_same_in_any_company(monkeypatch, drawn: bool):
     scenario = Scenario.model_validate(linked())

@@ -69,6 +69,7 @@ def test_items_above_counts_ranks(items: int, tail: float):
 # --- samples ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [expected, sampled])
 def test_samples_cost_a_part_of_the_price_until_the_launch(run):
     """The same orders, for less; what is bought after the last day of advertising is launched."""
@@ -86,6 +87,7 @@ def test_samples_cost_a_part_of_the_price_until_the_launch(run):
     assert less["contribution"] < 0 < usual["contribution"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [expected, sampled])
 def test_no_stage_takes_a_price_below_the_salvage_value(run):
     """A sample for 36 of 120 is sold for the 50 that it is worth, before a coupon of the platform and after."""

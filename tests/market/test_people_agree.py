@@ -332,6 +332,7 @@ def of_people(people, model, window):
     return {"last_touch": last, "first_touch": first}.get(model, np.add(last, first) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("window", LOOK_BACK)
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("world", WORLDS)

@@ -615,7 +615,7 @@ class World:
     def _push(self, step: Step, push: Any, sums: dict, buying: dict[str, float]) -> None:
         """Section 6: messages of a day, and visits like free ones of the push's source."""
         of_day = sum(s.browse for s in self.clock.steps if s.date == step.date)
-        part = step.browse / of_day
+        part = step.browse / of_day if of_day > 0 else 0.0
         source, facts = self.scenario.sources[push.source], self.scenario.segments
         for g in push.segments or self.people:
             ready = cvr_of(facts[g]) * self.goods.organic_kappa[g] * self.scenario.personalisation
@@ -641,7 +641,7 @@ class World:
         self.totals["peak_payment_load"] = max(self.totals["peak_payment_load"], load)
         fail = min(0.5, payment.fail * self._empty_wallets(step) * load**2)
         success = 1 - fail * (1 - payment.retry)
-        presale = sum(self.goods.presale(self.goods.organic_mix).values())  # dep
+        presale = sum(self.goods.presale(self.goods.organic_shown).values())  # dep
         open_later = any(end > step.start for _, end, _ in self.clock.balances)
         dep = presale if open_later else 0.0
         return StepTerms(

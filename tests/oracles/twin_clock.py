@@ -10,12 +10,10 @@ from scipy.special import gammaincc
 
 from simulator.scenario.calendar import Burst, Phase
 from simulator.scenario.schema import Scenario
-from simulator.scenario.slots import ContractSlot, Package
 
 DAY = 86400
 HOUR = 3600
 RUNOFF = "runoff"
-ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Span:
 
 
 def runoff_days(scenario: Scenario) -> int:
-    """R of section 12; it follows the scenario alone: every package counts as booked."""
+    """R of section 12; it follows the scenario alone."""
     commerce = scenario.commerce
     fast_share = commerce.refund_fast_share
     days = 0
@@ -70,27 +68,8 @@ def runoff_days(scenario: Scenario) -> int:
             break
         days += 1
     late = max(math.ceil(3 * g.order_delay_days) for g in scenario.segments.values())
-    return max(
-        [days + 1, 7, late, *make_good_days(scenario)]
-    )  # orders enter at their first midnight
-
-
-def make_good_days(scenario: Scenario) -> list[int]:
-    """Days of the packages' make-good windows beyond the end of the last phase."""
-    return [
-        math.ceil((make_good_end(scenario, slot, package) - scenario.calendar.end) / ONE_DAY)
-        for slot in scenario.slots.values()
-        if slot.kind == "contract" and slot.remedy == "make_good"
-        for package in slot.packages.values()
-    ]
-
-
-def make_good_end(scenario: Scenario, slot: ContractSlot, package: Package) -> datetime:
-    calendar = scenario.calendar
-    starts = sorted(phase.start for phase in calendar.phases.values())
-    ends = dict(zip(starts, [*starts[1:], calendar.end], strict=True))
-    last = max(ends[calendar.phases[name].start] for name in package.phases)
-    return last + timedelta(days=float(slot.make_good_days))
+    sales = scenario.calendar.sales_after_days
+    return max(days + 1, sales, late)  # orders enter at their first midnight
 
 
 class Clock:
@@ -100,6 +79,7 @@ class Clock:
         calendar = scenario.calendar
         self.start: datetime = min(phase.start for phase in calendar.phases.values())
         self.end_of_ads = self.seconds(calendar.end)
+        self.close_of_sales = self.end_of_ads + calendar.sales_after_days * DAY
         self.end = self.end_of_ads + runoff * DAY
         self.spans = self._spans(calendar.phases, calendar.end)
         self.balances = [
@@ -151,7 +131,8 @@ class Clock:
         return (self.start + timedelta(seconds=seconds)).date().isoformat()
 
     def _cuts(self) -> list[int]:
-        cuts = {span.start for span in self.spans} | {self.end_of_ads, self.end}
+        cuts = {span.start for span in self.spans}
+        cuts |= {self.end_of_ads, self.close_of_sales, self.end}
         cuts |= {moment for window in self.balances for moment in window[:2]}
         cuts |= set(self.midnights())
         return sorted(cut for cut in cuts if 0 <= cut <= self.end)
@@ -169,6 +150,7 @@ class Clock:
     def _step(self, index: int, start: int, end: int, span: Span) -> Step:
         burst = span.phase.burst
         visitors = burst.traffic_part if burst else 0.0
+        piece, sells = (start, end), start < self.close_of_sales
         return Step(
             index=index,
             start=start,
@@ -177,8 +159,8 @@ class Clock:
             phase_name=span.name,
             phase=span.phase,
             opens_phase=start == span.start,
-            browse=self._with_burst(self._browse, visitors, (start, end), span),
-            buy=self._with_burst(self._buy, 1.0, (start, end), span),
+            browse=self._with_burst(self._browse, visitors, piece, span) if sells else 0.0,
+            buy=self._with_burst(self._buy, 1.0, piece, span) if sells else 0.0,
         )
 
     def _with_burst(self, curve: "Curve", part: float, piece: tuple[int, int], span: Span) -> float:

@@ -397,12 +397,16 @@ class Goods:
         self.baskets = dict.fromkeys(self.products, 0.0)  # K
         self.deposits = dict.fromkeys(self.products, 0.0)  # KT
         self.halo = float(scenario.life_cycle.halo)
+        self.substitution = float(scenario.commerce.substitution)
         self.segments = list(scenario.segments)
         self.bring_mixes({p: dict.fromkeys(self.segments, 1.0) for p in self.products})
         self.choose({}, {}, [])
 
     def bring_mixes(self, responses: dict[str, dict[str, float]]) -> None:
-        """m_ip, omix_p and their means, by the products' availability; responses to prices by segment."""
+        """m_ip, omix_p, omixa_p and their means; responses to prices by segment.
+
+        What is shown (m_ip, omixa_p) goes by availability, what people come for (omix_p) does not.
+        """
         products = self.products
         self.responses = responses
         self.mixes = {
@@ -417,7 +421,8 @@ class Goods:
         self.scene_price = self._means("stage_price")
         grown = {p: share * products[p].organic_change() for p, share in self.organic_start.items()}
         self.organic_multiplier = sum(grown.values())  # Omega
-        self.organic_mix = self._on_sale(grown)
+        self.organic_mix = scaled_to_one(grown)  # omix_p
+        self.organic_shown = self._on_sale(grown)  # omixa_p
         self.organic_kappa = {g: self.mean_kappa(self.organic_mix, g) for g in self.segments}
         self.halos = {
             scene: {g: self.halo_of(mix, g) for g in self.segments}
@@ -435,12 +440,12 @@ class Goods:
         return sum(weight * self.kappa(p, g) for p, weight in mix.items())
 
     def halo_of(self, mix: dict[str, float], g: str) -> "Halo":
-        """Section 10: visits of a hit go on to the others, pair by pair."""
+        """Section 10: visits of a hit go on to the others that are there, pair by pair."""
         looks = dict.fromkeys(self.products, 0.0)
         for p, weight in mix.items():
-            room = 1 - self.organic_mix.get(p, 0.0)
+            room = 1 - self.organic_shown.get(p, 0.0)
             if room > 1e-6:
-                for q, other in self.organic_mix.items():
+                for q, other in self.organic_shown.items():
                     if q != p:
                         looks[q] += weight * self.products[p].stages["hit"] * other / room
         seen = sum(looks.values())
@@ -520,13 +525,17 @@ class Goods:
         self.new_deposits = shares(self.presale(self.direct)) or self.direct
 
     def choose_instead(self, wanted: dict[str, float]) -> None:
-        """Section 9: direct orders turn to what is there; `wanted` is X_p by their first choice."""
+        """Section 9: a part of the direct orders that find nothing turns to what is there.
+
+        `wanted` is X_p by their first choice.
+        """
         found = {p: product.would_find(wanted[p]) for p, product in self.products.items()}
         if min(found.values()) < 1:
             anything = sum(weight * found[p] for p, weight in self.direct.items())
-            turned = anything / max(anything, 0.01)
+            turning = self.substitution / max(anything, 0.01)
+            joined, kept = 1 + turning * (1 - anything), 1 - turning * anything
             self.direct = {
-                p: weight * (found[p] / max(anything, 0.01) + 1 - turned)
+                p: weight * (found[p] * joined + (1 - found[p]) * kept)
                 for p, weight in self.direct.items()
             }
 

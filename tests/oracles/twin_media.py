@@ -15,6 +15,8 @@ from tests.oracles.twin_goods import Goods, best_of, odds, prob, told
 
 NEW_BANDS = ("outside", "aware", "active")
 GOALS = {"discover", "engage", "enthuse", "perform"}
+SEEN = {"impression", "discover"}  # worth the same wherever they are
+FIRST = {"first_order", "initial"}
 SPENT = 1e-9  # share of a cell below which the money left is rounding, not money
 
 
@@ -140,7 +142,7 @@ def _placement(scenario: Scenario, goods: Goods, scene: str, slot: str, segment:
         sensitivity=float(scenario.sources[source].sale_sensitivity),
     )
     if isinstance(facts, AuctionSlot):
-        placement.auction = _auction(facts, float(scenario.scenes[scene].prediction))
+        placement.auction = _auction(facts, prediction_of(scenario, scene))
         placement.log_price = math.log(facts.median_cpm) + math.log(people.cpm) + rivals(scenario)
         placement.log_price += math.log(scenario.scenes[scene].selection.cpm)
         placement.rival_level = {f: math.log(x) for f, x in facts.rival_level.items()}
@@ -190,6 +192,13 @@ def _auction(facts: AuctionSlot, tau: float) -> Auction:
     )
 
 
+def prediction_of(scenario: Scenario, scene: str) -> float:
+    """tau of the scene; where it bids for what is seen there is nothing to predict."""
+    facts = scenario.scenes[scene]
+    flat = facts.bid.mode != "roi_control" and facts.bid.cost_per in SEEN
+    return 0.0 if flat else float(facts.prediction)
+
+
 def _value(scenario: Scenario, goods: Goods, placement: Placement) -> float:
     """v_j: expected actions per 1000 impressions at the start."""
     bid = scenario.scenes[placement.scene].bid
@@ -198,8 +207,10 @@ def _value(scenario: Scenario, goods: Goods, placement: Placement) -> float:
     if bid.mode == "roi_control":
         order_value = order_value_of(scenario.segments[placement.segment])
         return orders * goods.scene_price[placement.scene] * order_value
-    if bid.cost_per in {"order", "first_order", "initial", "numerous"}:
+    if bid.cost_per == "order":
         return orders
+    if bid.cost_per in {*FIRST, "numerous"}:
+        return orders * _first_share(scenario, placement, bid.cost_per)
     if bid.cost_per in GOALS:
         return _first_moves(scenario, placement, bid.cost_per)
     if bid.cost_per == "cart":
@@ -214,6 +225,33 @@ def _aimed(scenario: Scenario, placement: Placement) -> tuple[Segment, dict[str,
     return people, {b: float(audience.get(b, 0.0)) * n for b, n in people.band_people().items()}
 
 
+def _drawn(placement: Placement, aimed: dict[str, float]) -> dict[str, float]:
+    """Those of the people aimed at whom the creative makes click, up to a factor: e^c_jb."""
+    return {b: x * placement.creative[b] for b, x in aimed.items()}
+
+
+def _first_share(scenario: Scenario, placement: Placement, goal: str) -> float:
+    """nu_j of the goal at the start, as if the scene were alone."""
+    people, aimed = _aimed(scenario, placement)
+    return share_of_buyers(people, people.band_propensity(), _drawn(placement, aimed), goal)
+
+
+def share_of_buyers(
+    people: Segment, s: dict[str, float], clickers: dict[str, float], goal: str
+) -> float:
+    """nu_j: the share of buyers who would be new customers, or who would become numerous.
+
+    `clickers` stand in the bands as e^c_jb, up to a factor; `s` is s_gb.
+    """
+    everyone = sum(clickers[b] * s[b] for b in BANDS)
+    if goal == "numerous":
+        again = people.band_propensity(("initial", "lapsed"))  # s'_gb
+        wanted = sum(clickers[b] * again[b] for b in BANDS)
+    else:
+        wanted = sum(clickers[b] * s[b] for b in NEW_BANDS)
+    return wanted / everyone if everyone > 0 else 0.0
+
+
 def _first_moves(scenario: Scenario, placement: Placement, goal: str) -> float:
     """People moved per 1000 impressions at the start, as if the scene were alone."""
     people, aimed = _aimed(scenario, placement)
@@ -222,7 +260,7 @@ def _first_moves(scenario: Scenario, placement: Placement, goal: str) -> float:
         return 0.0
     if goal == "discover":
         return 1000 * placement.viewability * aimed["outside"] / total
-    drawn = {b: x * placement.creative[b] for b, x in aimed.items()}
+    drawn = _drawn(placement, aimed)
     each = people.moved_by_visit(goal)
     mean = sum(drawn[b] * each[b] for b in BANDS) / sum(drawn.values())
     clicks = 1000 * prob(placement.click_odds * _first_appeal(scenario, placement))
@@ -701,8 +739,7 @@ class Scene:
     # ----- actions per impression, for the limit
     @property
     def counts_impressions(self) -> bool:
-        seen = {"impression", "discover"}
-        return self.facts.bid.mode == "cost_control" and self.facts.bid.cost_per in seen
+        return self.facts.bid.mode == "cost_control" and self.facts.bid.cost_per in SEEN
 
     def _rate(self, j: Placement, step: Step, market: "Market") -> Callable[[float], float]:
         """act_j as a function of the position factor E / A."""
@@ -732,10 +769,8 @@ class Scene:
         orders = j.arrival * buys * market.readiness[step.phase_name, step.date]
         if bid.mode == "roi_control":
             return orders * goods.scene_price[self.name] * self.order_value[j.segment]
-        if bid.cost_per == "numerous":
-            return orders * market.again_share(j)
-        new = bid.cost_per in {"first_order", "initial"}
-        return orders * (market.new_share(j) if new else 1.0)
+        counted = bid.cost_per in {*FIRST, "numerous"}
+        return orders * (market.share_of_buyers(j, bid.cost_per) if counted else 1.0)
 
 
 def kept(money: float, spent: float) -> float:
@@ -838,15 +873,7 @@ class Market:
         shape = people.chain.rules.frequency_shape
         return j.reached["outside"] * shape / (shape + people.exposure)
 
-    def again_share(self, j: Placement) -> float:
-        """The share of buyers who would become numerous."""
-        people, reached = self.people[j.segment], j.clickers()
-        s, again = self.propensity[j.segment], people.band_propensity(("initial", "lapsed"))
-        everyone = sum(reached[b] * s[b] for b in BANDS)
-        return sum(reached[b] * again[b] for b in BANDS) / everyone if everyone > 0 else 0.0
-
-    def new_share(self, j: Placement) -> float:
-        """nu_j: the share of buyers who would be new customers."""
-        s, reached = self.propensity[j.segment], j.clickers()
-        everyone = sum(reached[b] * s[b] for b in BANDS)
-        return sum(reached[b] * s[b] for b in NEW_BANDS) / everyone if everyone > 0 else 0.0
+    def share_of_buyers(self, j: Placement, goal: str) -> float:
+        """nu_j, by the people and the shares of the step."""
+        g = j.segment
+        return share_of_buyers(self.people[g], self.propensity[g], j.clickers(), goal)

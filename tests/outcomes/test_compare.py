@@ -72,6 +72,7 @@ def interval_in(outcomes, key):
     return paired_difference(outcomes.sample("a", key), outcomes.sample("b", key)).interval
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", ["roi", "cac"])
 @pytest.mark.parametrize("plan", ["a", "b"])
 def test_a_ratios_interval_holds_the_truth(coverage, metric, plan):

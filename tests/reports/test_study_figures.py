@@ -238,6 +238,7 @@ def test_files_are_those_that_the_rows_allow(tmp_path):
     assert write_study_figures(one, "profit", tmp_path / ".") == names[:2]
 
 
+@pytest.mark.slow
 def test_every_scenario_has_its_own_files_if_it_has_the_plan(tmp_path):
     other = ROWS[ROWS["plan"] == "half_half"].assign(scenario="other")
     import pandas as pd

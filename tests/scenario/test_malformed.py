@@ -230,6 +230,7 @@ HARM = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HARM)
 def test_a_hostile_file_is_refused(tmp_path, name):
     data, words = HARM[name]

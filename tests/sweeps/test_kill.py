@@ -61,6 +61,7 @@ def leftovers(store):
 # --- the main process ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_a_sweep_ends_as_if_undisturbed(study, whole, tmp_path):
     chance, killed = random.Random(5), 0
     for number, stop in enumerate((signal.SIGKILL, signal.SIGTERM, signal.SIGKILL), 1):
@@ -79,6 +80,7 @@ def test_killed_again_and_again_a_sweep_ends_as_if_undisturbed(study, whole, tmp
     assert parts_in(tmp_path) == whole
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_leaves_a_store_to_go_on_with(study, whole, tmp_path):
     for number in range(3):  # on a machine that stalls, it may be done before it is stopped
         store = tmp_path / f"store{number}"
@@ -139,6 +141,7 @@ def is_running(pid):
         return file.read().rpartition(")")[2].split()[0] != "Z"
 
 
+@pytest.mark.slow
 def test_two_processes_may_fill_one_store(study, whole, tmp_path):
     both = [start(study, tmp_path, *ALONE) for _ in range(2)]
     assert [finish(process)[::2] for process in both] == [(0, ""), (0, "")]
@@ -163,6 +166,7 @@ def test_a_full_disk_ends_with_1_and_what_is_done_stays(study, whole, tmp_path):
     assert parts_in(tmp_path) == whole
 
 
+@pytest.mark.slow
 def test_a_full_file_system_leaves_whole_parts_and_is_gone_on_with(study, whole, tmp_path):
     """A real one: of memory, with room for the manifest and a few parts, then made larger."""
     store, copies = tmp_path / "store", tmp_path / "copies"
@@ -224,6 +228,7 @@ def write_manifest(study, store):
 # --- workers ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_is_replaced(study, whole, tmp_path):
     """Two processes give the same bytes as one, also when workers die on the way."""
     read, struck = read_study(study), []
@@ -368,6 +373,7 @@ needs_dask = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_dask
 def test_a_cluster_gives_the_same_bytes_and_may_lose_a_worker(study, whole, tmp_path):
     with cluster(tmp_path, 2) as (address, processes):
