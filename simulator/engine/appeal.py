@@ -80,7 +80,7 @@ def _per_click(
     world, today, phase = floor.world, floor.today, floor.phase
     scene, arrival = media.scene[uses], media.arrival[uses]
     order = arrival * prob(buy[uses]) * floor.schedule.readiness[floor.step]
-    price = (today.mix * (world.goods.list_price * floor.terms().price)).sum(axis=1)
+    price = (today.mix * (world.goods.price[phase] * floor.terms().price)).sum(axis=1)
     price = price[scene][:, None] * world.people.order_value
     order *= np.where(world.bidding.roi[scene, None, None], price, 1.0)
     cart = arrival * (world.people.visit_moves[3, 2] * world.phases.cart[phase])

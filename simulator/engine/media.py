@@ -11,6 +11,8 @@ from simulator.engine.days import charge_packages
 from simulator.engine.floor import Floor
 from simulator.engine.tally import Met, Tally, flat
 from simulator.market.audience import (
+    EVERYBODY,
+    NEW,
     TO_NUMEROUS,
     blend,
     by_band,
@@ -30,8 +32,8 @@ from simulator.market.packages import Packages
 from simulator.market.purse import Hour, follow_traffic, money_left, nearly_spent, room_now
 from simulator.market.scenes import BUYABLE
 
-MOVED = ("discover", "engage", "enthuse", "perform", "first_order", "numerous")
-NEW_BANDS = slice(0, 3)  # those of the stages whose buyers are new customers
+MOVED = ("discover", "engage", "enthuse", "perform", "order", "first_order", "numerous")
+BUYERS = {"order": EVERYBODY, "first_order": NEW, "numerous": TO_NUMEROUS}
 NEXT_TO_NOTHING = 1e-300  # a bid factor of 0 has no logarithm
 
 
@@ -268,8 +270,8 @@ class Media:
         return np.where(self.action == BUYABLE.index("impression"), 1 / 1000, actions)
 
     def _moved(self, goal: str) -> np.ndarray:
-        """People moved into a stage, per visit or order of an auction use (discover: per impression):
-        [use, segment, lane].
+        """People moved into a stage, per visit of an auction use (discover: per impression); for orders the
+        readiness of visitors, of those that count: [use, segment, lane].
         """
         crowd, world, entry = self.floor.state.crowd, self.floor.world, self.bidder.entry
         people = world.people
@@ -278,14 +280,10 @@ class Media:
             fresh[0] = people.frequency_shape / (people.frequency_shape + crowd.exposure)
             viewed = self.media.viewability[: self.media.auctions]
             return np.asarray(viewed * entry.mean_of(fresh, seen=True))
-        if goal in ("first_order", "numerous"):
-            ready = crowd.n * people.propensity[:, None]
-            eager = ratio(by_band(ready), self.tally.people)
-            if goal == "first_order":
-                return entry.share_of(eager, NEW_BANDS)
-            ready[[c for c in range(len(ready)) if c not in TO_NUMEROUS]] = 0.0
-            again = ratio(by_band(ready), self.tally.people)
-            return ratio(entry.mean_of(again, seen=False), entry.mean_of(eager, seen=False))
+        if goal in BUYERS:
+            ready, counts = np.zeros_like(crowd.n), BUYERS[goal]
+            ready[counts] = crowd.n[counts] * people.propensity[counts, None]
+            return entry.mean_of(ratio(by_band(ready), self.tally.people), seen=False)
         each = entry.mean_of(people_moved(goal, crowd.n, people.visit_moves), seen=False)
         return each * world.phases.cart[self.floor.phase] if goal == "perform" else each
 

@@ -44,6 +44,7 @@ TO = np.array([
 ])  # fmt: skip
 NEW, TO_NUMEROUS = (np.flatnonzero(TO[ORDER] == stage) for stage in (Stage.INITIAL, Stage.NUMEROUS))
 """Stages whose buyers are new customers, and whose buyers become numerous."""
+EVERYBODY = np.arange(STAGES)
 BAND = np.array(BAND_OF_STAGE, dtype=np.intp)
 BEFORE_PERFORM = (np.arange(STAGES) < 4).astype(float)[:, None]
 

@@ -160,12 +160,3 @@ class Entry:
         part = np.empty(self.reach.shape)
         self._add_over_bands(self.pull * weight, affinity, part)
         return np.asarray(part / at_least(whole, TINY))
-
-    def share_of(self, weight: np.ndarray, chosen: slice) -> np.ndarray:
-        """Part of some bands in the clicks of a use, people counting by weight [band, segment, lane]."""
-        some, every = np.empty((2, *self.reach.shape))
-        pull = self.pull * weight
-        self._add_over_bands(pull, self.clicking, every)
-        pull[:, : chosen.start] = pull[:, chosen.stop :] = 0.0
-        self._add_over_bands(pull, self.clicking, some)
-        return np.asarray(some / at_least(every, TINY))

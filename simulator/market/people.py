@@ -70,12 +70,10 @@ class People:
 def make_people(layout: Layout) -> People:
     """Arrays of the segments and the chain of a scenario."""
     chain, segments = layout.scenario.chain, layout.segments
-    propensity = propensity_of(chain)
-    mix = column([chain.reference_mix.get(stage, 0.0) for stage in CHAIN_STAGES])
     forget = [chain.discover_days] * 2 + [chain.enthuse_days] + [chain.basket_days] * 2
     return People(
         size=size_of(segments), start=people_at_start(segments),
-        propensity=propensity / (mix * propensity).sum(axis=0),
+        propensity=propensity_of(chain),
         order_value=column([order_value_of(g) for g in segments]),
         buy_odds=column([readiness_of(g) for g in segments]),
         new_taste=unless(column([g.new_product_affinity for g in segments]) - 1, 0.0),
@@ -95,8 +93,10 @@ def make_people(layout: Layout) -> People:
 
 
 def propensity_of(chain: Chain) -> np.ndarray:
-    """Readiness of the stages against each other: [stage, replication]."""
-    return column([chain.buy_propensity.get(stage, 0.0) for stage in CHAIN_STAGES])
+    """s: readiness to buy on a visit, 1 on average over the stages of the reference mix: [stage, replication]."""
+    propensity = column([chain.buy_propensity.get(stage, 0.0) for stage in CHAIN_STAGES])
+    mix = column([chain.reference_mix.get(stage, 0.0) for stage in CHAIN_STAGES])
+    return np.asarray(propensity / (mix * propensity).sum(axis=0))
 
 
 def size_of(segments: list[Segment]) -> np.ndarray:

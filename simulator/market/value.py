@@ -8,7 +8,7 @@ b        share of a segment's people in each band           1                   
 
 import numpy as np
 
-from simulator.market.audience import NEW, TO_NUMEROUS, by_band, people_moved, ratio
+from simulator.market.audience import EVERYBODY, NEW, TO_NUMEROUS, by_band, people_moved, ratio
 from simulator.market.columns import column, prob, stack
 from simulator.market.goods import first_mix
 from simulator.market.layout import Layout
@@ -24,7 +24,8 @@ from simulator.scenario.chain import BAND_OF_STAGE
 from simulator.scenario.people import order_value_of
 
 MOVED = {"discover", "engage", "enthuse", "perform"}  # by views and visits
-BUYERS = {"first_order", "initial", "numerous"}  # by orders of some people alone
+BUYERS = {"order": EVERYBODY, "first_order": NEW, "initial": NEW, "numerous": TO_NUMEROUS}
+"""Stages whose orders count."""
 WORTHLESS = 1e-300  # value of an impression that brings no action: never bid for
 
 
@@ -47,13 +48,13 @@ def ln_value(
         "click": clicks,
         "cart": arrive * moves_of(layout.scenario.chain, "engage").cart,
     } | {goal: _first_moves(layout, goal, clicks, reached) for goal in _goals(layout, MOVED)}
-    for goal in _goals(layout, BUYERS):
+    for goal in _goals(layout, set(BUYERS)) | {"order"}:
         actions[goal] = order * _first_buyers(layout, goal, drawn[:, :n])
     rows = []
     for j, (i, _) in enumerate(layout.auction):
         bid = layout.scenes[i].bid
         roi = bid.mode == "roi_control"
-        value = order[j] * prices[j] if roi else actions.get(bid.cost_per, order)[j]
+        value = actions["order"][j] * prices[j] if roi else actions[bid.cost_per][j]
         rows.append(np.log(np.maximum(1000.0 * value, WORTHLESS)))
     return stack(rows) if rows else np.zeros((0, len(layout.segments), 1))
 
@@ -84,15 +85,15 @@ def _goals(layout: Layout, of: set[str]) -> set[str]:
 
 
 def _first_buyers(layout: Layout, goal: str, drawn: np.ndarray) -> np.ndarray:
-    """Share of new buyers, or of those who become numerous, in the orders at the start: [use, segment,
+    """Readiness to buy of those who click, at the start, of the buyers that the goal counts: [use, segment,
     replication]; `drawn` [band, use, segment, replication]: who clicks.
     """
-    start, chosen = people_at_start(layout.segments), TO_NUMEROUS if goal == "numerous" else NEW
-    ready = start * propensity_of(layout.scenario.chain)[:, None]
-    wanted = np.zeros_like(ready)
-    wanted[chosen] = ready[chosen]
-    every, those = (ratio(by_band(x), by_band(start))[:, None] * drawn for x in (ready, wanted))
-    return np.asarray(ratio(those.sum(axis=0), every.sum(axis=0)))
+    start, counts = people_at_start(layout.segments), BUYERS[goal]
+    buyers = start * propensity_of(layout.scenario.chain)[:, None]
+    ready = np.zeros_like(buyers)
+    ready[counts] = buyers[counts]
+    eager = ratio(by_band(ready), by_band(start))[:, None] * drawn
+    return np.asarray(ratio(eager.sum(axis=0), drawn.sum(axis=0)))
 
 
 def _first_moves(

@@ -78,6 +78,10 @@ def doubt_offers(scenario: Scenario) -> Iterator[Fault]:
             mend = "it pays although the bid is met; lower it, or raise the bid's target"
             yield Fault((*at, "target"), f"{rule}: {mend}")
     yield from _doubt_hosts(scenario)
+    offered = [kind for kind in ("coupons", "subsidies") if getattr(scenario.incentives, kind)]
+    if offered and not any(group.price_elasticity for group in scenario.segments.values()):
+        rule = "cost money and move nobody: price_elasticity is 0 in every segment"
+        yield Fault((*_AT, offered[0]), f"{rule}; set it where prices matter (1.5 to 4 is common)")
 
 
 def _doubt_hosts(scenario: Scenario) -> Iterator[Fault]:

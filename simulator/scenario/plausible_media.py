@@ -90,10 +90,10 @@ def _check_slots(scenario: Scenario) -> Iterator[Fault]:
 
 def _check_make_good(calendar: Calendar, at: Parts, slot: ContractSlot) -> Iterator[Fault]:
     """What is owed is served while the shop is open."""
-    ends = {span.phase: span.end for span in phase_spans(calendar)}
-    last = [ends[f] for package in slot.packages.values() for f in package.phases if f in ends]
-    if slot.remedy != "make_good" or not last:
+    booked = {phase for package in slot.packages.values() for phase in package.phases}
+    if slot.remedy != "make_good" or not booked & set(calendar.phases):
         return
+    last = [span.end for span in phase_spans(calendar) if span.phase in booked]
     open_days = (calendar.end - max(last)) / timedelta(days=1) + calendar.sales_after_days
     if slot.make_good_days > open_days:
         rule = f"reaches beyond the close of sales, {calendar.sales_after_days} days after the end"

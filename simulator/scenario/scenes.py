@@ -173,7 +173,7 @@ class PlanEntry(Part):
     """A named split of the budget."""
 
     scenes: dict[str, Money | dict[str, Money]]
-    """Money by scene (or scene and phase): amounts, or shares of the budget when all sum to 1."""
+    """Money by scene (or scene and phase): amounts, or shares of the budget where all of them sum to at most 1."""
     packages: list[str] | Literal["all", "none"] = "all"
     """Contract packages that are booked, as slot.package."""
     commissions: list[str] | Literal["all", "none"] = "all"

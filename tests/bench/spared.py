@@ -303,12 +303,6 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "entry",
-        "share_of",
-        "cancels: some bands are compared with all",
-        "self.pull * weight -> (self.pull * 1.01) * weight",
-    ),
-    *_spare(
-        "entry",
         "aim",
         "cancels: the aim is divided by its sum",
         "self.affinity[:, self.media.auctions :, None] * bands[:, None]"

@@ -17,6 +17,7 @@ from simulator.market.build import build_world
 from simulator.outcomes.metrics import METRICS
 from simulator.scenario import read_scenario
 from simulator.scenario.plan import Plan, plans_of
+from simulator.scenario.runoff import runoff_days
 from simulator.scenario.schema import Scenario
 from tests.worlds import (
     SCENARIOS,
@@ -581,6 +582,48 @@ def test_the_run_off_sees_the_refunds_of_late_spending(mode):
         assert at_the_end < 0.6 * book.totals["refunds"][0]
         share = (book.totals["refunds"] + book.pending) / book.totals["paid_orders"]
         assert 0.18 < share[0] < 0.25  # phases and stages move the 20% of the product
+
+
+@pytest.mark.parametrize("mode", [expected, sampled])
+def test_how_long_the_books_stay_open_sells_nothing(mode):
+    """Only refunds still come once sales have closed: slower ones are no better return."""
+    options = {} if mode is expected else {"replications": 4}
+    usual, longer = (
+        mode(brief(f"commerce.refund_slow_days={days}"), **options) for days in (4, 20)
+    )
+    name = usual.plans[0]
+    assert len(make_grid(brief("commerce.refund_slow_days=20"))) > len(make_grid(brief()))
+    for figure in ("orders", "visits"):
+        assert longer.values(name, figure) == pytest.approx(usual.values(name, figure), rel=2e-3)
+
+
+def test_sales_close_after_the_days_that_the_calendar_says():
+    """Nobody comes afterwards, and who had decided before still signs."""
+    scenario = minimal("calendar.sales_after_days=9", "segments.shoppers.order_delay_days=2")
+    grid = make_grid(scenario)
+    closed = grid.start >= grid.end[grid.advertising - 1] + 9 * 86400
+    assert closed.sum() == runoff_days(scenario) - 9 > 10
+    assert not grid.browse[closed].any()
+    assert not grid.buy[closed].any()
+    assert (grid.browse[~closed] > 0).all()
+    orders = watch(scenario, plans_of(scenario)[0], "orders")
+    at_close, last = orders[int(grid.start[closed][0])], list(orders.values())[-1]
+    assert at_close < last < 1.05 * at_close
+
+
+def test_who_finds_the_choice_gone_is_missed():
+    """A product that is not there costs sales, less so the more people take another."""
+    tea = "products.tea={price: 60, margin: 50%}"
+    sold = [
+        expected(minimal(tea, "products.coffee.stock=0", f"commerce.substitution={part}"))
+        for part in (0, 0.3, 1)
+    ]
+    there = expected(minimal(tea))
+    name = there.plans[0]
+    gmv = [float(x.values(name, "gmv").mean()) for x in [*sold, there]]
+    assert gmv == sorted(gmv)
+    unmet = [float(x.values(name, "unmet").mean()) for x in sold]
+    assert unmet[0] > unmet[1] > unmet[2]
 
 
 @pytest.mark.parametrize("world", [brief, coffee])

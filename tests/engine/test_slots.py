@@ -236,7 +236,7 @@ def test_cost_control_keeps_the_average_cost(action: str, prediction: float):
         f"scenes.only.prediction={prediction}",
         *EVEN_WEEK,
     )
-    found = figures(expected(scenario, [plan(scenario, only=MONEY)]))
+    found = figures(expected(scenario, [plan(scenario, only=MONEY)], attribution=True))
     assert 1000 < found["spend"] < 0.01 * MONEY
     cost = found["spend"] / actions(scenario, found)[action]
     assert cost == pytest.approx(COSTS[action], rel=0.02)
@@ -245,27 +245,74 @@ def test_cost_control_keeps_the_average_cost(action: str, prediction: float):
 def test_roi_control_keeps_the_average_return():
     bid = "scenes.only.bid={mode: roi_control, target: 2.2}"
     scenario = alone(bid, "scenes.only.prediction=0", *EVEN_WEEK)
-    found = figures(expected(scenario, [plan(scenario, only=MONEY)]))
+    found = figures(expected(scenario, [plan(scenario, only=MONEY)], attribution=True))
     assert 1000 < found["spend"] < 0.01 * MONEY
     worth = 120 * actions(scenario, found)["order"]
     assert worth / found["spend"] == pytest.approx(2.2, rel=0.02)
 
 
-def actions(scenario: Scenario, found: dict[str, float]) -> dict[str, float]:
-    """What the impressions brought, as the bidder counts it: orders on the visits, at once.
+OUTSIDERS = "scenes.only.audience={outside: 100%, aware: 0, active: 0, customers: 0, lapsed: 0}"
 
-    Value-aware bidding lifts clicks and buying by the root of the same factor.
-    """
-    slot, seen = scenario.slots["feed"], found["only impressions"]
-    click = found["only clicks"] / seen
-    lift = click / (1 - click) / (slot.ctr / (1 - slot.ctr))
-    action = scenario.scenes["only"].bid.cost_per
-    odds = slot.cvr / (1 - slot.cvr) * (lift if "order" in action else 1.0)
+
+def test_an_order_of_people_who_seldom_buy_costs_no_more_than_the_limit():
+    """The platform knows the rate of those whom it shows the ad, not that of the average visitor."""
+    bid = "scenes.only.bid={mode: cost_control, cost_per: order, target: 90}"
+    scenario = alone(bid, OUTSIDERS, "scenes.only.prediction=0", *EVEN_WEEK)
+    found = figures(expected(scenario, [plan(scenario, only=MONEY)], attribution=True))
+    assert 1000 < found["spend"] < 0.01 * MONEY
+    assert found["spend"] / found["only orders_direct"] == pytest.approx(90, rel=0.03)
+
+
+def test_a_return_counts_what_buyers_pay():
+    """Three tenths off the price are three tenths less gmv of the same order."""
+    bid = "scenes.only.bid={mode: roi_control, target: 2.2}"
+    cut = "products.coffee.discount={normal: 30%}"
+    scenario = alone(bid, cut, "scenes.only.prediction=0", *EVEN_WEEK)
+    found = figures(expected(scenario, [plan(scenario, only=MONEY)], attribution=True))
+    worth = 0.7 * 120 * found["only orders_direct"]
+    assert 1000 < found["spend"] < 0.01 * MONEY
+    assert worth / found["spend"] == pytest.approx(2.2, rel=0.02)
+
+
+@pytest.mark.parametrize("goal", ["impression", "discover"])
+def test_who_bids_to_be_seen_predicts_no_clicks(goal: str):
+    bid = f"scenes.only.bid={{mode: custom_bid, cost_per: {goal}, target: 0.05}}"
+    flat, sharp = (
+        figures(
+            expected(
+                scenario := alone(bid, f"scenes.only.prediction={tau}"),
+                [plan(scenario, only=MONEY)],
+            )
+        )
+        for tau in (0, 1)
+    )
+    assert flat["only impressions"] > 0
+    assert flat == sharp
+
+
+def test_a_bid_per_new_or_returning_buyer_is_for_those_alone():
+    """What is bid for an order is bid for the orders that count: thin where few of them do."""
+    won = {
+        goal: figures(
+            expected(
+                scenario := alone(
+                    f"scenes.only.bid={{mode: custom_bid, cost_per: {goal}, target: 40}}"
+                ),
+                [plan(scenario, only=MONEY)],
+            )
+        )["only impressions"]
+        for goal in ("order", "first_order", "initial", "numerous")
+    }
+    assert won["initial"] == won["first_order"]
+    assert won["order"] > won["first_order"] > won["numerous"] > 0
+
+
+def actions(scenario: Scenario, found: dict[str, float]) -> dict[str, float]:
+    """What the impressions brought: views, clicks, carts of visitors, and orders on the visits, at once."""
     carts = found["only visits"] * float(scenario.chain.visit_moves["engage"].cart)
-    orders = found["only visits"] * odds / (1 + odds)
-    first = orders * share_of_new(scenario)
-    return {"impression": seen, "click": found["only clicks"], "cart": carts, "order": orders,
-            "first_order": first}  # fmt: skip
+    orders = found["only orders_direct"]
+    return {"impression": found["only impressions"], "click": found["only clicks"], "cart": carts,
+            "order": orders, "first_order": orders * share_of_new(scenario)}  # fmt: skip
 
 
 def share_of_new(scenario: Scenario) -> float:

@@ -323,6 +323,12 @@ GOODS = [
         lambda off, on, x: [(on["pooled"], x["units"] * x["part"]), (on["coffee paid"], 150 + x["units"] * x["part"])],
         world=SCARCE, idle=("products.coffee.stock=1m",),
     ),
+    Switch(
+        "another product instead", ("commerce.substitution=%(part)s",), {"part": share(0.1, 1)},
+        "tea.paid+ unmet- gmv+", lambda off, on, x: [(on["tea paid"] - off["tea paid"], off["unmet"])],
+        world=("products.coffee.stock=50", "commerce.substitution=0"), nil=("commerce.substitution=0",),
+        idle=("products.coffee.stock=1m",),
+    ),
 ]  # fmt: skip
 AFTER = [
     Switch(

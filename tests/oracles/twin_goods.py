@@ -472,6 +472,11 @@ class Goods:
         }
         return scaled_to_one(sold) or scaled_to_one(weights)
 
+    def paid_in(self, scene: str) -> float:
+        """Mean of seller_pf x the stages' price over a scene's products, at this phase's prices."""
+        goods = ((weight, self.products[p]) for p, weight in self.mixes[scene].items())
+        return sum(weight * good.seller * good.price_effect for weight, good in goods)
+
     def _means(self, figure: str) -> dict[str, float]:
         return {
             scene: sum(weight * getattr(self.products[p], figure) for p, weight in mix.items())

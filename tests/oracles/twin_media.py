@@ -206,11 +206,10 @@ def _value(scenario: Scenario, goods: Goods, placement: Placement) -> float:
     orders = clicks * placement.arrival * prob(placement.buy_odds)
     if bid.mode == "roi_control":
         order_value = order_value_of(scenario.segments[placement.segment])
-        return orders * goods.scene_price[placement.scene] * order_value
-    if bid.cost_per == "order":
-        return orders
-    if bid.cost_per in {*FIRST, "numerous"}:
-        return orders * _first_share(scenario, placement, bid.cost_per)
+        ready = _first_readiness(scenario, placement, "order")
+        return orders * ready * goods.scene_price[placement.scene] * order_value
+    if bid.cost_per in {*FIRST, "order", "numerous"}:
+        return orders * _first_readiness(scenario, placement, bid.cost_per)
     if bid.cost_per in GOALS:
         return _first_moves(scenario, placement, bid.cost_per)
     if bid.cost_per == "cart":
@@ -230,25 +229,24 @@ def _drawn(placement: Placement, aimed: dict[str, float]) -> dict[str, float]:
     return {b: x * placement.creative[b] for b, x in aimed.items()}
 
 
-def _first_share(scenario: Scenario, placement: Placement, goal: str) -> float:
-    """nu_j of the goal at the start, as if the scene were alone."""
+def _first_readiness(scenario: Scenario, placement: Placement, goal: str) -> float:
+    """s_j of the goal at the start, as if the scene were alone."""
     people, aimed = _aimed(scenario, placement)
-    return share_of_buyers(people, people.band_propensity(), _drawn(placement, aimed), goal)
+    return readiness_of(people, people.band_propensity(), _drawn(placement, aimed), goal)
 
 
-def share_of_buyers(
+def readiness_of(
     people: Segment, s: dict[str, float], clickers: dict[str, float], goal: str
 ) -> float:
-    """nu_j: the share of buyers who would be new customers, or who would become numerous.
+    """Mean readiness of those who click, of those whose order counts for the goal.
 
     `clickers` stand in the bands as e^c_jb, up to a factor; `s` is s_gb.
     """
-    everyone = sum(clickers[b] * s[b] for b in BANDS)
+    everyone = sum(clickers.values())
     if goal == "numerous":
-        again = people.band_propensity(("initial", "lapsed"))  # s'_gb
-        wanted = sum(clickers[b] * again[b] for b in BANDS)
-    else:
-        wanted = sum(clickers[b] * s[b] for b in NEW_BANDS)
+        s = people.band_propensity(("initial", "lapsed"))  # s'_gb
+    bands = NEW_BANDS if goal in FIRST else BANDS
+    wanted = sum(clickers[b] * s[b] for b in bands)
     return wanted / everyone if everyone > 0 else 0.0
 
 
@@ -768,9 +766,13 @@ class Scene:
         buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock * market.eager[j.segment])
         orders = j.arrival * buys * market.readiness[step.phase_name, step.date]
         if bid.mode == "roi_control":
-            return orders * goods.scene_price[self.name] * self.order_value[j.segment]
-        counted = bid.cost_per in {*FIRST, "numerous"}
-        return orders * (market.share_of_buyers(j, bid.cost_per) if counted else 1.0)
+            return (
+                orders
+                * market.readiness_of(j)
+                * goods.paid_in(self.name)
+                * self.order_value[j.segment]
+            )
+        return orders * market.readiness_of(j, bid.cost_per)
 
 
 def kept(money: float, spent: float) -> float:
@@ -873,7 +875,7 @@ class Market:
         shape = people.chain.rules.frequency_shape
         return j.reached["outside"] * shape / (shape + people.exposure)
 
-    def share_of_buyers(self, j: Placement, goal: str) -> float:
-        """nu_j, by the people and the shares of the step."""
+    def readiness_of(self, j: Placement, goal: str = "order") -> float:
+        """Sum of e^c_jb s_gb, by the people and the shares of the step."""
         g = j.segment
-        return share_of_buyers(self.people[g], self.propensity[g], j.clickers(), goal)
+        return readiness_of(self.people[g], self.propensity[g], j.clickers(), goal)

@@ -11,7 +11,6 @@ from simulator.scenario.checks import counts
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.runoff import runoff_days
 from simulator.scenario.scenes import PlanEntry
-from simulator.scenario.slots import ContractSlot
 
 SHOP = """\
 name: A shop
@@ -365,27 +364,35 @@ def test_a_run_is_shorter_than_the_time_in_which_customers_lapse():
     assert "new_customer_window_days must be >= lapse_days + 58 = 238" in said
 
 
-def test_the_run_off_lasts_until_refunds_and_make_goods_are_settled():
-    scenario = parse_scenario(SHOP.encode())
-    slot = scenario.slots["focus"]
-    assert isinstance(slot, ContractSlot)
-    assert slot.make_good_days == 30
-    assert runoff_days(scenario) == 30
-    early = ["slots.focus.packages.opening.phases=[presale]", "slots.focus.make_good_days=29.5"]
-    assert runoff_days(parse_scenario(SHOP.encode(), sets=early)) == 27  # 3 days before the end
-    refund = parse_scenario(SHOP.encode(), sets=["slots.focus.remedy=refund"])
-    assert runoff_days(refund) == 26  # 60% of refunds after Gamma(4), mean 8 days: 0.1% left
-    quick = [
-        "slots.focus.remedy=refund",
-        "commerce.refund_slow_days=0.1",
-        "commerce.refund_fast_days=0.1",
-    ]
-    assert runoff_days(parse_scenario(SHOP.encode(), sets=quick)) == 7
+def test_the_run_off_lasts_until_sales_refunds_and_signatures_are_over():
+    def days(*sets: str) -> int:
+        return runoff_days(parse_scenario(SHOP.encode(), sets=sets))
+
+    slow, closed = "commerce.refund_slow_days=16", "calendar.sales_after_days=7"
+    assert days() == 30
+    assert (
+        days(closed, "slots.focus.make_good_days=7") == 26
+    )  # 60% of refunds: Gamma(4), mean 8 days
+    assert days(slow) == 51
+    assert days("segments.members.order_delay_days=14") == 42
+    quick = ("commerce.refund_slow_days=0.1", "commerce.refund_fast_days=0.1")
+    assert days(closed, "slots.focus.make_good_days=7", *quick) == 7
 
 
-@pytest.mark.parametrize("days", [12.0, 30.25, 30.000001])
+def test_what_is_owed_is_served_while_the_shop_is_open():
+    found = complaint("slots.focus.make_good_days=40")
+    assert "slots.focus.make_good_days reaches beyond the close of sales, 30 days after" in found
+    assert "30 days are left after its last phase" in found
+    early = ["slots.focus.packages.opening.phases=[presale]", "slots.focus.make_good_days=33"]
+    parse_scenario(SHOP.encode(), sets=early)  # 3 days before the end
+    parse_scenario(
+        SHOP.encode(), sets=["slots.focus.make_good_days=40", "slots.focus.remedy=refund"]
+    )
+
+
+@pytest.mark.parametrize("days", [12, 30.25, 51])
 def test_checks_and_clock_know_one_run_off(days):
-    scenario = parse_scenario(SHOP.encode(), sets=[f"slots.focus.make_good_days={days}"])
+    scenario = parse_scenario(SHOP.encode(), sets=[f"segments.members.order_delay_days={days / 3}"])
     steps = make_grid(scenario)
     assert len(steps) - steps.advertising == runoff_days(scenario)
 

@@ -106,3 +106,21 @@ def test_all_incentives_can_stand_together():
     incentives = parse_scenario(SHOP.encode(), "shop.yaml", sets).incentives
     assert incentives.rebates["r"].cap == 200_000
     assert incentives.roi_guarantees["g"].least_orders == 20
+
+
+def doubts(*sets: str) -> list[str]:
+    return [str(doubt) for doubt in doubts_of(parse_scenario(SHOP.encode(), sets=sets))]
+
+
+def test_coupons_that_move_nobody_are_doubted():
+    coupon = "incentives.coupons.c={merchant: 10%}"
+    (found,) = doubts(coupon)
+    assert "incentives.coupons cost money and move nobody: price_elasticity is 0" in found
+    assert doubts(coupon, "segments.members.price_elasticity=2") == []
+
+
+def test_a_host_is_not_asked_to_pay_for_goods_that_were_never_there():
+    hosted = "incentives.hosted.h={fee: 10%, guaranteed_gmv: 1m, products: [coffee]}"
+    (found,) = doubts(hosted, "products.coffee.stock=100")
+    assert "guaranteed_gmv is more than all hosted goods in stock bring, CNY 132,000" in found
+    assert doubts(hosted) == []
