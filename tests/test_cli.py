@@ -513,15 +513,15 @@ def test_products_and_commissioned_media_have_tables(engine):
 
 def test_what_lies_between_spend_and_net_spend_is_shown_where_there_is_any(engine):
     lines = answer("run", MINIMAL).stdout.splitlines()
-    assert [line.split()[0] for line in lines[6:12]] == [
-        "spend", "commission_media", "message_spend", "money_back", "net_spend", "gmv"
+    assert [line.split()[0] for line in lines[6:13]] == [
+        "spend", "commission_media", "message_spend", "money_back", "net_spend", "fixed_cost", "gmv"
     ]  # fmt: skip
     assert "settlement" in [line.split()[0] for line in lines if line.split()]
     for name in ("commission_media", "message_spend", "money_back", "settlement"):
         engine.answer.book.totals[name][:] = 0.0
     engine.answer.__dict__.pop("_lanes", None)
     lines = answer("run", MINIMAL).stdout.splitlines()
-    assert [line.split()[0] for line in lines[6:9]] == ["spend", "net_spend", "gmv"]
+    assert [line.split()[0] for line in lines[6:10]] == ["spend", "net_spend", "fixed_cost", "gmv"]
 
 
 def test_a_shop_that_chokes_says_so(engine):

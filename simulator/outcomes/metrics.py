@@ -98,6 +98,7 @@ METRICS: tuple[Metric, ...] = (
     _total("message_spend", "Messages to members", "会员触达花费", "CNY", ""),
     _total("net_spend", "Net spend", "净花费", "CNY", ""),
     _total("money_back", "Rebates and guarantees", "返利与赔付", "CNY", ""),
+    _total("fixed_cost", "Fixed cost of scenes that run", "场景固定成本", "CNY", ""),
     _total("gmv", "GMV", "成交额", "CNY"),
     _total("gmv_campaign", "GMV until advertising ends", "投放期成交额", "CNY"),
     _total("revenue", "Revenue after refunds", "退款后收入", "CNY"),
@@ -352,10 +353,11 @@ def _money(lanes: Quantities, terms: Terms) -> Quantities:
     net_spend = (
         lanes["spend"] + lanes["commission_media"] + lanes["message_spend"] - lanes["money_back"]
     )
-    outlay = net_spend + terms.fixed.sum(axis=0)[:, None]
+    fixed = np.broadcast_to(terms.fixed.sum(axis=0)[:, None], net_spend.shape)
+    outlay = net_spend + fixed
     return {
         "revenue": revenue, "subsidy": aid, "contribution": contribution, "net_spend": net_spend,
-        "outlay": outlay, "profit": contribution - outlay,
+        "fixed_cost": fixed, "outlay": outlay, "profit": contribution - outlay,
     }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ MAIN_METRICS = (
 )  # fmt: skip
 BESIDE = {
     "spend": ("commission_media", "message_spend", "money_back"),
+    "net_spend": ("fixed_cost",),
     "revenue": ("settlement",),
 }
 """What is shown below a main figure where there is any."""

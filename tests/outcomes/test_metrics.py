@@ -56,7 +56,7 @@ BY_HAND = {
     "shipping_delay": 1.5, "peak_shipping_delay": 4, "late_share": 0.25, "peak_score_fall": 0.05,
     "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
     "recalled_members": 3, "lapsed": 8, "returned": 2,
-    "spend": 160, "unspent": 35, "net_spend": 170, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
+    "spend": 160, "unspent": 35, "net_spend": 170, "fixed_cost": 20, "gmv": 2000, "gmv_campaign": 1500, "revenue": 1800,
     "contribution": CONTRIBUTION, "profit": CONTRIBUTION - 190, "ctr": 0.05, "cvr": 1 / 11,
     "profit_incremental": CONTRIBUTION - 190 - WITHOUT, "cpm": 160 / 1.48, "cpc": 160 / 74,
     "money_back": 40, "subsidy": 50, "settlement": 9, "aov": 100, "win_rate": 0.25, "fill_rate": 0.9, "roas": 2.5,
