@@ -114,11 +114,11 @@ class Search:
             self.say("looking around the best", 0.3 + 0.1 * n)
             self.sweep_near()
             self.rescale()
-        self.say("climbing", 0.4)
-        self.climb(self.effort.steps)
+        self.climb(self.effort.steps, told=("climbing", 0.4, 0.55))
         self.close()
         self._keep_best(self.known.rows)
-        self.climb(self.effort.more_steps * (2 if self.objectives == 1 else 1))
+        more = self.effort.more_steps * (2 if self.objectives == 1 else 1)
+        self.climb(more, told=("climbing", 0.55, 0.7))
         if fills:
             self.thicken()
             self.show_more()
@@ -128,14 +128,15 @@ class Search:
 
     def settle(self) -> Split:
         """The rows without money that is never spent; what that leaves loose is climbed with once more."""
-        self.say("planning as it is spent", 0.8)
+        words = "planning as it is spent"
+        self.say(words, 0.8)
         aims, rows = self.known
         first = settle(self.market, self.problem, rows, aims)
         self.rows = without_specks(self.market, self.problem, first, aims)
         at_budget = np.flatnonzero((aims.budget == self.problem.budget) & ~aims.keeps)
         end = at_budget[self.sought : self.sought + 1]
         self.climb(1, at_budget)
-        self.climb(self.effort.settle_steps, end, enough=0.0)
+        self.climb(self.effort.settle_steps, end, enough=0.0, told=(words, 0.8, 0.85))
         for row in end:
             self.even_out(row, self.effort.even_steps)
         self.rows = settle(self.market, self.problem, self.known.rows, aims)
@@ -273,13 +274,21 @@ class Search:
         self.rows = candidates.take(best)
 
     # ------------------------------------------------------------------ near by
-    def climb(self, steps: int, some: Rows | None = None, *, enough: float | None = None) -> None:
-        """Steps of some rows, or all, until they gain nothing or their slopes are even."""
+    def climb(
+        self, steps: int, some: Rows | None = None, *, enough: float | None = None,
+        told: tuple[str, float, float] | None = None,
+    ) -> None:  # fmt: skip
+        """Steps of some rows, or all, until they gain nothing or their slopes are even; `told`: what is said
+        of each, and from which share of the work to which.
+        """
         rows = self.known.rows
         reach, trail = np.full(len(rows), REACH), no_trail(rows)
         active = np.arange(len(rows)) if some is None else some
-        for _ in range(steps):
+        for n in range(steps):
             if active.size:
+                if told:
+                    words, begun, ended = told
+                    self.say(words, begun + (ended - begun) * n / steps)
                 least = self.effort.enough if enough is None else enough
                 active = self._step(active, reach, trail, least)
 
