@@ -60,6 +60,7 @@ def brief(*sets: str) -> Scenario:
         "calendar.phases.normal.start=2021-03-20",
         "calendar.phases.sale.clock=6h",
         "commerce.refund_slow_days=2",
+        "calendar.sales_after_days=8",
         *sets,
     )
 
@@ -170,6 +171,7 @@ extends: [calendars/plain, chain/deeplink, categories/coffee]
 budget: 100m
 calendar:
   end: 2021-03-09
+  sales_after_days: 8
   phases:
     normal: {start: 2021-03-01, traffic: 1.3, cpm: 1.2}
 segments:
@@ -199,6 +201,7 @@ extends: [calendars/plain, chain/deeplink, categories/coffee]
 budget: 300k
 calendar:
   end: 2020-11-13
+  sales_after_days: 8
   phases:
     normal: {start: 2020-11-02, rival_booked: 10%}
     presale: {start: 2020-11-04, traffic: 1.3, cpm: 1.3, ctr: 1.05, cart: 1.8, cvr: 0.6,

@@ -100,7 +100,9 @@ WORLDS = {
         "scenes.new_customer.creatives={count: 5}",
     ),
 }
-SHORTER = ("calendar.phases.normal.start=2021-03-16", "commerce.refund_slow_days=2")
+SHORTER = (
+    "calendar.phases.normal.start=2021-03-16", "commerce.refund_slow_days=2", "calendar.sales_after_days=8",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", [*BIDS, *WORLDS])
@@ -154,6 +156,7 @@ def run_quick(clock: str, money: float) -> Quick:
         "calendar.end=2021-03-02",
         "scenes.only.pacing=quick",
         "commerce.refund_slow_days=1",
+        "calendar.sales_after_days=7",
     )
     processes = [watch] if clock == "1min" else []
     outcomes = expected(scenario, [plan(scenario, only=money)], processes=processes)

@@ -61,6 +61,7 @@ TINY = (
     "calendar.phases.sale.clock=6h",
     "calendar.end=2021-03-27",
     "commerce.refund_slow_days=1",
+    "calendar.sales_after_days=7",
     "products.coffee.discount.sale=0",
     "products.tea={price: 50, margin: 50%, refund: 8%}",
     "plans.mostly_new=null",

@@ -11,7 +11,7 @@ from tests.worlds import SCENARIOS
 ROOT = SCENARIOS.parent
 BRIEF = f"""
 extends: [{SCENARIOS / "minimal.yaml"}]
-calendar: {{phases: {{normal: {{start: 2021-03-20}}, sale: {{clock: 6h}}}}}}
+calendar: {{sales_after_days: 8, phases: {{normal: {{start: 2021-03-20}}, sale: {{clock: 6h}}}}}}
 commerce: {{refund_slow_days: 2}}
 """
 STUDY = """
