@@ -37,7 +37,7 @@ from simulator.allocation.search import TILT, Effort, Search
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
-from simulator.outcomes.frontier import Frontier, Point
+from simulator.outcomes.frontier import Frontier, Margin, Past, Point
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.amounts import asked_number
 from simulator.scenario.plan import Plan, asked_plan
@@ -76,7 +76,7 @@ class _Work:
     current: Plan
     executor: Executor | None
     progress: Progress | None
-    idle: float = 0.0
+    past: Past | None = None
     points: Points = field(init=False)
     """Values of what is not known, at which every answer is judged."""
     archive: Archive = field(init=False)
@@ -88,6 +88,11 @@ class _Work:
             fair_points(self.scenario, n, self.executor) for n in (VECTORS, ROUGH)
         )
         self.archive, self.rough = self._market(self.points), self._market(rough)
+
+    @property
+    def idle(self) -> float:
+        """Money of the past that stays where it is, on top of the budget [CNY]."""
+        return self.past.idle if self.past else 0.0
 
     def _market(self, points: Points) -> Archive:
         return Archive(SimulatedMarket(
@@ -104,22 +109,23 @@ def optimize(
     scenario: Scenario, objectives: Sequence[str] = ("roi", "new_customers"), *, budget: float | None = None,
     limits: Limits | None = None, current: Plan | str | None = None, replications: int = 100, seed: int = 11,
     budgets: Sequence[float] = BUDGETS, effort: Effort | None = None, executor: Executor | None = None,
-    progress: Progress | None = None, label: str | None = None, idle: float = 0.0,
+    progress: Progress | None = None, label: str | None = None, past: Past | None = None,
 ) -> Frontier:  # fmt: skip
     """Split the budget: the plans that nothing beats on one or two objectives, and their certainty.
 
     `current` is the user's own plan or its name (the file's first), beside which every answer is shown;
     `budgets` are further budgets as multiples. Ctrl-C ends the search and returns what was found,
-    with `finished` False. `idle` is money of locked cells that is known to stay there [CNY], on top of
-    the budget. Raises UserError if the limits leave no plan.
+    with `finished` False. `past` is what is over in every plan: its cells are locked, and what is idle
+    there is on top of the budget. Raises UserError if the limits leave no plan.
     """
     check_run(scenario, "sampled", replications, seed)
     names, further = _checked(objectives), _multiples(budgets)
     own = asked_plan(scenario, current)
-    problem = make_problem(scenario, asked_budget(budget, scenario.budget) + idle, limits, own)
+    whole = asked_budget(budget, scenario.budget) + (past.idle if past else 0.0)
+    problem = make_problem(scenario, whole, limits, own)
     check_feasible(problem)
     wanted = tuple(dict.fromkeys([PROFIT, *(OBJECTIVES[name] for name in names)]))
-    work = _Work(scenario, problem, wanted, own, executor, progress, idle)
+    work = _Work(scenario, problem, wanted, own, executor, progress, past)
     check_budget(work.archive.market, problem, scenario.budget)
     sought = wanted.index(OBJECTIVES[names[0]])
     found = _finalists(work, *_search(work, effort or Effort(), further, sought))
@@ -244,6 +250,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
         current_plan=own, even_plan=even, current_fits=fits, leader=leader,
         calls=work.rough.calls + work.archive.calls,
         evaluations=work.rough.evaluations + work.archive.evaluations, finished=finished,
+        past=work.past,
     )  # fmt: skip
     return _explained(work, frontier, some.rows)
 
@@ -285,11 +292,17 @@ def _points(work: _Work, some: _Final, plans: Sequence[Plan], here: int) -> list
             plan=plan, budget=_budget_of(some, n, plan.total(work.scenario)) - work.idle,
             unspent=_unspent(some, n, plan.total(work.scenario), work.idle),
             expected=dict(zip(work.wanted, some.values[n].tolist(), strict=True)),
-            price_of_new=_price(some.aims, n), margins=tables[n] if n < here else {},
+            price_of_new=_price(some.aims, n), margins=_ahead(work, tables[n]) if n < here else {},
             priced=bool(_shares(some.aims, n)[0] > TILT),
         )
         for n, plan in enumerate(plans)
     ]  # fmt: skip
+
+
+def _ahead(work: _Work, margins: dict[str, Margin]) -> dict[str, Margin]:
+    """Cells that can still be given money: those that are over have no next yuan."""
+    over = work.past.spent if work.past else {}
+    return {cell: margin for cell, margin in margins.items() if cell not in over}
 
 
 def _budget_of(some: _Final, row: int, planned: float) -> float:

@@ -20,7 +20,7 @@ from simulator.engine.run import View
 from simulator.engine.simulate import check_run, make_grid, simulate
 from simulator.errors import UserError
 from simulator.market.calendar import phase_names, seconds_between
-from simulator.outcomes.frontier import Frontier
+from simulator.outcomes.frontier import Frontier, Past
 from simulator.scenario.amounts import asked_money, asked_table
 from simulator.scenario.calendar import phase_spans
 from simulator.scenario.cut import cut_at, moment_of, name_of_rest, straddled
@@ -63,6 +63,7 @@ def replan(
     )  # fmt: skip
     idle = sum(done.idle(cell) for cell in past.keys() - known.keys())
     whole = asked_budget(budget, scenario.budget)
+    over = Past(moment, {cell: done.gone(cell) for cell in past} | known, idle)
     gone = sum(past.values()) - idle
     if gone > whole * (1 + 1e-9):
         raise UserError(
@@ -70,7 +71,7 @@ def replan(
             f"run, {whole:,.0f} CNY: give {gone:,.0f} CNY or more"
         )
     return optimize(
-        done.ahead, objectives, budget=whole, idle=idle, limits=limits,
+        done.ahead, objectives, budget=whole, past=over, limits=limits,
         current=done.carried_on, replications=replications, seed=seed, budgets=budgets, effort=effort,
         executor=executor, progress=progress, label=label,
     )  # fmt: skip
@@ -130,6 +131,11 @@ class _Done:
         if self.scenario.scenes[scene].budget_kind == "daily":
             return 0.0
         return max(self.past[cell] - self.spent[scene][phase], 0.0)
+
+    def gone(self, cell: str) -> float:
+        """Money that a cell of the past has spent of its own; more than that is rounding."""
+        scene, _, phase = cell.partition(".")
+        return min(self.past[cell], self.spent[scene][phase])
 
     def _scene(self, scene: str, own: dict[str, float]) -> dict[str, float]:
         kind = self.scenario.scenes[scene].budget_kind

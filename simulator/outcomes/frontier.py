@@ -12,6 +12,7 @@ Figures are those of `outcomes`, a run of all plans on draws that the search has
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -64,6 +65,17 @@ class Move:
     """Incremental profit [CNY]."""
     second: float
     """Of the second objective."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """What is over in plans that were made again at a date; it is the same in all of them."""
+
+    until: datetime
+    spent: Mapping[str, float]
+    """By "scene.phase" before the date: expected, or what the user knows [CNY]."""
+    idle: float = 0.0
+    """What plans keep there beyond that, so that the past plays as it was; it is split again [CNY]."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +134,8 @@ class Frontier:
     calls: int = 0
     evaluations: int = 0
     finished: bool = True
+    past: Past | None = None
+    """Of plans that were made again at a date."""
 
     # ------------------------------------------------------------------ figures
     @property

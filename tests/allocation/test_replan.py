@@ -10,6 +10,7 @@ from simulator.allocation.optimize import SHORT
 from simulator.allocation.problem import Limits
 from simulator.allocation.replan import carry_on, replan, spent_by
 from simulator.errors import ScenarioError, UserError
+from simulator.reports.advice import advice_text
 from simulator.scenario.cut import cut_at
 from simulator.scenario.plan import plans_of
 from tests.worlds import booked, brief, everything, expected, plan, sampled
@@ -159,6 +160,14 @@ def test_what_the_past_left_is_split_again():
     spend = played.metrics(frontier.best.plan.name)["spend"]["mean"]
     assert spend + frontier.best.unspent == pytest.approx(60_000, rel=1e-6)
     assert frontier.best.plan.money["harvest"]["sale"] > 40_000
+
+
+def test_only_cells_that_can_still_be_given_money_have_a_next_yuan():
+    frontier = replanned()
+    for point in frontier.points:
+        assert list(point.margins) == [f"new_customer.{REST}", "new_customer.sale", "harvest.sale"]
+    text = advice_text(frontier, cut_at(brief(), DAY))
+    assert "new_customer.normal " not in text[text.index("The next yuan") :]
 
 
 def test_what_a_daily_budget_left_is_lost():
