@@ -11,7 +11,7 @@ Figures are those of `outcomes`, a run of all plans on draws that the search has
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -236,6 +236,21 @@ class Frontier:
         known = [p.plan for p in (*self.points, *self.others)]
         return {plan.name: plan for plan in (*known, *even, self.current_plan)}
 
+    def accounted(self, plan: Plan) -> Plan:
+        """The plan with what was spent before the date of a new one, not what could have been there.
+
+        This is what to read and to add up: with what stays open it is the budget. The plan itself is
+        what to play.
+        """
+        if self.past is None:
+            return plan
+        spent = self.past.spent
+        money = {
+            scene: {phase: spent.get(f"{scene}.{phase}", x) for phase, x in own.items()}
+            for scene, own in plan.money.items()
+        }
+        return replace(plan, money=money)
+
     def left(self, plan: str) -> float:
         """What a plan for the budget is expected to leave of it [CNY]."""
         for point in (*self.points, *self.others):
@@ -313,12 +328,14 @@ class Frontier:
 
     def _plan_json(self, plan: Plan) -> dict[str, Any]:
         """A plan that is not of the frontier: the current one, or an even split."""
-        head = {"name": plan.name, "plan": plan.money, "packages": sorted(plan.packages)}
+        money = self.accounted(plan).money
+        head = {"name": plan.name, "plan": money, "packages": sorted(plan.packages)}
         return head | self._figures(plan.name) | {"unspent": self.left(plan.name)}
 
     def _point_json(self, point: Point) -> dict[str, Any]:
         return {
-            "name": point.plan.name, "budget": point.budget, "plan": point.plan.money,
+            "name": point.plan.name, "budget": point.budget,
+            "plan": self.accounted(point.plan).money,
             "packages": sorted(point.plan.packages), **self._figures(point.plan.name),
             "unspent": point.unspent, "price_of_new": point.price_of_new,
             "shadow_price": point.shadow_price, "next_10k": next_json(point.margins, self.second),

@@ -40,7 +40,7 @@ def advice_text(
         ("Plans that nothing beats", frontier_table(frontier, scenario)),
         *_price_section(frontier),
         *_moves_section(frontier, plan),
-        (f"Money of {plan.name}", money_table(scenario, plan)),
+        (f"Money of {plan.name}", money_table(scenario, frontier.accounted(plan))),
         (f"The next yuan in {margins_point(frontier, plan).plan.name}", margins_table(frontier, plan)),
         (f"What binds {frontier.answered.plan.name}", "\n".join(f"  {line}" for line in binding_lines(frontier, plan))),
     ]  # fmt: skip
@@ -53,7 +53,10 @@ UNFINISHED = "UNFINISHED: stopped before the search ended. The best so far, expe
 
 # --------------------------------------------------------------------------- plans
 def frontier_table(frontier: Frontier, scenario: Scenario) -> str:
-    """A row per plan: what it plans, leaves of the budget, and brings, with the interval of each mean."""
+    """A row per plan: what it plans, leaves of the budget, and brings, with the interval of each mean.
+
+    What a plan made again at a date plans is what was spent before it and what it plans from it on.
+    """
     points = {point.plan.name: point for point in (*frontier.points, *frontier.others)}
     even = [name for name in frontier.outcomes.plans if name not in {*points, frontier.current}]
     at_budget = [point.plan.name for point in frontier.points]
@@ -66,7 +69,7 @@ def frontier_table(frontier: Frontier, scenario: Scenario) -> str:
     for name in names:
         plan = frontier.plans.get(name)
         left = compact(round(frontier.left(name)))
-        cost = compact(plan.total(scenario)) if plan else "-"
+        cost = compact(frontier.accounted(plan).total(scenario)) if plan else "-"
         row = [cut(_marked(frontier, name), 19), cost, left]
         for metric in frontier.objectives:
             row += _with_interval(frontier, name, metric)
@@ -90,6 +93,9 @@ def _legend(frontier: Frontier) -> Iterator[str]:
     for name in frontier.objectives:
         metric = BY_NAME[name]
         yield f"  {name}: {metric.title} {metric.chinese} [{metric.unit}]"
+    if frontier.past:
+        spent, day = sum(frontier.past.spent.values()), f"{frontier.past.until:%Y-%m-%d}"
+        yield f"  planned: {compact(round(spent))} CNY spent in auctions before {day}, and the plan from then on"
     if frontier.others and frontier.others[-1].budget > 0.98 * FREE * frontier.budget:
         yield f"  {frontier.others[-1].plan.name}: looked for up to {FREE:g} times the budget"
     if frontier.leader:

@@ -43,10 +43,11 @@ def write_figures(
 ) -> list[str]:
     """Write every figure of an answer as SVG and PNG; the names of the files."""
     others = [picked] if picked.name != frontier.current else []
+    shown = [frontier.accounted(plan) for plan in (frontier.current_plan, *others)]
     figures = {
         "frontier": plot_frontier(frontier, picked=picked),
-        "split_by_scene": plot_split(scenario, [frontier.current_plan, *others]),
-        "split_by_phase": plot_split(scenario, [frontier.current_plan, *others], by="phase"),
+        "split_by_scene": plot_split(scenario, shown),
+        "split_by_phase": plot_split(scenario, shown, by="phase"),
         "waterfall": plot_gmv(frontier, picked),
     }
     if frontier.point(picked.name if others else frontier.answered.plan.name).margins:

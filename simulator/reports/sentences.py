@@ -65,7 +65,7 @@ def _planned(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     """Said of a plan that was looked for at another budget."""
     if plan.name not in (point.plan.name for point in frontier.others):
         return ""
-    return f" (which plans {compact(plan.total(scenario))} of {compact(frontier.budget)} CNY)"
+    return f" (which plans {compact(frontier.accounted(plan).total(scenario))} of {compact(frontier.budget)} CNY)"
 
 
 def told(frontier: Frontier) -> list[str]:
@@ -120,7 +120,7 @@ def _mean(frontier: Frontier, plan: str, metric: str) -> str:
 
 def _budgets(frontier: Frontier, scenario: Scenario) -> str:
     """Said where the two plans do not cost the same, or the current one could not be chosen."""
-    own = frontier.current_plan.total(scenario)
+    own = frontier.accounted(frontier.current_plan).total(scenario)
     if abs(own - frontier.budget) >= 0.005 * frontier.budget:
         return f" (which costs {compact(own)} CNY, not {compact(frontier.budget)})"
     return "" if frontier.current_fits else " (which breaks a limit)"

@@ -1,5 +1,6 @@
 """From a date on: the cut alone changes next to nothing, the past stays, and the rest gets better."""
 
+import re
 from datetime import datetime
 from functools import cache
 
@@ -160,6 +161,30 @@ def test_what_the_past_left_is_split_again():
     spend = played.metrics(frontier.best.plan.name)["spend"]["mean"]
     assert spend + frontier.best.unspent == pytest.approx(60_000, rel=1e-6)
     assert frontier.best.plan.money["harvest"]["sale"] > 40_000
+    check_sums(frontier, rest)
+
+
+def check_sums(frontier, world):
+    """What was spent and what is planned from then on are the budget, wherever plans are told."""
+    spent = sum(frontier.past.spent.values())
+    for made in (frontier.best.plan, frontier.current_plan):
+        ahead = sum(
+            money
+            for scene, own in made.money.items()
+            for phase, money in own.items()
+            if f"{scene}.{phase}" not in frontier.past.spent
+        )
+        told = frontier.accounted(made)
+        assert told.total(world) == pytest.approx(spent + ahead)
+        assert told.total(world) <= frontier.budget * (1 + 1e-9)
+    document = frontier.as_json()
+    planned = sum(sum(own.values()) for own in document["current"]["plan"].values())
+    assert planned == pytest.approx(document["budget"])
+    text = advice_text(frontier, world)
+    assert re.search(r"\n  half_half \(now\) +60\.0k ", text)
+    assert "  planned: 0 CNY spent in auctions before 2021-03-24, and the plan from" in text
+    assert re.search(r"\n  new_customer +- ", text)  # of money before the date
+    assert "not 60.0k)" not in text
 
 
 def test_only_cells_that_can_still_be_given_money_have_a_next_yuan():
