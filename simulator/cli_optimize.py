@@ -250,7 +250,8 @@ def _save(
     with written_to(folder, names, quiet, {"": frontier.outcomes}) as place:
         put(place / "frontier.json", _written(frontier, scenario, picked, "json") + "\n")
         put(place / "table.csv", _written(frontier, scenario, picked, "csv"))
-        write_schedule(scenario, picked, place / "schedule.csv")
+        since = frontier.past.until if frontier.past else None
+        write_schedule(scenario, picked, place / "schedule.csv", since)
         _write_truth(scenario, picked, place / "truth.csv")
         names += write_figures(frontier, scenario, picked, place)
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -23,10 +24,12 @@ from simulator.cli_optimize import _goal_written
 from simulator.console import uninterrupted
 from simulator.errors import UserError
 from simulator.outcomes import read_outcomes
+from simulator.outcomes.frontier import Past
 from simulator.outcomes.goal import Goal
 from simulator.reports.sentences import interval_of, signed
 from simulator.reports.tables import width
 from simulator.scenario import read_scenario
+from simulator.scenario.cut import cut_at
 from simulator.scenario.plan import Plan
 from tests.outcomes.synthetic import make_frontier
 
@@ -344,6 +347,14 @@ def test_the_answer_is_saved_with_figures_and_a_schedule(room, tmp_path):
     for name in ("frontier", "split_by_scene", "split_by_phase", "marginal", "waterfall"):
         assert (folder / f"{name}.svg").exists() and (folder / f"{name}.png").exists()
     assert answer("-o", str(folder), "--quiet").stderr == ""
+
+
+def test_the_schedule_of_a_plan_made_again_begins_at_the_date(room, tmp_path):
+    made = make_frontier(cut_at(read_scenario(MINIMAL), "2021-03-15"))
+    room.answer = replace(made, past=Past(datetime(2021, 3, 15), {"new_customer.normal": 9_000.0}))
+    assert answer("--since", "2021-03-15", "-o", str(tmp_path)).exit_code == 0
+    with (tmp_path / "schedule.csv").open(encoding="utf-8-sig", newline="") as file:
+        assert min(row["date"] for row in csv.DictReader(file)) == "2021-03-15"
 
 
 def test_an_answer_that_cannot_be_saved_is_not_sought(room, tmp_path):

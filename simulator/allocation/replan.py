@@ -23,7 +23,7 @@ from simulator.market.calendar import phase_names, seconds_between
 from simulator.outcomes.frontier import Frontier, Past
 from simulator.scenario.amounts import asked_money, asked_table
 from simulator.scenario.calendar import phase_spans
-from simulator.scenario.cut import cut_at, moment_of, name_of_rest, straddled
+from simulator.scenario.cut import booked_before, cut_at, moment_of, name_of_rest, straddled
 from simulator.scenario.plan import (
     Plan,
     all_packages,
@@ -223,7 +223,7 @@ def _fixed(scenario: Scenario, plan: Plan, moment: datetime) -> dict[str, bool]:
     chosen: dict[str, bool] = {}
     for name in all_packages(scenario):
         package = find_package(scenario, name)
-        over = package.booked_at is None or package.booked_at < moment
+        over = booked_before(package, moment)
         if over and (not package.signed or can_cancel(scenario, name)):
             chosen[name] = name in plan.packages
     return chosen

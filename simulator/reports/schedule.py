@@ -9,6 +9,9 @@ m        daily budget, M s / sum(s) over the days of the same money    CNY    [d
 Days follow the expected traffic, so m comes from a run of the plan in expected mode; a scene that
 keeps its money by the day has the same on every day. Amounts are whole fen, and those of a scene and
 phase add up to its planned money to the fen. On a day with two phases each has its own row.
+
+A plan made again at a date has what is ahead alone: days from the date on, and bookings that still
+show, of which those made before the date are booked and have no deadline.
 """
 
 import csv
@@ -20,7 +23,9 @@ import numpy as np
 
 from simulator.engine.run import View
 from simulator.engine.simulate import make_grid, simulate
+from simulator.errors import UserError
 from simulator.scenario.calendar import Span, phase_spans
+from simulator.scenario.cut import booked_before, moment_of
 from simulator.scenario.plan import Plan, asked_plan, find_package, package_price
 from simulator.scenario.prices import last_booking
 from simulator.scenario.schema import Scenario
@@ -36,41 +41,69 @@ DAY = 86400
 Row = dict[str, str | float | int]
 
 
-def write_schedule(scenario: Scenario, plan: Plan | str, path: str | Path) -> None:
-    """Write the schedule for spreadsheet programs, as UTF-8 that they recognise."""
+def write_schedule(
+    scenario: Scenario, plan: Plan | str, path: str | Path, since: str | datetime | None = None
+) -> None:
+    """Write the schedule for spreadsheet programs, as UTF-8 that they recognise.
+
+    With `since`, what is ahead on that date alone, of a plan of `cut_at(scenario, since)`.
+    """
     plan = asked_plan(scenario, plan)
+    moment = None if since is None else moment_of(since)
     with Path(path).open("w", encoding="utf-8-sig", newline="") as file:
         table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
         table.writeheader()
-        table.writerows(schedule_rows(scenario, plan))
+        table.writerows(schedule_rows(scenario, plan, moment))
 
 
-def schedule_rows(scenario: Scenario, plan: Plan) -> list[Row]:
+def schedule_rows(scenario: Scenario, plan: Plan, since: datetime | None = None) -> list[Row]:
     """Bookings in order of their last booking day, then auction budgets by day and scene."""
+    ahead = _ahead(scenario, since)
     packages = sorted(plan.packages)
-    bookings = [_booking(scenario, name) for name in packages]
+    bookings = [
+        _booking(scenario, name, ahead, since) for name in packages if _shows(scenario, name, ahead)
+    ]
     order = list(scenario.scenes)
     days = sorted(
-        _auctions(scenario, plan), key=lambda r: (r["date"], order.index(str(r["scene"])))
+        _auctions(scenario, plan, ahead), key=lambda r: (r["date"], order.index(str(r["scene"])))
     )
     return [*sorted(bookings, key=lambda row: str(row["book_by"])), *days]
 
 
+def _ahead(scenario: Scenario, since: datetime | None) -> list[Span]:
+    """Phases from the date on, at which one has to begin: money of a phase has no parts."""
+    spans = phase_spans(scenario.calendar)
+    if since is None:
+        return spans
+    if since not in (span.start for span in spans):
+        raise UserError(
+            f"no phase begins on {since:%Y-%m-%d %H:%M}: give the scenario that is cut there, and a plan of it"
+        )
+    return [span for span in spans if span.start >= since]
+
+
 # --------------------------------------------------------------------------- bookings
-def _booking(scenario: Scenario, name: str) -> Row:
+def _shows(scenario: Scenario, name: str, ahead: list[Span]) -> bool:
+    """Whether a booking is shown in one of these phases."""
+    return any(span.phase in find_package(scenario, name).phases for span in ahead)
+
+
+def _booking(scenario: Scenario, name: str, ahead: list[Span], since: datetime | None) -> Row:
     package, slot_name = find_package(scenario, name), name.split(".", maxsplit=1)[0]
     slot = scenario.slots[slot_name]
     assert isinstance(slot, ContractSlot)
-    spans = [span for span in phase_spans(scenario.calendar) if span.phase in package.phases]
+    spans = [span for span in ahead if span.phase in package.phases]
     first, last = spans[0].start, spans[-1].end
+    phases = [phase for phase in package.phases if phase in {span.phase for span in spans}]
+    booked = since is not None and booked_before(package, since)
     return {
-        "kind": "contract", "date": first.date().isoformat(), "phase": ", ".join(package.phases),
+        "kind": "contract", "date": first.date().isoformat(), "phase": ", ".join(phases),
         "scene": package.scene, "title": _title(scenario, package.scene),
         "slots": ", ".join([slot_name, *package.over]), "package": name,
         "until": (last - timedelta(seconds=1)).date().isoformat(),
         "impressions": package.impressions, "price": round(package_price(scenario, name), 2),
-        "book_by": last_booking(first, float(slot.lead_days)).isoformat(" ", "minutes"),
-        "booking": "signed" if package.signed else "to book",
+        "book_by": "" if booked else last_booking(first, float(slot.lead_days)).isoformat(" ", "minutes"),
+        "booking": "signed" if package.signed else "booked" if booked else "to book",
     }  # fmt: skip
 
 
@@ -79,10 +112,9 @@ def _title(scenario: Scenario, scene: str) -> str:
 
 
 # --------------------------------------------------------------------------- auctions
-def _auctions(scenario: Scenario, plan: Plan) -> Iterator[Row]:
+def _auctions(scenario: Scenario, plan: Plan, spans: list[Span]) -> Iterator[Row]:
     """A row per day, phase and scene that has money."""
     spend, first = expected_days(scenario, plan)
-    spans = phase_spans(scenario.calendar)
     for s, scene in enumerate(scenario.scenes):
         own = plan.money.get(scene, {})
         pot = scenario.scenes[scene].budget_kind == "cycle"

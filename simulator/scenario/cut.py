@@ -30,6 +30,11 @@ def moment_of(moment: str | datetime) -> datetime:
         raise UserError(f"since: {error}") from None
 
 
+def booked_before(package: Package, moment: datetime) -> bool:
+    """Whether its time to be booked is over: without a date it is booked long before the run."""
+    return package.booked_at is None or package.booked_at < moment
+
+
 def cut_at(scenario: Scenario, moment: str | datetime) -> Scenario:
     """The same scenario with a phase that starts at `moment`; multipliers, prices and bookings stay.
 

@@ -9,13 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from simulator.allocation.replan import carry_on
 from simulator.engine.simulate import simulate
+from simulator.errors import UserError
 from simulator.reports.schedule import COLUMNS, in_fen, schedule_rows, write_schedule
 from simulator.scenario import read_scenario
+from simulator.scenario.cut import cut_at
 from simulator.scenario.plan import Plan, package_price, plans_of
 
 ROOT = Path(__file__).parents[2]
 COFFEE = ROOT / "scenarios/new_coffee_100m.yaml"
+EARLY = "slots.taobao_splash.packages.opening.booked_at=2020-10-22"
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +83,43 @@ def test_a_booking_has_its_deadline_price_and_dates(coffee, rows):
     assert (row["impressions"], row["price"]) == (15_000_000, package_price(coffee, row["package"]))
     last = coffee.calendar.phases["wave_1"].start - timedelta(seconds=1)
     assert (row["date"], row["until"]) == (first.date().isoformat(), last.date().isoformat())
+
+
+def test_from_a_date_on_it_has_what_is_ahead_alone(tmp_path):
+    """Early bookings have been made, of which one is over, one shows on; the third is still to be booked."""
+    coffee = read_scenario(
+        COFFEE, ["slots.focus_picture.packages.main_day.booked_at=2020-11-05", EARLY]
+    )
+    cut = cut_at(coffee, "2020-11-03")
+    plan = carry_on(coffee, plans_of(coffee)[0], datetime(2020, 11, 3))
+    path = tmp_path / "schedule.csv"
+    write_schedule(cut, plan, path, "2020-11-03")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert min(row["date"] for row in table) == "2020-11-03"
+    found = {r["package"]: (r["phase"], r["booking"], r["book_by"]) for r in table if r["package"]}
+    lead = timedelta(days=coffee.slots["focus_picture"].lead_days)
+    last = coffee.calendar.phases["wave_2"].start - lead
+    assert found == {
+        "taobao_splash.opening": ("wave_1_1103", "booked", ""),
+        "focus_picture.main_day": ("wave_2", "to book", last.isoformat(" ", "minutes")),
+    }
+    ahead = {
+        (scene, phase): money
+        for scene, own in plan.money.items()
+        for phase, money in own.items()
+        if cut.calendar.phases[phase].start >= datetime(2020, 11, 3) and money > 0
+    }
+    budgets = defaultdict(float)
+    for row in table:
+        if row["kind"] == "auction":
+            budgets[row["scene"], row["phase"]] += float(row["daily_budget"])
+    assert budgets == pytest.approx(ahead, abs=0.0051)
+
+
+def test_a_phase_has_to_begin_at_the_date(coffee):
+    with pytest.raises(UserError, match="no phase begins on 2020-11-03 00:00: give the scenario"):
+        schedule_rows(coffee, plans_of(coffee)[0], datetime(2020, 11, 3))
 
 
 def test_bids_are_on_every_row():
