@@ -57,7 +57,7 @@ def write_schedule(
 
 
 def schedule_rows(scenario: Scenario, plan: Plan, since: datetime | None = None) -> list[Row]:
-    """Bookings in order of their last booking day, then auction budgets by day and scene."""
+    """Bookings in order of their last booking day, booked ones first, then auction budgets by day and scene."""
     ahead = _ahead(scenario, since)
     packages = sorted(plan.packages)
     bookings = [
@@ -67,7 +67,7 @@ def schedule_rows(scenario: Scenario, plan: Plan, since: datetime | None = None)
     days = sorted(
         _auctions(scenario, plan, ahead), key=lambda r: (r["date"], order.index(str(r["scene"])))
     )
-    return [*sorted(bookings, key=lambda row: str(row["book_by"])), *days]
+    return [*sorted(bookings, key=lambda row: (str(row["book_by"]), str(row["date"]))), *days]
 
 
 def _ahead(scenario: Scenario, since: datetime | None) -> list[Span]:

@@ -117,6 +117,16 @@ def test_from_a_date_on_it_has_what_is_ahead_alone(tmp_path):
     assert budgets == pytest.approx(ahead, abs=0.0051)
 
 
+def test_what_is_booked_stands_in_order_of_its_days(coffee):
+    cut = cut_at(coffee, "2020-11-03")  # packages without a date are booked long before the run
+    plan = Plan("booked", {}, plans_of(coffee)[0].packages)
+    rows = schedule_rows(cut, plan, datetime(2020, 11, 3))
+    assert [(r["package"], r["date"], r["booking"]) for r in rows] == [
+        ("taobao_splash.opening", "2020-11-03", "booked"),
+        ("focus_picture.main_day", "2020-11-11", "booked"),
+    ]
+
+
 def test_a_phase_has_to_begin_at_the_date(coffee):
     with pytest.raises(UserError, match="no phase begins on 2020-11-03 00:00: give the scenario"):
         schedule_rows(coffee, plans_of(coffee)[0], datetime(2020, 11, 3))
