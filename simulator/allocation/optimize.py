@@ -154,7 +154,7 @@ def _search(
     search = Search(work.rough, problem, len(work.wanted), effort, sought=sought, say=work.say)
     starts = known_rows(work.scenario, problem, work.current)
     try:
-        search.go(starts, _possible(problem, budgets))
+        search.go(starts, _possible(problem, budgets), keeping=work.past is not None)
     except KeyboardInterrupt:
         if search.rows is None:
             raise

@@ -50,7 +50,8 @@ def replan(
     `plan` is made, a name, or None for the file's first. Plans of the answer are plans of
     `cut_at(scenario, since)`: play and draw them with that. `budget` is that of the whole run; what the
     past did not spend of its money is split again with the rest. `spent` gives what really was spent,
-    by "scene.phase", where that is known better. Bookings made before the date stay.
+    by "scene.phase", where that is known better. Bookings made before the date stay. The plan of most
+    profit is sought as well: what is left may be better kept.
     """
     check_run(scenario, "sampled", replications, seed)
     own, moment = asked_plan(scenario, plan), moment_of(since)

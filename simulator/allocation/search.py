@@ -101,8 +101,12 @@ class Search:
     say: Callable[[str, float], None] = _silent
     """Told what is being done, and the share of the work that is behind."""
 
-    def go(self, starts: Split, budgets: Sequence[float] = ()) -> None:
-        """Search; what is found stays in the archive, also when it is stopped half-way."""
+    def go(self, starts: Split, budgets: Sequence[float] = (), *, keeping: bool = False) -> None:
+        """Search; what is found stays in the archive, also when it is stopped half-way.
+
+        With other budgets the plan of most profit is sought as well, which may keep money; without them
+        if `keeping` asks for it.
+        """
         self.say("looking everywhere", 0.0)
         self.begin(starts)
         fills = self.effort.fills if self.objectives > 1 else 0
@@ -125,6 +129,9 @@ class Search:
         if budgets:
             self.say("trying other budgets", 0.7)
             self.other_budgets(budgets)
+        elif keeping:
+            self.say("asking what is better kept", 0.7)
+            self.at_any_budget()
 
     def settle(self) -> Split:
         """The rows without money that is never spent; what that leaves loose is climbed with once more."""

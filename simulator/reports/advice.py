@@ -94,8 +94,9 @@ def _legend(frontier: Frontier) -> Iterator[str]:
         metric = BY_NAME[name]
         yield f"  {name}: {metric.title} {metric.chinese} [{metric.unit}]"
     if frontier.past:
-        spent, day = sum(frontier.past.spent.values()), f"{frontier.past.until:%Y-%m-%d}"
-        yield f"  planned: {compact(round(spent))} CNY spent in auctions before {day}, and the plan from then on"
+        spent = sum(frontier.past.spent.values())
+        gone = f"{compact(spent if spent >= 0.5 else 0.0)} CNY of auctions"
+        yield f"  planned: {gone} before {frontier.past.until:%Y-%m-%d}, and what is planned from it on"
     if frontier.others and frontier.others[-1].budget > 0.98 * FREE * frontier.budget:
         yield f"  {frontier.others[-1].plan.name}: looked for up to {FREE:g} times the budget"
     if frontier.leader:

@@ -35,9 +35,10 @@ def answer(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     Of a current plan that is kept nothing is known at the margin: its own figures stand there.
     """
     kept = plan.name == frontier.current
-    point = margins_point(frontier, plan)
-    then = own_figures(frontier) if kept else next_money(frontier, point)
-    return "\n".join(map(wrap, [against_current(frontier, scenario, plan), then]))
+    point, keep = margins_point(frontier, plan), better_kept(frontier, plan)
+    then = [own_figures(frontier)] if kept else [] if keep else [next_money(frontier, point)]
+    said = [against_current(frontier, scenario, plan), *then, *([keep] if keep else [])]
+    return "\n".join(map(wrap, said))
 
 
 def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
@@ -124,6 +125,30 @@ def _budgets(frontier: Frontier, scenario: Scenario) -> str:
     if abs(own - frontier.budget) >= 0.005 * frontier.budget:
         return f" (which costs {compact(own)} CNY, not {compact(frontier.budget)})"
     return "" if frontier.current_fits else " (which breaks a limit)"
+
+
+def better_kept(frontier: Frontier, plan: Plan) -> str | None:
+    """Of a plan made again whose every next yuan loses: how much of the rest is better kept, and what that brings.
+
+    The plan of most profit tells; None where it does not spend less or bring more.
+    """
+    if not frontier.past or not frontier.others or not _all_lose(margins_point(frontier, plan)):
+        return None
+    most = frontier.others[-1].plan.name
+    less = frontier.figure(plan.name, "spend") - frontier.figure(most, "spend")
+    gain = frontier.gain(most, PROFIT, plan.name)
+    if less < SMALL * frontier.budget or gain[0] <= 0:
+        return None
+    return (
+        f"From {frontier.past.until:%Y-%m-%d} on no next yuan brings what it costs: {compact(less)} CNY of "
+        f"the rest are better kept, as in {most}, which brings {_gain(frontier, PROFIT, *gain)}."
+    )
+
+
+def _all_lose(point: Point) -> bool:
+    """Whether the next yuan of every cell brings less than it costs, what else is sought included."""
+    values = [max(m.value, m.worth if point.priced else m.value) for m in point.margins.values()]
+    return bool(values) and max(values) < 1 - EVEN
 
 
 def next_money(frontier: Frontier, point: Point) -> str:

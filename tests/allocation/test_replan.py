@@ -12,6 +12,8 @@ from simulator.allocation.problem import Limits
 from simulator.allocation.replan import carry_on, replan, spent_by
 from simulator.errors import ScenarioError, UserError
 from simulator.reports.advice import advice_text
+from simulator.reports.sentences import signed
+from simulator.scenario.amounts import compact
 from simulator.scenario.cut import cut_at
 from simulator.scenario.plan import plans_of
 from tests.worlds import booked, brief, everything, expected, plan, sampled
@@ -44,6 +46,13 @@ def change(scenario, day, money=None, **options):
 @cache
 def replanned():
     return replan(brief(), None, "2021-03-24", **QUICK)
+
+
+@cache
+def starved():
+    """Bids below the reserve: the first scene spends nothing of its money before the date."""
+    world = brief("scenes.new_customer.bid={mode: custom_bid, cost_per: click, target: 0.01}")
+    return world, replan(world, None, "2021-03-24", objectives=("roi",), **QUICK)
 
 
 # --- the cut ------------------------------------------------------------------------------------
@@ -152,9 +161,7 @@ def test_the_past_stays_as_the_plan_left_it():
 
 
 def test_what_the_past_left_is_split_again():
-    # Bids below the reserve: the first scene spends nothing of its money before the date.
-    world = brief("scenes.new_customer.bid={mode: custom_bid, cost_per: click, target: 0.01}")
-    frontier = replan(world, None, "2021-03-24", objectives=("roi",), **QUICK)
+    world, frontier = starved()
     assert frontier.best.plan.money["new_customer"]["normal"] > 9_000
     rest = cut_at(world, DAY)
     played = expected(rest, [frontier.best.plan], vectors=fair_points(rest))
@@ -182,9 +189,26 @@ def check_sums(frontier, world):
     assert planned == pytest.approx(document["budget"])
     text = advice_text(frontier, world)
     assert re.search(r"\n  half_half \(now\) +60\.0k ", text)
-    assert "  planned: 0 CNY spent in auctions before 2021-03-24, and the plan from" in text
+    assert "  planned: 0 CNY of auctions before 2021-03-24, and what is planned from it on" in text
     assert re.search(r"\n  new_customer +- ", text)  # of money before the date
     assert "not 60.0k)" not in text
+
+
+def test_what_is_left_is_better_kept_where_no_cell_pays():
+    world, frontier = starved()
+    most = frontier.others[-1]
+    assert all(m.value < 1 for m in frontier.answered.margins.values())
+    assert most.plan.name == "most profit"
+    more = frontier.gain("most profit", "profit_incremental", frontier.answer)[0]
+    assert more > 5_000
+    text = " ".join(advice_text(frontier, cut_at(world, DAY)).split())
+    words = "From 2021-03-24 on no next yuan brings what it costs: "
+    left = frontier.figure(frontier.answer, "spend") - frontier.figure("most profit", "spend")
+    assert (
+        f"{words}{compact(left)} CNY of the rest are better kept, as in most profit, which" in text
+    )
+    assert f"which brings {signed(more)} CNY incremental profit (95%" in text
+    assert "Enough is planned" not in text
 
 
 def test_only_cells_that_can_still_be_given_money_have_a_next_yuan():

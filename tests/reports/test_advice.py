@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from unicodedata import east_asian_width
 
 import numpy as np
 import pytest
 
-from simulator.outcomes.frontier import Margin
+from simulator.outcomes.frontier import Margin, Past
 from simulator.reports import advice, sentences
 from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan
@@ -179,6 +180,41 @@ def test_spend_less_or_enough_is_planned(frontier, scenario):
     last = "for the last 10,000 CNY bring -4,000 CNY net of themselves."
     assert next_money(alone) == f"Spend less, {last}"
     assert next_money(left) == "Enough is planned: 9,000 CNY stay unspent."
+
+
+def in_mid_campaign(frontier, margin):
+    """The plan of most profit spends 12,000 CNY less than the current one and brings 6,000 more."""
+    names = ("most profit", "best 2", "best 1", "even split", "70% best 1", "now")
+    outcomes = replace(frontier.outcomes, axes=replace(frontier.outcomes.axes, plans=names))
+    past = Past(datetime(2021, 3, 15), {"new_customer.normal": 9_000.0})
+    points = (replace(frontier.best, margins={"a.sale": margin}),)
+    return replace(frontier, points=points, outcomes=outcomes, past=past)
+
+
+def test_what_of_a_current_plan_is_better_kept_in_mid_campaign(frontier, scenario):
+    made = in_mid_campaign(frontier, Margin(50_000, 0.6, 0, 0.6, "inside"))
+    said = joined(sentences.answer(made, scenario, made.current_plan))
+    assert said.startswith("Keep the current plan now")
+    assert " It brings " in said
+    assert said.endswith(
+        "From 2021-03-15 on no next yuan brings what it costs: 12.0k CNY of the rest are better kept, "
+        "as in most profit, which brings +6,000 CNY incremental profit (95% interval +6,000 to +6,000)."
+    )
+
+
+@pytest.mark.parametrize(("value", "worth"), [(1.1, 0.6), (0.6, 1.1), (0.99, 0.6)])
+def test_nothing_is_better_kept_where_a_next_yuan_pays(frontier, value, worth):
+    made = in_mid_campaign(frontier, Margin(50_000, value, 0, worth, "inside"))
+    assert sentences.better_kept(made, made.current_plan) is None
+
+
+def test_nothing_is_better_kept_where_spending_less_brings_less(frontier):
+    made = in_mid_campaign(frontier, Margin(50_000, 0.6, 0, 0.6, "inside"))
+    lean = replace(made, others=made.others[:1])
+    assert lean.figure("70% best 1", "spend") < 0.8 * lean.figure("now", "spend")
+    assert sentences.better_kept(lean, lean.current_plan) is None
+    assert sentences.better_kept(replace(made, others=()), made.current_plan) is None
+    assert sentences.better_kept(replace(made, past=None), made.current_plan) is None
 
 
 def test_what_the_plan_of_most_profit_spends_is_told(frontier, scenario):
