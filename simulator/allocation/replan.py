@@ -7,7 +7,7 @@ past is played again in every plan, the same in all.
 
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -56,15 +56,16 @@ def replan(
     check_run(scenario, "sampled", replications, seed)
     own, moment = asked_plan(scenario, plan), moment_of(since)
     done = _Done(scenario, own, moment)
-    given, known = asked_limits(limits), done.known(spent)
-    past = done.past | known
+    given, known = asked_limits(limits), done.asked(spent)
+    done = replace(done, known=known) if known else done
+    past = done.past
     done.refuse(given)
     limits = replace(
         given, locks={**given.locks, **past}, packages={**given.packages, **_fixed(scenario, own, moment)}
     )  # fmt: skip
-    idle = sum(done.idle(cell) for cell in past.keys() - known.keys())
+    idle = sum(map(done.idle, past))
     whole = asked_budget(budget, scenario.budget)
-    over = Past(moment, {cell: done.gone(cell) for cell in past} | known, idle)
+    over = Past(moment, {cell: done.gone(cell) for cell in past}, idle)
     gone = sum(past.values()) - idle
     if gone > whole * (1 + 1e-9):
         raise UserError(
@@ -89,19 +90,23 @@ class _Done:
 
     A cell of the past that spent nearly all it could keeps what it spent. Any other keeps the money
     that it could spend: own scenes share opportunities by their money, so that less of it would change
-    the past. What it has left is idle.
+    the past. What it has left is idle. Where the user knows better what was spent, that is what it had.
     """
 
     scenario: Scenario
     plan: Plan
     moment: datetime
+    known: Mapping[str, float] = field(default_factory=dict)
+    """By scene.phase [CNY]."""
 
     def __post_init__(self) -> None:
         self.ahead = cut_at(self.scenario, self.moment)
         self.phase = straddled(self.scenario.calendar, self.moment)
         self.spent = spent_by(self.scenario, self.plan, self.moment)
         self.weights = _traffic(self.ahead)
+        self._put_known(self.spent)
         money = {scene: self._scene(scene, dict(own)) for scene, own in self.plan.money.items()}
+        self._put_known(money)
         self.carried_on = replace(self.plan, money=money)
         self.past = {
             f"{scene}.{phase}": money[scene].get(phase, 0.0)
@@ -110,7 +115,13 @@ class _Done:
             if self._is_past(phase) and _bids(self.ahead, scene)
         }
 
-    def known(self, spent: Mapping[str, float] | None) -> dict[str, float]:
+    def _put_known(self, table: dict[str, dict[str, float]]) -> None:
+        """In a table by scene and phase."""
+        for cell, money in self.known.items():
+            scene, _, phase = cell.partition(".")
+            table.setdefault(scene, {})[phase] = money
+
+    def asked(self, spent: Mapping[str, float] | None) -> dict[str, float]:
         """What the user knows was spent; it must be of the past."""
         table = asked_table("amounts spent", spent or {}, "{'live.presale': 2e5}")
         for cell in table:

@@ -253,6 +253,12 @@ def test_what_really_was_spent_can_be_given():
         brief(), None, "2021-03-24", spent={"new_customer.normal": 4_000}, objectives=("roi",), **QUICK
     )  # fmt: skip
     assert frontier.best.plan.money["new_customer"]["normal"] == pytest.approx(4_000)
+    assert frontier.past.spent == pytest.approx({"new_customer.normal": 4_000})
+    own = frontier.current_plan.money["new_customer"]
+    assert own["normal"] == pytest.approx(4_000)
+    assert own["normal"] + own[REST] == pytest.approx(15_000)
+    assert frontier.current_fits
+    assert all("new_customer.normal" not in (m.source, m.target) for m in frontier.moves)
     with pytest.raises(UserError, match=r"'harvest.sale' is no scene.phase before 2021-03-24"):
         replan(brief(), None, "2021-03-24", spent={"harvest.sale": 1})
 
