@@ -22,7 +22,7 @@ def world(*sets):
     """The brief world with a contract slot of its own inventory."""
     scene = "scenes.new_customer.slots=[feed, focus]"
     none = ("plans.half_half=null", "plans.mostly_new=null")
-    return brief(ONE_SLOT, scene, *none, *sets)
+    return brief("calendar.sales_after_days=30", ONE_SLOT, scene, *none, *sets)
 
 
 def book_of(scenario, packages="all", run=expected, **money):

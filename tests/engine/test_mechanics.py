@@ -649,7 +649,7 @@ def test_orders_are_all_credited_where_all_visits_are_paid_and_nobody_waits():
         "sources.feed.organic_visits=0",
         "segments.people.start={discover: 0, engage: 0, cart: 0, initial: 0}",
         "chain.visit_moves.customers={cart: 0}",
-        "slots.focus={kind: contract, source: feed, opportunities: 100k, cpm: 20, ctr: 5%, cvr: 1%, "
+        "slots.focus={kind: contract, source: feed, opportunities: 100k, cpm: 20, ctr: 5%, cvr: 1%, make_good_days: 5, "
         "packages: {all: {impressions: 500k, phases: [normal], scene: only}}}",
         "scenes.only.slots=[feed, focus]",
         *sets,

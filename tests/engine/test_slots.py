@@ -351,7 +351,8 @@ MODES = {"expected": expected, "sampled": sampled}
 
 def with_contract(booked: int, supply: float = 100e3, more: str = "", *sets: str) -> Scenario:
     text = CONTRACT.format(booked=booked, supply=supply, more=f"{more}, " if more else "")
-    return alone(text, "scenes.only.slots=[feed, focus]", *sets)
+    open_month = "calendar.sales_after_days=30"
+    return alone(text, "scenes.only.slots=[feed, focus]", open_month, *sets)
 
 
 def supply_of(scenario: Scenario, slot: str, share: float = 1.0) -> float:
