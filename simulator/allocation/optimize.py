@@ -325,8 +325,14 @@ def _sorted(work: _Work, found: _Final, objectives: Sequence[str]) -> tuple[list
         [work.wanted.index(OBJECTIVES[n]) for n in objectives],
     )
     kept = here[nothing_beats(found.values[here][:, columns])][::-1]
-    others = np.flatnonzero(~at_budget)
-    return _distinct(found, kept.tolist()), _distinct(found, others.tolist())
+    others = [n for n in np.flatnonzero(~at_budget).tolist() if n not in _less_profit(found)]
+    return _distinct(found, kept.tolist()), _distinct(found, others)
+
+
+def _less_profit(found: _Final) -> list[int]:
+    """Rows beside the best one whose budget itself was sought: a search that is stopped may have two."""
+    free = np.flatnonzero(found.aims.keeps)
+    return free[np.argsort(-found.values[free, 0], kind="stable")][1:].tolist()
 
 
 def _distinct(found: _Final, rows: list[int]) -> list[int]:

@@ -11,6 +11,7 @@ from simulator.allocation.fair import fair_points
 from simulator.allocation.market import PROFIT, make_problem
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits
+from simulator.allocation.search import Search
 from simulator.outcomes.frontier import Frontier, Point
 from simulator.scenario.plan import Plan, plans_of
 from tests.allocation.worlds import packaged, six
@@ -201,6 +202,26 @@ def test_ctrl_c_in_the_market_keeps_what_was_found(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(door.Archive, "__call__", pressed)
     frontier = quick()
     assert not frontier.finished and frontier.points
+
+
+def test_ctrl_c_while_the_budget_of_most_profit_is_sought_from_two_sides(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """The search then has two rows for it: the better one alone is shown."""
+
+    rows = []
+
+    def pressed(search: Search, _) -> None:
+        rows.append(search.known.aims.keeps.sum())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Search, "switch", pressed)
+    frontier = quick(budgets=(0.7,))
+    assert rows == [2] and not frontier.finished
+    names = [point.plan.name for point in frontier.others]
+    assert names.count("most profit") == 1
+    most = frontier.figure("most profit", PROFIT)
+    assert most >= max(frontier.figure(p.plan.name, PROFIT) for p in frontier.points)
 
 
 def test_ctrl_c_before_anything_is_known_is_passed_on():
