@@ -36,7 +36,7 @@ def answer(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     """
     kept = plan.name == frontier.current
     point, keep = margins_point(frontier, plan), better_kept(frontier, plan)
-    then = [own_figures(frontier)] if kept else [] if keep else [next_money(frontier, point)]
+    then = [own_figures(frontier)] if kept else [] if keep else [next_money(frontier, scenario, point)]
     said = [against_current(frontier, scenario, plan), *then, *([keep] if keep else [])]
     return "\n".join(map(wrap, said))
 
@@ -151,7 +151,7 @@ def _all_lose(point: Point) -> bool:
     return bool(values) and max(values) < 1 - EVEN
 
 
-def next_money(frontier: Frontier, point: Point) -> str:
+def next_money(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     """The second sentence, of the plan that is spoken of: more, less, or enough.
 
     Beyond the end of the return the next money has no price in money alone: both figures are told.
@@ -162,10 +162,10 @@ def next_money(frontier: Frontier, point: Point) -> str:
     if words and not (point.priced and point is frontier.answered):
         return words
     if price is None:
-        return _no_price(frontier, point)
+        return _no_price(frontier, scenario, point)
     net = f"{signed(price * step)} CNY net of themselves"
     if price < -EVEN:
-        return _too_much(frontier, point, f"for the last {step:,} CNY bring {net}")
+        return _too_much(frontier, scenario, point, f"for the last {step:,} CNY bring {net}")
     if price <= EVEN:
         return (
             f"The budget is right: the next {step:,} CNY would bring {net}, about what they cost."
@@ -173,17 +173,18 @@ def next_money(frontier: Frontier, point: Point) -> str:
     return f"The next {step:,} CNY would bring {net}, {_where(point, step)}."
 
 
-def _no_price(frontier: Frontier, point: Point) -> str:
+def _no_price(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     """The same where no cell can take a little more: a far larger budget may open others that pay."""
-    most = frontier.others[-1] if frontier.others else point
-    sure = frontier.gain(most.plan.name, PROFIT, point.plan.name)[1]
-    if most.budget > (1 + SMALL) * point.budget and sure > 0:
-        highest = compact(frontier.figure(most.plan.name, "spend"))
+    most = _of_most_profit(frontier)
+    sure = frontier.gain(most.name, PROFIT, point.plan.name)[1]
+    planned = most.total(scenario)
+    now = max(point.budget, point.plan.total(scenario))
+    if planned > (1 + SMALL) * now and sure > 0:
+        words = _highest(frontier, most)
         return (
-            f"Only much more money would bring more: profit is highest at about {highest} CNY spent, "
-            f"of {compact(most.budget)} planned."
+            f"Only much more money would bring more: {words} spent, of {compact(planned)} planned."
         )
-    if sure > 0:
+    if sure > 0 and _spends_less(frontier, most, point):
         return f"Spend less: {_highest(frontier, most)}."
     return f"More money {why_no_more(point.margins)}: {unspent_words(point.unspent)}."
 
@@ -205,7 +206,7 @@ def step_of(budget: float) -> int:
     return min(STEP, 10 ** max(0, math.floor(math.log10(budget / 5))))
 
 
-def _too_much(frontier: Frontier, point: Point, last: str) -> str:
+def _too_much(frontier: Frontier, scenario: Scenario, point: Point, last: str) -> str:
     """To spend less, or that enough is planned where profit does not fall.
 
     Money that stays counts as lost at a fixed budget: by that count the last yuan of a plan may not
@@ -215,17 +216,27 @@ def _too_much(frontier: Frontier, point: Point, last: str) -> str:
         left = point.unspent
         enough = f"Enough is planned: {unspent_words(left)}."
         return enough if left > SMALL * frontier.budget else f"Spend less, {last}."
-    most = frontier.others[-1]
-    highest, now = (frontier.figure(p.plan.name, "spend") for p in (most, point))
+    most = _of_most_profit(frontier)
     about = _highest(frontier, most)
-    if highest < now:
+    if _spends_less(frontier, most, point):
         return f"Spend less: {about}, {last}."
-    return f"Enough is planned: {about} spent, of {compact(most.budget)} planned."
+    return f"Enough is planned: {about} spent, of {compact(most.total(scenario))} planned."
 
 
-def _highest(frontier: Frontier, most: Point) -> str:
+def _of_most_profit(frontier: Frontier) -> Plan:
+    """The plan with the highest profit of all that are shown: a search that is stopped may not have sought it."""
+    return max(frontier.plans.values(), key=lambda plan: frontier.figure(plan.name, PROFIT))
+
+
+def _spends_less(frontier: Frontier, most: Plan, point: Point) -> bool:
+    """Whether it spends less than the point by more than is worth a word."""
+    highest, now = (frontier.figure(name, "spend") for name in (most.name, point.plan.name))
+    return highest < now - SMALL * frontier.budget
+
+
+def _highest(frontier: Frontier, most: Plan) -> str:
     """At what spend profit is highest."""
-    spend = frontier.figure(most.plan.name, "spend")
+    spend = frontier.figure(most.name, "spend")
     return f"profit is highest {f'at about {compact(spend)} CNY' if spend > 0 else 'with nothing spent'}"
 
 

@@ -11,12 +11,14 @@ import pytest
 
 from simulator.outcomes.frontier import Margin, Past
 from simulator.reports import advice, sentences
+from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan
 from tests.outcomes.synthetic import make_frontier
 from tests.worlds import booked, plan
 
 ROOT = Path(__file__).parents[2]
+MINIMAL = ROOT / "scenarios/minimal.yaml"
 
 
 def with_margins(frontier, **margins):
@@ -26,7 +28,13 @@ def with_margins(frontier, **margins):
 
 def next_money(frontier):
     """The second sentence of the best plan."""
-    return sentences.next_money(frontier, frontier.best)
+    return sentences.next_money(frontier, read_scenario(MINIMAL), frontier.best)
+
+
+def times(plan, factor):
+    """The plan with so many times its money."""
+    money = {s: {f: factor * v for f, v in own.items()} for s, own in plan.money.items()}
+    return replace(plan, money=money)
 
 
 def joined(text):
@@ -219,19 +227,39 @@ def test_nothing_is_better_kept_where_spending_less_brings_less(frontier):
 
 def test_what_the_plan_of_most_profit_spends_is_told(frontier, scenario):
     """A plan may hold more than it spends on average: what counts is what is spent."""
-    spends = {p.plan.name: frontier.outcomes.values(p.plan.name, "spend").mean()
-              for p in (*frontier.points, *frontier.others)}  # fmt: skip
-    points = sorted((*frontier.points, *frontier.others), key=lambda p: spends[p.plan.name])
-    cheap, dear = points[0], points[-1]
-    assert spends[cheap.plan.name] < 0.9 * spends[dear.plan.name]
-    poor = replace(dear, margins={"a.sale": Margin(50_000, 0.6, 0, 0.6, "inside")})
-    less = replace(frontier, points=(poor,), others=(cheap,))
-    words = f"Spend less: profit is highest at about {compact(spends[cheap.plan.name])} CNY, for"
+    cells = {"a.sale": Margin(50_000, 0.6, 0, 0.6, "inside")}
+    best, (cheap, dear) = frontier.best, frontier.others
+    spends = {p.plan.name: frontier.figure(p.plan.name, "spend") for p in (best, cheap, dear)}
+    assert spends[best.plan.name] < 0.9 * spends[dear.plan.name]
+    less = replace(frontier, points=(replace(dear, margins=cells),), others=(best,))
+    words = f"Spend less: profit is highest at about {compact(spends[best.plan.name])} CNY, for"
     assert next_money(less).startswith(words)
-    poor = replace(cheap, margins=poor.margins)
-    more = replace(frontier, points=(poor,), others=(replace(dear, budget=240_000.0),))
+    poor, four = replace(cheap, margins=cells), replace(dear, plan=times(dear.plan, 4))
+    more = replace(frontier, points=(poor,), others=(four,))
     words = f"highest at about {compact(spends[dear.plan.name])} CNY spent, of 240k planned."
     assert next_money(more) == f"Enough is planned: profit is {words}"
+
+
+@pytest.mark.parametrize("cells", [{"a.sale": Margin(50_000, 0.6, 0, 0.6, "inside")}, {}])
+def test_profit_is_highest_where_a_plan_that_is_shown_has_most(frontier, cells):
+    """A search that is stopped has not sought it: the last plan at another budget may have less than others."""
+    best, (cheap, dear) = frontier.best, frontier.others
+    stopped = replace(
+        frontier, points=(replace(dear, margins=cells),), others=(best, cheap), finished=False
+    )
+    profit = [frontier.figure(p.plan.name, "profit_incremental") for p in (cheap, dear, best)]
+    assert profit == sorted(profit)
+    assert next_money(stopped).startswith("Spend less: profit is highest at about 60.0k CNY")
+
+
+def test_a_little_less_spent_is_no_advice(frontier):
+    """Another plan of the budget with more profit may leave a few yuan."""
+    cells = {"a.sale": Margin(50_000, 0.6, 0, 0.6, "inside")}
+    poor = replace(frontier.points[1], margins=cells)
+    text = next_money(replace(frontier, points=(poor, frontier.best)))
+    assert (
+        text == "Enough is planned: profit is highest at about 60.0k CNY spent, of 60.0k planned."
+    )
 
 
 def test_small_budgets_are_told_of_small_steps(frontier, scenario):
@@ -294,7 +322,7 @@ def test_money_that_finds_nothing_to_buy_is_told(frontier, scenario):
 def test_money_that_pays_only_beyond_a_lock_is_told(frontier, scenario):
     """A lock that takes the whole budget: nothing takes a little more, other scenes take far more."""
     full = with_margins(frontier, **{"a.sale": Margin(60_000, 0.0, 0, 0.0, "full")})
-    best, most = full.best, replace(full.others[-1], plan=full.points[0].plan, budget=120_000.0)
+    best, most = full.best, replace(full.others[-1], plan=times(full.points[0].plan, 2))
     poor = replace(best, plan=full.points[1].plan)
     assert full.gain(most.plan.name, "profit_incremental", poor.plan.name)[1] > 0
     spent = compact(full.figure(most.plan.name, "spend"))
