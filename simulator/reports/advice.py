@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from simulator.outcomes.frontier import FREE, STEP, Frontier, Margin, Move
 from simulator.outcomes.metrics import BY_NAME
 from simulator.reports.sentences import (
+    MEASURE,
     SMALL,
     answer,
     called,
@@ -100,7 +101,7 @@ def _legend(frontier: Frontier) -> Iterator[str]:
     if frontier.others and frontier.others[-1].budget > 0.98 * FREE * frontier.budget:
         yield f"  {frontier.others[-1].plan.name}: looked for up to {FREE:g} times the budget"
     if frontier.leader:
-        measure = {"roi": "incremental profit"}.get(frontier.objectives[0], frontier.objectives[0])
+        measure = called(MEASURE.get(frontier.objectives[0], frontier.objectives[0]))
         yield f"  best {measure} in a race under chance: {frontier.leader}"
 
 

@@ -5,7 +5,7 @@ explain the difference, and the text says so: a tie is called a tie.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from simulator.outcomes.frontier import RETURNS, STEP, Frontier, Margin, Point
@@ -26,40 +26,98 @@ SMALL = 0.002
 """A share of the budget that is not worth a word when it stays unspent."""
 PROFIT = "profit_incremental"
 CALLED = {PROFIT: "incremental profit"}
+MEASURE = {"roi": PROFIT}
+"""By what a return is judged: on the whole budget it is incremental profit."""
 
 
 # --------------------------------------------------------------------------- the two sentences
 def answer(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     """What the plan brings against the current one, and what the next money should do.
 
-    Of a current plan that is kept nothing is known at the margin: its own figures stand there.
+    Of a current plan that is kept nothing is known at the margin: its own figures stand there, and
+    what is as good by those.
     """
-    kept = plan.name == frontier.current
-    point, keep = margins_point(frontier, plan), better_kept(frontier, plan)
-    then = [own_figures(frontier)] if kept else [] if keep else [next_money(frontier, scenario, point)]
-    said = [against_current(frontier, scenario, plan), *then, *([keep] if keep else [])]
-    return "\n".join(map(wrap, said))
+    keep = better_kept(frontier, plan)
+    if plan.name == frontier.current:
+        then = [own_figures(frontier), *([keep] if keep else as_good(frontier, scenario))]
+    elif keep:
+        then = [keep]
+    else:
+        then = [next_money(frontier, scenario, margins_point(frontier, plan))]
+    return "\n".join(map(wrap, [against_current(frontier, scenario, plan), *then]))
 
 
 def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     """The first sentence: better, a tie, or another mix."""
     own = frontier.current
     if plan.name == own:
-        costs = _budgets(frontier, scenario)
-        return f"Keep the current plan {own}{costs}: nothing at this budget is better for what you ask."
-    gains = {name: frontier.gain(plan.name, name) for name in told(frontier)}
-    parts = " and ".join(_gain(frontier, name, *gain) for name, gain in gains.items())
+        return f"Keep the current plan {own}{_budgets(frontier, scenario)}: {_why_kept(frontier)}."
+    gains = [frontier.gain(plan.name, name) for name in told(frontier)]
     words = (
-        f"{plan.name}{_planned(frontier, scenario, plan)} brings {parts} against the current plan "
-        f"{own}{_budgets(frontier, scenario)}, {_returns(frontier, plan.name)}"
+        f"{plan.name}{_planned(frontier, scenario, plan)} brings {_gains(frontier, plan.name)} against the "
+        f"current plan {own}{_budgets(frontier, scenario)}, {_returns(frontier, plan.name)}"
     )
     surely = frontier.outcomes.mode == "sampled"
-    if surely and all(lo <= 0 <= hi for _, lo, hi in gains.values()):
+    if surely and all(lo <= 0 <= hi for _, lo, hi in gains):
         fits = f"The current plan {own} is as good as any: " if frontier.current_fits else ""
         return f"{fits}{words}, which chance alone can explain."
     ties = frontier.ties(plan.name, frontier.objectives[0]) if surely else []
     also = f"; in {frontier.objectives[0]} it ties with {listed(ties)}" if ties else ""
     return f"{words}{also}."
+
+
+def _why_kept(frontier: Frontier) -> str:
+    """By what the current plan is ahead of the plans for the budget; if by nothing, a wish rules those out."""
+    own, rivals = frontier.current, [point.plan.name for point in frontier.points]
+    for aim in frontier.objectives:
+        if all(frontier.statistic(n, aim) <= frontier.statistic(own, aim) for n in rivals):
+            more = f"no plan found for this budget brings more {called(MEASURE.get(aim, aim))}"
+            return f"{more}, by which roi is judged" if aim == "roi" else more
+    return "nothing at this budget is better for what you ask"
+
+
+def as_good(frontier: Frontier, scenario: Scenario) -> Iterator[str]:
+    """Plans that the table shows at least as good as a current plan that is kept."""
+    for point in _better_by_the_yuan(frontier)[:1]:
+        yield f"By the yuan spent another plan is better: {_offered(frontier, point)}."
+    cheaper = _better_with_less(frontier, scenario)
+    if cheaper:
+        most = max(cheaper, key=lambda p: frontier.figure(p.plan.name, PROFIT))
+        costs = f" (which costs {compact(most.plan.total(scenario))} CNY)"
+        yield f"Less money does as well or better: {_offered(frontier, most, costs)}."
+
+
+def _better_by_the_yuan(frontier: Frontier) -> list[Point]:
+    """Plans for the budget with better figures that bring less in all, for they spend less."""
+    aim = frontier.objectives[0]
+    level = frontier.statistic(frontier.current, aim)
+    better = [p for p in frontier.points if _shown_better(frontier, p)]
+    return [p for p in better if frontier.statistic(p.plan.name, aim) <= level]
+
+
+def _better_with_less(frontier: Frontier, scenario: Scenario) -> list[Point]:
+    """Plans of other budgets that cost less and bring no less of anything that is sought, nor less profit."""
+    cost = (1 - SMALL) * frontier.current_plan.total(scenario)
+    less = [p for p in frontier.others if p.plan.total(scenario) < cost]
+    return [p for p in less if _shown_better(frontier, p, PROFIT)]
+
+
+def _shown_better(frontier: Frontier, point: Point, *more: str) -> bool:
+    """Whether no figure of what is sought is below the current plan's, and one is above it."""
+    names = dict.fromkeys((*frontier.objectives, *more))
+    pairs = [[frontier.figure(n, m) for n in (point.plan.name, frontier.current)] for m in names]
+    return all(a >= b for a, b in pairs) and any(a > b for a, b in pairs)
+
+
+def _offered(frontier: Frontier, point: Point, costs: str = "") -> str:
+    """What another plan brings against the current one."""
+    name = point.plan.name
+    return f"{name}{costs} brings {_gains(frontier, name)} against it, {_returns(frontier, name)}"
+
+
+def _gains(frontier: Frontier, plan: str) -> str:
+    """What a plan brings more than the current one."""
+    return " and ".join(_gain(frontier, m, *frontier.gain(plan, m)) for m in told(frontier))
 
 
 def _planned(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:

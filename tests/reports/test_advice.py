@@ -123,6 +123,46 @@ def test_a_current_plan_that_is_kept_is_told_by_its_own_figures(frontier, scenar
     assert "interval" not in text and "new customers, at a roi of" in text
 
 
+def test_a_plan_is_kept_for_what_roi_is_judged_by_and_a_better_figure_is_named(scenario):
+    """A plan that spends less has the higher roi and more new customers, but brings less in all."""
+    made = make_frontier(scenario)
+    book, best = made.outcomes.book, slice(0, made.outcomes.replications)
+    book.scenes["spend"][0, best] *= 0.7
+    book.totals["gmv"][best] *= 0.8
+    book.totals["new_customers"][best] *= 1.05
+    spare = replace(made, points=made.points[:1], others=())
+    own = spare.current_plan
+    assert spare.pick() is own
+    assert spare.figure("best 1", "roi") > spare.figure("now", "roi")
+    text = joined(sentences.answer(spare, scenario, own))
+    assert text.startswith(
+        "Keep the current plan now: no plan found for this budget brings more incremental profit, "
+        "by which roi is judged."
+    )
+    assert "By the yuan spent another plan is better: best 1 brings -" in text
+    roi = compact(spare.outcomes.metrics("best 1")["roi"]["mean"])
+    assert text.endswith(f"against it, at a roi of {roi} beside 1.00.")
+
+
+def test_a_plan_that_is_kept_for_more_new_customers_says_so(scenario):
+    asked = replace(make_frontier(scenario, objectives=("new_customers",)), points=())
+    text = sentences.against_current(asked, scenario, asked.current_plan)
+    assert text.endswith(": no plan found for this budget brings more new customers.")
+
+
+def test_less_money_that_does_better_than_the_plan_that_is_kept_is_named(frontier, scenario):
+    """The plan of most profit costs less than the current one, and brings more of everything."""
+    (_, most), own = frontier.others, frontier.current_plan
+    cheap = replace(frontier, others=(replace(most, plan=times(most.plan, 0.8)),))
+    text = joined(sentences.answer(cheap, scenario, own))
+    words = (
+        " Less money does as well or better: most profit (which costs 48.0k CNY) brings +12.0k CNY"
+    )
+    assert words in text
+    assert text.endswith("against it, at a roi of 1.00 beside 1.00.")
+    assert "Less money" not in sentences.answer(frontier, scenario, own)
+
+
 def test_a_current_plan_without_money_has_no_return(frontier, monkeypatch):
     monkeypatch.setattr(sentences, "_mean", lambda *_: "-")
     assert sentences.own_figures(frontier).endswith(", with nothing spent.")
