@@ -256,13 +256,14 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
 
 
 def _explained(work: _Work, frontier: Frontier, rows: Split) -> Frontier:
-    """With the moves to the answer, and what binds it; `rows` of the points, in their order."""
+    """With the moves to the answer, what binds it, and no beaten plans; `rows` of the points, in their order."""
     aim, points = frontier.objectives[0], frontier.points
     found = max(points, key=lambda p: frontier.statistic(p.plan.name, aim))
     row, own = rows.take([points.index(found)]), read_plans(work.problem, [frontier.current_plan])
     moves = _though_stopped(lambda: moves_between(work.archive, work.problem, own, row))
     binding = binding_of(work.problem, row, found)
-    return replace(frontier, answer=found.plan.name, moves=tuple(moves), binding=tuple(binding))
+    told = replace(frontier, answer=found.plan.name, moves=tuple(moves), binding=tuple(binding))
+    return told.unbeaten()
 
 
 def _fits(work: _Work) -> bool:

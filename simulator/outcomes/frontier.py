@@ -10,7 +10,7 @@ Figures are those of `outcomes`, a run of all plans on draws that the search has
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -116,7 +116,7 @@ class Frontier:
     others: tuple[Point, ...]
     """At other budgets, the budget of highest profit last."""
     outcomes: Outcomes = field(repr=False)
-    """All plans on fresh draws: points, others, current and even."""
+    """All plans on fresh draws: points, others, current and even; and those that turned out to be beaten."""
     current_plan: Plan = field(repr=False)
     """The user's plan."""
     even_plan: Plan | None = field(default=None, repr=False)
@@ -284,6 +284,34 @@ class Frontier:
             if name != plan and (lo <= 0 <= hi or mean == 0):
                 found.append(name)
         return found
+
+    # ------------------------------------------------------------------ what is shown
+    def unbeaten(self) -> "Frontier":
+        """Without plans that another one of their budget beats on the fresh draws.
+
+        The search chose them in expected mode. The answer and the winner of the race stay: they are named.
+        """
+        beside = [self.current] * self.current_fits
+        beside += [self.even_plan.name] if self.even_plan else []
+        points = tuple(p for p in self.points if not self._is_beaten(p, self.points, beside))
+        others = tuple(p for p in self.others if not self._is_beaten(p, self.others))
+        return replace(self, points=points, others=others)
+
+    def _is_beaten(self, point: Point, rivals: Sequence[Point], beside: Sequence[str] = ()) -> bool:
+        """Whether a plan of the same budget is better in everything that is sought."""
+        name = point.plan.name
+        names = [p.plan.name for p in rivals if p.budget == point.budget and p is not point]
+        stays = name in (self.answer, self.leader)
+        return not stays and any(self._beats(rival, name) for rival in (*names, *beside))
+
+    def _beats(self, plan: str, other: str) -> bool:
+        """Better in all figures as they are shown, and where roi is sought in incremental profit as well.
+
+        A plan that spends a part of the budget at a high return is not the better use of it.
+        """
+        shown = (self.figure(plan, m) > self.figure(other, m) for m in self.objectives)
+        whole = (self.statistic(plan, m) > self.statistic(other, m) for m in self.objectives)
+        return all(shown) and all(whole)
 
     # ------------------------------------------------------------------ tables
     def table(self) -> "pd.DataFrame":

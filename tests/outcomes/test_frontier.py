@@ -1,5 +1,7 @@
 """What a frontier says of bad cases, and which plan it picks by them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -51,3 +53,47 @@ def test_a_return_that_no_plan_is_sure_of_is_refused_with_the_most():
     words = r"P\(roi >= 1.15\) >= 0.9 \(the most is 0.85\)"
     with pytest.raises(UserError, match=f"no plan for 60,000 CNY reaches {words}"):
         frontier.pick(min_roi=1.15, sure=0.9)
+
+
+def beaten(first, second, **changes):
+    """A frontier in which the second plan has other figures: gmv and new customers by these factors."""
+    made = make_frontier(minimal(), answer="best 1", **changes)
+    book, n = made.outcomes.book, made.outcomes.replications
+    book.totals["gmv"][n : 2 * n] *= first
+    book.totals["new_customers"][n : 2 * n] *= second
+    return made
+
+
+def names_of(points):
+    return [point.plan.name for point in points]
+
+
+def test_a_plan_that_another_one_of_its_budget_beats_under_chance_is_not_shown():
+    assert names_of(beaten(1, 1).unbeaten().points) == ["best 1", "best 2"]
+    assert names_of(beaten(1, 0.8).unbeaten().points) == ["best 1"]
+    assert "best 2" in beaten(1, 0.8).unbeaten().outcomes.plans
+
+
+def test_a_beaten_plan_that_is_named_stays_and_other_budgets_beat_nothing():
+    found = beaten(1, 0.8, leader="best 2").unbeaten()
+    assert names_of(found.points) == ["best 1", "best 2"]
+    assert names_of(found.others) == names_of(beaten(1, 1).others)
+
+
+def test_the_current_plan_beats_only_where_it_fits():
+    """It brings more than the second plan here, which the first one does not beat."""
+    made = beaten(0.9, 0.855)
+    first = made.outcomes.replications
+    made.outcomes.book.totals["new_customers"][:first] *= 0.9
+    assert names_of(made.unbeaten().points) == ["best 1"]
+    assert names_of(replace(made, current_fits=False).unbeaten().points) == ["best 1", "best 2"]
+
+
+def test_a_plan_that_spends_a_part_at_a_high_return_beats_no_other():
+    """Its roi is higher and its new customers are more, its incremental profit is less."""
+    made = beaten(0.8, 1.05)
+    n = made.outcomes.replications
+    made.outcomes.book.scenes["spend"][0, n : 2 * n] *= 0.6
+    spare = replace(made, answer="best 2")
+    assert spare.figure("best 2", "roi") > spare.figure("best 1", "roi")
+    assert "best 1" in names_of(replace(spare, leader="").unbeaten().points)

@@ -396,7 +396,8 @@ def test_what_the_next_money_brings_says_where_it_is_money(scenario):
 
 
 def test_the_frontier_table_has_every_plan_with_its_figures(frontier, scenario):
-    lines = advice.frontier_table(frontier, scenario).splitlines()
+    whole = replace(frontier, even_plan=Plan.even(scenario, "even split"))
+    lines = advice.frontier_table(whole, scenario).splitlines()
     rows = [line for line in lines if line.startswith("  ")][2:]
     names = ["best 1", "best 2", "now (now)", "even split", "70% best 1", "most profit"]
     for name, row in zip(names, rows, strict=False):
