@@ -169,6 +169,16 @@ def test_the_same_seed_gives_the_same_frontier_with_and_without_an_executor():
         assert quick(seed=3, executor=pool).as_json() == alone
 
 
+@pytest.mark.slow
+def test_a_plan_that_is_beaten_on_the_fresh_draws_is_played_and_not_shown():
+    frontier = optimize(minimal(), effort=SHORT, replications=20, budgets=())
+    shown = {point.plan.name for point in frontier.points}
+    played = {name for name in frontier.outcomes.plans if name.startswith("best ")}
+    assert frontier.answer in shown and shown < played
+    for name in shown - {frontier.answer, frontier.leader}:
+        assert not any(frontier._beats(other, name) for other in played)
+
+
 # --------------------------------------------------------------------------- stopped half-way
 @pytest.mark.slow
 @pytest.mark.parametrize(
