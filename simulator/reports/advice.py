@@ -58,7 +58,6 @@ def frontier_table(frontier: Frontier, scenario: Scenario) -> str:
 
     What a plan made again at a date plans is what was spent before it and what it plans from it on.
     """
-    points = {point.plan.name: point for point in (*frontier.points, *frontier.others)}
     even = [frontier.even_plan.name] if frontier.even_plan else []
     at_budget = [point.plan.name for point in frontier.points]
     names = [*at_budget, frontier.current, *even, *(point.plan.name for point in frontier.others)]
