@@ -283,8 +283,8 @@ def test_the_name_of_a_file_changes_nothing():
 
 # --- one scene as two ---------------------------------------------------------------------------
 
-OWN_RATIOS = {"roi", "profit", "profit_incremental"}
-"""What contains the fixed cost, which two scenes pay twice."""
+OWN_RATIOS = {"roi", "profit", "profit_incremental", "fixed_cost"}
+"""The fixed cost, which two scenes pay twice, and what contains it."""
 
 MODES = {
     "max_amount": "{mode: max_amount, cost_per: order}",

@@ -382,7 +382,7 @@ def test_a_busy_shop_when_drawn_scatters_around_its_mean():
     plan = stress.plan(scenario)
     names = ("gmv", "orders", "late_orders", "pooled", "refunds", "days_waited", "new_customers")
     mean = lanes_of(expected(scenario, [plan]), "stress").totals
-    drawn = lanes_of(sampled(scenario, [plan], replications=24), "stress").totals
+    drawn = lanes_of(sampled(scenario, [plan], replications=96), "stress").totals
     for name in names:
         assert drawn[name].mean() == pytest.approx(mean[name][0], rel=0.03), name
 
