@@ -179,7 +179,7 @@ def test_people_moved_by_a_visit_are_those_of_the_chain(goal):
 
 
 TARGETS = {
-    "discover": 0.05, "engage": 2, "enthuse": 8, "perform": 6, "initial": 40, "numerous": 60,
+    "discover": 0.05, "engage": 2, "enthuse": 8, "perform": 6, "initial": 40, "numerous": 600,
 }  # fmt: skip
 EVERYBODY = (
     "scenes.only.audience={outside: 60%, aware: 80%, active: 60%, customers: 60%, lapsed: 50%}"
