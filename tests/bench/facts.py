@@ -97,7 +97,7 @@ def _waves() -> Iterator[Row]:
 
 
 def _small() -> Iterator[Row]:
-    for name in emergent.TWO_WAVES:
+    for name in emergent.LARGE:
         yield Row(
             f"sd of roi over chance by its mean: {name}",
             emergent.uncertainty(emergent.shipped(name)),

@@ -194,7 +194,7 @@ def test_late_orders_come_in_the_run_off():
         one(expected(slow), "gmv", "gmv_campaign"),
     )
     assert late[1] < 0.9 * quick[1]
-    assert late[0] - late[1] > 1.5 * (quick[0] - quick[1])
+    assert late[0] - late[1] > 1.2 * (quick[0] - quick[1])
 
 
 LATE = "segments.shoppers.order_delay_days=10"

