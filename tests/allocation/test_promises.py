@@ -133,7 +133,7 @@ def test_locks_that_fill_the_budget_between_two_units_leave_one_plan():
 def test_limits_cost_something(limited: Frontier):
     free = optimize(packaged(), effort=SHORT, replications=2, budgets=())
     assert limited.best.expected[PROFIT] < free.best.expected[PROFIT]
-    assert limited.best.unspent == pytest.approx(1_000, abs=20)
+    assert limited.best.unspent == pytest.approx(1_000, abs=30)
 
 
 @pytest.mark.slow
