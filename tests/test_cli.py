@@ -825,6 +825,7 @@ def test_an_expected_run_of_the_smallest_scenario():
         assert spend == pytest.approx(plan["metrics"]["spend"]["mean"])
 
 
+@pytest.mark.slow
 def test_a_sampled_run_is_the_same_with_any_number_of_processes():
     arguments = ("run", MINIMAL, "-n", "20", "--seed", "3", "--format", "json")
     alone, many = program(*arguments), program(*arguments, "--jobs", "2")

@@ -430,6 +430,7 @@ def test_budgets_tried_with_certainty_are_named_by_their_quantile(room, sure, na
     assert _goal_written(goal, read_scenario(MINIMAL), "csv").startswith(f"budget,{name}\n")
 
 
+@pytest.mark.slow
 def test_a_least_budget_costs_less_than_the_budget_and_gets_there():
     found = answer(*LEAST, *QUICK, "--format", "json")
     assert (found.exit_code, found.stderr) == (0, "")
@@ -439,6 +440,7 @@ def test_a_least_budget_costs_less_than_the_budget_and_gets_there():
     assert 0 < goal["budget"] < 60_000
 
 
+@pytest.mark.slow
 def test_a_least_budget_out_of_reach_ends_with_1_and_the_nearest_value():
     found = answer("--least-budget", "new_customers=30000", "--budget", "80k", *QUICK)
     assert (found.exit_code, found.stdout) == (1, "")
@@ -636,6 +638,7 @@ def test_ctrl_c_gives_the_best_so_far_and_no_traceback(moment):
     assert document["frontier"][0]["roi"].keys() == {"mean"}
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_anything_is_found_is_one_line():
     found = interrupted("looking everywhere", "optimize", MINIMAL)
     assert found == (130, "", "\nstopped\n")
@@ -717,6 +720,7 @@ def test_ctrl_c_waits_until_files_are_in_their_places():
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_workers_of_a_run_too():
     code, printed, said = interrupted("1", "run", MINIMAL, "-n", "3000")
     assert (code, printed, said.splitlines()[-1]) == (130, "", "stopped")

@@ -117,6 +117,7 @@ def test_the_header_of_the_basics_tells_the_first_hour():
 # --- runs ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @both_modes
 @every_file
 def test_every_plan_spends_sells_and_differs_from_no_ads(name: str, mode: str):

@@ -65,6 +65,7 @@ def test_a_huge_budget_to_try_changes_no_least_budget():
     assert huge.budget == pytest.approx(usual.budget, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_portfolio_that_spends_nothing_has_no_return():
     """A yuan buys no impression of a whole fen in either file."""
     found = optimize_portfolio([brief(), brief()], 1.0, labels=["a", "b"], **QUICK)

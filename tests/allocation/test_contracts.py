@@ -86,6 +86,7 @@ def test_a_budget_for_a_profit_reaches_it_beside_a_signed_booking():
 
 
 # --------------------------------------------------------------------------- what a scene costs
+@pytest.mark.slow
 @pytest.mark.parametrize("fee", FEES)
 def test_limits_hold_for_all_that_a_scene_costs(fee: str):
     """The package costs 10,000 CNY, whatever cancelling it would have cost."""

@@ -75,6 +75,7 @@ def test_a_profit_is_all_of_it_fixed_costs_taken_off():
     assert goal.expected["profit"] == mean(world, goal.plan, "profit")
 
 
+@pytest.mark.slow
 def test_a_profit_that_comes_anyway_costs_nothing():
     assert least_budget(brief(), {"profit": 0.9 * without_ads(brief())}, **QUICK).budget == 0.0
 
@@ -85,6 +86,7 @@ def test_a_profit_out_of_reach_is_named_whole():
         least_budget(brief(), {"profit": 900e3}, **QUICK)
 
 
+@pytest.mark.slow
 def test_what_comes_anyway_costs_nothing():
     goal = least_budget(brief(), {"new_customers": 100}, **QUICK)
     assert goal.budget == 0.0

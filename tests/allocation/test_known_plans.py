@@ -122,6 +122,7 @@ def test_another_current_plan_brings_its_own_partners():
     assert all(frontier.figure(n, "commission_media") > 0 for n in frontier.outcomes.plans)
 
 
+@pytest.mark.slow
 def test_plans_for_a_goal_have_the_partners_of_the_current_one():
     world = with_partners()
     assert least_budget(world, {"gmv": 330e3}, **QUICK).plan.commissions == frozenset()

@@ -13,6 +13,7 @@ def quick(limits: Limits, **options):
     return optimize(six(), ("roi",), limits=limits, replications=4, effort=SHORT, **options)
 
 
+@pytest.mark.slow
 def test_a_budget_that_locks_exceed_is_left_out():
     budget = six().budget
     scene = next(iter(six().scenes))
@@ -42,6 +43,7 @@ def test_no_budget_is_spent_where_spending_nothing_is_better():
     assert [p.plan.total(world) for p in best.values()] == [0.0] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.95, 0.983, 1.0])
 def test_money_that_a_lock_holds_beyond_supply_leaves_an_answer(share: float):
     """Between two units of the knapsack, and where the scene cannot spend it."""

@@ -205,6 +205,7 @@ def test_ctrl_c_gives_the_best_split_so_far(words):
     assert list(found.table().index) == [SHARED, *found.rivals]
 
 
+@pytest.mark.slow
 def test_a_split_so_far_keeps_the_limits(monkeypatch):
     """The key is pressed while plans are played; the rivals need not keep what the split must."""
     inside, keys = Archive.__call__, [1]

@@ -130,6 +130,7 @@ def test_no_plan_that_keeps_the_limits_is_nearer(case: Case):
     assert slope @ (furthest - money) <= 1e-4
 
 
+@pytest.mark.slow
 @FEW
 @given(cases())
 def test_what_fits_stays_as_it_is(case: Case):

@@ -50,6 +50,7 @@ def test_a_promise_that_is_not_kept_is_named(promise: Promise):
         assert len(found) == 1 and found[0].startswith(word)
 
 
+@pytest.mark.slow
 def test_marginal_values_are_those_of_a_new_run():
     """The value of a cell, by hand: its money 2% up and down."""
     frontier = optimize(six(), ("roi",), effort=SHORT, replications=2, budgets=())
@@ -198,6 +199,7 @@ def test_ctrl_c_returns_the_best_so_far(words: str):
     assert frontier.best.expected[PROFIT] >= current
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call", [4, 6, 9, 15])
 def test_ctrl_c_in_the_market_keeps_what_was_found(monkeypatch: pytest.MonkeyPatch, call: int):
     """The key is pressed while plans are played, in the middle of a step."""

@@ -160,6 +160,7 @@ def test_the_past_stays_as_the_plan_left_it():
     assert book[:-1] == pytest.approx(spent["new_customer"]["normal"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_what_the_past_left_is_split_again():
     world, frontier = starved()
     assert frontier.best.plan.money["new_customer"]["normal"] > 9_000
@@ -219,6 +220,7 @@ def test_only_cells_that_can_still_be_given_money_have_a_next_yuan():
     assert "new_customer.normal " not in text[text.index("The next yuan") :]
 
 
+@pytest.mark.slow
 def test_what_a_daily_budget_left_is_lost():
     """A scene that spends nothing: four days of six in the phase, which has half of its 10,000 CNY."""
     world = brief(
@@ -276,6 +278,7 @@ def test_a_booking_stays_unless_it_can_still_be_made():
     assert found.best.plan.packages == {"focus.opening"}
 
 
+@pytest.mark.slow
 def test_a_plan_can_be_planned_again_twice():
     world, first = cut_at(brief(), DAY), replanned().best.plan
     later = replan(world, first, "2021-03-27", objectives=("roi",), **QUICK)

@@ -52,6 +52,7 @@ def test_the_return_of_a_scene_can_be_an_anchor():
     assert row.name == "roas.harvest" and row.simulated == pytest.approx(6, rel=0.01)
 
 
+@pytest.mark.slow
 def test_spend_is_met_by_spend():
     """At a fixed bid, which leaves money over."""
     bid = "{mode: custom_bid, cost_per: click, target: 0.8}"
@@ -69,6 +70,7 @@ def test_the_plan_of_the_anchors_is_the_one_that_is_played():
     assert played(found.scenario, 1)["gmv_campaign"] == pytest.approx(300_000, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_what_no_anchor_speaks_of_stays():
     found = anchor(with_anchors(brief(), average_cpc=1.7))
     assert found.levels["free_visits"] == pytest.approx(1, abs=0.02)

@@ -211,6 +211,7 @@ def test_laws_hold_whatever_the_booking(terms, spread, seed):
         assert packs["paid"][3, gone] == pytest.approx(max(fee, deposit) * first)
 
 
+@pytest.mark.slow
 def test_lanes_do_not_know_each_other():
     scenario = Scenario.model_validate(stress.bookings())
     plans = [stress.plan(scenario), stress.cancelled(scenario)]

@@ -62,6 +62,7 @@ def as_bytes(outcomes) -> bytes:
 # --- cutting ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CUTS)
 @pytest.mark.parametrize("world", [brief, booked, everything])
 def test_any_chunks_give_the_same_book(monkeypatch, world, name: str):
@@ -227,6 +228,7 @@ def test_what_nobody_uses_changes_no_draw_of_the_coffee_world(name: str):
     assert_same_figures(sampled, coffee(*own), coffee(*own, *idle), 1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", [expected, sampled])
 def test_scenes_that_are_closed_might_as_well_stand_open_without_money(monkeypatch, run):
     """Uses of scenes that are closed in a phase, or have no money in any plan, are left out."""

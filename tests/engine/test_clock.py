@@ -105,6 +105,7 @@ SHORTER = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*BIDS, *WORLDS])
 def test_a_finer_clock_changes_little_in(name: str):
     scenario = minimal(*SHORTER, *(BIDS | WORLDS)[name])
@@ -177,6 +178,7 @@ def test_money_runs_out_inside_the_step(share: float):
         assert part[name] == pytest.approx(share * whole[name], rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", SHARES)
 def test_money_runs_out_in_the_minute_in_which_its_traffic_has_passed(share: float):
     money = share * whole_day()["spend"]

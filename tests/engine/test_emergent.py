@@ -141,6 +141,7 @@ def quiet_later(name: str) -> Scenario:
     return new_shop(name, *(f"calendar.phases.{phase}={QUIET}" for phase in later))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TWO_WAVES)
 def test_buyers_of_the_first_wave_buy_again_in_the_second(name: str):
     again = bought_again(new_shop(name))

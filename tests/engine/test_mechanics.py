@@ -739,6 +739,7 @@ def test_an_early_opening_takes_orders_from_the_sale():
     assert 0.05 * gained < lost < gained
 
 
+@pytest.mark.slow
 def test_the_hour_of_selling_out_is_no_cliff():
     """Boxes run out just before or just after the midnight of the sale: profit moves by the boxes.
 

@@ -106,6 +106,7 @@ def test_a_taste_for_new_products_changes_nothing_where_none_is_new():
 # --- returns --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(refund=st.floats(0.2, 5), freight=st.floats(0, 300))
 def test_returns_cost_their_freight_times_the_refunds(refund, freight):
@@ -200,6 +201,7 @@ def test_late_orders_come_in_the_run_off():
 LATE = "segments.shoppers.order_delay_days=10"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [expected, sampled])
 def test_a_late_order_is_credited_to_the_scene_whose_visit_decided_it(mode):
     """The sale's scene ends with the sale: most of its orders come when nobody clicks any more."""

@@ -414,6 +414,7 @@ def changed(part: Any, setting: dict[str, Any]) -> Any:
     return part.model_copy(update=inner | {k: x for k, x in own.items() if k in inner})
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(
     halo=st.floats(0, 1), cvr=st.floats(0, 0.3), stock=st.integers(0, 400), drawn=st.booleans(),

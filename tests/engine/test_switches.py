@@ -372,6 +372,7 @@ AFTER = [
 SWITCHES = [*MONEY, *PRICES, *GOODS, *AFTER]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("switch", SWITCHES, ids=lambda switch: switch.name)
 @settings(max_examples=5, phases=[Phase.generate])

@@ -45,6 +45,7 @@ def draw_table(scenario):
     return np.array(list(draw_numbers(job(scenario, range(1000))).values()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [MINIMAL, COFFEE])
 def test_not_knowing_widens_what_chance_alone_gives(path):
     outcomes = simulate(read_scenario(path), replications=64, seed=11, daily=False)

@@ -82,6 +82,7 @@ def test_renewal_of_even_use_is_one_over_the_mean_wait_for_a_gap(contacts):
     assert float(renewal(array(contacts), EVEN)) == pytest.approx(1 / wait, rel=1e-9)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=25)
 @given(st.floats(0.01, 30.0), st.floats(0.2, 20.0))
 def test_renewal_of_uneven_use_is_gaps_of_all_over_people_inside(contacts, shape):

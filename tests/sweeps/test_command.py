@@ -96,6 +96,7 @@ def test_the_table_is_the_same_in_all_forms(study, store):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_tables_and_figures_are_saved_from_the_store_alone(study, store, tmp_path, monkeypatch):
     def play(work):
         raise AssertionError("nothing is left to compute")
@@ -234,6 +235,7 @@ def test_a_study_says_itself_what_is_varied(study):
 # --- shipped studies ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_a_shipped_study_runs(path):
     """In expected mode, so that each cell is one lane a plan; every answer is a number."""
@@ -244,6 +246,7 @@ def test_a_shipped_study_runs(path):
     assert frame[list(study.metrics)].notna().all(axis=None)
 
 
+@pytest.mark.slow
 def test_dear_search_words_lower_the_return_and_the_better_plan_stays_the_better():
     """What the shipped study asks, in expected mode."""
     study = read_study(ROOT / "scenarios/studies/dear_search.yaml")

@@ -97,6 +97,7 @@ def test_every_field_of_a_study_is_on_the_page():
     assert set(StudyFile.model_fields) <= set(re.findall(r"`(\w+)`", rows))
 
 
+@pytest.mark.slow
 def test_the_python_of_the_page_runs(tmp_path, monkeypatch):
     (tmp_path / "scenarios").symlink_to(ROOT / "scenarios")
     monkeypatch.chdir(tmp_path)

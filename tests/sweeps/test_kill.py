@@ -97,6 +97,7 @@ def test_ctrl_c_ends_with_130_and_leaves_a_store_to_go_on_with(study, whole, tmp
     assert parts_in(store) == whole
 
 
+@pytest.mark.slow
 def test_workers_of_a_killed_process_do_not_stay(study, tmp_path):
     process = start(study, tmp_path, "--executor", "process", "--jobs", "1", code=TELLING)
     workers = [int(line) for line in iter(process.stdout.readline, "workers\n")]
@@ -149,6 +150,7 @@ def test_two_processes_may_fill_one_store(study, whole, tmp_path):
     assert leftovers(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_with_1_and_what_is_done_stays(study, whole, tmp_path):
     """No file may grow beyond the manifest and the smaller parts, as on a disk that is full."""
     sizes = sorted(map(len, whole.values()))
@@ -394,6 +396,7 @@ def test_a_cluster_gives_the_same_bytes_and_may_lose_a_worker(study, whole, tmp_
     assert len(read_store(tmp_path / "store")) == 3 * PARTS
 
 
+@pytest.mark.slow
 @needs_dask
 def test_workers_may_come_later_and_none_at_all_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr("simulator.sweeps.runner.PATIENCE", "0.3s")
