@@ -433,4 +433,4 @@ def test_a_halo_keeps_the_laws_and_never_sells_less(
     pull, apart = (
         mode(world, replications=4).book.products["paid"].sum(axis=1) for world in worlds
     )
-    assert pull.sum() >= apart.sum() * (0.99 if drawn else 0.998)
+    assert pull.sum() >= apart.sum() * 0.98
