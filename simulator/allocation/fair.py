@@ -38,7 +38,7 @@ KNOWN_PLANS = 4
 def fair_points(
     scenario: Scenario, count: int = VECTORS, executor: Executor | None = None
 ) -> Points:
-    """So many values of all unknown numbers, chosen by what is known to be brought at them."""
+    """So many values of all unknown numbers, chosen by what known plans bring at them."""
     sets = [make_points(scenario, count, order) for order in range(ORDERS)]
     if not sets[0].numbers:
         return sets[0]

@@ -11,9 +11,7 @@ from simulator.engine.days import charge_packages
 from simulator.engine.floor import Floor
 from simulator.engine.tally import Met, Tally, flat
 from simulator.market.audience import (
-    EVERYBODY,
-    NEW,
-    TO_NUMEROUS,
+    BUYERS,
     blend,
     by_band,
     mean_fading,
@@ -32,8 +30,7 @@ from simulator.market.packages import Packages
 from simulator.market.purse import Hour, follow_traffic, money_left, nearly_spent, room_now
 from simulator.market.scenes import BUYABLE
 
-MOVED = ("discover", "engage", "enthuse", "perform", "order", "first_order", "numerous")
-BUYERS = {"order": EVERYBODY, "first_order": NEW, "numerous": TO_NUMEROUS}
+MOVED = ("discover", "engage", "enthuse", "perform", *BUYERS)
 NEXT_TO_NOTHING = 1e-300  # a bid factor of 0 has no logarithm
 
 

@@ -42,9 +42,12 @@ TO = np.array([
     [1, STAY, STAY, STAY, STAY, STAY, STAY, STAY, 9, STAY, STAY],
     [STAY, 0, 0, 2, 2, 2, STAY, 10, 10, 10, 0],
 ])  # fmt: skip
-NEW, TO_NUMEROUS = (np.flatnonzero(TO[ORDER] == stage) for stage in (Stage.INITIAL, Stage.NUMEROUS))
-"""Stages whose buyers are new customers, and whose buyers become numerous."""
-EVERYBODY = np.arange(STAGES)
+BUYERS = {
+    "order": np.arange(STAGES),
+    "first_order": np.flatnonzero(TO[ORDER] == Stage.INITIAL),
+    "numerous": np.flatnonzero(TO[ORDER] == Stage.NUMEROUS),
+}
+"""Stages whose orders count for a bid."""
 BAND = np.array(BAND_OF_STAGE, dtype=np.intp)
 BEFORE_PERFORM = (np.arange(STAGES) < 4).astype(float)[:, None]
 

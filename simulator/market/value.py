@@ -8,7 +8,7 @@ b        share of a segment's people in each band           1                   
 
 import numpy as np
 
-from simulator.market.audience import EVERYBODY, NEW, TO_NUMEROUS, by_band, people_moved, ratio
+from simulator.market.audience import BUYERS, by_band, people_moved, ratio
 from simulator.market.columns import column, prob, stack
 from simulator.market.goods import first_mix
 from simulator.market.layout import Layout
@@ -24,8 +24,6 @@ from simulator.scenario.chain import BAND_OF_STAGE
 from simulator.scenario.people import order_value_of
 
 MOVED = {"discover", "engage", "enthuse", "perform"}  # by views and visits
-BUYERS = {"order": EVERYBODY, "first_order": NEW, "initial": NEW, "numerous": TO_NUMEROUS}
-"""Stages whose orders count."""
 WORTHLESS = 1e-300  # value of an impression that brings no action: never bid for
 
 
@@ -48,8 +46,9 @@ def ln_value(
         "click": clicks,
         "cart": arrive * moves_of(layout.scenario.chain, "engage").cart,
     } | {goal: _first_moves(layout, goal, clicks, reached) for goal in _goals(layout, MOVED)}
-    for goal in _goals(layout, set(BUYERS)) | {"order"}:
+    for goal in BUYERS:
         actions[goal] = order * _first_buyers(layout, goal, drawn[:, :n])
+    actions["initial"] = actions["first_order"]
     rows = []
     for j, (i, _) in enumerate(layout.auction):
         bid = layout.scenes[i].bid
