@@ -192,7 +192,8 @@ class Search:
         """The wide sweep, and the ends of the frontier on the way to its knapsacks."""
         problem, budget = self.problem, self.problem.budget
         fitted = repair(problem, starts)
-        answers = self.market(fitted)
+        as_given = repair(problem, starts, most=starts.money)  # spending less may bring more
+        answers = self.market(stack([fitted, as_given])).take(np.arange(len(fitted)))
         ends = linear(_ends(self.objectives), self._first_scale(answers), np.array([budget]))
         origin = fitted.take([self._best_start(ends, fitted, answers)])
         self.wide = sweep(self.market, problem, origin, [wide_levels(problem)])[0]

@@ -1,10 +1,15 @@
 """Budgets beside the one that is asked for, and limits that leave next to no choice."""
 
+import numpy as np
 import pytest
 
+from simulator.allocation.archive import Archive
 from simulator.allocation.fair import fair_points
+from simulator.allocation.market import certain
 from simulator.allocation.optimize import SHORT, optimize
-from simulator.allocation.problem import Limits
+from simulator.allocation.problem import Limits, Split
+from simulator.allocation.search import Effort, Search
+from tests.allocation.markets import BUDGET, make_problem
 from tests.allocation.worlds import SIX, six
 from tests.worlds import brief, expected
 
@@ -51,3 +56,18 @@ def test_money_that_a_lock_holds_beyond_supply_leaves_an_answer(share: float):
     scene = next(iter(six().scenes))
     found = quick(Limits(locks={scene: share * budget}), budget=budget, budgets=())
     assert sum(found.best.plan.money[scene].values()) == pytest.approx(share * budget)
+
+
+def test_most_profit_is_never_less_than_what_a_plan_brings_as_it_stands():
+    """Where only the plan itself, far below the budget, brings anything."""
+    own = np.array([[2e4, 1e4, 0.0]])
+
+    def spike(split: Split):
+        near = np.abs(split.money - own).sum(axis=1) < 1.0
+        return certain((5e4 * near - split.money.sum(axis=1))[:, None], split.money)
+
+    none = np.zeros((1, 0), dtype=bool)
+    search = Search(Archive(spike), make_problem([1, 1, 1]), 1, Effort())
+    search.go(Split(own, none), budgets=(0.7 * BUDGET,))
+    free = np.flatnonzero(search.known.aims.keeps)
+    assert np.allclose(search.known.rows.money[free], own)
