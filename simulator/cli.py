@@ -30,6 +30,7 @@ from simulator.console import (
     deliver,
     json_text,
     room_for,
+    warn_of_idle_budget,
     warn_of_shortage,
     workers,
     written_to,
@@ -242,6 +243,7 @@ def run(
     scenario = anchored(file, read_scenario(file, sets), quiet)
     plans = chosen_plans(scenario, names)
     warn_of_shortage(scenario, plans)
+    warn_of_idle_budget(scenario, plans, sets)
     with room_for(folder) as target, workers(jobs) as executor, bar(quiet) as progress:
         from simulator.engine.simulate import simulate
 

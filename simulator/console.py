@@ -185,6 +185,21 @@ def warn_of_shortage(scenario: "Scenario", plans: "list[Plan]") -> None:
         click.echo(f"Warning: {line}", err=True)
 
 
+def warn_of_idle_budget(scenario: "Scenario", plans: "Sequence[Plan]", sets: Iterable[str]) -> None:
+    """Say on stderr which plans another budget does not change: those that are written in CNY."""
+    from simulator.scenario.plan import has_budgets
+
+    if not any(text.partition("=")[0].strip() == "budget" for text in sets):
+        return
+    fixed = {name for name, entry in scenario.plans.items() if not entry.in_shares}
+    if not scenario.plans and has_budgets(scenario):
+        fixed = {"current"}
+    idle = ", ".join(plan.name for plan in plans if plan.name in fixed)
+    if idle:
+        words = "written in CNY; write shares (20%) to have them follow the budget"
+        click.echo(f"Warning: --set budget does not change {idle}: {words}", err=True)
+
+
 @contextmanager
 def bar(quiet: bool) -> Iterator[Progress | None]:
     """A bar on stderr, where somebody looks at it: (done, in all)."""

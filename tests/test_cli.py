@@ -311,6 +311,17 @@ def test_check_counts_what_it_read():
 TOO_MUCH = ("--set", "slots.focus_picture.opportunities=1.3m")
 
 
+def test_a_budget_that_plans_in_yuan_do_not_follow_is_told(engine, tmp_path):
+    told = "Warning: --set budget does not change fixed: written in CNY"
+    file = tmp_path / "own.yaml"
+    file.write_text(
+        f"format: 1\nextends: {Path(MINIMAL).resolve()}\nplans: {{fixed: {{harvest: 30k}}, half: {{harvest: 50%}}}}\n"
+    )
+    assert told in answer("run", str(file), "--set", "budget=70k").stderr
+    assert "Warning" not in answer("run", str(file), "--set", "budget=70k", "--plan", "half").stderr
+    assert "Warning" not in answer("run", str(file)).stderr
+
+
 def test_a_booking_that_is_too_large_is_told_by_check_and_run(engine):
     there = "focus_picture.warm_up: 11.9m of 15m impressions available"
     line = f"{there}: all of CNY 900,000 is paid, for the remedy is make_good"

@@ -40,6 +40,11 @@ PART_COLUMNS = {
 }  # fmt: skip
 """Title, columns and units of the tables below that of the scenes."""
 
+CHANCE_ONLY = (
+    '"Chance only" takes every uncertain number at its value; means are over all that it may be, so\n'
+    "they can lie outside."
+)
+
 
 # --------------------------------------------------------------------------- what is shown
 def plans_table(outcomes: Outcomes, bold: Bold = str) -> str:
@@ -58,10 +63,11 @@ def _how(outcomes: Outcomes) -> str:
         return "expected"
     if outcomes.replications == 1:
         return f"sampled, 1 replication, seed {outcomes.seed}\nOne draw of chance has no ranges: see -n."
-    return (
+    words = (
         f"sampled, {outcomes.replications} replications, seed {outcomes.seed}\n"
         "Ranges hold the middle 80% of the replications (P10 to P90)."
     )
+    return words if outcomes.chance_only is None else f"{words}\n{CHANCE_ONLY}"
 
 
 def _has_ranges(outcomes: Outcomes) -> bool:
