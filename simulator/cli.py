@@ -8,7 +8,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from simulator.console import (
     chosen_plans,
     deliver,
     json_text,
+    put,
     room_for,
     warn_of_idle_budget,
     warn_of_shortage,
@@ -39,6 +40,8 @@ from simulator.errors import RunError, ScenarioError, UserError
 from simulator.files import write_whole
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from simulator.outcomes import Outcomes
     from simulator.scenario.schema import Scenario
 
@@ -226,7 +229,12 @@ def _bookings(scenario: "Scenario") -> list[str]:
     "--jobs", type=click.IntRange(1, 1024), default=1, show_default=True,
     help="Processes to run at once; the numbers do not depend on it.",
 )  # fmt: skip
-@click.option("-o", "folder", metavar="DIR", help="Save the run here, with table.csv.")
+@click.option(
+    "-o",
+    "folder",
+    metavar="DIR",
+    help="Save the run here, with tables (csv) of figures, days and people.",
+)
 @FORMAT
 @click.option("--quiet", is_flag=True, help="No progress on stderr.")
 def run(
@@ -257,8 +265,24 @@ def run(
 
 
 def _save(outcomes: "Outcomes", folder: str, *, quiet: bool) -> None:
-    with written_to(folder, ["table.csv"], quiet, {"": outcomes}) as place:
+    tables = {
+        "days.csv": lambda plan: outcomes.days(plan).set_index("date"),
+        "people.csv": outcomes.people,
+    }
+    with written_to(folder, ["table.csv", *tables], quiet, {"": outcomes}) as place:
         outcomes.to_csv(place / "table.csv")
+        for name, table in tables.items():
+            put(place / name, _by_plan(outcomes, table))
+
+
+def _by_plan(outcomes: "Outcomes", table: "Callable[[str], pd.DataFrame]") -> str:
+    """A table of every plan under the other, the world without ads last."""
+    import pandas as pd
+
+    from simulator.outcomes.metrics import NO_ADS
+
+    parts = {plan: table(plan) for plan in (*outcomes.plans, NO_ADS)}
+    return pd.concat(parts, names=["plan"]).to_csv(float_format="%.10g", lineterminator="\n")
 
 
 def _written(outcomes: "Outcomes", form: str) -> str:

@@ -33,7 +33,7 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C."""
 
 _OURS = re.compile(
-    r"(frontier|goal|portfolio)\.json|(table|schedule|truth|swings|best_plans|regrets)\.csv"
+    r"(frontier|goal|portfolio)\.json|(table|days|people|schedule|truth|swings|best_plans|regrets)\.csv"
     r"|(frontier|split_by_(scene|phase)|marginal|waterfall|tornado|heat_map|best_plan|regret)(-.+)?\.(svg|png)"
 )
 """Files of answers: those of an older answer go when a new one takes their place."""

@@ -16,6 +16,7 @@ from typing import Any
 from unicodedata import east_asian_width
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -30,6 +31,7 @@ from tests.outcomes.synthetic import make_axes, make_outcomes
 
 ROOT = Path(__file__).parents[1]
 MINIMAL = str(ROOT / "scenarios/minimal.yaml")
+TABLES = "table.csv, days.csv, people.csv"
 COFFEE = str(ROOT / "scenarios/new_coffee_100m.yaml")
 HEAVY = {"numpy", "pandas", "scipy", "simpy", "matplotlib", "pyarrow", "rich", "simulator.engine"}
 START = {"pydantic", "yaml", "simulator.scenario"}
@@ -221,7 +223,7 @@ def test_a_reader_who_leaves_does_not_take_the_saved_answer_along(tmp_path):
     arguments = [sys.executable, "-m", "simulator", "run", MINIMAL, "-n", "2", "-o", str(tmp_path)]
     found = subprocess.run(arguments, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False)
     os.close(write)
-    assert (found.returncode, found.stderr) == (0, f"wrote to {tmp_path}: table.csv\n".encode())
+    assert (found.returncode, found.stderr) == (0, f"wrote to {tmp_path}: {TABLES}\n".encode())
     assert read_outcomes(tmp_path).replications == 2
 
 
@@ -464,6 +466,19 @@ def test_a_run_is_saved_and_read_again(engine, tmp_path):
     assert again.as_json() == json.loads(found.stdout)
     table = (folder / "table.csv").read_bytes()
     assert table.startswith(b"\xef\xbb\xbfplan,scene,metric,mean,p10,")
+
+
+def test_the_tables_of_days_and_people_hold_every_plan_and_the_world_without_ads(engine, tmp_path):
+    assert answer("run", MINIMAL, "-o", str(tmp_path)).exit_code == 0
+    outcomes = engine.answer
+    for name, wanted in (("days", outcomes.days), ("people", outcomes.people)):
+        table = pd.read_csv(tmp_path / f"{name}.csv")
+        assert list(table["plan"].unique()) == [*outcomes.plans, "no ads"]
+        for plan, own in table.groupby("plan"):
+            numbers = own.select_dtypes("number").to_numpy()
+            there = wanted(plan).select_dtypes("number").to_numpy()
+            np.testing.assert_allclose(numbers, there, rtol=1e-9)
+    assert (tmp_path / "days.csv").read_bytes().startswith(b"\xef\xbb\xbfplan,date,spend,gmv,")
 
 
 # --------------------------------------------------------------------------- tables
@@ -860,7 +875,7 @@ def test_the_plan_without_ads_spends_nothing():
 
 def test_the_tables_of_a_real_run(tmp_path):
     found = answer("run", MINIMAL, "-n", "20", "-o", str(tmp_path))
-    assert (found.exit_code, found.stderr) == (0, f"wrote to {tmp_path}: table.csv\n")
+    assert (found.exit_code, found.stderr) == (0, f"wrote to {tmp_path}: {TABLES}\n")
     lines = found.stdout.splitlines()
     assert max(map(columns, lines)) <= 80
     assert "Plan half_half" in lines and "Plan mostly_new" in lines

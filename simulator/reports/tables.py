@@ -41,8 +41,8 @@ PART_COLUMNS = {
 """Title, columns and units of the tables below that of the scenes."""
 
 CHANCE_ONLY = (
-    '"Chance only" takes every uncertain number at its value; means are over all that it may be, so\n'
-    "they can lie outside."
+    '"Chance only" takes every uncertain number at its value. Means are over all\n'
+    "that it may be, and can lie outside."
 )
 
 
