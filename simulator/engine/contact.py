@@ -37,11 +37,13 @@ class Contacts:
         guests = self._guests() if self.floor.partners else None
         touches, buys, visits = self._free_visits(appeal, self._taken(brought, guests))
         free_buys = self._by_segment(buys)
+        touched = self._touched(touches, guests)
         if appeal.halo:
             visits = self._go_on_free(appeal.halo, touches, buys, visits)
         if self.pushed[self.floor.step]:
             sent = self._push(appeal)
-            visits = visits + np.einsum("bsl,bsl->l", sent.visits, self.tally.people)
+            visits = visits + self._in_all(sent.visits)
+            touched[-1] = self._in_all(sent.touches)
             touches, buys = touches + sent.touches, buys + sent.buys
             free_buys = free_buys + self._by_segment(sent.buys)
         contact, paid, share = Contact(np.zeros_like(self.tally.people), touches, buys), None, None
@@ -61,11 +63,21 @@ class Contacts:
         buying = None if guests is None else self._by_partner(guests)
         met = Met(
             contact, free_buys, scene_buys, paid, None if paid is None else paid[1], per_person, visits,
-            halo_buys, buying, share, readiness,
+            halo_buys, buying, share, touched, readiness,
         )  # fmt: skip
         if self.order_rate is not None:
             self._sign(met, self.order_rate)
         return met
+
+    def _touched(self, free: np.ndarray, guests: Guests | None) -> np.ndarray:
+        """What baskets may be filled from, messages still to come: [way, lane]; `free` per person."""
+        rows = [self.tally.touches, self._in_all(free)[None]]
+        rows += [] if guests is None else [guests.touching]
+        return np.concatenate([*rows, np.zeros((1, self.floor.lanes))])
+
+    def _in_all(self, per_person: np.ndarray) -> np.ndarray:
+        """Of all people [lane], from what a person of each band has."""
+        return np.asarray(np.einsum("bsl,bsl->l", per_person, self.tally.people))
 
     def _add_paid(self, contact: Contact, brought: np.ndarray) -> None:
         """What money brought to a person of each band."""
@@ -94,7 +106,7 @@ class Contacts:
         """Free buying visits [segment, lane]; all segments in one where nothing tells them apart."""
         if self.floor.by_segment:
             return np.einsum("bsl,bsl->sl", buys, self.tally.people)
-        return np.einsum("bsl,bsl->l", buys, self.tally.people)[None]
+        return self._in_all(buys)[None]
 
     def _brought(self) -> np.ndarray:
         """Views, touches, buying visits (and free visits replaced) that money brought to each band."""
@@ -139,7 +151,7 @@ class Contacts:
         floor = self.floor
         share = floor.schedule.pushes[floor.step]
         sent = send(floor.world.pushes, share, self.tally.people, appeal.free_chance)
-        visits = np.einsum("bsl,bsl->l", sent.visits, self.tally.people)
+        visits = self._in_all(sent.visits)
         floor.book.add(
             free_visits=visits[None], messages=sent.messages[None], message_spend=sent.cost[None]
         )

@@ -282,7 +282,10 @@ class Media:
             ready[counts] = crowd.n[counts] * people.propensity[counts, None]
             return entry.mean_of(ratio(by_band(ready), self.tally.people), seen=False)
         each = entry.mean_of(people_moved(goal, crowd.n, people.visit_moves), seen=False)
-        return each * world.phases.cart[self.floor.phase] if goal == "perform" else each
+        if goal != "perform":
+            return each
+        power = self.floor.today.scene_power[self.bidder.scene][:, None]
+        return each * (power * world.phases.cart[self.floor.phase])
 
     def _win(self, entered: Entered) -> None:
         """Impressions won and money paid."""
@@ -362,7 +365,9 @@ class Media:
         )
         np.multiply(self.tally.clicks, media.arrival, out=self.tally.visits)
         np.multiply(self.tally.visits, buy, out=self.tally.buys)
-        totals = self.of_scene.sum(np.add.reduce(self.tally.rows[:4], axis=2))
+        by_use = np.add.reduce(self.tally.rows[:4], axis=2)
+        totals = self.of_scene.sum(by_use)
+        self.tally.touches = self.of_scene.sum(by_use[2] * media.touch[:, 0])
         scene_buys = self._of_scenes(self.tally.buys, totals[3])
         if appeal.halo:
             self._go_on(appeal.halo)

@@ -77,6 +77,8 @@ class Sales:
         """Somebody asks on whose visits a product was bought."""
         self.bought = np.zeros((0, 1, floor.lanes))
         """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""
+        self.filling = np.zeros((0, floor.lanes))
+        """Product weights of the step's new baskets: [product, lane]."""
 
     def sell(self, met: Met) -> None:
         """Move people, take orders, and write them down."""
@@ -102,9 +104,15 @@ class Sales:
         return Pulse(
             days=days, browse=float(steps.browse[s]) or days,
             now=steps.middle(s), pay=pay,
-            cart=phases.cart[f], release=phases.release[f] * buy * ready, deposit=phases.deposit[f] * opened,
+            cart=phases.cart[f] * self._wanted(met), release=phases.release[f] * buy * ready,
+            deposit=phases.deposit[f] * opened,
             deposit_release=phases.deposit_release[f] * buy * opened, balance=bar(balance), buy=buy,
         )  # fmt: skip
+
+    def _wanted(self, met: Met) -> np.ndarray:
+        """Product power that the visits of the step meet [lane]; what new baskets hold is kept."""
+        self.filling, touches = self.floor.today.wanted(met.touches)
+        return ratio(np.add.reduce(self.filling), touches)
 
     def _load(self, met: Met, ready: np.ndarray | float) -> np.ndarray:
         """Payment attempts against what the gate takes [1, lane]: the calendar's, or the shop's own."""
@@ -420,17 +428,12 @@ class Sales:
         if self.release_mix is not None:
             out = self._left_by_product(flows, baskets, out)
         held.products *= 1 - at_most(ratio(out, stock), 1.0)
-        held.products += into * self._basket_mix()
+        held.products += into * shares(self.filling, self.floor.today.free_mix)
         waiting = n[Stage.DEPOSIT].sum(axis=0) + held.deposits.sum(axis=0)
         gone = moved["balances"] + moved["basket_balances"]
         fresh = moved["deposits"] + moved["basket_deposits"]
         held.presold *= 1 - at_most(ratio(gone, waiting), 1.0)
         held.presold += fresh * self.presold_mix
-
-    def _basket_mix(self) -> np.ndarray:
-        """Product weights of new carts and favourites: weather makes people buy, and fills no baskets."""
-        wish, direct = self.floor.today.wish, self.direct_mix
-        return direct if wish is None else shares(ratio(direct, wish), direct)
 
     def _left_by_product(
         self, flows: np.ndarray, baskets: CustomerMoves, out: np.ndarray

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulator.market.asset import wanted_at_start
 from simulator.market.audience import Crowd
 from simulator.market.basket import BANDED, CUSTOMER_STAGES, Baskets, quiet_carts
 from simulator.market.bounds import at_least
@@ -99,7 +100,8 @@ def first_state(
 def first_carts(world: World, n: np.ndarray, draws: Draws) -> np.ndarray:
     """Carts of customers as normal days leave them: [segment, lane], whole when sampled."""
     touches, release = world.free.touches[NORMAL, BANDED], world.phases.release[NORMAL]
-    carts = np.broadcast_to(quiet_carts(world.people, touches, release), n.shape[1:])
+    quiet = quiet_carts(world.people, touches, wanted_at_start(world), release)
+    carts = np.broadcast_to(quiet, n.shape[1:])
     return np.minimum(draws.round_off("carts", carts), n[CUSTOMER_STAGES].sum(axis=0))
 
 

@@ -28,6 +28,8 @@ class Tally:
         )
         self.people = np.zeros((0, segments, lanes))
         """People as the step finds them: [band, segment, lane]."""
+        self.touches = np.zeros((len(world.names.scenes), lanes))
+        """Visits, each as strong as its source touches, without further looks: [scene, lane]."""
         self.booked = False
         """Contract impressions are shown in this step."""
         self.advertised = False
@@ -37,6 +39,7 @@ class Tally:
         """Nothing was shown."""
         self.clicks[...] = self.visits[...] = self.buys[...] = 0.0
         self.looks[...] = self.halo_buys[...] = 0.0
+        self.touches = np.zeros_like(self.touches)
 
 
 @dataclass
@@ -64,6 +67,10 @@ class Met:
     """Buying visits of commissioned media: [partner, segment, lane]; None where there is none."""
     guest_share: np.ndarray | None
     """Part of the buying visits that it brought: [band, segment, lane]; None where nobody follows orders."""
+    touches: np.ndarray
+    """Visits of scenes, free visits, those of partners and of messages, each as strong as its source touches,
+    without further looks after a hit: [way, lane].
+    """
     readiness: float
     """Of the step's visitors; 1 where the buying visits hold it already."""
 

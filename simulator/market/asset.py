@@ -47,6 +47,15 @@ def _stage(world: World, figure: str) -> np.ndarray:
     return np.asarray((world.goods.stage * table).sum(axis=1, keepdims=True))
 
 
+def wanted_at_start(world: World) -> np.ndarray:
+    """Product power that free visits meet at the start, without luck: [replication]."""
+    return np.asarray((world.goods.organic * _first_power(world)).sum(axis=0))
+
+
+def _first_power(world: World) -> np.ndarray:
+    return np.asarray(world.goods.power * _stage(world, "cvr"))
+
+
 def people_value(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """V [stage, segment, replication]; of a customer's cart, and what those lack whom the event won:
     [segment, replication] each.
@@ -103,7 +112,8 @@ def _normal_day(world: World) -> tuple[np.ndarray, Pulse]:
     lanes = world.replications
     one, none = np.ones((1, lanes)), np.zeros((1, lanes))
     pulse = Pulse(
-        days=1.0, browse=1.0, now=0.0, pay=one, cart=one, release=world.phases.release[NORMAL] * one,
+        days=1.0, browse=1.0, now=0.0, pay=one,
+        cart=wanted_at_start(world) * one, release=world.phases.release[NORMAL] * one,
         deposit=none, deposit_release=none, balance=none,
     )  # fmt: skip
     crowd = Crowd(
@@ -118,7 +128,7 @@ def _normal_day(world: World) -> tuple[np.ndarray, Pulse]:
 def _free_contact(world: World, segments: int) -> Contact:
     """Free visits of a normal day by band, at the products' first mix and stage."""
     free, goods = world.free, world.goods
-    liked = (goods.organic * goods.power * _stage(world, "cvr"))[:, None]
+    liked = (goods.organic * _first_power(world))[:, None]
     if world.people.new_taste is not None:
         young = goods.stage[:, NEW_STAGES].sum(axis=1)[:, None, None]
         liked = liked * (1 + world.people.new_taste * young)

@@ -43,13 +43,14 @@ class Baskets:
         return cls(carts, np.zeros_like(carts), *none)
 
 
-def quiet_carts(people: People, touches: Array, release: Array) -> Array:
+def quiet_carts(people: People, touches: Array, wanted: Array, release: Array) -> Array:
     """Carts of customers in a market that is at rest: [segment, replication].
 
     C f / (f + r + d) of C customers, where as many are filled (f) as are released (r) and dropped (d) on a
-    normal day with `touches` per customer [segment, replication]; `release` is a hazard per day.
+    normal day with `touches` per customer [segment, replication] of products `wanted` so much against the
+    average one [replication]; `release` is a hazard per day.
     """
-    fill, drop = touches * people.cart_again, _dropping(touches, people)
+    fill, drop = touches * people.cart_again * wanted, _dropping(touches, people)
     return np.asarray(people.start[CUSTOMER_STAGES].sum(axis=0) * fill / (fill + release + drop))
 
 

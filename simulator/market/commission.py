@@ -59,6 +59,8 @@ class Guests:
     """Free visits that theirs would replace."""
     visits: np.ndarray
     """[partner, lane]"""
+    touching: np.ndarray
+    """The same, each as strong as its source touches."""
     buying: np.ndarray
     """Buying visits: [partner, segment, lane]."""
 
@@ -118,7 +120,7 @@ class Partnership:
         return Guests(
             (visits * here.touch[:, None, None]).sum(axis=0), buys.sum(axis=0),
             (came * here.replaces[:, None, None]).sum(axis=0),
-            total, (buys * met.people).sum(axis=1),
+            total, total * here.touch, (buys * met.people).sum(axis=1),
         )  # fmt: skip
 
     def pay_fees(self, step: int) -> None:

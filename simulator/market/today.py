@@ -5,9 +5,9 @@ kappa    odds multiplier of buying: power x luck x stage x price x taste  x     
 m        weights of a scene's products, availability included     1        [scene, product, lane]
 omix     weights of the products among free visits                1        [product, lane]
 omixa    the same, of what is there                               1        [product, lane]
-Omega    free visits against the start                            x        [lane]
-y        share of the stage hit                                   1        [product, lane]
-way      a scene, or the free visits, which stand last            -        [way]
+power    product power as it stands: power x luck x stage         x        [product, lane]
+way      a scene, or the free visits after them; to fill baskets  -        [way]
+         also commissioned media, and messages
 
 Where prices move nobody, all segments are alike and their axis has length 1.
 """
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.market.audience import ratio
+from simulator.market.basket import SCARCE
 from simulator.market.groups import weigh
 from simulator.market.lifecycle import NEW_STAGES, LifeCycles, Shelf
 from simulator.market.rivals import ln_quality
@@ -38,6 +39,8 @@ class Halo:
     """Odds multiplier of buying on a further look: [way, segment, lane]."""
     mix: np.ndarray
     """Product weights of the orders so made, sum 1 or 0: [way, product, segment, lane]."""
+    looks: np.ndarray
+    """Further looks per visit by product: [way, product, lane]."""
 
 
 @dataclass
@@ -53,6 +56,8 @@ class Today:
     """[scene, segment, lane]"""
     scene_ctr: np.ndarray
     """[scene, lane]"""
+    scene_power: np.ndarray
+    """[scene, lane]"""
     ln_quality: np.ndarray
     """Log quality score: [scene, lane]."""
     free_mix: np.ndarray
@@ -61,12 +66,12 @@ class Today:
     """[segment, lane]"""
     organic: np.ndarray
     """Omega"""
+    filling: np.ndarray
+    """How much a touch makes people want each product that is there, against an average one: [way, product, lane]."""
     presale: np.ndarray
     """Share of presale products among free visits: [lane]."""
     halo: Halo | None
     """None where hits do not pull the store."""
-    wish: np.ndarray | None
-    """Factor of weather and news on the odds of buying a product, in kappa already: [product, lane]."""
     eager: np.ndarray | None
     """Factor of weather and news on the odds of buying: [segment, lane]."""
     crowd: np.ndarray | None
@@ -79,6 +84,17 @@ class Today:
     """m of commissioned media: [partner, product, lane]."""
     partner_kappa: np.ndarray
     """[partner, segment, lane]"""
+
+    def wanted(self, touches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What a step's touches [way, lane] fill baskets with [product, lane]; and all of them, looks
+        included [lane].
+        """
+        filled = np.einsum("wpl,wl->pl", self.filling, touches)
+        total = np.add.reduce(touches)
+        if self.halo:
+            seen = self.halo.seen
+            total = total + np.einsum("wl,wl->l", seen, touches[: len(seen)])
+        return filled, total
 
 
 class Assortment:
@@ -104,10 +120,9 @@ class Assortment:
         """
         goods = self.world.goods
         effects = self.cycles.effects(shelf)
-        kappa = goods.power * self.luck * effects.cvr
+        power = goods.power * self.luck * effects.cvr
         wish = weather.of_products() if weather else None
-        if wish is not None:
-            kappa = kappa * wish
+        kappa = power if wish is None else power * wish
         suited = self._suited(shelf)
         mix = _scaled(suited * available, suited, axis=1)
         partner_mix = self._partner_mix(available)
@@ -115,6 +130,7 @@ class Assortment:
         if boost is not None:
             gain *= boost
         free_mix, there = ratio(gain, gain.sum(axis=0)), _scaled(gain * available, gain, axis=0)
+        found = there * _finding((free_mix * available).sum(axis=0), goods.substitution[0])
         prices, response = response, _both(response, self._taste(shelf))
         by_segment = kappa[:, None] if response is None else kappa[:, None] * response
         clicks = (mix * effects.ctr).sum(axis=1)
@@ -125,16 +141,18 @@ class Assortment:
             ways = np.concatenate([mix, free_mix[None]])
             halo = halo_of(ways, shelf.stage[HIT], there, by_segment)
             halo.seen *= self.world.free.halo
+            halo.looks *= self.world.free.halo
         return Today(
             refund_odds=goods.refund_odds * effects.refund, kappa=by_segment, mix=mix,
             scene_kappa=_means(mix, by_segment), scene_ctr=clicks,
+            scene_power=(mix * power).sum(axis=1),
             ln_quality=ln_quality(shelf.score) + np.log((mix * effects.quality).sum(axis=1)),
-            free_mix=free_mix,
+            filling=power * _on_show(mix, partner_mix, found, available, halo), free_mix=free_mix,
             free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
             presale=(there * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
             partner_mix=partner_mix,
             partner_kappa=_means(partner_mix, by_segment) if len(partner_mix) else partner_mix,
-            wish=wish, eager=weather.of_segments() if weather else None,
+            eager=weather.of_segments() if weather else None,
             crowd=weather.of_traffic() if weather else None,
             prices=prices,
         )  # fmt: skip
@@ -192,7 +210,29 @@ def halo_of(ways: np.ndarray, hit: np.ndarray, others: np.ndarray, kappa: np.nda
     looks = others * np.maximum(reach.sum(axis=1, keepdims=True) - reach, 0.0)
     seen, bought = (ways * open_to).sum(axis=1), looks[:, :, None] * kappa
     total = bought.sum(axis=1)
-    return Halo(seen, ratio(total, seen[:, None]), ratio(bought, total[:, None]))
+    return Halo(seen, ratio(total, seen[:, None]), ratio(bought, total[:, None]), looks)
+
+
+def _finding(any_found: np.ndarray, substitution: np.ndarray) -> np.ndarray:
+    """A (1 + s (1 - A) / max(A, 1%)): those who find what they look for, or take another  [lane]."""
+    others = substitution * (1 - any_found) / np.maximum(any_found, SCARCE)
+    return np.asarray(any_found * (1 + others))
+
+
+def _on_show(
+    mix: np.ndarray, partner_mix: np.ndarray, found: np.ndarray, available: np.ndarray, halo: Halo | None
+) -> np.ndarray:  # fmt: skip
+    """Products that a touch meets and can be had: of scenes, free visits, partners, messages [way, product, lane]."""
+    shown, guests = (m * _any_there(m, available) for m in (mix, partner_mix))
+    ways = np.concatenate([shown, found[None], guests, found[None]])
+    if halo:
+        ways[: len(halo.looks)] += halo.looks
+    return ways
+
+
+def _any_there(mix: np.ndarray, available: np.ndarray) -> np.ndarray:
+    """Availability of the product that is surest to be there: [way, 1, lane]."""
+    return np.where(mix > 0, available, 0.0).max(axis=1, keepdims=True)
 
 
 def _scaled(weights: np.ndarray, instead: np.ndarray, *, axis: int) -> np.ndarray:
