@@ -43,7 +43,7 @@ class Moves(Part):
     favourite: Annotated[Rate, Field(le=1)] = 0.0
     """Keeps a product as a favourite 收藏."""
     cart: Annotated[Rate, Field(le=1)] = 0.0
-    """Puts a product into the cart 加购."""
+    """Puts a product of average power that is there into the cart 加购."""
 
 
 class Chain(Part):

@@ -49,11 +49,11 @@ class Product(Part):
     pooled: Pooled | None = None
     """Units in shops beside the stock, if online orders may take them."""
     product_power: Annotated[Level, Field(gt=0)] = 1.0
-    """商品力: odds of buying against the average product of the category [x]."""
+    """商品力: odds of buying, and favourites and carts per visit, against the average product of the category [x]."""
     generation: Annotated[Whole, Field(ge=1, le=20)] = 1
     """1 for an original; every later generation 迭代 of it has generation_decay less product_power."""
     luck_sd: Annotated[Multiple, Field(le=2)] = 0.0
-    """Spread of the product's fortune: relative sd of a mean-one factor on the odds of buying."""
+    """Spread of the product's fortune: relative sd of a mean-one factor on product_power."""
     refund: Annotated[Rate, Field(lt=1)] = 0.05
     """Share of orders refunded, normal phase."""
     organic: Annotated[Level, Field(ge=0)] = 1.0
