@@ -140,8 +140,14 @@ class Floor:
         self.available = self.state.stock.available(self.sampled)
         response = self.till.response() if self.till else None
         boost = self.linkage.boost() if self.linkage else None
+        awaited = self.world.goods.awaited(int(self.world.steps.start[self.step]))
         self.today = self.assortment.today(
-            self.state.shelf, self.available, response, boost=boost, weather=self.weather
+            self.state.shelf,
+            self.available,
+            response,
+            boost=boost,
+            weather=self.weather,
+            awaited=awaited,
         )
 
     @property
@@ -195,8 +201,10 @@ def open_floor(
         world=world, chunk=chunk, draws=draws, sampled=sampled,
         money=plan_money(chunk.plans, world, reps), schedule=make_schedule(world), state=state,
         cycles=cycles, assortment=assortment,
-        today=assortment.today(state.shelf, available, response, weather=weather), demand=demand, till=till,
-        weather=weather, available=available,
+        today=assortment.today(
+            state.shelf, available, response, weather=weather, awaited=world.goods.awaited(0)
+        ),
+        demand=demand, till=till, weather=weather, available=available,
         controls=Controls(*np.ones((2, len(names.scenes), lanes))),
         book=Ledger.empty(*counts, lanes=lanes, days=days), trials=trials,
         tracers=_open_trail(world, state.crowd.n.shape, attribution=attribution),

@@ -62,6 +62,13 @@ class Goods:
     substitution: np.ndarray
     """Part of those whose choice is sold out that takes another product: [1, replication]."""
 
+    def awaited(self, second: int) -> np.ndarray:
+        """Whether more units come later: [product, 1] of bool."""
+        last = np.full(len(self.stock), -1)
+        for at, product, _ in self.restocks:
+            last[product] = max(last[product], at)
+        return last[:, None] > second
+
 
 def make_goods(layout: Layout) -> Goods:
     """Arrays of the products of a scenario."""

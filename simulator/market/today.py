@@ -113,10 +113,11 @@ class Assortment:
 
     def today(
         self, shelf: Shelf, available: np.ndarray, response: np.ndarray | None = None, *,
-        boost: np.ndarray | None = None, weather: Weather | None = None,
+        boost: np.ndarray | None = None, weather: Weather | None = None, awaited: np.ndarray | bool = False,
     ) -> Today:  # fmt: skip
         """`available` [product, lane]: probability that the next order finds goods; `response` of buyers
-        to prices [product, segment, lane]; `boost`: free visits against what the organic weight brings.
+        to prices [product, segment, lane]; `boost`: free visits against what the organic weight brings;
+        `awaited` [product, 1]: more units come, so that baskets may be filled with it.
         """
         goods = self.world.goods
         effects = self.cycles.effects(shelf)
@@ -130,7 +131,6 @@ class Assortment:
         if boost is not None:
             gain *= boost
         free_mix, there = ratio(gain, gain.sum(axis=0)), _scaled(gain * available, gain, axis=0)
-        found = there * _finding((free_mix * available).sum(axis=0), goods.substitution[0])
         prices, response = response, _both(response, self._taste(shelf))
         by_segment = kappa[:, None] if response is None else kappa[:, None] * response
         clicks = (mix * effects.ctr).sum(axis=1)
@@ -142,12 +142,15 @@ class Assortment:
             halo = halo_of(ways, shelf.stage[HIT], there, by_segment)
             halo.seen *= self.world.free.halo
             halo.looks *= self.world.free.halo
+        to_have = np.where(awaited, 1.0, available)
+        found = _found(free_mix, to_have, goods.substitution)
+        shown = _on_show(mix, partner_mix, found, to_have, halo)
         return Today(
             refund_odds=goods.refund_odds * effects.refund, kappa=by_segment, mix=mix,
             scene_kappa=_means(mix, by_segment), scene_ctr=clicks,
             scene_power=(mix * power).sum(axis=1),
             ln_quality=ln_quality(shelf.score) + np.log((mix * effects.quality).sum(axis=1)),
-            filling=power * _on_show(mix, partner_mix, found, available, halo), free_mix=free_mix,
+            filling=power * shown, free_mix=free_mix,
             free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
             presale=(there * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
             partner_mix=partner_mix,
@@ -213,26 +216,30 @@ def halo_of(ways: np.ndarray, hit: np.ndarray, others: np.ndarray, kappa: np.nda
     return Halo(seen, ratio(total, seen[:, None]), ratio(bought, total[:, None]), looks)
 
 
-def _finding(any_found: np.ndarray, substitution: np.ndarray) -> np.ndarray:
-    """A (1 + s (1 - A) / max(A, 1%)): those who find what they look for, or take another  [lane]."""
-    others = substitution * (1 - any_found) / np.maximum(any_found, SCARCE)
-    return np.asarray(any_found * (1 + others))
+def _found(mix: np.ndarray, to_have: np.ndarray, substitution: np.ndarray) -> np.ndarray:
+    """What free visitors can have of what they look for, or take instead: [product, lane].
+
+    omix a (1 + s (1 - A) / max(A, 1%)), A = sum omix a.
+    """
+    found = mix * to_have
+    any_found = found.sum(axis=0)
+    return np.asarray(found * (1 + substitution * (1 - any_found) / np.maximum(any_found, SCARCE)))
 
 
 def _on_show(
-    mix: np.ndarray, partner_mix: np.ndarray, found: np.ndarray, available: np.ndarray, halo: Halo | None
+    mix: np.ndarray, partner_mix: np.ndarray, found: np.ndarray, to_have: np.ndarray, halo: Halo | None
 ) -> np.ndarray:  # fmt: skip
     """Products that a touch meets and can be had: of scenes, free visits, partners, messages [way, product, lane]."""
-    shown, guests = (m * _any_there(m, available) for m in (mix, partner_mix))
+    shown, guests = (m * _any_there(m, to_have) for m in (mix, partner_mix))
     ways = np.concatenate([shown, found[None], guests, found[None]])
     if halo:
         ways[: len(halo.looks)] += halo.looks
     return ways
 
 
-def _any_there(mix: np.ndarray, available: np.ndarray) -> np.ndarray:
-    """Availability of the product that is surest to be there: [way, 1, lane]."""
-    return np.where(mix > 0, available, 0.0).max(axis=1, keepdims=True)
+def _any_there(mix: np.ndarray, to_have: np.ndarray) -> np.ndarray:
+    """How surely the surest of the products is to be had: [way, 1, lane]."""
+    return np.where(mix > 0, to_have, 0.0).max(axis=1, keepdims=True)
 
 
 def _scaled(weights: np.ndarray, instead: np.ndarray, *, axis: int) -> np.ndarray:
