@@ -84,7 +84,7 @@ def _per_click(
     price = price[scene][:, None] * world.people.order_value
     order *= np.where(world.bidding.roi[scene, None, None], price, 1.0)
     cart = arrival * (world.people.visit_moves[3, 2] * world.phases.cart[phase])
-    cart = cart * today.scene_power[scene][:, None]
+    cart = cart * today.scene_power[scene]
     touched = arrival * media.touch[uses]
     other = np.where(action == BUYABLE.index("click"), 1.0, touched)
     other = np.where(action == BUYABLE.index("cart"), cart, other)

@@ -284,7 +284,7 @@ class Media:
         each = entry.mean_of(people_moved(goal, crowd.n, people.visit_moves), seen=False)
         if goal != "perform":
             return each
-        power = self.floor.today.scene_power[self.bidder.scene][:, None]
+        power = self.floor.today.scene_power[self.bidder.scene]
         return each * (power * world.phases.cart[self.floor.phase])
 
     def _win(self, entered: Entered) -> None:

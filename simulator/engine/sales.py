@@ -13,6 +13,7 @@ from simulator.market.audience import (
     ORDER,
     Chain,
     Pulse,
+    by_band,
     ratio,
 )
 from simulator.market.basket import (
@@ -110,9 +111,15 @@ class Sales:
         )  # fmt: skip
 
     def _wanted(self, met: Met) -> np.ndarray:
-        """Product power that the visits of the step meet [lane]; what new baskets hold is kept."""
+        """Product power that the visits of the step meet [segment or 1, lane]; what new baskets hold is kept."""
         self.filling, touches = self.floor.today.wanted(met.touches)
-        return ratio(np.add.reduce(self.filling), touches)
+        taste = self.floor.today.taste
+        if taste is None:
+            return ratio(np.add.reduce(self.filling), touches)[None]
+        by_segment = self.filling[:, None] * taste
+        own = np.einsum("bgl,bgl->gl", met.contact.touches, by_band(self.floor.state.crowd.n))
+        self.filling = np.einsum("pgl,gl->pl", by_segment, own)
+        return ratio(np.add.reduce(by_segment), touches)
 
     def _load(self, met: Met, ready: np.ndarray | float) -> np.ndarray:
         """Payment attempts against what the gate takes [1, lane]: the calendar's, or the shop's own."""

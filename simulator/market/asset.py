@@ -48,12 +48,13 @@ def _stage(world: World, figure: str) -> np.ndarray:
 
 
 def wanted_at_start(world: World) -> np.ndarray:
-    """Product power that free visits meet at the start, without luck: [replication]."""
-    return np.asarray((world.goods.organic * _first_power(world)).sum(axis=0))
-
-
-def _first_power(world: World) -> np.ndarray:
-    return np.asarray(world.goods.power * _stage(world, "cvr"))
+    """Product power that free visits meet at the start, tastes included, without luck: [segment or 1, replication]."""
+    goods = world.goods
+    liked = (goods.organic * goods.power * _stage(world, "cvr"))[:, None]
+    if world.people.new_taste is not None:
+        young = goods.stage[:, NEW_STAGES].sum(axis=1)[:, None, None]
+        liked = liked * (1 + world.people.new_taste * young)
+    return np.asarray(liked.sum(axis=0))
 
 
 def people_value(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -127,12 +128,7 @@ def _normal_day(world: World) -> tuple[np.ndarray, Pulse]:
 
 def _free_contact(world: World, segments: int) -> Contact:
     """Free visits of a normal day by band, at the products' first mix and stage."""
-    free, goods = world.free, world.goods
-    liked = (goods.organic * _first_power(world))[:, None]
-    if world.people.new_taste is not None:
-        young = goods.stage[:, NEW_STAGES].sum(axis=1)[:, None, None]
-        liked = liked * (1 + world.people.new_taste * young)
-    kappa = liked.sum(axis=0)
+    free, kappa = world.free, wanted_at_start(world)
     touches = (free.rate * free.touch[:, None, None]).sum(axis=0)
     buys = (free.rate * prob(free.buy_odds * kappa)[:, None]).sum(axis=0)
     shape = (BANDS_N, segments, world.replications)

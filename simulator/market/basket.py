@@ -48,7 +48,7 @@ def quiet_carts(people: People, touches: Array, wanted: Array, release: Array) -
 
     C f / (f + r + d) of C customers, where as many are filled (f) as are released (r) and dropped (d) on a
     normal day with `touches` per customer [segment, replication] of products `wanted` so much against the
-    average one [replication]; `release` is a hazard per day.
+    average one [segment or 1, replication]; `release` is a hazard per day.
     """
     fill, drop = touches * people.cart_again * wanted, _dropping(touches, people)
     return np.asarray(people.start[CUSTOMER_STAGES].sum(axis=0) * fill / (fill + release + drop))

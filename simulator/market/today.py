@@ -57,7 +57,7 @@ class Today:
     scene_ctr: np.ndarray
     """[scene, lane]"""
     scene_power: np.ndarray
-    """[scene, lane]"""
+    """Product power that a scene shows, tastes included: [scene, segment, lane]."""
     ln_quality: np.ndarray
     """Log quality score: [scene, lane]."""
     free_mix: np.ndarray
@@ -78,6 +78,8 @@ class Today:
     """The same on visits and opportunities: [1, lane]."""
     response: np.ndarray | None
     """Odds multiplier of prices and tastes: [product, segment, lane]; None where they move nobody."""
+    taste: np.ndarray | None
+    """That of tastes alone."""
     prices: np.ndarray | None
     """That of the prices alone: they move standing baskets, too."""
     partner_mix: np.ndarray
@@ -131,7 +133,8 @@ class Assortment:
         if boost is not None:
             gain *= boost
         free_mix, there = ratio(gain, gain.sum(axis=0)), _scaled(gain * available, gain, axis=0)
-        prices, response = response, _both(response, self._taste(shelf))
+        taste = self._taste(shelf)
+        prices, response = response, _both(response, taste)
         by_segment = kappa[:, None] if response is None else kappa[:, None] * response
         clicks = (mix * effects.ctr).sum(axis=1)
         if self.pictures is not None:
@@ -148,7 +151,7 @@ class Assortment:
         return Today(
             refund_odds=goods.refund_odds * effects.refund, kappa=by_segment, mix=mix,
             scene_kappa=_means(mix, by_segment), scene_ctr=clicks,
-            scene_power=(mix * power).sum(axis=1),
+            scene_power=_means(mix, power[:, None] if taste is None else power[:, None] * taste),
             ln_quality=ln_quality(shelf.score) + np.log((mix * effects.quality).sum(axis=1)),
             filling=power * shown, free_mix=free_mix,
             free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
@@ -157,7 +160,7 @@ class Assortment:
             partner_kappa=_means(partner_mix, by_segment) if len(partner_mix) else partner_mix,
             eager=weather.of_segments() if weather else None,
             crowd=weather.of_traffic() if weather else None,
-            prices=prices,
+            prices=prices, taste=taste,
         )  # fmt: skip
 
     def _partner_mix(self, available: np.ndarray) -> np.ndarray:

@@ -101,7 +101,7 @@ def test_shops_sell_what_the_depot_cannot(mode: str):
 def test_a_delivery_spares_the_shops(mode: str):
     """Goods that come to the depot in the sale are sent before those of the shops."""
     pool = ("products.coffee.stock=3000", "products.coffee.pooled={units: 400}")
-    late = "products.coffee.restocks=[{at: 2021-03-28 06:00, units: 500}]"
+    late = "products.coffee.restocks=[{at: 2021-03-28 06:00, units: 700}]"
     alone, helped = (
         one(MODES[mode](brief(*pool, *more)), "pooled", "paid_orders") for more in ((), (late,))
     )
