@@ -100,7 +100,7 @@ def test_where_nothing_is_unknown_the_points_are_those_of_the_shocks():
 
 def test_what_just_suffices_at_the_means_does_not_in_the_mean():
     """Stock for all orders that are expected: the mean of a minimum is below the minimum of means."""
-    scenario = brief("products.coffee.stock=3400")
+    scenario = brief("products.coffee.stock=3600")
     plan = plans_of(scenario)[:1]
     drawn = sampled(scenario, plan, replications=128, seed=3, spreads=True, chance_alone=False)
     orders = drawn.values(plan[0].name, "paid_orders")
