@@ -236,7 +236,7 @@ def _on_show(
     shown, guests = (m * _any_there(m, to_have) for m in (mix, partner_mix))
     ways = np.concatenate([shown, found[None], guests, found[None]])
     if halo:
-        ways[: len(halo.looks)] += halo.looks
+        ways[: len(halo.looks)] += halo.looks * _any_there(halo.looks, to_have)
     return ways
 
 
