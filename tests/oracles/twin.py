@@ -59,7 +59,6 @@ from tests.oracles.twin_goods import (
     best_of,
     odds,
     prob,
-    shares,
     shock_factor,
     told,
 )
@@ -237,7 +236,7 @@ class World:
         for g, people in self.people.items():
             rates = ((m, self.free_rates[m][g]["customers"]) for m in self.scenario.sources)
             touches = sum(self.scenario.sources[m].touch * rate for m, rate in rates)
-            fill = touches * self.chain.customer_cart
+            fill = touches * self.chain.customer_cart * self.goods.liked_at_start
             drop = (
                 renewal(touches, rules.basket_days, 1.0, rules.frequency_shape) / rules.basket_days
             )
@@ -357,8 +356,7 @@ class World:
         self.sky.look(step)
         self.supply.shock = self.sky.traffic
         for p, product in self.goods.products.items():
-            product.wish = self.sky.product(p)
-            product.kappa = product.power * product.cvr * product.wish
+            product.kappa = product.liked * self.sky.product(p)
         self.market.eager = {g: self.sky.segment(g) for g in self.people}
 
     def _bidding(
@@ -418,6 +416,7 @@ class World:
         else:
             self._learn(scene_buys, step.readiness)
         self.goods.choose(scene_buys, free_buys, [(halo, buys) for halo, _, buys in looks])
+        self._fill()
         terms = self._terms(step, contacts)
         trace = self._trace(contacts)
         flows: dict[str, Hazards] = {}
@@ -572,6 +571,7 @@ class World:
     ) -> dict[str, float]:
         """Free visits of every band, source by source, added to the sums of touches and buys."""
         self.free_look_buys = dict.fromkeys(self.people, 0.0)
+        self.free_touches = self.pushed_touches = 0.0  # without looks
         self.free_visits = sum(j.looks for j in self.placements)
         goods, buying = self.goods, dict.fromkeys(self.people, 0.0)
         bands = {g: people.band_people() for g, people in self.people.items()}
@@ -603,6 +603,7 @@ class World:
                     buying[g] += visits * buy
                     self.free_look_buys[g] += look_buys
                     self.free_visits += visits + looks
+                    self.free_touches += visits * source.touch
         self._send(step, sums, buying)
         return buying
 
@@ -629,8 +630,20 @@ class World:
                 buys[b] += visits * buy
                 buying[g] += visits * buy
                 self.free_visits += visits
+                self.pushed_touches += visits * source.touch
                 self.totals["messages"] += messages
                 self.totals["message_spend"] += messages * push.cost
+
+    def _fill(self) -> None:
+        """Section 8: the touches of scenes, partners, free and pushed visits meet products."""
+        scenes = dict.fromkeys(self.scenes, 0.0)
+        for j in self.placements:
+            scenes[j.scene] += j.visits * j.touch
+        partners = {
+            p.key: p.source.touch * sum(sum(row.values()) for row in p.came.values())
+            for p in self.partners
+        }
+        self.goods.fill(scenes, partners, self.free_touches, self.pushed_touches)
 
     # ----- sections 7 and 9: what the step's hazards share
     def _terms(self, step: Step, contacts: dict[str, Contacts]) -> StepTerms:
@@ -649,6 +662,7 @@ class World:
             browsing=step.browse if step.browse > 0 else step.days,
             middle=self._middle(step),
             cart=float(phase.cart),
+            liked=self.goods.liked,
             success=success,
             release=bar(phase.release) * step.buy,
             deposit=dep * phase.deposit / phase.cvr if phase.cvr > 0 else 0.0,
@@ -874,10 +888,9 @@ class World:
             settled += moves["deposit"][BALANCE] + basket[BALANCE]
             taken += sum(m.get("deposit", 0.0) for m in moves.values()) + basket["deposit"]
         gone = {p: self._left_of(p, left, released) for p in goods.products}
-        unmoved = {p: u / goods.products[p].wish if u > 0 else 0.0 for p, u in goods.direct.items()}
-        for p, u in (shares(unmoved) or goods.direct).items():
+        for p, new in goods.new_baskets.items():
             kept = 1 - gone[p] / standing if standing > 0 else 1.0
-            goods.baskets[p] = goods.baskets[p] * max(0.0, kept) + u * entered
+            goods.baskets[p] = goods.baskets[p] * max(0.0, kept) + new * entered
             kept = 1 - settled / held if held > 0 else 1.0
             goods.deposits[p] = goods.deposits[p] * max(0.0, kept) + goods.new_deposits[p] * taken
 

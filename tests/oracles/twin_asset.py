@@ -129,6 +129,7 @@ class Worth:
             browsing=1.0,
             middle=0.0,
             cart=1.0,
+            liked=self.goods.liked_at_start,
             success=1.0,
             release=bar(self.phase.release),
             deposit=0.0,

@@ -1,4 +1,4 @@
-"""The twin's products: docs/model.md sections 9 (stock), 10 (stages), 11 (refunds)."""
+"""The twin's products: docs/model.md sections 8 (baskets), 9 (stock), 10 (stages), 11 (refunds)."""
 
 import math
 from collections.abc import Iterable
@@ -135,7 +135,6 @@ class Product:
         self.price = float(item.price)
         self.seller = self.price  # what the seller takes in the phase, stages aside
         self.unit_cost = self.price * (1 - item.margin)  # at order value 1
-        self.wish = 1.0  # of weather, in kappa
         self.own_power = item.product_power * (1 - cycle.generation_decay) ** (item.generation - 1)
         self.power = self.own_power * shock_factor(item.luck_sd, z)
         self.refund_odds = odds(item.refund)
@@ -176,7 +175,12 @@ class Product:
         self.ctr, self.cvr = self._mean(self.cycle.ctr), self._mean(self.cycle.cvr)
         self.quality = self._mean(self.cycle.quality)
         self.refund_effect = self._mean_order(self.cycle.refund)
-        self.kappa = self.power * self.cvr
+        self.kappa = self.liked
+
+    @property
+    def liked(self) -> float:
+        """power_p luck_p cvr_p: kappa_p without weather."""
+        return self.power * self.cvr
 
     @property
     def price_effect(self) -> float:
@@ -208,7 +212,7 @@ class Product:
         cycle = self.cycle
         orders = 7 * self.week / self.item.items / cycle.organic_orders_scale
         sales = cycle.organic_orders * math.log(1 + orders)
-        aim = cycle.organic_base + sales + cycle.organic_conversion * (self.power * self.cvr - 1)
+        aim = cycle.organic_base + sales + cycle.organic_conversion * (self.liked - 1)
         if not cycle.organic_score:
             return aim
         return max(aim + cycle.organic_score * (self.score - 4.6), cycle.organic_base / 100)
@@ -394,6 +398,10 @@ class Goods:
         self.organic_start = scaled_to_one(organic or {}) or scaled_to_one(
             dict.fromkeys(organic, 1.0)
         )
+        self.liked_at_start = sum(  # q_0
+            share * self.products[p].own_power * self.products[p].cvr
+            for p, share in self.organic_start.items()
+        )
         self.baskets = dict.fromkeys(self.products, 0.0)  # K
         self.deposits = dict.fromkeys(self.products, 0.0)  # KT
         self.halo = float(scenario.life_cycle.halo)
@@ -409,6 +417,7 @@ class Goods:
         """
         products = self.products
         self.responses = responses
+        self.there = {p: find_goods(x.stock, x.demand) for p, x in products.items()}  # a_p
         self.mixes = {
             scene: self._on_sale(self._suited(scene, w)) for scene, w in self.scene_weights.items()
         }
@@ -418,6 +427,7 @@ class Goods:
         }
         self.scene_ctr = self._means("ctr")
         self.scene_quality = self._means("quality")
+        self.scene_liked = self._means("liked")  # q_i
         self.scene_price = self._means("stage_price")
         grown = {p: share * products[p].organic_change() for p, share in self.organic_start.items()}
         self.organic_multiplier = sum(grown.values())  # Omega
@@ -440,7 +450,15 @@ class Goods:
         return sum(weight * self.kappa(p, g) for p, weight in mix.items())
 
     def halo_of(self, mix: dict[str, float], g: str) -> "Halo":
-        """Section 10: visits of a hit go on to the others that are there, pair by pair."""
+        """Section 10: what a visit's further looks are, and what they buy."""
+        looks = self.looks_of(mix)
+        seen = sum(looks.values())
+        bought = {q: x * self.kappa(q, g) for q, x in looks.items()}
+        kappa = sum(bought.values()) / seen if seen > 0 else 0.0
+        return Halo(self.halo * seen, kappa, scaled_to_one(bought))
+
+    def looks_of(self, mix: dict[str, float]) -> dict[str, float]:
+        """o_q: visits of a hit go on to the others that are there, pair by pair."""
         looks = dict.fromkeys(self.products, 0.0)
         for p, weight in mix.items():
             room = 1 - self.organic_shown.get(p, 0.0)
@@ -448,10 +466,7 @@ class Goods:
                 for q, other in self.organic_shown.items():
                     if q != p:
                         looks[q] += weight * self.products[p].stages["hit"] * other / room
-        seen = sum(looks.values())
-        bought = {q: x * self.kappa(q, g) for q, x in looks.items()}
-        kappa = sum(bought.values()) / seen if seen > 0 else 0.0
-        return Halo(self.halo * seen, kappa, scaled_to_one(bought))
+        return looks
 
     def _suited(self, scene: str, weights: dict[str, float]) -> dict[str, float]:
         """Product weights times the affinity of the stages they are in; without it if none suits."""
@@ -466,10 +481,7 @@ class Goods:
 
     def _on_sale(self, weights: dict[str, float]) -> dict[str, float]:
         """Weights times availability, scaled to sum 1; without it if nothing is available."""
-        sold = {
-            p: weight * find_goods(self.products[p].stock, self.products[p].demand)
-            for p, weight in weights.items()
-        }
+        sold = {p: weight * self.there[p] for p, weight in weights.items()}
         return scaled_to_one(sold) or scaled_to_one(weights)
 
     def paid_in(self, scene: str) -> float:
@@ -520,6 +532,37 @@ class Goods:
             for p, share in halo.mix.items() if key in made else ():
                 made[key][p] = made[key].get(p, 0.0) + buys * share
         return made
+
+    # ----- what goes into baskets (section 8)
+    def fill(
+        self, scenes: dict[str, float], partners: dict[Any, float], free: float, pushed: float
+    ) -> None:
+        """q, and the weights of new favourites and carts, from the touches of every way to come."""
+        met = self._met_by_free_visits()
+        none: dict[str, float] = {}
+        ways = [(t, self._met_in_scene(i), self.looks_of(self.mixes[i])) for i, t in scenes.items()]
+        ways += [(t, self._met_in_scene(c), none) for c, t in partners.items()]
+        ways += [(free, met, self.looks_of(self.organic_mix)), (pushed, met, none)]
+        came = sum(t * (1 + self.halo * sum(looks.values())) for t, _, looks in ways)
+        wanted = {  # v_p
+            p: product.liked
+            * sum(t * (seen.get(p, 0.0) + self.halo * looks.get(p, 0.0)) for t, seen, looks in ways)
+            for p, product in self.products.items()
+        }
+        self.liked = sum(wanted.values()) / came if came > 0 else 0.0
+        self.new_baskets = shares(wanted) or self.organic_mix
+
+    def _met_in_scene(self, scene: Any) -> dict[str, float]:
+        """w_ip: what a scene, or a partner, shows and can be had."""
+        mix = self.mixes[scene]
+        most = max(self.there[p] for p, weight in mix.items() if weight > 0)
+        return {p: weight * most for p, weight in mix.items()}
+
+    def _met_by_free_visits(self) -> dict[str, float]:
+        """ok_p: what free visits come for and can have, or take in its place."""
+        anything = sum(weight * self.there[p] for p, weight in self.organic_mix.items())
+        instead = self.substitution * (1 - anything) / max(anything, 0.01)
+        return {p: x * anything * (1 + instead) for p, x in self.organic_shown.items()}
 
     def choose(
         self, scene_buys: dict[tuple[str, str], float], free_buys: dict[str, float],

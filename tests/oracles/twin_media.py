@@ -755,13 +755,15 @@ class Scene:
         """Actions per click."""
         goods, bid, phase = market.goods, self.facts.bid, step.phase
         if bid.mode == "cost_control" and bid.cost_per == "cart":
-            return j.arrival * self.cart_move * phase.cart
+            return j.arrival * self.cart_move * phase.cart * goods.scene_liked[self.name]
         if bid.mode == "cost_control" and bid.cost_per == "click":
             return 1.0
         if bid.mode == "cost_control" and bid.cost_per in GOALS:
             each = market.people[j.segment].moved_by_visit(bid.cost_per)
             mean = sum(x * each[b] for b, x in j.clickers().items())
-            return j.arrival * j.touch * mean * (phase.cart if bid.cost_per == "perform" else 1.0)
+            if bid.cost_per == "perform":
+                mean *= phase.cart * goods.scene_liked[self.name]
+            return j.arrival * j.touch * mean
         kappa = goods.scene_kappa[self.name][j.segment]
         buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock * market.eager[j.segment])
         orders = j.arrival * buys * market.readiness[step.phase_name, step.date]
