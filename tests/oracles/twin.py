@@ -236,7 +236,7 @@ class World:
         for g, people in self.people.items():
             rates = ((m, self.free_rates[m][g]["customers"]) for m in self.scenario.sources)
             touches = sum(self.scenario.sources[m].touch * rate for m, rate in rates)
-            fill = touches * self.chain.customer_cart * self.goods.liked_at_start
+            fill = touches * self.chain.customer_cart * self.goods.liked_at_start[g]
             drop = (
                 renewal(touches, rules.basket_days, 1.0, rules.frequency_shape) / rules.basket_days
             )
@@ -416,7 +416,7 @@ class World:
         else:
             self._learn(scene_buys, step.readiness)
         self.goods.choose(scene_buys, free_buys, [(halo, buys) for halo, _, buys in looks])
-        self._fill()
+        self._fill(contacts)
         terms = self._terms(step, contacts)
         trace = self._trace(contacts)
         flows: dict[str, Hazards] = {}
@@ -634,7 +634,7 @@ class World:
                 self.totals["messages"] += messages
                 self.totals["message_spend"] += messages * push.cost
 
-    def _fill(self) -> None:
+    def _fill(self, contacts: dict[str, Contacts]) -> None:
         """Section 8: the touches of scenes, partners, free and pushed visits meet products."""
         scenes = dict.fromkeys(self.scenes, 0.0)
         for j in self.placements:
@@ -643,7 +643,11 @@ class World:
             p.key: p.source.touch * sum(sum(row.values()) for row in p.came.values())
             for p in self.partners
         }
-        self.goods.fill(scenes, partners, self.free_touches, self.pushed_touches)
+        touches = {
+            g: sum(n * contacts[g].touches[b] for b, n in people.band_people().items())
+            for g, people in self.people.items()
+        }
+        self.goods.fill(scenes, partners, self.free_touches, self.pushed_touches, touches)
 
     # ----- sections 7 and 9: what the step's hazards share
     def _terms(self, step: Step, contacts: dict[str, Contacts]) -> StepTerms:

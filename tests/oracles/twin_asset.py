@@ -53,17 +53,6 @@ class Worth:
                 total += joined * (self.won[g] - self.values[g]["initial"])
         return total
 
-    def _kappa(self, g: str) -> float:
-        """Of a free visit, without luck."""
-        products, affinity = self.goods.products, self.scenario.segments[g].new_product_affinity
-        return sum(
-            share
-            * products[p].own_power
-            * products[p].cvr
-            * (affinity if products[p].item.product_stage in ("sampling", "launch") else 1.0)
-            for p, share in self.mix.items()
-        )
-
     def _order(self, g: str) -> float:
         """Mean contribution of an order [CNY]."""
         commerce = self.scenario.commerce
@@ -141,7 +130,7 @@ class Worth:
     def _contacts(self, g: str) -> Contacts:
         touches, buys = dict.fromkeys(BANDS, 0.0), dict.fromkeys(BANDS, 0.0)
         for m, source in self.scenario.sources.items():
-            factor = cvr_of(self.scenario.segments[g]) * self._kappa(g)
+            factor = cvr_of(self.scenario.segments[g]) * self.goods.liked_at_start[g]
             factor *= self.scenario.personalisation
             buy = prob(odds(source.organic_cvr) * factor)
             for b, rate in self.rates[m][g].items():

@@ -66,7 +66,7 @@ class StepTerms:
     browsing: float  # V, or D where V is 0
     middle: float  # t [d]
     cart: float  # phase.cart
-    liked: float  # q of section 8
+    liked: dict[str, float]  # q_g of section 8
     success: float  # Pi
     release: float  # bar(release) U
     deposit: float  # dep d, 0 where no deposit can be settled
@@ -239,7 +239,7 @@ class Segment:
         """visit_moves x Y + bar(base_moves) D / 30; into baskets goes what people like."""
         moves = {}
         for to, per_visit in self.chain.visit.get(stage, {}).items():
-            sale = step.cart * step.liked if to in {"favourite", "cart"} else 1.0
+            sale = step.cart * step.liked[self.name] if to in {"favourite", "cart"} else 1.0
             moves[to] = per_visit * touches * sale + self.chain.alone[stage][to] * step.days
         return moves
 
@@ -318,7 +318,7 @@ class Segment:
             "drop": step.days / window * renewal(touches, window, step.browsing, spread),
         }
         free = max(0.0, customers - self.carts - self.deposits)
-        each = self.chain.customer_cart * step.cart * step.liked
+        each = self.chain.customer_cart * step.cart * step.liked[self.name]
         added = free * -math.expm1(-touches * each)
         total = sum(hazards.values())
         leaving = self.carts * -math.expm1(-total) + added * -math.expm1(-total / 2)

@@ -152,6 +152,7 @@ class Product:
         cost = pool.fulfilment if pool else None
         self.pool_cost = float(scenario.commerce.fulfilment if cost is None else cost)
         self.stock, self.demand = float(item.stock) + self.pool, 0.0
+        self.restocks_to_come = len(item.restocks)
         self.depot, self.pooled, self.from_shops = float(item.stock), 0.0, 0.0
         self.first_pipeline, self.other_pipeline = Pipeline(scenario), Pipeline(scenario)
         self.pending_value = self.pending_cost = 0.0  # of the refunds in both pipelines
@@ -278,6 +279,7 @@ class Product:
 
     # ----- sales (sections 9 and 11)
     def restock(self, units: float) -> None:
+        self.restocks_to_come -= 1
         self.depot = self.depot - mean_sold(self.depot, self.demand) + units
         self.stock = self.stock_left() + units
         self.demand = 0.0
@@ -398,15 +400,12 @@ class Goods:
         self.organic_start = scaled_to_one(organic or {}) or scaled_to_one(
             dict.fromkeys(organic, 1.0)
         )
-        self.liked_at_start = sum(  # q_0
-            share * self.products[p].own_power * self.products[p].cvr
-            for p, share in self.organic_start.items()
-        )
+        self.segments = list(scenario.segments)
+        self.liked_at_start = {g: self._liked_at_start(g) for g in self.segments}  # q_0g
         self.baskets = dict.fromkeys(self.products, 0.0)  # K
         self.deposits = dict.fromkeys(self.products, 0.0)  # KT
         self.halo = float(scenario.life_cycle.halo)
         self.substitution = float(scenario.commerce.substitution)
-        self.segments = list(scenario.segments)
         self.bring_mixes({p: dict.fromkeys(self.segments, 1.0) for p in self.products})
         self.choose({}, {}, [])
 
@@ -418,6 +417,9 @@ class Goods:
         products = self.products
         self.responses = responses
         self.there = {p: find_goods(x.stock, x.demand) for p, x in products.items()}  # a_p
+        self.may_wait = {  # b_p
+            p: 1.0 if x.restocks_to_come else self.there[p] for p, x in products.items()
+        }
         self.mixes = {
             scene: self._on_sale(self._suited(scene, w)) for scene, w in self.scene_weights.items()
         }
@@ -427,7 +429,10 @@ class Goods:
         }
         self.scene_ctr = self._means("ctr")
         self.scene_quality = self._means("quality")
-        self.scene_liked = self._means("liked")  # q_i
+        self.scene_liked = {  # q_ig
+            scene: {g: self.mean_liked(mix, g) for g in self.segments}
+            for scene, mix in self.mixes.items()
+        }
         self.scene_price = self._means("stage_price")
         grown = {p: share * products[p].organic_change() for p, share in self.organic_start.items()}
         self.organic_multiplier = sum(grown.values())  # Omega
@@ -442,12 +447,25 @@ class Goods:
 
     def kappa(self, p: str, g: str) -> float:
         """kappa_pg, prices and the taste for new products included."""
-        product = self.products[p]
-        taste = 1 + (self.taste_for_new[g] - 1) * product.new_in_orders
-        return product.kappa * self.responses[p][g] * taste
+        return self.products[p].kappa * self.responses[p][g] * self.taste(p, g)
+
+    def taste(self, p: str, g: str) -> float:
+        """taste_pg: how a segment takes to the stages sampling and launch."""
+        return 1 + (self.taste_for_new[g] - 1) * self.products[p].new_in_orders
 
     def mean_kappa(self, mix: dict[str, float], g: str) -> float:
         return sum(weight * self.kappa(p, g) for p, weight in mix.items())
+
+    def mean_liked(self, mix: dict[str, float], g: str) -> float:
+        """Mean of kappa_pg without weather and prices."""
+        return sum(w * self.products[p].liked * self.taste(p, g) for p, w in mix.items())
+
+    def _liked_at_start(self, g: str) -> float:
+        """Of a free visit in the first stages, without luck."""
+        return sum(
+            share * self.products[p].own_power * self.products[p].cvr * self.taste(p, g)
+            for p, share in self.organic_start.items()
+        )
 
     def halo_of(self, mix: dict[str, float], g: str) -> "Halo":
         """Section 10: what a visit's further looks are, and what they buy."""
@@ -535,34 +553,45 @@ class Goods:
 
     # ----- what goes into baskets (section 8)
     def fill(
-        self, scenes: dict[str, float], partners: dict[Any, float], free: float, pushed: float
-    ) -> None:
-        """q, and the weights of new favourites and carts, from the touches of every way to come."""
+        self, scenes: dict[str, float], partners: dict[Any, float], free: float, pushed: float,
+        touches: dict[str, float],
+    ) -> None:  # fmt: skip
+        """q_g, and the weights of new favourites and carts.
+
+        From the touches of every way to come without looks, and of every segment with them.
+        """
         met = self._met_by_free_visits()
         none: dict[str, float] = {}
         ways = [(t, self._met_in_scene(i), self.looks_of(self.mixes[i])) for i, t in scenes.items()]
         ways += [(t, self._met_in_scene(c), none) for c, t in partners.items()]
         ways += [(free, met, self.looks_of(self.organic_mix)), (pushed, met, none)]
         came = sum(t * (1 + self.halo * sum(looks.values())) for t, _, looks in ways)
-        wanted = {  # v_p
+        met_and_liked = {  # F_p
             p: product.liked
             * sum(t * (seen.get(p, 0.0) + self.halo * looks.get(p, 0.0)) for t, seen, looks in ways)
             for p, product in self.products.items()
         }
-        self.liked = sum(wanted.values()) / came if came > 0 else 0.0
-        self.new_baskets = shares(wanted) or self.organic_mix
+        wanted = {
+            g: {p: x * self.taste(p, g) for p, x in met_and_liked.items()} for g in self.segments
+        }
+        self.liked = {g: sum(x.values()) / came if came > 0 else 0.0 for g, x in wanted.items()}
+        put_in = {  # v_p
+            p: sum(wanted[g][p] * touches[g] for g in self.segments) for p in self.products
+        }
+        self.new_baskets = shares(put_in) or self.organic_mix
 
     def _met_in_scene(self, scene: Any) -> dict[str, float]:
         """w_ip: what a scene, or a partner, shows and can be had."""
         mix = self.mixes[scene]
-        most = max(self.there[p] for p, weight in mix.items() if weight > 0)
+        most = max(self.may_wait[p] for p, weight in mix.items() if weight > 0)
         return {p: weight * most for p, weight in mix.items()}
 
     def _met_by_free_visits(self) -> dict[str, float]:
         """ok_p: what free visits come for and can have, or take in its place."""
-        anything = sum(weight * self.there[p] for p, weight in self.organic_mix.items())
+        found = {p: weight * self.may_wait[p] for p, weight in self.organic_mix.items()}
+        anything = sum(found.values())  # A
         instead = self.substitution * (1 - anything) / max(anything, 0.01)
-        return {p: x * anything * (1 + instead) for p, x in self.organic_shown.items()}
+        return {p: x * (1 + instead) for p, x in found.items()}
 
     def choose(
         self, scene_buys: dict[tuple[str, str], float], free_buys: dict[str, float],

@@ -755,14 +755,15 @@ class Scene:
         """Actions per click."""
         goods, bid, phase = market.goods, self.facts.bid, step.phase
         if bid.mode == "cost_control" and bid.cost_per == "cart":
-            return j.arrival * self.cart_move * phase.cart * goods.scene_liked[self.name]
+            liked = goods.scene_liked[self.name][j.segment]
+            return j.arrival * self.cart_move * phase.cart * liked
         if bid.mode == "cost_control" and bid.cost_per == "click":
             return 1.0
         if bid.mode == "cost_control" and bid.cost_per in GOALS:
             each = market.people[j.segment].moved_by_visit(bid.cost_per)
             mean = sum(x * each[b] for b, x in j.clickers().items())
             if bid.cost_per == "perform":
-                mean *= phase.cart * goods.scene_liked[self.name]
+                mean *= phase.cart * goods.scene_liked[self.name][j.segment]
             return j.arrival * j.touch * mean
         kappa = goods.scene_kappa[self.name][j.segment]
         buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock * market.eager[j.segment])
