@@ -417,7 +417,7 @@ class Goods:
         products = self.products
         self.responses = responses
         self.there = {p: find_goods(x.stock, x.demand) for p, x in products.items()}  # a_p
-        self.may_wait = {  # b_p
+        self.may_wait = {  # had_p
             p: 1.0 if x.restocks_to_come else self.there[p] for p, x in products.items()
         }
         self.mixes = {
@@ -429,7 +429,7 @@ class Goods:
         }
         self.scene_ctr = self._means("ctr")
         self.scene_quality = self._means("quality")
-        self.scene_liked = {  # q_ig
+        self.scene_liked = {  # like_ig
             scene: {g: self.mean_liked(mix, g) for g in self.segments}
             for scene, mix in self.mixes.items()
         }
@@ -556,7 +556,7 @@ class Goods:
         self, scenes: dict[str, float], partners: dict[Any, float], free: float, pushed: float,
         touches: dict[str, float],
     ) -> None:  # fmt: skip
-        """q_g, and the weights of new favourites and carts.
+        """like_g, and the weights of new favourites and carts.
 
         From the touches of every way to come without looks, and of every segment with them.
         """
@@ -566,11 +566,12 @@ class Goods:
         ways += [(t, self._met_in_scene(c), none) for c, t in partners.items()]
         ways += [(free, met, self.looks_of(self.organic_mix)), (pushed, met, none)]
         came = sum(t * (1 + self.halo * sum(looks.values())) for t, _, looks in ways)
-        met_and_liked = {  # F_p
-            p: product.liked
-            * sum(t * (seen.get(p, 0.0) + self.halo * looks.get(p, 0.0)) for t, seen, looks in ways)
-            for p, product in self.products.items()
-        }
+        met_and_liked = dict.fromkeys(self.products, 0.0)  # fill_p
+        for touched, seen, looks in ways:
+            for p, x in seen.items():
+                met_and_liked[p] += touched * x * self.products[p].liked
+            for p, x in self._to_be_had(looks).items():
+                met_and_liked[p] += touched * self.halo * x * self.products[p].liked
         wanted = {
             g: {p: x * self.taste(p, g) for p, x in met_and_liked.items()} for g in self.segments
         }
@@ -582,8 +583,11 @@ class Goods:
 
     def _met_in_scene(self, scene: Any) -> dict[str, float]:
         """w_ip: what a scene, or a partner, shows and can be had."""
-        mix = self.mixes[scene]
-        most = max(self.may_wait[p] for p, weight in mix.items() if weight > 0)
+        return self._to_be_had(self.mixes[scene])
+
+    def _to_be_had(self, mix: dict[str, float]) -> dict[str, float]:
+        """As much of it as the surest of its products is to be had."""
+        most = max((self.may_wait[p] for p, weight in mix.items() if weight > 0), default=0.0)
         return {p: weight * most for p, weight in mix.items()}
 
     def _met_by_free_visits(self) -> dict[str, float]:
