@@ -172,7 +172,7 @@ class _Front:
     def _add(self, at: int) -> None:
         low, high = self.theta[at - 1 : at + 1]
         below, above = self.gaps[at - 1 : at + 1]
-        part = np.clip(-below / (above - below) + np.array([-0.15, 0.0, 0.15]), 0.05, 0.95)
+        part = np.clip(-below / (above - below) + ASIDE, 0.05, 0.95)
         starts = _line(self.rows[at - 1], self.rows[at], part)
         theta = low + part * (high - low)
         self._keep(theta, self.quest.search.near(self._aims(theta), starts).rows)

@@ -68,11 +68,6 @@ class Answers:
         return Answers(self.values[rows], self.spent[rows], self.most[rows])
 
 
-def certain(values: Array, spent: Array) -> Answers:
-    """Answers of a market that has no common chance."""
-    return Answers(values, spent, spent)
-
-
 Market = Callable[[Split], Answers]
 """Whatever answers rows of decisions with what they bring."""
 

@@ -13,13 +13,18 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from simulator.allocation.archive import Archive
-from simulator.allocation.market import Answers, certain
+from simulator.allocation.market import Answers
 from simulator.allocation.problem import Problem, Split
 from simulator.allocation.search import Effort, Search
 
 Array = NDArray[np.float64]
 BUDGET = 1e6
 UNITS = 1000
+
+
+def certain(values: Array, spent: Array) -> Answers:
+    """Answers of a market that has no common chance."""
+    return Answers(values, spent, spent)
 
 
 def make_problem(cells: Sequence[int], budget: float = BUDGET, **limits) -> Problem:

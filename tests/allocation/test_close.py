@@ -7,12 +7,12 @@ import pytest
 
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.archive import Archive
-from simulator.allocation.market import Answers, certain
+from simulator.allocation.market import Answers
 from simulator.allocation.problem import Problem, Split, stack
 from simulator.allocation.refine import LARGE, climb, close
 from simulator.allocation.repair import repair
 from simulator.allocation.search import Search
-from tests.allocation.markets import BUDGET, Array, make_problem
+from tests.allocation.markets import BUDGET, Array, certain, make_problem
 
 CELLS = 3
 PHASES = 2

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from simulator.allocation.advice import MOVES, UNPLANNED, moves_between
-from simulator.allocation.market import Answers, certain
+from simulator.allocation.market import Answers
 from simulator.allocation.problem import Problem, Split
-from tests.allocation.markets import BUDGET, hill, make_problem
+from tests.allocation.markets import BUDGET, certain, hill, make_problem
 
 MARKET = hill(1.5, 3, channels=4)
 PROBLEM = make_problem([2, 2])

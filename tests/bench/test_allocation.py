@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from simulator.allocation.aims import linear
-from simulator.allocation.market import Answers, SimulatedMarket, certain
+from simulator.allocation.market import Answers, SimulatedMarket
 from simulator.allocation.problem import Problem, Split
 from simulator.engine.lanes import quadrature, shock_names
+from tests.allocation.markets import certain
 from tests.bench.allocation import World, our_search, without_scenes
 from tests.bench.rivals import Together, as_rows, nsga2, slsqp, slsqp_each
 from tests.bench.watched import (
