@@ -23,13 +23,7 @@ from simulator.allocation.market import (
     make_problem,
     read_plans,
 )
-from simulator.allocation.problem import (
-    Array,
-    Limits,
-    Problem,
-    Split,
-    check_known,
-)
+from simulator.allocation.problem import Array, Limits, Problem, Split, check_known
 from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
 from simulator.allocation.repair import repair
@@ -313,18 +307,15 @@ def _budget_of(some: _Final, row: int, planned: float) -> float:
 
 def _unspent(some: _Final, row: int, planned: float, idle: float) -> float:
     """Expected leftovers, those apart that were known before."""
-    given = planned if some.aims.keeps[row] else float(some.aims.budget[row])
-    return max(0.0, given - float(some.spent[row]) - idle)
+    return max(0.0, _budget_of(some, row, planned) - float(some.spent[row]) - idle)
 
 
 def _sorted(work: _Work, found: _Final, objectives: Sequence[str]) -> tuple[list[int], list[int]]:
     """Rows at the budget that nothing beats, best return first; and the rows at other budgets."""
     aims = found.aims
     at_budget = (aims.budget == work.problem.budget) & ~aims.keeps
-    here, columns = (
-        np.flatnonzero(at_budget),
-        [work.wanted.index(OBJECTIVES[n]) for n in objectives],
-    )
+    here = np.flatnonzero(at_budget)
+    columns = [work.wanted.index(OBJECTIVES[n]) for n in objectives]
     kept = here[nothing_beats(found.values[here][:, columns])][::-1]
     others = [n for n in np.flatnonzero(~at_budget).tolist() if n not in _less_profit(found)]
     return _distinct(found, kept.tolist()), _distinct(found, others)
@@ -380,7 +371,6 @@ class _Chance:
 
 def _leader(work: _Work, plans: Sequence[Plan], objective: str, chance: _Chance) -> str:
     """The plan that is best under chance, found by paired elimination on draws of its own."""
-
     metric = OBJECTIVES[objective]
 
     def play(chosen: Sequence[int], turn: int) -> Array:

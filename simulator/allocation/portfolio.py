@@ -131,18 +131,14 @@ class _Work:
     archive: Archive = field(init=False)
 
     def __post_init__(self) -> None:
-        wanted = dict.fromkeys([PROFIT, OBJECTIVES[self.objective]])
         problems = [member.problem for member in self.members]
         own = [
             SimulatedMarket(
-                m.scenario,
-                m.problem,
-                list(wanted),
-                executor=self.executor,
+                m.scenario, m.problem, self.wanted, executor=self.executor,
                 vectors=fair_points(m.scenario, executor=self.executor),
             )
             for m in self.members
-        ]
+        ]  # fmt: skip
         self.market = PortfolioMarket(own, problems)
         self.archive = Archive(self.market)
 
@@ -151,15 +147,19 @@ class _Work:
         if self.progress:
             self.progress(words, share)
 
+    @property
+    def wanted(self) -> list[str]:
+        """Quantities of the market: the return, and what else is sought."""
+        return list(dict.fromkeys([PROFIT, OBJECTIVES[self.objective]]))
+
     def search(self, problem: Problem) -> Search:
         """A search of the joint market under its limits."""
-        columns = dict.fromkeys([PROFIT, OBJECTIVES[self.objective]])
-        return Search(self.archive, problem, len(columns), self.effort)
+        return Search(self.archive, problem, len(self.wanted), self.effort)
 
     @property
     def aims(self) -> Aims:
         """Nearly all weight on what is sought."""
-        count = len(dict.fromkeys([PROFIT, OBJECTIVES[self.objective]]))
+        count = len(self.wanted)
         weights = np.full((1, count), TILT)
         weights[0, -1] = 1.0
         scale = np.array([self.budget, *[self._size()] * (count - 1)])

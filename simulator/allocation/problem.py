@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import UserError
-from simulator.scenario.amounts import asked_money, asked_table
+from simulator.scenario.amounts import asked_money, asked_table, suggestion
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -184,8 +184,6 @@ def sums(values: Array | Flags, member: Flags) -> Array:
 
 def check_known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
     """Refuse names that the scenario does not have."""
-    from simulator.scenario.amounts import suggestion
-
     for name in names:
         if name not in known:
             every = f"known are {', '.join(known)}" if known else "there is none"

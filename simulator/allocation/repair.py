@@ -151,10 +151,7 @@ class _Fit:
 
         cap = np.maximum(problem.group_cap - booked, 0.0)
         floor = np.maximum(problem.group_floor - booked, 0.0)
-        return (
-            bisect(given, cap, above=True),
-            bisect(given, floor),
-        )
+        return bisect(given, cap, above=True), bisect(given, floor)
 
     def _by_scene(
         self, tau: Array, scene: tuple[Array, Array], group: tuple[Array, Array] | None
