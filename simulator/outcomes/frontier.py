@@ -191,15 +191,14 @@ class Frontier:
         check_sure(sure)
         aim = objective or self.objectives[-1 if min_roi is not None else 0]
         min_roi, least = asked_return(min_roi), asked_bounds(at_least)
-        if min_roi is not None and not sure:
+        if min_roi is not None and sure is None:
             least["roi"] = min_roi
-        asked = min_roi if sure is not None else None
         own = [p.plan.name for p in self.points] + [self.current] * self.current_fits
         less = [p.plan.name for p in self.others if p.budget <= self.budget]
         less += [self.even_plan.name] if self.even_plan else []
         fits: list[str] = []
         for names in (own, less):
-            fits = fits or [n for n in names if self._reaches(n, least, asked, sure)]
+            fits = fits or [n for n in names if self._reaches(n, least, min_roi, sure)]
         if not fits:
             raise UserError(self._out_of_reach([*own, *less], least, min_roi, sure))
         name = max(fits, key=lambda n: self.statistic(n, aim, statistic))
@@ -208,7 +207,10 @@ class Frontier:
     def _reaches(
         self, plan: str, least: Mapping[str, float], min_roi: float | None, sure: float | None
     ) -> bool:  # fmt: skip
-        """Whether its figures are as wanted; one that spends nothing has no roi."""
+        """Whether its figures are as wanted; one that spends nothing has no roi.
+
+        Without `sure` the return is one of the least figures.
+        """
         if not all(self.figure(plan, m) >= v for m, v in least.items()):
             return False
         return min_roi is None or sure is None or self.chance(plan, "roi", min_roi) >= sure
