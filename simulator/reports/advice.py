@@ -1,7 +1,7 @@
 """The answer of an optimisation as plain text: first in two sentences, then what stands behind them."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from simulator.outcomes.frontier import FREE, STEP, Frontier, Margin, Move
 from simulator.outcomes.metrics import BY_NAME
@@ -22,6 +22,7 @@ from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan, find_package, package_price
 from simulator.scenario.schema import Scenario
 
+UNFINISHED = "UNFINISHED: stopped before the search ended. The best so far, expected values alone."
 WORTH, DEAR = "worth its price", "dearer than it brings"
 STATES = {
     "inside": "",
@@ -45,11 +46,13 @@ def advice_text(
         (f"The next yuan in {margins_point(frontier, plan).plan.name}", margins_table(frontier, plan)),
         (f"What binds {frontier.answered.plan.name}", "\n".join(f"  {line}" for line in binding_lines(frontier, plan))),
     ]  # fmt: skip
-    parts = [] if frontier.finished else [bold(UNFINISHED)]
+    return document(sections, frontier.finished, bold)
+
+
+def document(sections: Iterable[tuple[str, str]], finished: bool, bold: Bold) -> str:
+    """Sections under their headings, marked where they are not the last word."""
+    parts = [] if finished else [bold(UNFINISHED)]
     return "\n\n".join([*parts, *(f"{bold(head)}\n{text}" for head, text in sections)])
-
-
-UNFINISHED = "UNFINISHED: stopped before the search ended. The best so far, expected values alone."
 
 
 # --------------------------------------------------------------------------- plans

@@ -1,12 +1,11 @@
 """The least budget for a target, and one budget for several files, as plain text: the answer first."""
 
 import math
-from collections.abc import Iterable
 
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.metrics import BY_NAME, written
 from simulator.outcomes.portfolio import FIGURES, OWN, SHARED, Portfolio
-from simulator.reports.advice import STATES, UNFINISHED, brought, entry_note, money_table
+from simulator.reports.advice import STATES, brought, document, entry_note, money_table
 from simulator.reports.sentences import (
     EVEN,
     called,
@@ -25,8 +24,6 @@ from simulator.scenario.schema import Scenario
 
 NOTES = """  equal, proportional: each is as good inside the files as can be; neither keeps
   limits of whole files. own plans: the first of every file, at its own budget."""
-
-
 SURER = " A budget that gets there more surely: --sure 90%."
 
 
@@ -39,13 +36,7 @@ def goal_text(goal: Goal, scenario: Scenario, bold: Bold = str) -> str:
         (f"Money of {goal.plan.name}", money_table(scenario, goal.plan)),
         ("Budgets that were tried", tried_table(goal)),
     ]
-    return _document(sections, goal.finished, bold)
-
-
-def _document(sections: Iterable[tuple[str, str]], finished: bool, bold: Bold) -> str:
-    """Sections under their headings, marked where they are not the last word."""
-    parts = [] if finished else [bold(UNFINISHED)]
-    return "\n\n".join([*parts, *(f"{bold(head)}\n{text}" for head, text in sections)])
+    return document(sections, goal.finished, bold)
 
 
 def least_sentence(goal: Goal) -> str:
@@ -132,7 +123,7 @@ def portfolio_text(found: Portfolio, bold: Bold = str) -> str:
         ("The next yuan", cells_table(found)),
         ("What binds", "\n".join(f"  {line}" for line in found.binding or ["nothing but the budget"])),
     ]  # fmt: skip
-    return _document(sections, found.finished, bold)
+    return document(sections, found.finished, bold)
 
 
 def sharing(found: Portfolio) -> str:
