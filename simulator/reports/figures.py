@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cache
 from importlib import resources
 from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -327,6 +328,15 @@ def new_axes(count: int, size: tuple[float, float]) -> list[Axes]:
     """Axes side by side in a figure of their own, of this size [inch]."""
     figure = Figure(figsize=size, layout="constrained")
     return list(np.ravel(figure.subplots(1, count)))
+
+
+def save(ax: Axes, folder: str | Path, name: str) -> list[str]:
+    """Write the figure of the axes as SVG and PNG; the names of the files."""
+    assert isinstance(ax.figure, Figure)
+    files = [f"{name}.{kind}" for kind in ("svg", "png")]
+    for file in files:
+        ax.figure.savefig(Path(folder) / file, dpi=150)
+    return files
 
 
 def legend(ax: Axes, handles: Sequence[Artist], labels: Sequence[str]) -> None:

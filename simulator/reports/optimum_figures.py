@@ -9,7 +9,6 @@ from typing import TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from simulator.errors import UserError
 from simulator.outcomes.decomposition import decompose, part_intervals
@@ -27,6 +26,7 @@ from simulator.reports.figures import (
     dress,
     legend,
     new_axes,
+    save,
     short,
     titles_of,
 )
@@ -52,13 +52,7 @@ def write_figures(
     }
     if frontier.point(picked.name if others else frontier.answered.plan.name).margins:
         figures["marginal"] = plot_marginal(frontier, picked if others else None)
-    names = []
-    for name, ax in figures.items():
-        for kind in ("svg", "png"):
-            assert isinstance(ax.figure, Figure)
-            ax.figure.savefig(Path(folder) / f"{name}.{kind}", dpi=150)
-            names.append(f"{name}.{kind}")
-    return names
+    return [file for name, ax in figures.items() for file in save(ax, folder, name)]
 
 
 # --------------------------------------------------------------------------- the frontier
@@ -212,10 +206,10 @@ def plot_marginal(
 
 
 # --------------------------------------------------------------------------- from base to total
-def plot_gmv(frontier: Frontier, picked: Plan, ax: Axes | None = None) -> Axes:
+def plot_gmv(frontier: Frontier, picked: Plan) -> Axes:
     """From the gmv of the current plan to that of the picked one; of the current one from no ads."""
     base = NO_ADS if picked.name == frontier.current else frontier.current
-    return plot_decomposition(frontier.outcomes, picked.name, base, ax)
+    return plot_decomposition(frontier.outcomes, picked.name, base)
 
 
 def plot_decomposition(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from simulator.errors import UserError
@@ -24,11 +23,12 @@ from simulator.reports.figures import (
     dress,
     legend,
     new_axes,
+    save,
     short,
 )
 from simulator.scenario.amounts import suggestion
 from simulator.scenario.reference import unit_of
-from simulator.sweeps.analysis import check_metric, parameters_of, regrets
+from simulator.sweeps.analysis import cell_figures, check_metric, parameters_of, regrets
 from simulator.sweeps.effects import best_in_squares, squares, swings
 from simulator.sweeps.study import Mode
 
@@ -112,7 +112,7 @@ def _signed(value: float) -> str:
     >>> _signed(108_123.0), _signed(-0.03471), _signed(0.0)
     ('+108k', '-0.0347', '0')
     """
-    return ("+" if value > 0 else "") + short(float(f"{value:.3g}"))
+    return ("+" if value > 0 else "") + _three(value)
 
 
 def _draw_swings(ax: Axes, table: "pd.DataFrame") -> None:
@@ -146,8 +146,6 @@ def _name_end(ax: Axes, row: "pd.Series[Any]", end: str, where: tuple[int, str])
 
 
 def _middle(part: "pd.DataFrame", metric: str) -> float:
-    from simulator.sweeps.analysis import cell_figures
-
     return float(cell_figures(part, metric)[metric].mean())
 
 
@@ -306,17 +304,14 @@ def write_study_figures(
 
     Each scenario has its own, if it has the plan.
     """
-    scenarios, names = list(rows["scenario"].unique()), []
+    scenarios, names = list(rows["scenario"].unique()), list[str]()
     for scenario in scenarios:
         if plan not in {None, *rows["plan"][rows["scenario"] == scenario]}:
             continue
         mark = f"-{scenario}" if len(scenarios) > 1 else ""
         options: dict[str, Any] = {"plan": plan, "scenario": scenario, "mode": mode}
         for name, ax in _figures(rows, metric, by, options).items():
-            assert isinstance(ax.figure, Figure)
-            for kind in ("svg", "png"):
-                ax.figure.savefig(Path(folder) / f"{name}{mark}.{kind}", dpi=150)
-                names.append(f"{name}{mark}.{kind}")
+            names += save(ax, folder, f"{name}{mark}")
     return names
 
 
