@@ -18,7 +18,7 @@ import click
 
 from simulator import __version__
 from simulator.cli_optimize import optimize
-from simulator.cli_sweep import sweep_command
+from simulator.cli_sweep import sweep
 from simulator.console import (
     FORMAT,
     INTERRUPTED,
@@ -305,10 +305,6 @@ def _called(outcomes: "Outcomes", file: str) -> "Outcomes":
     return replace(outcomes, scenario=name, chance_only=inner)
 
 
-# --------------------------------------------------------------------------- optimize
-adsim.add_command(optimize)
-
-
 # --------------------------------------------------------------------------- compare
 @adsim.command()
 @click.argument("folder", metavar="DIR")
@@ -399,4 +395,5 @@ def _write(path: str, text: str, *, anew: bool = False) -> None:
 
 
 # --------------------------------------------------------------------------- other modules
-adsim.add_command(sweep_command(anchored))
+adsim.add_command(optimize)
+adsim.add_command(sweep)

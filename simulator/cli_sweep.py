@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,48 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from simulator.console import FORMAT, deliver, json_text, made_folder, put, written_to
+from simulator.console import (
+    FORMAT,
+    Progress,
+    anchored,
+    deliver,
+    json_text,
+    made_folder,
+    put,
+    written_to,
+)
 from simulator.errors import UserError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from simulator.scenario.schema import Scenario
     from simulator.sweeps.study import Study
     from simulator.sweeps.sweep import Estimate
-
-Progress = Callable[[int, int], None]
-Prepare = Callable[[str, "Scenario", bool], "Scenario"]
-
-
-_OPTIONS = (
-    click.option("--store", "folder", metavar="DIR", help="Where the parts are kept."),
-    click.option(
-        "--executor", default="process", show_default=True, metavar="NAME",
-        help="Who computes: process, none (this process), or dask:tcp://HOST:PORT.",
-    ),
-    click.option(
-        "--jobs", type=click.IntRange(1, 1024), default=None,
-        help="Processes to run at once. Default: one per processor.",
-    ),
-    click.option("--dry-run", is_flag=True, help="Only say what it would take."),
-    click.option("--status", is_flag=True, help="Only say how far the store is."),
-    click.option("--table", is_flag=True, help="Print a row per cell and plan."),
-    click.option("-o", "target", metavar="DIR", help="Save tables here, with figures."),
-    click.option("--metric", metavar="NAME", help="What -o is about. Default: the study's first."),
-    click.option(
-        "--plan", metavar="NAME",
-        help="Whose figures -o draws. Default: the plan that gives away least over all cells.",
-    ),
-    click.option(
-        "--by", multiple=True, metavar="NAME",
-        help="Parameter across, and given again up, in the heat map of -o. Default: the two that "
-        "move the plan most.",
-    ),
-    FORMAT,
-    click.option("--quiet", is_flag=True, help="No progress on stderr."),
-    click.option("--allow-mixed", is_flag=True, help="Go on with other versions or processors."),
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,25 +49,45 @@ class Asked:
     allow_mixed: bool
 
 
-def sweep_command(prepare: Prepare) -> click.Command:
-    """The command; `prepare` sets a scenario to what its anchors ask for."""
+@click.command("sweep")
+@click.argument("file", metavar="STUDY")
+@click.option("--store", "folder", metavar="DIR", help="Where the parts are kept.")
+@click.option(
+    "--executor", default="process", show_default=True, metavar="NAME",
+    help="Who computes: process, none (this process), or dask:tcp://HOST:PORT.",
+)  # fmt: skip
+@click.option(
+    "--jobs", type=click.IntRange(1, 1024), default=None,
+    help="Processes to run at once. Default: one per processor.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Only say what it would take.")
+@click.option("--status", is_flag=True, help="Only say how far the store is.")
+@click.option("--table", is_flag=True, help="Print a row per cell and plan.")
+@click.option("-o", "target", metavar="DIR", help="Save tables here, with figures.")
+@click.option("--metric", metavar="NAME", help="What -o is about. Default: the study's first.")
+@click.option(
+    "--plan", metavar="NAME",
+    help="Whose figures -o draws. Default: the plan that gives away least over all cells.",
+)  # fmt: skip
+@click.option(
+    "--by", multiple=True, metavar="NAME",
+    help="Parameter across, and given again up, in the heat map of -o. Default: the two that "
+    "move the plan most.",
+)  # fmt: skip
+@FORMAT
+@click.option("--quiet", is_flag=True, help="No progress on stderr.")
+@click.option("--allow-mixed", is_flag=True, help="Go on with other versions or processors.")
+def sweep(file: str, **options: Any) -> None:
+    """Play every plan of a STUDY file in every cell, and keep the answers in a store.
 
-    def sweep(file: str, **options: Any) -> None:
-        """Play every plan of a STUDY file in every cell, and keep the answers in a store.
+    Stopped by whatever, the same command goes on where it was.
+    """
+    from simulator.sweeps.study import read_study
 
-        Stopped by whatever, the same command goes on where it was.
-        """
-        from simulator.sweeps.study import read_study
-
-        asked = Asked(**options)
-        _check(asked)
-        study = read_study(file, lambda name, scenario: prepare(name, scenario, asked.quiet))
-        _answer(study, asked)
-
-    command = click.argument("file", metavar="STUDY")(sweep)
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return click.command("sweep")(command)
+    asked = Asked(**options)
+    _check(asked)
+    study = read_study(file, lambda name, scenario: anchored(name, scenario, asked.quiet))
+    _answer(study, asked)
 
 
 def _check(asked: Asked) -> None:
