@@ -1,7 +1,7 @@
 """Scenario files: read safely, extended, changed by --set, and checked against a model.
 
 A file becomes a tree of nodes that know where they were written, so that every fault found later,
-by the model or by a cross-check, points at its line. The steps of `load`:
+by the model or by a cross-check, points at its line. The steps of reading:
 
 1. compose    YAML events become nodes; a hostile file ends here, before anything is built of it
 2. extend     presets and other files lie below the file itself: `extends: [calendars/plain]`,
@@ -262,18 +262,8 @@ def _finished(reading: _Reading, tree: Tree, sets: Iterable[str]) -> Tree:
 
 
 # --------------------------------------------------------------------------- 4. validate
-def load(
-    model: type[Model],
-    path: str | os.PathLike[str],
-    sets: Iterable[str] = (),
-    trusted: bool = True,
-) -> Model:
-    """The model that a scenario file describes; a ScenarioError holds everything wrong with it."""
-    return validate(model, read_tree(path, sets, trusted))
-
-
 def validate(model: type[Model], tree: Tree) -> Model:
-    """The model that a tree describes."""
+    """The model that a tree describes; a ScenarioError holds everything wrong with it."""
     try:
         instance = model.model_validate(tree.data(model))
     except ValidationError as error:

@@ -9,6 +9,7 @@ from simulator.scenario.anchors import Anchors
 from simulator.scenario.chain import BANDS, CHAIN_STAGES, Chain, Moves
 from simulator.scenario.goods import PRODUCT_STAGES
 from simulator.scenario.nodes import Parts
+from simulator.scenario.plan import all_packages
 from simulator.scenario.scenes import PlanEntry, Scene
 from simulator.scenario.schema import Scenario
 from simulator.scenario.slots import AuctionSlot, ContractSlot, Package
@@ -21,6 +22,11 @@ _KEPT = {
     "plans": {"none": "for the plan without further ad money"},
 }
 """Names that mean something else already, by what they would name."""
+
+_NAMED = (
+    "segments", "products", "sources", "pushes", "slots", "scenes", "commissions", "plans", "shocks",
+)  # fmt: skip
+"""Sections whose entries have names of the user's."""
 
 _LAST_STAGE = {
     "engage": "discover",
@@ -79,15 +85,8 @@ def _check_anchors(scenario: Scenario, anchors: Anchors) -> Iterator[Fault]:
 # --------------------------------------------------------------------------- well formed
 def _check_names(scenario: Scenario) -> Iterator[Fault]:
     yield from _well_formed(("calendar", "phases"), scenario.calendar.phases)
-    yield from _well_formed(("segments",), scenario.segments)
-    yield from _well_formed(("products",), scenario.products)
-    yield from _well_formed(("sources",), scenario.sources)
-    yield from _well_formed(("pushes",), scenario.pushes)
-    yield from _well_formed(("slots",), scenario.slots)
-    yield from _well_formed(("scenes",), scenario.scenes)
-    yield from _well_formed(("commissions",), scenario.commissions)
-    yield from _well_formed(("plans",), scenario.plans)
-    yield from _well_formed(("shocks",), scenario.shocks)
+    for section in _NAMED:
+        yield from _well_formed((section,), getattr(scenario, section))
     for name, phase in scenario.calendar.phases.items():
         if phase.continues:
             known = scenario.calendar.phases.keys() - {name}
@@ -247,12 +246,7 @@ def _check_plan(scenario: Scenario, at: Parts, plan: PlanEntry) -> Iterator[Faul
         partners, what = scenario.commissions, "commissioned media"
         yield from _list((*at, "commissions"), plan.commissions, partners, what)
     if not isinstance(plan.packages, str):
-        packages = [
-            f"{name}.{key}"
-            for name, slot in scenario.slots.items()
-            if isinstance(slot, ContractSlot)
-            for key in slot.packages
-        ]
+        packages = all_packages(scenario)
         yield from _list((*at, "packages"), plan.packages, packages, "contract package")
 
 

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from simulator.errors import FieldError, RunError, ScenarioError, UserError
 from simulator.scenario import loader
 from simulator.scenario.amounts import Amount, Level, Moment, Rate, Seconds, Share, Whole, spread_of
-from simulator.scenario.loader import load, parse_tree, read_tree, validate
+from simulator.scenario.loader import parse_tree, read_tree, validate
 from simulator.scenario.nodes import MOST_DEPTH
 
 
@@ -128,6 +128,11 @@ def preset(tmp_path, monkeypatch):
         path.write_text(textwrap.dedent(text), encoding="utf-8")
 
     return write_preset
+
+
+def load(model, path, sets=(), trusted=True):
+    """The model that a file describes."""
+    return validate(model, read_tree(path, sets, trusted))
 
 
 def slots_of(path: Path, *sets: str) -> dict[str, Any]:
