@@ -6,12 +6,7 @@ from simulator.scenario.amounts import moment_text, percent
 from simulator.scenario.calendar import Calendar
 from simulator.scenario.goods import Product
 from simulator.scenario.nodes import Parts, Tree
-from simulator.scenario.plausible_calendar import (
-    check_calendar,
-    check_shocks,
-    first_moment,
-    span_text,
-)
+from simulator.scenario.plausible_calendar import check_calendar, check_shocks, inside_run
 from simulator.scenario.plausible_media import check_media
 from simulator.scenario.plausible_scenes import check_scenes
 from simulator.scenario.ranges import check_ranges, in_range
@@ -98,9 +93,7 @@ def _check_product(calendar: Calendar, at: Parts, product: Product) -> Iterator[
     for number, restock in enumerate(product.restocks):
         path = (*at, "restocks", number)
         yield from in_range((*path, "units"), restock.units, (1, 1e12))
-        if calendar.phases and not first_moment(calendar) <= restock.at < calendar.end:
-            got = f"(got {moment_text(restock.at)})"
-            yield Fault((*path, "at"), f"must lie inside the run, {span_text(calendar)} {got}")
+        yield from inside_run(calendar, (*path, "at"), restock.at)
 
 
 # --------------------------------------------------------------------------- media

@@ -178,11 +178,7 @@ def _check_shock(calendar: Calendar, at: Parts, shock: Shock) -> Iterator[Fault]
         yield Fault((*at, "end"), f"must be after its start {moment_text(shock.start)}")
     elif (shock.rate or 0) * (shock.end - shock.start).total_seconds() / DAY > MOST_SPELLS:
         yield Fault((*at, "rate"), f"makes it begin more than {MOST_SPELLS} times: lower it")
-    if calendar.phases and not first_moment(calendar) <= shock.start < calendar.end:
-        yield Fault(
-            (*at, "start"),
-            f"must lie inside the run, {span_text(calendar)} (got {moment_text(shock.start)})",
-        )
+    yield from inside_run(calendar, (*at, "start"), shock.start)
     if shock.products and shock.segments:
         rule = "must not stand beside products: a shock moves products or people"
         yield Fault((*at, "segments"), f"{rule}; write two shocks")
@@ -202,3 +198,10 @@ def first_moment(calendar: Calendar) -> datetime:
 def span_text(calendar: Calendar) -> str:
     """From the first moment to the last, as people write it."""
     return f"{moment_text(first_moment(calendar))} to {moment_text(calendar.end)}"
+
+
+def inside_run(calendar: Calendar, path: Parts, moment: datetime) -> Iterator[Fault]:
+    """A fault, unless the moment lies between the first phase and the end of advertising."""
+    if calendar.phases and not first_moment(calendar) <= moment < calendar.end:
+        got = f"(got {moment_text(moment)})"
+        yield Fault(path, f"must lie inside the run, {span_text(calendar)} {got}")
