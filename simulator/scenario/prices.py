@@ -1,4 +1,4 @@
-"""What a booking costs: steps of the price by date and phase, the last day to book, and cancelling."""
+"""What a booking costs: steps of the price by date and phase, and the last day to book."""
 
 import math
 from collections.abc import Mapping
