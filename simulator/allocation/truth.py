@@ -48,7 +48,9 @@ def attribute(
     """
     check_run(scenario, mode, replications, seed)
     own = asked_plan(scenario, plan)
-    _check(metrics, orders)
+    _check_metrics(metrics)
+    if orders < 4 or orders % 2:
+        raise UserError(f"orders are drawn in pairs: an even number, at least 4 (got {orders})")
     players = players_of(scenario, own)
     worth = _worth(
         scenario, own, metrics, mode=mode, replications=replications, seed=seed, executor=executor,
@@ -63,15 +65,13 @@ def attribute(
     )  # fmt: skip
 
 
-def _check(metrics: Sequence[str], orders: int) -> None:
+def _check_metrics(metrics: Sequence[str]) -> None:
     if isinstance(metrics, str):
         raise UserError(f"metrics are a list, such as [{metrics!r}]")
     for name in metrics:
         if name not in BY_NAME or BY_NAME[name].kind != "total":
             known = ", ".join(m.name for m in BY_NAME.values() if m.kind == "total")
             raise UserError(f"{name!r} is no total that could be shared out: known are {known}")
-    if orders < 4 or orders % 2:
-        raise UserError(f"orders are drawn in pairs: an even number, at least 4 (got {orders})")
 
 
 def left_out(
@@ -81,7 +81,7 @@ def left_out(
 
     One run more than there are scenes, where Shapley values take one for every coalition.
     """
-    _check(metrics, 4)
+    _check_metrics(metrics)
     players = players_of(scenario, plan)
     whole = frozenset(players)
     worth = _worth(scenario, plan, metrics, mode="expected")(
