@@ -64,7 +64,8 @@ def optimize_portfolio(
 
     `labels` are short names of the files; `limits` are those inside a file, by label, and the
     floors, caps and locks of `files` hold for a file's money as a whole. The answer is held against
-    the equal and the proportional split, each of which is as good inside its files as can be.
+    the equal and the proportional split, each of which is as good inside its files as can be, and the
+    first plans of the files at their own budgets.
     Ctrl-C ends the search with the best split so far, held against the rivals that are known by then,
     with `finished` False.
     """
