@@ -212,7 +212,7 @@ def _all_lose(point: Point) -> bool:
 def next_money(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     """The second sentence, of the plan that is spoken of: more, less, or enough.
 
-    Beyond the end of the return the next money has no price in money alone: both figures are told.
+    Away from the end of the best return the next money has no price in money alone: both figures are told.
     """
     price = point.shadow_price
     step = step_of(frontier.budget)
@@ -224,6 +224,8 @@ def next_money(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     net = f"{signed(price * step)} CNY net of themselves"
     if price < -EVEN:
         return _too_much(frontier, scenario, point, f"for the last {step:,} CNY bring {net}")
+    if words and point.price_of_new is not None:  # the shadow price holds more than money
+        return words
     if price <= EVEN:
         return (
             f"The budget is right: the next {step:,} CNY would bring {net}, about what they cost."

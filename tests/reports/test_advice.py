@@ -345,6 +345,16 @@ def test_where_the_return_does_not_count_the_next_money_is_told_in_what_is_sough
     )
 
 
+def test_what_new_customers_are_worth_is_not_called_money(frontier, scenario):
+    """Between the ends the shadow price counts them: money that loses may be worth spending."""
+    cells = {"a.sale": Margin(40_000, 0.4, 90, 1.9, "inside")}
+    between = replace(frontier.points[1], margins=cells)
+    assert between.price_of_new and between.shadow_price == pytest.approx(0.9)
+    assert next_money(replace(frontier, points=(between, frontier.best))) == (
+        "The next 10,000 CNY would bring +90.0 new customers, and -6,000 CNY net of themselves."
+    )
+
+
 def test_cells_that_would_lose_are_not_said_to_be_sold_out(frontier, scenario):
     """Nothing is planned because nothing pays, not because there is nothing to buy."""
     none = with_margins(frontier, **{"a.sale": Margin(0, 0.4, 0, 0.4, "empty")})
