@@ -122,7 +122,7 @@ class Frontier:
     even_plan: Plan | None = field(default=None, repr=False)
     """An even split, as far as limits and budget let."""
     current_fits: bool = True
-    """Whether it keeps the budget and the limits: only then it may be the answer."""
+    """Whether the current plan keeps the budget and the limits: only then it may be the answer."""
     leader: str = ""
     """Plan that won the race under chance in the first objective, the current one and an even split included."""
     answer: str = ""
