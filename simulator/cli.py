@@ -28,6 +28,7 @@ from simulator.console import (
     bold,
     chosen_plans,
     deliver,
+    fitted,
     json_text,
     put,
     room_for,
@@ -175,21 +176,24 @@ def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
             click.echo(f"{file}: ok ({', '.join(parts)})")
             for line in _bookings(scenario):
                 click.echo(f"  {line}")
-            code = max(code, _check_anchors(file, scenario))
+            code = max(code, _check_anchors(file, scenario, sets))
     return code
 
 
-def _check_anchors(file: str, scenario: "Scenario") -> int:
+def _check_anchors(file: str, scenario: "Scenario", sets: Sequence[str]) -> int:
     """Show what the anchors of a file set; contradictions are an error of the file."""
     if scenario.anchors is None:
         return 0
-    from simulator.calibration.anchors import anchor
     from simulator.reports.tables import anchors_table
 
-    found = anchor(scenario)
+    found = fitted(file, scenario, sets)
     click.echo(anchors_table(found.levels, found.anchors))
-    for row in found.contradictions:
+    for name in found.stretched:
+        click.echo(f"Warning: {file}: {name} went as far as it may for the anchors", err=True)
+    words = "cannot be met by any levels"
+    if len(found.anchors) > 1:
         words = "cannot be met together with the other anchors: change one of them"
+    for row in found.contradictions:
         click.echo(f"{file}: anchors.{row.name} {words} (simulated {row.off:+.0%})", err=True)
     return UserError.exit_code if found.contradictions else 0
 
@@ -248,7 +252,7 @@ def run(
     """
     from simulator.scenario import read_scenario
 
-    scenario = anchored(file, read_scenario(file, sets), quiet)
+    scenario = anchored(file, read_scenario(file, sets), quiet, sets)
     plans = chosen_plans(scenario, names)
     warn_of_shortage(scenario, plans)
     warn_of_idle_budget(scenario, plans, sets)

@@ -141,7 +141,7 @@ def optimize(**options: Any) -> int:
 def _read(asked: Asked, file: str) -> "Scenario":
     from simulator.scenario import read_scenario
 
-    return anchored(file, read_scenario(file, asked.sets), asked.quiet)
+    return anchored(file, read_scenario(file, asked.sets), asked.quiet, asked.sets)
 
 
 @contextmanager

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from simulator.errors import UserError
+from simulator.errors import ScenarioError, UserError
 from simulator.workers import settle
 
 if TYPE_CHECKING:
     from concurrent.futures import ProcessPoolExecutor
     from multiprocessing.process import BaseProcess
 
+    from simulator.calibration.anchors import Anchored
     from simulator.outcomes import Outcomes
     from simulator.scenario.plan import Plan
     from simulator.scenario.schema import Scenario
@@ -48,19 +49,41 @@ FORMAT = click.option(
 )  # fmt: skip
 
 
-def anchored(file: str, scenario: "Scenario", quiet: bool) -> "Scenario":
-    """The scenario at the levels that its anchors ask for; they are said on stderr."""
+def anchored(
+    file: str, scenario: "Scenario", quiet: bool, sets: Sequence[str] = ()
+) -> "Scenario":  # fmt: skip
+    """The scenario, read with `sets`, at the levels that its file's anchors ask for; they are said on stderr.
+
+    Anchors tell of the past as the file has it: what a --set asks instead does not move the levels.
+    """
     if scenario.anchors is None:
         return scenario
-    from simulator.calibration.anchors import anchor
-
-    found = anchor(scenario)
+    found = fitted(file, scenario, sets)
     for row in found.contradictions:
         click.echo(f"{file}: anchors.{row.name} is not met (simulated {row.off:+.0%})", err=True)
     if not quiet:
         levels = ", ".join(f"{name} x{level:.3g}" for name, level in found.levels.items())
         click.echo(f"anchors set {levels}", err=True)
-    return found.scenario
+    return found.of(scenario, {_key(text) for text in sets})
+
+
+def fitted(file: str, scenario: "Scenario", sets: Sequence[str]) -> "Anchored":
+    """Levels for the file's own anchors, or those that are set; of other --set it knows nothing."""
+    from simulator.calibration.anchors import anchor
+    from simulator.scenario import read_scenario
+
+    own = [text for text in sets if _key(text).split(".")[0] == "anchors"]
+    if len(own) == len(sets):
+        return anchor(scenario)
+    try:
+        return anchor(read_scenario(file, own))
+    except ScenarioError:  # right with all of --set alone
+        return anchor(scenario)
+
+
+def _key(text: str) -> str:
+    """The name in KEY=VALUE."""
+    return text.partition("=")[0].strip()
 
 
 def chosen_plans(scenario: "Scenario", names: Sequence[str]) -> "list[Plan]":
@@ -189,7 +212,7 @@ def warn_of_idle_budget(scenario: "Scenario", plans: "Sequence[Plan]", sets: Ite
     """Say on stderr which plans another budget does not change: those that are written in CNY."""
     from simulator.scenario.plan import has_budgets
 
-    if not any(text.partition("=")[0].strip() == "budget" for text in sets):
+    if not any(_key(text) == "budget" for text in sets):
         return
     fixed = {name for name, entry in scenario.plans.items() if not entry.in_shares}
     if not scenario.plans and has_budgets(scenario):

@@ -9,8 +9,9 @@ Least squares over expected runs; a weak pull towards 1 leaves alone what no anc
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,7 @@ PULL = 0.001  # towards a level of 1, against an anchor that is off by as much
 OFF = 0.05  # share by which an anchor may be missed
 STRIDE = 0.7  # about ln 2: how far from the file a start is looked for
 RUNS = 20
-FIGURES = {
-    "spend": ("spend", ""),
-    "gmv": ("gmv_campaign", ""),
-    "average_cpc": ("spend", "clicks"),
-    "new_customer_share": ("new_customers", "paid_orders"),
-}
-"""Anchor: the metric, and what it is divided by."""
+AT_BOUND = 0.999
 
 
 @dataclass(frozen=True)
@@ -61,8 +56,18 @@ class Anchored:
 
     @property
     def contradictions(self) -> tuple[Anchor, ...]:
-        """Anchors that cannot be met together with the others."""
+        """Anchors that cannot be met, together with the others or at all."""
         return tuple(anchor for anchor in self.anchors if abs(anchor.off) > OFF)
+
+    @property
+    def stretched(self) -> tuple[str, ...]:
+        """Levels that went as far as they may."""
+        most = AT_BOUND * LARGEST
+        return tuple(name for name, x in self.levels.items() if abs(math.log(x)) > most)
+
+    def of(self, changed: Scenario, kept: Collection[str]) -> Scenario:
+        """Another version of the scenario at the same levels; fields `kept` stay as they are there."""
+        return at_levels(changed, self.levels, kept=kept)
 
 
 def anchor(scenario: Scenario) -> Anchored:
@@ -121,36 +126,61 @@ def _levels(x: np.ndarray) -> dict[str, float]:
 def _compare(scenario: Scenario, plan: Plan) -> list[Anchor]:
     own = own_figures(scenario)
     follow = any(name.startswith("roas.") for name in own)
-    outcomes = simulate(scenario, [plan], mode="expected", daily=False, attribution=follow)
-    return [Anchor(name, value, _simulated(outcomes, plan, name)) for name, value in own.items()]
+    outcomes = simulate(scenario, [plan], mode="expected", attribution=follow)
+    period = _Period(outcomes, plan, scenario.calendar.end)
+    return [Anchor(name, value, max(period.figure(name), 1e-9)) for name, value in own.items()]
 
 
-def _simulated(outcomes: Outcomes, plan: Plan, name: str) -> float:
-    """The scenario's figure for an anchor."""
-    if name.startswith("roas."):
-        scene = outcomes.axes.scenes.index(name.removeprefix("roas."))
-        gmv, spend = (_scene(outcomes, field, scene) for field in ("gmv_attributed", "spend"))
-        return gmv / max(spend, 1e-9)
-    top, bottom = FIGURES[name]
-    below = ratio_of_means(outcomes.sample(plan.name, bottom)) if bottom else 1.0
-    return max(ratio_of_means(outcomes.sample(plan.name, top)), 1e-9) / max(below, 1e-9)
+@dataclass(frozen=True)
+class _Period:
+    """A plan's figures until advertising ends."""
 
+    outcomes: Outcomes
+    plan: Plan
+    end: datetime
 
-def _scene(outcomes: Outcomes, field: str, scene: int) -> float:
-    return float(outcomes.book.scenes[field][scene, : outcomes.replications].mean())
+    def figure(self, name: str) -> float:
+        """The scenario's figure for an anchor."""
+        if name.startswith("roas."):
+            scene = self.outcomes.axes.scenes.index(name.removeprefix("roas."))
+            gmv, spend = (self._days(f"scene_{what}")[:, scene].sum() for what in ("gmv", "spend"))
+            return self._ratio(
+                name, gmv, spend, f"spends nothing on {self.outcomes.axes.scenes[scene]}"
+            )
+        if name == "new_customer_share":
+            new, orders = (self._days(what).sum() for what in ("new_customers", "paid_orders"))
+            return self._ratio(name, new, orders, "sells nothing")
+        if name == "average_cpc":
+            return self._ratio(name, self._mean("spend"), self._mean("clicks"), "brings no click")
+        return self._mean("gmv_campaign" if name == "gmv" else "spend")
+
+    def _mean(self, metric: str) -> float:
+        return ratio_of_means(self.outcomes.sample(self.plan.name, metric))
+
+    def _days(self, what: str) -> np.ndarray:
+        """The plan's own lanes on the days until the end: [day, .., lane]."""
+        days = sum(datetime.fromisoformat(day) < self.end for day in self.outcomes.axes.days)
+        return self.outcomes.book.days[what][:days, ..., : self.outcomes.replications]
+
+    def _ratio(self, name: str, part: float, whole: float, why: str) -> float:
+        if whole <= 0:
+            raise UserError(f"anchors.{name} means nothing: plan {self.plan.name!r} {why}")
+        return float(part / whole)
 
 
 # --------------------------------------------------------------------------- a scenario at levels
-def at_levels(scenario: Scenario, levels: dict[str, float]) -> Scenario:
-    """The same world with stronger rivals, readier visitors, more free visits."""
+def at_levels(
+    scenario: Scenario, levels: dict[str, float], *, kept: Collection[str] = ()
+) -> Scenario:
+    """The same world with stronger rivals, readier visitors, more free visits.
+
+    Fields of the names `kept`, such as slots.search.median_cpm, stay as they are.
+    """
     data = scenario.model_dump(mode="json")
-    for slot in data["slots"].values():
-        if slot["kind"] == "auction":
-            slot["median_cpm"] = _times(slot["median_cpm"], levels["rivals"])
-        slot["cvr"] = _readier(slot["cvr"], levels["conversion"])
-    for source in data["sources"].values():
-        source["organic_cvr"] = _readier(source["organic_cvr"], levels["conversion"])
-        source["organic_visits"] = _times(source["organic_visits"], levels["free_visits"])
+    for (part, field), (level, change) in FIELDS.items():
+        for name, entry in data[part].items():
+            if field in entry and f"{part}.{name}.{field}" not in kept:
+                entry[field] = change(entry[field], levels[level])
     return Scenario.model_validate(data)
 
 
@@ -168,3 +198,12 @@ def _times(value: Any, level: float) -> Any:
 def _readier(value: Any, level: float) -> Any:
     """Odds times the level."""
     return _numbers(value, lambda p: p * level / (1 - p + p * level))
+
+
+FIELDS = {
+    ("slots", "median_cpm"): ("rivals", _times),
+    ("slots", "cvr"): ("conversion", _readier),
+    ("sources", "organic_cvr"): ("conversion", _readier),
+    ("sources", "organic_visits"): ("free_visits", _times),
+}
+"""Fields that a level changes: the level, and how."""

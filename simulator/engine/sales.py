@@ -291,7 +291,9 @@ class Sales:
             floor.learn(met.scene_buys, met.readiness)
         if floor.book.days:
             new = self.moved["new_customers"]
-            floor.book.on_day(floor.day, gmv=gmv.sum(axis=0), new_customers=new, visits=met.visits)
+            floor.book.on_day(
+                floor.day, gmv=gmv.sum(axis=0), paid_orders=paid.sum(axis=0), new_customers=new, visits=met.visits,
+            )  # fmt: skip
         if floor.tracers:
             worth = ratio(bill.gmv_of_segments(), orders.paid.sum(axis=0))
             self._credit(flows, baskets, worth, met)

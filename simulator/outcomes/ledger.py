@@ -81,7 +81,7 @@ class Ledger:
         "unspent",
     )
     PRODUCT = ("paid", "gmv", "refunds", "refund_cost", "pooled")
-    DAY = ("gmv", "spend", "new_customers", "visits")
+    DAY = ("gmv", "spend", "paid_orders", "new_customers", "visits")
 
     @classmethod
     def empty(

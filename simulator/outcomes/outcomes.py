@@ -210,9 +210,9 @@ class Outcomes:
 
         if not self.axes.days:
             raise UserError("this run has no daily book; simulate it again with one")
-        total = {name: self._mean(self.book.days[name], plan) for name in Ledger.DAY}
         table: dict[str, Any] = {"date": pd.to_datetime(list(self.axes.days))}
-        table |= {name: total[name] for name in ("spend", "gmv", "new_customers", "visits")}
+        for name in ("spend", "gmv", "new_customers", "visits"):
+            table[name] = self._mean(self.book.days[name], plan)
         for measure in ("spend", "gmv"):
             by_scene = self._mean(self.book.days[f"scene_{measure}"], plan)
             names = [f"{measure}.{scene}" for scene in self.axes.scenes]

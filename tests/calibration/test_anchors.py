@@ -1,9 +1,13 @@
 """Anchors: a known truth is found again, contradictions are named, and a scenario without any stays."""
 
+from datetime import datetime
+
 import pytest
 
 from simulator.calibration.anchors import Anchor, Anchored, anchor, at_levels, own_figures
+from simulator.engine.run import View
 from simulator.engine.simulate import simulate
+from simulator.errors import UserError
 from simulator.reports.tables import anchors_table
 from simulator.scenario.plan import plans_of
 from simulator.scenario.schema import Scenario
@@ -24,17 +28,36 @@ def played(scenario: Scenario, number: int = 0) -> dict[str, float]:
 
 
 def own(scenario: Scenario) -> dict[str, float]:
-    """What a merchant of that world would write down."""
-    found = played(scenario)
+    """What a merchant of that world would write down on the evening when advertising ends."""
+    seen: dict[str, float] = {}
+
+    def write_down(view: View):
+        yield (scenario.calendar.end - datetime(2021, 3, 20)).total_seconds() - 1
+        book = view.book
+        seen.update(
+            {name: book.totals[name][0] for name in ("gmv", "new_customers", "paid_orders")}
+        )
+        seen.update(
+            {f"{what} harvest": book.scenes[what][1, 0] for what in ("gmv_attributed", "spend")}
+        )
+        seen.update({what: book.scenes[what][:, 0].sum() for what in ("clicks", "spend")})
+
+    simulate(scenario, plans_of(scenario)[:1], mode="expected", processes=[write_down])
     return {
-        "gmv": found["gmv_campaign"], "average_cpc": found["spend"] / found["clicks"],
-        "new_customer_share": found["new_customers"] / found["paid_orders"],
+        "gmv": seen["gmv"], "average_cpc": seen["spend"] / seen["clicks"],
+        "new_customer_share": seen["new_customers"] / seen["paid_orders"],
+        "roas.harvest": seen["gmv_attributed harvest"] / seen["spend harvest"],
     }  # fmt: skip
+
+
+def as_written(figures: dict[str, float]) -> dict[str, object]:
+    """The figures as a file has them."""
+    return figures | {"roas": {"harvest": figures.pop("roas.harvest")}}
 
 
 def test_the_levels_of_a_known_world_are_found_again():
     scenario = brief("chance.demand_sd=0")
-    found = anchor(with_anchors(scenario, **own(at_levels(scenario, TRUTH))))
+    found = anchor(with_anchors(scenario, **as_written(own(at_levels(scenario, TRUTH)))))
     assert found.levels == pytest.approx(TRUTH, rel=0.02)
     assert max(abs(row.off) for row in found.anchors) < 0.005
     assert found.contradictions == ()
@@ -125,3 +148,32 @@ def test_a_spend_below_the_budget_is_met_though_all_of_it_is_spent_at_first():
     found = anchor(brief("anchors={spend: 50k}"))
     assert found.contradictions == ()
     assert found.anchors[0].simulated == pytest.approx(50e3, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("anchors", "why"),
+    [
+        ({"roas": {"harvest": 3}}, "anchors.roas.harvest.* spends nothing on harvest"),
+        ({"average_cpc": 1}, "anchors.average_cpc.* brings no click"),
+    ],
+)
+def test_an_anchor_of_what_the_plan_has_nothing_of_is_refused(anchors, why: str):
+    plan = "new_customer: 50%" if "roas" in anchors else "new_customer: 0%"
+    with pytest.raises(UserError, match=why):
+        anchor(with_anchors(brief(f"plans={{x: {{{plan}}}}}"), plan="x", **anchors))
+
+
+def test_levels_that_go_as_far_as_they_may_are_told():
+    found = anchor(with_anchors(brief(), gmv=9e9))
+    assert found.stretched and [row.name for row in found.contradictions] == ["gmv"]
+    assert Anchored(brief(), TRUTH, ()).stretched == ()
+
+
+def test_another_version_keeps_the_levels_and_what_it_sets_itself():
+    found = Anchored(brief(), TRUTH, ())
+    changed = brief("slots.search_words.median_cpm=60", "budget=120k")
+    there = found.of(changed, {"slots.search_words.median_cpm", "budget"})
+    assert there.budget == 120_000
+    assert float(there.slots["search_words"].median_cpm) == 60
+    before, after = (float(world.slots["feed"].median_cpm) for world in (changed, there))
+    assert after / before == pytest.approx(TRUTH["rivals"])
