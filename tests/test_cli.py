@@ -18,16 +18,21 @@ from unicodedata import east_asian_width
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from click.testing import CliRunner
 
 import simulator
-from simulator import cli, console
+from simulator import cli, console, with_values
+from simulator.calibration.anchors import anchor
+from simulator.engine.simulate import simulate
 from simulator.errors import RunError
 from simulator.outcomes import read_outcomes
 from simulator.reports.tables import BESIDE, MAIN_METRICS, SCENE_COLUMNS
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
+from simulator.scenario.plan import plans_of
 from tests.outcomes.synthetic import make_axes, make_outcomes
+from tests.worlds import brief
 
 ROOT = Path(__file__).parents[1]
 MINIMAL = str(ROOT / "scenarios/minimal.yaml")
@@ -883,39 +888,42 @@ def test_the_tables_of_a_real_run(tmp_path):
 
 
 # --------------------------------------------------------------------------- anchors
-DAYS = ("calendar.phases.normal.start=2021-03-24", "calendar.phases.sale.clock=1d")
 REACHED = "anchors={gmv: 200k}"
 BEYOND = "anchors={spend: 90k}"  # of a budget of 60,000
 
 
-def with_sets(command, *arguments, sets):
-    more = [
-        part for text in (*DAYS, "commerce.refund_slow_days=2", sets) for part in ("--set", text)
-    ]
-    return answer(command, MINIMAL, *more, *arguments)
+@pytest.fixture
+def short(tmp_path) -> str:
+    """A file with the minimal world in nine days."""
+    file = tmp_path / "short.yaml"
+    file.write_text(yaml.safe_dump(brief().model_dump(mode="json"), allow_unicode=True))
+    return str(file)
 
 
-def test_check_shows_what_anchors_set():
-    found = with_sets("check", sets=REACHED)
+def test_check_shows_what_anchors_set(short):
+    found = answer("check", short, "--set", REACHED)
     assert (found.exit_code, found.stderr) == (0, "")
     first, head, row, levels = found.stdout.splitlines()
-    assert first.startswith(f"{MINIMAL}: ok (")
+    assert first.startswith(f"{short}: ok (")
     assert head.split() == ["anchor", "own", "simulated", "off"]
     assert row.split()[:3] == ["gmv", "200k", "200k"]
     assert re.fullmatch(r"  levels: rivals x\S+, conversion x\S+, free_visits x\S+", levels)
 
 
-def test_check_refuses_anchors_that_cannot_be_met():
-    found = with_sets("check", sets=BEYOND)
+def test_check_refuses_anchors_that_cannot_be_met(short):
+    found = answer("check", short, "--set", BEYOND)
     assert found.exit_code == 2
     assert found.stdout.splitlines()[2].split() == ["spend", "90.0k", "60.0k", "-33.3%"]
-    words = "cannot be met together with the other anchors: change one of them"
-    assert found.stderr == f"{MINIMAL}: anchors.spend {words} (simulated -33%)\n"
+    told = f"{short}: anchors.spend cannot be met by any levels (simulated -33%)"
+    assert found.stderr.splitlines()[-1] == told
+    both = answer("check", short, "--set", BEYOND, "--set", "anchors.gmv=200k")
+    words = "anchors.spend cannot be met together with the other anchors: change one of them"
+    assert f"{short}: {words} (simulated" in both.stderr
 
 
-def test_a_run_plays_the_world_that_its_anchors_ask_for():
+def test_a_run_plays_the_world_that_its_anchors_ask_for(short):
     options = ("--mode", "expected", "--plan", "half_half", "--format", "json")
-    found = with_sets("run", *options, sets=REACHED)
+    found = answer("run", short, "--set", REACHED, *options)
     assert found.exit_code == 0
     assert re.fullmatch(
         r"anchors set rivals x\S+, conversion x\S+, free_visits x\S+\n", found.stderr
@@ -924,8 +932,23 @@ def test_a_run_plays_the_world_that_its_anchors_ask_for():
     assert plan["metrics"]["gmv_campaign"]["mean"] == pytest.approx(200_000, rel=1e-3)
 
 
-def test_a_run_says_which_anchors_are_not_met():
-    found = with_sets("run", "--mode", "expected", "--quiet", sets=BEYOND)
-    said = f"{MINIMAL}: anchors.spend is not met (simulated -33%)\n"
+def test_a_what_if_keeps_the_levels_of_the_file(short):
+    """The money is doubled, not the past that the anchors tell of."""
+    options = ("--mode", "expected", "--plan", "half_half", "--format", "json")
+    asked = answer("run", short, "--set", REACHED, "--set", "budget=120k", *options)
+    (plan,) = json.loads(asked.stdout)["plans"]
+    data = brief(REACHED)
+    there = with_values(anchor(data).scenario, {"budget": 120e3})
+    outcomes = simulate(
+        there, [p for p in plans_of(there) if p.name == "half_half"], mode="expected"
+    )
+    wanted = outcomes.metrics("half_half")
+    assert plan["metrics"]["gmv"]["mean"] == pytest.approx(wanted["gmv"]["mean"], rel=1e-6)
+    assert plan["metrics"]["gmv_campaign"]["mean"] > 201_000
+
+
+def test_a_run_says_which_anchors_are_not_met(short):
+    found = answer("run", short, "--set", BEYOND, "--mode", "expected", "--quiet")
+    said = f"{short}: anchors.spend is not met (simulated -33%)\n"
     assert (found.exit_code, found.stderr) == (0, said)
     assert "Plan half_half" in found.stdout.splitlines()
