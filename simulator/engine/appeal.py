@@ -6,7 +6,7 @@ import numpy as np
 
 from simulator.engine.floor import Floor
 from simulator.market.columns import prob
-from simulator.market.groups import weigh
+from simulator.market.groups import add_up, weigh
 from simulator.market.media import Media
 from simulator.market.scenes import BUYABLE
 from simulator.market.today import Halo, Today
@@ -80,7 +80,7 @@ def _per_click(
     world, today, phase = floor.world, floor.today, floor.phase
     scene, arrival = media.scene[uses], media.arrival[uses]
     order = arrival * prob(buy[uses]) * floor.schedule.readiness[floor.step]
-    price = (today.mix * (world.goods.price[phase] * floor.terms().price)).sum(axis=1)
+    price = add_up(today.mix * (world.goods.price[phase] * floor.terms().price))
     price = price[scene][:, None] * world.people.order_value
     order *= np.where(world.bidding.roi[scene, None, None], price, 1.0)
     cart = arrival * (world.people.visit_moves[3, 2] * world.phases.cart[phase])

@@ -24,7 +24,7 @@ from simulator.market.bidding import Bidder, Entered, Field
 from simulator.market.bounds import at_least, at_most
 from simulator.market.columns import prob
 from simulator.market.contract import Server
-from simulator.market.groups import Groups
+from simulator.market.groups import Groups, add_up
 from simulator.market.media import Media as Uses
 from simulator.market.packages import Packages
 from simulator.market.purse import Hour, follow_traffic, money_left, nearly_spent, room_now
@@ -318,7 +318,7 @@ class Media:
     def _by_scene(self, rows: Iterable[np.ndarray], of_scene: Groups) -> np.ndarray:
         """Rows [use and segment, lane] summed by scene: [row, scene, lane]."""
         shape = (-1, self.tally.people.shape[1], self.floor.lanes)
-        by_use = np.array([np.add.reduce(row.reshape(shape), axis=1) for row in rows])
+        by_use = np.array([add_up(row.reshape(shape)) for row in rows])
         return of_scene.sum(by_use)
 
     def _charge(self, spend: np.ndarray, won: np.ndarray) -> None:
@@ -365,7 +365,7 @@ class Media:
         )
         np.multiply(self.tally.clicks, media.arrival, out=self.tally.visits)
         np.multiply(self.tally.visits, buy, out=self.tally.buys)
-        by_use = np.add.reduce(self.tally.rows[:4], axis=2)
+        by_use = add_up(self.tally.rows[:4])
         totals = self.of_scene.sum(by_use)
         self.tally.touches = self.of_scene.sum(by_use[2] * media.touch[:, 0])
         scene_buys = self._of_scenes(self.tally.buys, totals[3])

@@ -33,7 +33,7 @@ from simulator.market.bill import Bill, Money, part_of
 from simulator.market.bounds import at_least, at_most
 from simulator.market.columns import bar, prob
 from simulator.market.fulfilment import payment_success
-from simulator.market.groups import Groups
+from simulator.market.groups import Groups, add_up
 from simulator.market.people import STAGES
 from simulator.market.shipping import Depot, late_share
 from simulator.scenario.chain import Stage
@@ -191,15 +191,15 @@ class Sales:
         presale = self.direct_mix * floor.world.goods.presale[:, None]
         self.presold_mix = shares(presale, self.direct_mix)
         weights = wishes(kinds, self._mixes())
-        found = stock.found(weights.sum(axis=1), floor.sampled)
+        found = stock.found(add_up(weights), floor.sampled)
         if np.count_nonzero(found < 1):
             self.direct_mix = choose_instead(self.direct_mix, found, floor.world.goods.substitution)
             weights = wishes(kinds, self._mixes())
         if self.asked:
             on_visits = direct.sum(axis=0) * self.direct_mix
-            self.bought *= np.minimum(ratio(on_visits, weights.sum(axis=1)), 1.0)
+            self.bought *= np.minimum(ratio(on_visits, add_up(weights)), 1.0)
         wanted = floor.draws.split("product", direct + release + balance, weights)
-        demand = wanted.sum(axis=1)
+        demand = add_up(wanted)
         sold = stock.sell(demand, floor.sampled)
         self._send(demand, sold)
         return Orders(wanted, cut_by_stock(wanted, sold, floor.draws))
@@ -241,7 +241,7 @@ class Sales:
         if today.halo and met.halo_buys is not None:
             looks = today.halo.mix * met.halo_buys[:, None]
             weights += looks.sum(axis=0)
-        every = weights.sum(axis=1)
+        every = add_up(weights)
         if self.asked:
             self._ask(each, looks, met)
             every = every + self.bought[len(each) :].sum(axis=0)
@@ -253,7 +253,7 @@ class Sales:
         today = self.floor.today
         self.bought = today.mix * np.einsum("igl,pgl->ipl", each, today.kappa)
         if looks is not None:
-            self.bought += looks[:-1].sum(axis=2)
+            self.bought += add_up(looks[:-1])
         if met.guest_buys is not None:
             each = ratio(met.guest_buys, today.partner_kappa)
             by_guest = today.partner_mix * np.einsum("igl,pgl->ipl", each, today.kappa)
@@ -268,16 +268,16 @@ class Sales:
     # ------------------------------------------------------------------ 9 books
     def _sum_up(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
         """Moves of the step over all segments."""
-        by_stage = np.add.reduce(flows, axis=2)
+        by_stage = add_up(flows)
         people = self.counted.sum(by_stage.reshape(-1, self.floor.lanes))
         rows = np.array([getattr(baskets, name) for name in BASKETS])
         self.moved = dict(zip(MOVES, people, strict=True))
-        self.moved |= zip(BASKETS.values(), np.add.reduce(rows, axis=1), strict=True)
+        self.moved |= zip(BASKETS.values(), add_up(rows), strict=True)
 
     def _write(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met) -> None:
         floor, day = self.floor, self.floor.state.day
         self._sum_up(flows, baskets)
-        paid = orders.paid.sum(axis=1)
+        paid = add_up(orders.paid)
         bill = self._bill(orders.paid, paid)
         gmv = bill.total.gmv
         floor.state.newcomers += np.add.reduce(flows[ORDER, : Stage.INITIAL])
@@ -397,7 +397,7 @@ class Sales:
             orders = credits.promised.orders
             floor.state.promised += np.array([orders * worth, orders]).sum(axis=2)
         credit = credits.report
-        gmv = (credit.orders * worth).sum(axis=1)
+        gmv = add_up(credit.orders * worth)
         floor.book.credit(credit.orders, credit.direct, credit.presale)
         floor.book.add(orders_organic=credit.organic, orders_commissioned=credit.guests)
         floor.book.scenes["gmv_attributed"] += gmv

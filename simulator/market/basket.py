@@ -17,6 +17,7 @@ import numpy as np
 from simulator.market.audience import Contact, Crowd, Pulse, by_band, habitual, ratio, renewal
 from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
+from simulator.market.groups import add_up
 from simulator.market.people import People
 from simulator.scenario.chain import Stage
 
@@ -163,7 +164,7 @@ class Orders:
     @property
     def unmet(self) -> np.ndarray:
         """Orders that found no goods: [product, lane]."""
-        return np.asarray((self.wanted - self.paid).sum(axis=1))
+        return add_up(self.wanted - self.paid)
 
 
 def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
@@ -195,7 +196,7 @@ def choose_instead(mix: Array, found: Array, substitution: Array) -> Array:
 
 def cut_by_stock(wanted: np.ndarray, sold: np.ndarray, draws: Draws) -> np.ndarray:
     """Paid orders [product, segment, lane] when of each product only `sold` [product, lane] is there."""
-    total = wanted.sum(axis=1)
+    total = add_up(wanted)
     short = sold < total
     if not np.count_nonzero(short):
         return wanted

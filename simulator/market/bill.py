@@ -12,6 +12,8 @@ from functools import cached_property
 
 import numpy as np
 
+from simulator.market.groups import add_up
+
 
 @dataclass
 class Money:
@@ -42,11 +44,11 @@ class Bill:
     @cached_property
     def value(self) -> np.ndarray:
         """The sum of v over segments: [product, lane]."""
-        return np.asarray(self.values.sum(axis=1))
+        return add_up(self.values)
 
     @cached_property
     def _subsidy(self) -> np.ndarray | None:
-        return None if self.granted is None else np.asarray(self.granted.sum(axis=1))
+        return None if self.granted is None else add_up(self.granted)
 
     @cached_property
     def total(self) -> Money:
@@ -82,4 +84,4 @@ def part_of(whole: np.ndarray, by_segment: np.ndarray, share: np.ndarray) -> np.
     """
     if share.shape[1] == 1:
         return np.asarray(whole * share[:, 0])
-    return np.asarray((by_segment * share).sum(axis=1))
+    return add_up(by_segment * share)

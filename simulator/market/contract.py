@@ -20,6 +20,7 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.calendar import Steps
 from simulator.market.draws import Draws
+from simulator.market.groups import add_up
 from simulator.market.packages import Packages
 from simulator.market.world import World
 
@@ -184,7 +185,7 @@ class Caps:
         for most in set(self.most.tolist()):
             rows = np.flatnonzero(self.most == most)
             each[rows] = at_most(mean[rows], self.shape, most)
-        return np.asarray(np.add.reduce(self.size * each, axis=1))
+        return add_up(self.size * each)
 
 
 def at_most(mean: np.ndarray, shape: np.ndarray, most: int) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 
 from simulator.market.audience import ratio
 from simulator.market.basket import SCARCE
-from simulator.market.groups import weigh
+from simulator.market.groups import add_up, weigh
 from simulator.market.lifecycle import NEW_STAGES, LifeCycles, Shelf
 from simulator.market.rivals import ln_quality
 from simulator.market.shocks import Weather
@@ -136,7 +136,7 @@ class Assortment:
         taste = self._taste(shelf)
         prices, response = response, _both(response, taste)
         by_segment = kappa[:, None] if response is None else kappa[:, None] * response
-        clicks = (mix * effects.ctr).sum(axis=1)
+        clicks = add_up(mix * effects.ctr)
         if self.pictures is not None:
             clicks *= self.pictures
         halo = None
@@ -152,7 +152,7 @@ class Assortment:
             refund_odds=goods.refund_odds * effects.refund, kappa=by_segment, mix=mix,
             scene_kappa=_means(mix, by_segment), scene_ctr=clicks,
             scene_power=_means(mix, power[:, None] if taste is None else power[:, None] * taste),
-            ln_quality=ln_quality(shelf.score) + np.log((mix * effects.quality).sum(axis=1)),
+            ln_quality=ln_quality(shelf.score) + np.log(add_up(mix * effects.quality)),
             filling=power * shown, free_mix=free_mix,
             free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
             presale=(there * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
@@ -193,7 +193,7 @@ def _both(one: np.ndarray | None, other: np.ndarray | None) -> np.ndarray | None
 def _means(mix: np.ndarray, kappa: np.ndarray) -> np.ndarray:
     """Mean kappa of each scene's products: [scene, segment, lane]."""
     if kappa.shape[1] == 1:
-        return np.asarray((mix * kappa[:, 0]).sum(axis=1)[:, None])
+        return add_up(mix * kappa[:, 0])[:, None]
     return np.einsum("ipl,pgl->igl", mix, kappa)
 
 
@@ -214,7 +214,7 @@ def halo_of(ways: np.ndarray, hit: np.ndarray, others: np.ndarray, kappa: np.nda
     open_to = np.where(room > ALONE, hit, 0.0)
     reach = ways * ratio(open_to, room)
     looks = others * np.maximum(reach.sum(axis=1, keepdims=True) - reach, 0.0)
-    seen, bought = (ways * open_to).sum(axis=1), looks[:, :, None] * kappa
+    seen, bought = add_up(ways * open_to), looks[:, :, None] * kappa
     total = bought.sum(axis=1)
     return Halo(seen, ratio(total, seen[:, None]), ratio(bought, total[:, None]), looks)
 
