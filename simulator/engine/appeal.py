@@ -49,9 +49,11 @@ def read_appeal(floor: Floor, media: Media, uses: np.ndarray, action: np.ndarray
     """The appeal of the day; `uses` are the bounded ones, `action` what each of them bids for."""
     world, demand, today, phase = floor.world, floor.demand, floor.today, floor.phase
     phases = world.phases
-    click = today.scene_ctr[media.scene][:, None] * (media.click_odds * phases.ctr[phase])
+    click = today.scene_ctr.take(media.scene, axis=0)[:, None] * (
+        media.click_odds * phases.ctr[phase]
+    )
     ready = today.scene_kappa * (phases.cvr[phase] * demand)
-    buy = ready[media.scene] * media.buy_odds
+    buy = ready.take(media.scene, axis=0) * media.buy_odds
     free = world.free
     free_odds = free.buy_odds * (today.free_kappa * phases.cvr[phase] * demand)
     if today.eager is not None:
@@ -79,9 +81,9 @@ def _per_click(
     """Carts, orders or order value per click; readiness is the mean of the day."""
     world, today, phase = floor.world, floor.today, floor.phase
     scene, arrival = media.scene[uses], media.arrival[uses]
-    order = arrival * prob(buy[uses]) * floor.schedule.readiness[floor.step]
+    order = arrival * prob(buy.take(uses, axis=0)) * floor.schedule.readiness[floor.step]
     price = add_up(today.mix * (world.goods.price[phase] * floor.terms().price))
-    price = price[scene][:, None] * world.people.order_value
+    price = price.take(scene, axis=0)[:, None] * world.people.order_value
     order *= np.where(world.bidding.roi[scene, None, None], price, 1.0)
     cart = arrival * (world.people.visit_moves[3, 2] * world.phases.cart[phase])
     cart = cart * today.scene_power[scene]

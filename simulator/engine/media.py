@@ -105,9 +105,8 @@ class Media:
         self.of_scene = Groups(media.scene, scenes)
         self.auction_of_scene = Groups(media.scene[: media.auctions], scenes)
         action = world.bidding.action[media.scene]
-        contract = np.arange(len(action)) >= media.auctions
-        self.full_lift = np.flatnonzero((action < BUYABLE.index("order")) & ~contract)
-        """Uses whose clicks take the whole lift of value-aware bidding."""
+        self.full_lift = action[: media.auctions, None, None] < BUYABLE.index("order")
+        """Auction uses whose clicks take the whole lift of value-aware bidding."""
         self.action = action[self.bidder.bounded, None, None]
         bought = {goal for n, goal in enumerate(BUYABLE) if (self.action == n).any()}
         self.goals = bought & set(MOVED)
@@ -255,14 +254,14 @@ class Media:
         """Actions per impression of the bounded uses: [bounded use, segment, lane]."""
         uses = self.bidder.bounded
         worn = wear(self.floor.state.crowd.fatigue, self.floor.world.people.fatigue)
-        odds = appeal.click[uses] * worn
+        odds = appeal.click.take(uses, axis=0) * worn
         if self.media.creative is not None:
-            odds *= self.bidder.entry.appeal[uses]
+            odds *= self.bidder.entry.appeal.take(uses, axis=0)
         click = prob(odds)
         actions = click * appeal.per_click
         for goal in sorted(self.goals):
             here = self.action == BUYABLE.index(goal)
-            moved = self._moved(goal)[uses]
+            moved = self._moved(goal).take(uses, axis=0)
             actions = np.where(here, moved if goal == "discover" else actions * moved, actions)
         return np.where(self.action == BUYABLE.index("impression"), 1 / 1000, actions)
 
@@ -401,13 +400,13 @@ class Media:
 
     def _lift(self, click: np.ndarray, buy: np.ndarray, entered: Entered) -> None:
         """Positions, and the lift of value-aware bidding: on clicks, or half on clicks half on buying."""
-        n, uses = len(entered.opportunities), self.full_lift
+        n = len(entered.opportunities)
         root = np.sqrt(entered.rates.lift, out=self.work[:n])
-        click[:n] *= entered.rates.click_factor
-        click[:n] *= root
-        click[uses] *= root[uses]
-        root[uses] = 1.0
-        buy[:n] *= root
+        click, buy = click[:n], buy[:n]
+        click *= entered.rates.click_factor
+        click *= root
+        np.multiply(click, root, out=click, where=self.full_lift)
+        np.multiply(buy, root, out=buy, where=~self.full_lift)
 
 
 def _package_of(media: Uses, packs: Packages) -> np.ndarray:

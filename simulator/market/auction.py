@@ -82,7 +82,7 @@ def normal(x: Array, out: Array, density: Array, work: Array) -> Array:
     np.subtract(y.view(np.int64), ZERO, out=node)
     y -= ROUND
     h -= y
-    np.take(_nodes(), node, out=out, mode="clip")
+    _nodes().take(node, out=out, mode="clip")
     np.multiply(h, -1.0 / (3.0 * NODES), out=y)
     y += x
     y *= h

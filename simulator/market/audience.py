@@ -13,7 +13,6 @@ Stages follow DEEPLINK; reach is the negative binomial model of exposure (Danahe
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -73,8 +72,10 @@ BY_WAY = Groups.choose(
 )
 BY_TARGET = Groups(np.array([target for target, _, _ in WAYS]), STAGES)
 """The same as sums of the rows [kind and stage], and of the ways."""
-MANY_WAYS = (0, 1, 2, 3, 4, 8)
+MANY_WAYS = np.array([0, 1, 2, 3, 4, 8])
 """Stages from which people who do not buy may go more than one way."""
+UNPAID = np.arange(Stage.DEPOSIT)
+"""Stages from which people may pay a deposit."""
 
 
 def arrivals(moves: np.ndarray, scale: np.ndarray | None = None) -> np.ndarray:
@@ -340,21 +341,21 @@ class Chain:
         """Flows of the step [kind, stage, segment, lane] from who moves; the crowd is not changed yet."""
         self.flows[ORDER], self.flows[DEPOSIT] = buyers, 0.0
         if np.count_nonzero(pulse.deposit) or np.count_nonzero(pulse.deposit_release):
-            self._split("purchase", buyers, range(6), slice(ORDER, CART), draws)
+            self._split("purchase", buyers, UNPAID, slice(ORDER, CART), draws)
         self.flows[DECAY] = others
         self.flows[DECAY, 6] = 0.0
         self._split("ways", others, MANY_WAYS, slice(CART, len(KINDS)), draws)
         return self.flows
 
     def _split(
-        self, purpose: str, people: np.ndarray, stages: Sequence[int], kinds: slice, draws: Draws
+        self, purpose: str, people: np.ndarray, stages: np.ndarray, kinds: slice, draws: Draws
     ) -> None:
         """Part the people of some stages between kinds of moves."""
-        flat, rows = (-1, people.shape[2]), list(stages)
-        weights = self.hazards[kinds].take(rows, axis=1)
+        flat = (-1, people.shape[2])
+        weights = self.hazards[kinds].take(stages, axis=1)
         parts = weights.reshape(len(weights), *flat)
-        draws.split(purpose, people.take(rows, axis=0).reshape(flat), parts, out=parts)
-        self.flows[kinds, rows] = weights
+        draws.split(purpose, people.take(stages, axis=0).reshape(flat), parts, out=parts)
+        self.flows[kinds, stages] = weights
 
     def _leaving(self, n: np.ndarray, total: np.ndarray) -> np.ndarray:
         """Share of a stage that leaves; newcomers of the step get half of its hazard."""

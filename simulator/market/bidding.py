@@ -109,7 +109,7 @@ class Bidder:
 
     def meet(self, mu: np.ndarray, ln_quality: np.ndarray) -> None:
         """Rivals' level [use, segment, lane] and own quality [scene, lane] of the steps to come."""
-        quality = np.repeat(np.exp(ln_quality)[self.scene], mu.shape[1], axis=0)
+        quality = np.repeat(np.exp(ln_quality).take(self.scene, axis=0), mu.shape[1], axis=0)
         self.market.meet(mu.reshape(len(quality), -1), quality)
 
     def pace(self, field: Field) -> Entered:
@@ -138,14 +138,14 @@ class Bidder:
     def _divide(self, field: Field) -> None:
         """Omega = smooth x (alpha v / exp mu0)^2, and the shares that follow."""
         priority = field.smooth * np.exp(PRIORITY * self.x)
-        self.entry.divide(priority[self.scene][:, None] * self.prior)
+        self.entry.divide(priority.take(self.scene, axis=0)[:, None] * self.prior)
 
     def _offer(self, field: Field) -> None:
         np.multiply(field.supply, self.entry.cover, out=self.opportunities)
 
     # ------------------------------------------------------------------ at what bid
     def _evaluate(self, field: Field) -> None:
-        score = (self.x + self.offset + field.ln_quality)[self.scene]
+        score = (self.x + self.offset + field.ln_quality).take(self.scene, axis=0)
         np.add(score[:, None], self.ln_value, out=self.score)
         evaluate(self.score.reshape(self.flat.win.shape), self.market, self.flat)
 
@@ -175,10 +175,15 @@ class Bidder:
         """Newton step towards an average cost per action (or gmv per yuan) at its limit."""
         rates, uses = self.rates, self.bounded
         assert field.actions is not None
-        clicked = np.where(self.seen, 1.0, rates.click_factor[uses])
-        weight = self.opportunities[uses] * field.actions * clicked
-        shown = np.where(self.seen, rates.win[uses], rates.value[uses])
-        done, gain = _sums(self.bounded_of, weight, [shown, rates.value_slope[uses]])
+        offered, win, value, slope_of_value, clicked = (
+            rows.take(uses, axis=0)
+            for rows in (
+                self.opportunities, rates.win, rates.value, rates.value_slope, rates.click_factor,
+            )
+        )  # fmt: skip
+        weight = offered * field.actions * np.where(self.seen, 1.0, clicked)
+        shown = np.where(self.seen, win, value)
+        done, gain = _sums(self.bounded_of, weight, [shown, slope_of_value])
         if field.free is not None:
             done += field.free
         done = at_least(done, TINY)
@@ -191,7 +196,7 @@ class Bidder:
         (spend,) = self._by_scene([self.rates.cost])
         theta = at_most(ratio(field.money, spend), 1.0)
         theta[(spend <= 0) & (field.money > 0)] = 1.0
-        self.opportunities *= theta[self.scene][:, None]
+        self.opportunities *= theta.take(self.scene, axis=0)[:, None]
         return Entered(self.opportunities, self.rates)
 
 

@@ -144,7 +144,7 @@ class Entry:
         total = np.zeros((len(rows), self.scenes, *self.pull.shape[1:]))
         for slots in self.meetings:
             uses = slots.rows
-            part = scaled[:, uses] * (affinity[uses] * self.pull[slots.of])
+            part = scaled[:, uses] * (affinity[uses] * self.pull.take(slots.of, axis=0))
             if slots.places is None:
                 total[:, scene[uses]] += part
             else:  # a scene may have several of these uses

@@ -171,8 +171,8 @@ class LifeCycles:
         total = np.einsum("st,tpl->spl", LEAVES, hazard)
         stays = ratio(-np.expm1(-total), total)  # where nothing leaves it is not used
         away = (1 - stays) * ratio(shelf.at, total)
-        shelf.stage = shelf.at + self._carried(away[SOURCE] * hazard)
-        shelf.at += self._carried((shelf.at * stays)[SOURCE] * hazard)
+        shelf.stage = shelf.at + self._carried(away.take(SOURCE, axis=0) * hazard)
+        shelf.at += self._carried((shelf.at * stays).take(SOURCE, axis=0) * hazard)
 
     def _ring(self, shelf: Shelf, hazard: np.ndarray) -> None:
         """Exponential clocks: the first that runs out in the course of the coming day moves the product;
