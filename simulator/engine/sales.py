@@ -186,10 +186,13 @@ class Sales:
         balance = orders[Stage.DEPOSIT] + baskets.balances
         total = orders.sum(axis=0) + baskets.orders + baskets.balances
         direct = at_least(total - release - balance, 0.0)
-        kinds, stock = [direct, release, balance], floor.state.stock
+        kinds, stock = [direct, release], floor.state.stock
         self.direct_mix = self._direct_mix(met)
-        presale = self.direct_mix * floor.world.goods.presale[:, None]
-        self.presold_mix = shares(presale, self.direct_mix)
+        self.presale = bool(floor.schedule.presale[floor.step])
+        if self.presale:
+            kinds.append(balance)
+            presale = self.direct_mix * floor.world.goods.presale[:, None]
+            self.presold_mix = shares(presale, self.direct_mix)
         weights = wishes(kinds, self._mixes())
         found = stock.found(add_up(weights), floor.sampled)
         if np.count_nonzero(found < 1):
@@ -215,12 +218,15 @@ class Sales:
         book.products["pooled"] += self.pooled
 
     def _mixes(self) -> list[np.ndarray]:
-        """Product weights of direct orders, of released baskets, of balances: [product, segment, lane]."""
+        """Product weights of direct orders, of released baskets, and of balances where there are any:
+        [product, segment, lane].
+        """
         held, direct = self.floor.state.baskets, self.direct_mix
         released = self.release_mix
         if released is None:
             released = shares(held.products, direct)[:, None]
-        return [direct[:, None], released, shares(held.presold, self.presold_mix)[:, None]]
+        mixes = [direct[:, None], released]
+        return [*mixes, shares(held.presold, self.presold_mix)[:, None]] if self.presale else mixes
 
     def _released(self, flows: np.ndarray) -> np.ndarray:
         """Orders out of favourites and carts that the sale released: [2, segment, lane]."""
@@ -438,6 +444,12 @@ class Sales:
             out = self._left_by_product(flows, baskets, out)
         held.products *= 1 - at_most(ratio(out, stock), 1.0)
         held.products += into * shares(self.filling, self.floor.today.free_mix)
+        if self.presale:
+            self._presold()
+
+    def _presold(self) -> None:
+        """The same of what is presold."""
+        n, held, moved = self.floor.state.crowd.n, self.floor.state.baskets, self.moved
         waiting = n[Stage.DEPOSIT].sum(axis=0) + held.deposits.sum(axis=0)
         gone = moved["balances"] + moved["basket_balances"]
         fresh = moved["deposits"] + moved["basket_deposits"]

@@ -34,6 +34,8 @@ class Schedule:
     """A later, or the current, window can still settle a deposit."""
     balance: np.ndarray
     """Share of standing deposits whose balance is paid in a step."""
+    presale: np.ndarray
+    """Deposits can be paid, or balances are due: what is presold changes in no other step."""
     pushes: np.ndarray
     """Share of a push's day that falls into a step: [step, push]."""
     market_day: np.ndarray
@@ -46,14 +48,18 @@ def make_schedule(world: World) -> Schedule:
     """Read everything off the grid of the clock."""
     steps = world.steps
     windows = _windows(world)
+    deposits = world.phases.deposit + world.phases.deposit_release
     by_phase, readiness = _market_level(world)[steps.phase], _readiness(steps)
+    can_deposit = steps.start < max((end for _, end, _ in windows), default=-1)
+    balance = _balance(steps, windows)
     return Schedule(
         pace=_pace(steps), cycle_pace=_cycle_pace(world),
         day_pace=_day_pace(steps), day_part=_day_part(steps),
         fresh=steps.first_of(steps.phase), new_market=_new_market(world), new_day=steps.first_of(steps.day),
         readiness=readiness,
-        can_deposit=steps.start < max((end for _, end, _ in windows), default=-1),
-        balance=_balance(steps, windows), pushes=_pushes(world),
+        can_deposit=can_deposit, balance=balance,
+        presale=can_deposit & deposits.any(axis=1)[steps.phase] | (balance > 0),
+        pushes=_pushes(world),
         market_day=np.maximum(np.bincount(steps.day, steps.buy * by_phase), QUIET),
         market_step=steps.browse * readiness * by_phase,
     )  # fmt: skip
