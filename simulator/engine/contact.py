@@ -99,7 +99,7 @@ class Contacts:
         buys += more
         touches *= 1 + halo.free_seen
         looks = visits * halo.free_seen
-        floor.book.add(free_visits=looks[None])
+        floor.book.add(free_visits=looks)
         return np.asarray(visits + looks)
 
     def _by_segment(self, buys: np.ndarray) -> np.ndarray:
@@ -152,9 +152,7 @@ class Contacts:
         share = floor.schedule.pushes[floor.step]
         sent = send(floor.world.pushes, share, self.tally.people, appeal.free_chance)
         visits = self._in_all(sent.visits)
-        floor.book.add(
-            free_visits=visits[None], messages=sent.messages[None], message_spend=sent.cost[None]
-        )
+        floor.book.add(free_visits=visits, messages=sent.messages, message_spend=sent.cost)
         return sent
 
     def _sign(self, met: Met, per_day: np.ndarray) -> None:
@@ -218,7 +216,7 @@ class Contacts:
             here = free.visits[f] * scale * self.tally.people
             left = self.left = not_replaced(taken, here)
             touches, buys, visits = touches * left, buys * left, np.einsum("bsl,bsl->l", here, left)
-        floor.book.add(free_visits=visits[None])
+        floor.book.add(free_visits=visits)
         return touches, buys, visits
 
 

@@ -10,6 +10,7 @@ from simulator.market.audience import ratio
 from simulator.market.basket import shares
 from simulator.market.contract import Server
 from simulator.market.fulfilment import FIRST, POOLS, Returns
+from simulator.market.groups import add_up
 from simulator.scenario.chain import Stage
 
 
@@ -121,10 +122,9 @@ class Days:
         """Refunds that fall due at this midnight; refunded first orders make no customer."""
         floor, state = self.floor, self.floor.state
         due = self.returns.advance(state.refunds)
-        taken = dict(zip(POOLS, due.pools, strict=True))
-        floor.book.add(refunds=due.orders, **taken)
+        floor.book.add(refunds=due.orders, **dict(zip(POOLS, add_up(due.pools), strict=True)))
         floor.book.products["refunds"] += due.orders.sum(axis=0)
-        floor.book.products["refund_cost"] += taken["refund_cost"]
+        floor.book.products["refund_cost"] += due.pools[POOLS.index("refund_cost")]
         gone = due.orders[FIRST].sum(axis=0)[None]
         parts = floor.draws.split("refund_people", gone, state.newcomers[:, None])[:, 0]
         n, old = state.crowd.n, state.crowd.old
@@ -143,8 +143,8 @@ def charge_packages(floor: Floor, amount: np.ndarray) -> None:
     book = floor.book
     floor.state.bookings.paid += amount
     book.add(contract_spend=amount)
-    for q, scene in enumerate(floor.world.packages.scene):
-        book.scenes["spend"][scene] += amount[q]
-        if book.days:
-            book.days["scene_spend"][floor.day, scene] += amount[q]
-    book.on_day(floor.day, spend=amount.sum(axis=0))
+    scene = floor.world.packages.scene
+    np.add.at(book.scenes["spend"], scene, amount)
+    if book.days:
+        np.add.at(book.days["scene_spend"][floor.day], scene, amount)
+        book.on_day(floor.day, spend=amount.sum(axis=0))

@@ -365,13 +365,13 @@ class Sales:
     def _count(self, orders: Orders, paid: np.ndarray, money: Money) -> None:
         """Write the step's orders [product, lane] and moves into the totals."""
         floor, book, moved = self.floor, self.floor.book, self.moved
-        total = np.add.reduce(paid)
+        total, gmv = np.add.reduce(paid), np.add.reduce(money.gmv)
         pay = self.pay
         failed = floor.draws.round_off("unpaid", total[None] * (1 - pay) / pay)[0]
         book.add(
             favourites=moved["favourites"], carts=moved["carts"] + moved["basket_added"],
             deposits=moved["deposits"] + moved["basket_deposits"], paid_orders=total,
-            orders=total + failed, gmv=money.gmv, goods_cost=money.cost, subsidy=money.aid,
+            orders=total + failed, gmv=gmv, goods_cost=money.cost, subsidy=money.aid,
         )  # fmt: skip
         book.add(**{name: moved[name] for name in CUSTOMERS})
         if orders.paid is not orders.wanted:
@@ -379,7 +379,7 @@ class Sales:
         book.products["paid"] += paid
         book.products["gmv"] += money.gmv
         if floor.step < floor.world.steps.advertising:
-            book.add(gmv_campaign=money.gmv)
+            book.add(gmv_campaign=gmv)
 
     def _credit(
         self, flows: np.ndarray, baskets: CustomerMoves, worth: np.ndarray, met: Met
