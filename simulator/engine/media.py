@@ -277,8 +277,7 @@ class Media:
             viewed = self.media.viewability[: self.media.auctions]
             return np.asarray(viewed * entry.mean_of(fresh, seen=True))
         if goal in BUYERS:
-            ready, counts = np.zeros_like(crowd.n), BUYERS[goal]
-            ready[counts] = crowd.n[counts] * people.propensity[counts, None]
+            ready = crowd.n * (people.propensity * BUYERS[goal])[:, None]
             return entry.mean_of(ratio(by_band(ready), self.tally.people), seen=False)
         each = entry.mean_of(people_moved(goal, crowd.n, people.visit_moves), seen=False)
         if goal != "perform":

@@ -42,11 +42,11 @@ TO = np.array([
     [STAY, 0, 0, 2, 2, 2, STAY, 10, 10, 10, 0],
 ])  # fmt: skip
 BUYERS = {
-    "order": np.arange(STAGES),
-    "first_order": np.flatnonzero(TO[ORDER] == Stage.INITIAL),
-    "numerous": np.flatnonzero(TO[ORDER] == Stage.NUMEROUS),
+    "order": np.ones((STAGES, 1)),
+    "first_order": (TO[ORDER] == Stage.INITIAL).astype(float)[:, None],
+    "numerous": (TO[ORDER] == Stage.NUMEROUS).astype(float)[:, None],
 }
-"""Stages whose orders count for a bid."""
+"""1 for a stage whose orders count for a bid, else 0: [stage, 1]."""
 BAND = np.array(BAND_OF_STAGE, dtype=np.intp)
 BEFORE_PERFORM = (np.arange(STAGES) < 4).astype(float)[:, None]
 
@@ -333,7 +333,7 @@ class Chain:
         buying *= leaving
         leaving -= buying
         leaving /= at_least(1 - buying, 1e-12)
-        return buying, np.clip(leaving, 0.0, 1.0, out=leaving)
+        return buying, leaving.clip(0.0, 1.0, out=leaving)
 
     def part(
         self, buyers: np.ndarray, others: np.ndarray, pulse: Pulse, draws: Draws

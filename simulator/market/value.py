@@ -87,10 +87,8 @@ def _first_buyers(layout: Layout, goal: str, drawn: np.ndarray) -> np.ndarray:
     """Readiness to buy of those who click, at the start, of the buyers that the goal counts: [use, segment,
     replication]; `drawn` [band, use, segment, replication]: who clicks.
     """
-    start, counts = people_at_start(layout.segments), BUYERS[goal]
-    buyers = start * propensity_of(layout.scenario.chain)[:, None]
-    ready = np.zeros_like(buyers)
-    ready[counts] = buyers[counts]
+    start = people_at_start(layout.segments)
+    ready = start * (propensity_of(layout.scenario.chain) * BUYERS[goal])[:, None]
     eager = ratio(by_band(ready), by_band(start))[:, None] * drawn
     return np.asarray(ratio(eager.sum(axis=0), drawn.sum(axis=0)))
 
