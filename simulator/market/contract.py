@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from simulator.market.audience import ratio
+from simulator.market.bounds import at_least
 from simulator.market.calendar import Steps
 from simulator.market.draws import Draws
 from simulator.market.groups import add_up
@@ -157,7 +158,7 @@ class Caps:
     def __init__(self, world: World) -> None:
         packages, people = world.packages, world.people
         self.rows = np.flatnonzero(packages.cap)
-        self.most = packages.cap[self.rows]
+        self.most = packages.cap[self.rows, None, None]
         part = world.media.segment_share / packages.reach[self.rows, None]
         self.part = np.where(packages.segments[self.rows, :, None], part, 0.0)
         """Part of a package's opportunities in each segment: [capped package, segment, replication]."""
@@ -181,14 +182,10 @@ class Caps:
     def room(self, offered: np.ndarray) -> np.ndarray:
         """Impressions that fit under the cap in a day of so many opportunities: [capped package, lane]."""
         mean = offered[:, None] * self.part / self.size
-        each = np.empty(mean.shape)
-        for most in set(self.most.tolist()):
-            rows = np.flatnonzero(self.most == most)
-            each[rows] = at_most(mean[rows], self.shape, most)
-        return add_up(self.size * each)
+        return add_up(self.size * at_most(mean, self.shape, self.most))
 
 
-def at_most(mean: np.ndarray, shape: np.ndarray, most: int) -> np.ndarray:
+def at_most(mean: np.ndarray, shape: np.ndarray, most: int | np.ndarray) -> np.ndarray:
     """E[min(X, F)] of negative binomial X: the sum of P(X > k) over k = 0 .. F - 1 [impressions per person].
 
     >>> [round(float(at_most(np.array(4.0), np.array(0.6), F)), 3) for F in (1, 2, 500)]
@@ -197,10 +194,10 @@ def at_most(mean: np.ndarray, shape: np.ndarray, most: int) -> np.ndarray:
     alone = -shape * np.log1p(mean / shape)
     chance, above = np.exp(alone), -np.expm1(alone)
     total, odds = above, mean / (mean + shape)
-    for k in range(1, most):
+    for k in range(1, int(np.max(most))):
         chance = chance * ((k - 1 + shape) / k) * odds
-        above = np.maximum(above - chance, 0.0)
-        total = total + above
+        above = at_least(above - chance, 0.0)
+        total = total + above * (k < most)
     return np.asarray(total)
 
 
