@@ -114,6 +114,8 @@ class Stock:
     """Cumulated demand since the last restock (expected)."""
     gone: np.ndarray | None = None
     """Mean sold of it, once it has been asked for (expected)."""
+    plenty: np.ndarray | None = None
+    """Where it is beyond all doubt, likewise."""
 
     @classmethod
     def of(cls, units: np.ndarray, lanes: int) -> "Stock":
@@ -131,14 +133,21 @@ class Stock:
             self.gone = mean_sold(self.units, self.demand)
         return self.gone
 
+    def _plenty(self) -> np.ndarray:
+        """More than the demand so far beyond all doubt  [yes or no]."""
+        if self.plenty is None:
+            self.plenty = plentiful(self.units, self.demand)
+        return self.plenty
+
     def available(self, sampled: bool) -> np.ndarray:
         """Probability that the next order finds goods, Q(S, L) [product, lane]."""
         some = self.units > 0
         if sampled:
             return np.asarray(some.astype(float))
-        tight = ~plentiful(self.units, self.demand)
-        if not tight.any():
+        plenty = self._plenty()
+        if np.count_nonzero(plenty) == plenty.size:
             return np.ones_like(self.units)
+        tight = ~plenty
         chance = gammaincc(
             np.where(some & tight, self.units, 1.0), np.where(tight, self.demand, 0.0)
         )
@@ -163,7 +172,7 @@ class Stock:
         """Goods arrive; demand that went away before does not come back."""
         self.units[product] = self.left(sampled)[product] + units
         self.demand[product] = 0.0
-        self.gone = None
+        self.gone = self.plenty = None
 
     def sell(self, wanted: np.ndarray, sampled: bool) -> np.ndarray:
         """Units sold of what is wanted: [product, lane]."""
@@ -179,7 +188,7 @@ class Stock:
         after = self.demand + wanted
         plenty = plentiful(self.units, after)
         before = None if np.count_nonzero(plenty) == plenty.size else self._sold()
-        self.demand, self.gone = after, None
+        self.demand, self.gone, self.plenty = after, None, plenty
         if before is None:
             return wanted
         rise = self._sold() - before
