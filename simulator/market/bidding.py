@@ -88,7 +88,7 @@ class Bidder:
         self.prior = np.where(media.valid[:n, :, None], np.exp(-PRIORITY * anchor), 0.0)
         bidding = world.bidding
         self.limited = (bidding.cost | bidding.roi) & ~bidding.held
-        self.held = bidding.held[:, None]
+        self.held, self.holds = bidding.held[:, None], bool(bidding.held.any())
         self.limit = np.where(bidding.roi[:, None], 1 / bidding.target, bidding.target)
         """Most cost per action, or per yuan of gmv."""
         self.bounded = np.flatnonzero(self.limited[self.scene])
@@ -104,7 +104,7 @@ class Bidder:
             self.x[...] = level[phase]
         elif before != phase:
             self.x += level[phase] - level[before]
-        if self.held.any():
+        if self.holds:
             self.x[...] = np.where(self.held, np.log(self.world.bidding.target), self.x)
 
     def meet(self, mu: np.ndarray, ln_quality: np.ndarray) -> None:
