@@ -15,8 +15,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from simulator.market.audience import BAND, CART, PASS_ON, STAY, TO, WAYS, ratio
+from simulator.market.audience import BAND, BY_WAY, CART, PASS_ON, STAY, TO, WAYS, ratio
 from simulator.market.bounds import at_least
+from simulator.market.groups import add_up
+from simulator.market.people import STAGES
 from simulator.scenario.chain import Stage
 
 WIDTHS = (
@@ -33,6 +35,11 @@ WIDTHS = (
 )  # days of each age class; classes within the window are kept
 MOVES = (TO != STAY)[..., None, None]
 VISIT_WAYS = [way for way in WAYS if way[1] < PASS_ON]  # visits cause no other kind of move
+FROM = BY_WAY.filled % STAGES
+"""Stage that each way leaves, stage by stage: [round, way]."""
+FIRST_WAYS = [[way[0] for way in WAYS].index(stage) for stage in range(STAGES)]
+FURTHER_WAYS = [way for way in range(len(WAYS)) if way not in FIRST_WAYS]
+"""Of the ways into each stage the first, and the others, by their number."""
 NOBODY = 1e-9  # people: a stage with fewer of them is empty but for rounding, and has no shares
 BLOCK = 131072  # people of one age and scene that are moved at once: they fit a core's own cache
 
@@ -78,6 +85,12 @@ def _over_stages(rows: np.ndarray, part: np.ndarray, out: np.ndarray | None = No
     return np.einsum("icgl,cgl->igl", rows, part, out=out)
 
 
+def _of_all_stages(rows: np.ndarray) -> np.ndarray:
+    """Sum over the stages of rows [row, stage, segment, lane]."""
+    people = rows.shape[2:]
+    return add_up(rows.reshape(*rows.shape[:2], -1)).reshape(-1, *people)
+
+
 class Tracers:
     """Last touches of one chunk of lanes: people belong to the scene that touched them last."""
 
@@ -88,6 +101,10 @@ class Tracers:
         size = min(self.ages * scenes, max(1, BLOCK // math.prod(people)))
         self.moved, self.into = np.empty((size, *people)), np.empty((size, *people[1:]))
         """Work arrays: what a step changes of some ages and scenes, and what goes to one stage."""
+        parts = (self.ages * scenes, *FROM.shape, *people[1:])
+        self.few = math.prod(parts) <= BLOCK
+        self.parts = np.empty(parts if self.few else 0)
+        """The people of few lanes as `FROM` has their stages: [age and scene, round, way, segment, lane]."""
         self.after, self.level = np.zeros((2, *self.touched.shape[1:]))
         """Share of each stage whose last touch is a scene's, after the touches of the step and in its middle:
         [scene, stage, segment, lane]. Other orders of the step fall evenly between its touches.
@@ -151,14 +168,14 @@ class Tracers:
         on_paid = direct * paid
         on_guests = np.zeros_like(direct) if guests is None else direct * guests[BAND]
         rest = np.maximum(direct * (1 - paid.sum(axis=0)) - on_guests, 0.0) + waiting
-        credited = self._owners(on_paid).sum(axis=1) + _over_stages(last, rest)
+        credited = _of_all_stages(self._owners(on_paid)) + _over_stages(last, rest)
         regular = ratio(_over_stages(self.after[:, 7:10], n[7:10]), n[7:10].sum(axis=0))
         presale = waiting[Stage.DEPOSIT] * last[:, Stage.DEPOSIT]
         if balances is not None:
             presale = presale + balances * regular
         untouched = (rest * (1 - last.sum(axis=0))).sum(axis=0)
         return Credit(
-            credited + customers * regular, self._own(on_paid).sum(axis=1), presale,
+            credited + customers * regular, _of_all_stages(self._own(on_paid)), presale,
             on_guests.sum(axis=0), untouched + customers * (1 - regular.sum(axis=0)),
         )  # fmt: skip
 
@@ -199,6 +216,9 @@ class Tracers:
         """Touches of every age and scene move with these shares of their stage [kind, stage, segment, lane]."""
         touched = self.touched.reshape(-1, *self.touched.shape[2:])
         leaving, size = average.sum(axis=0), len(self.moved)
+        if self.few:
+            self._carry_at_once(touched, average, leaving)
+            return
         for first in range(0, len(touched), size):
             here = touched[first : first + size]
             moved, into = self.moved[: len(here)], self.into[: len(here)]
@@ -206,6 +226,19 @@ class Tracers:
             for target, kind, stages in WAYS:
                 moved[:, target] += _over_stages(here[:, stages], average[kind, stages], out=into)
             here += moved
+
+    def _carry_at_once(self, touched: np.ndarray, average: np.ndarray, leaving: np.ndarray) -> None:
+        """The same for few lanes: by every way in one sum."""
+        shares = np.append(
+            average.reshape(-1, *leaving.shape[1:]), np.zeros_like(leaving[:1]), axis=0
+        )
+        touched.take(FROM, axis=1, out=self.parts, mode="clip")
+        by_way = np.einsum("irwgl,rwgl->iwgl", self.parts, shares.take(BY_WAY.filled, axis=0))
+        np.multiply(touched, -leaving, out=self.moved)
+        self.moved += by_way.take(FIRST_WAYS, axis=1)
+        for way in FURTHER_WAYS:
+            self.moved[:, WAYS[way][0]] += by_way[:, way]
+        touched += self.moved
 
     def _room(self, asked: np.ndarray, moving: np.ndarray) -> np.ndarray:
         """Part of those whom visits would move for whom there are new touches: [scene, stage, segment, lane]."""
