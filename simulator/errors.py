@@ -40,8 +40,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}:{self.column}"
-        return f"{place}: {self.path} {self.message}" if self.path else f"{place}: {self.message}"
+        place = f"{self.file}:{self.line}:{self.column}: " if self.file else ""
+        return f"{place}{self.path} {self.message}" if self.path else f"{place}{self.message}"
 
 
 class ScenarioError(UserError):

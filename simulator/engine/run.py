@@ -17,8 +17,9 @@ The order of a step, which `Run.step` carries out as it stands here:
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from numbers import Real
+from typing import Any
 
 import numpy as np
 import simpy
@@ -60,17 +61,18 @@ class View:
     @property
     def people(self) -> np.ndarray:
         """People by stage: [stage, segment, lane]."""
-        return _to_read(self.floor.state.crowd.n)
+        return np.asarray(_to_read(self.floor.state.crowd.n))
 
     @property
     def spent(self) -> np.ndarray:
         """Auction spend so far [CNY]: [scene, phase, lane]."""
-        return _to_read(self.floor.state.spent)
+        return np.asarray(_to_read(self.floor.state.spent))
 
     @property
     def book(self) -> Ledger:
         """Everything written down so far; what is left at the end (`unspent`, people, asset) is not yet in it."""
-        return self.floor.book
+        book = self.floor.book
+        return replace(book, **{f.name: _to_read(getattr(book, f.name)) for f in fields(book)})
 
     def scene(self, name: str) -> int:
         """The row of a scene in arrays that begin with [scene, ..]."""
@@ -90,8 +92,10 @@ class View:
         return hours * HOUR
 
 
-def _to_read(values: np.ndarray) -> np.ndarray:
-    """The array as it stands, but not to be written to."""
+def _to_read(values: Any) -> Any:
+    """The array, or arrays by name, as they stand, but not to be written to."""
+    if isinstance(values, dict):
+        return {name: _to_read(rows) for name, rows in values.items()}
     shown = values.view()
     shown.flags.writeable = False
     return shown

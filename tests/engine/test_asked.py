@@ -96,11 +96,14 @@ def test_a_process_that_slips_is_named(rule, words):
         play(processes=rule)
 
 
-@pytest.mark.parametrize("what", ["people", "spent"])
+@pytest.mark.parametrize(
+    "what",
+    [lambda v: v.people, lambda v: v.spent, lambda v: v.book.spend, lambda v: v.book.totals["gmv"]],
+)
 def test_a_process_can_only_look_at_the_market(what):
     def rule(view):
         yield view.hours(24)
-        getattr(view, what)[:] = 0
+        what(view)[:] = 0
 
     with pytest.raises(ValueError, match="read-only"):
         play(processes=[rule])
