@@ -47,6 +47,14 @@ def linked() -> Data:
     return data
 
 
+def short_of_goods() -> Data:
+    """The same with goods that run out, and none to come."""
+    data = linked()
+    for product in data["products"].values():
+        product |= {"stock": 150, "restocks": []}
+    return data
+
+
 def signed(*, elastic: bool) -> Data:
     """The linked shop where some order days after their visit, with a product test among the scenes."""
     data = linked()
