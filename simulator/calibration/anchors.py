@@ -29,7 +29,7 @@ PULL = 0.001  # towards a level of 1, against an anchor that is off by as much
 OFF = 0.05  # share by which an anchor may be missed
 STRIDE = 0.7  # about ln 2: how far from the file a start is looked for
 RUNS = 20
-AT_BOUND = 0.999
+AT_BOUND = 0.999  # of the largest log of a level: the search comes this near to it
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ kappa    odds multiplier of buying: power x luck x stage x price x taste  x     
 m        weights of a scene's products, availability included     1        [scene, product, lane]
 omix     weights of the products among free visits                1        [product, lane]
 omixa    the same, of what is there                               1        [product, lane]
+Omega    free visits against the start                            x        [lane]
+y        share of the stage hit                                   1        [product, lane]
 power    product power as it stands: power x luck x stage         x        [product, lane]
 way      a scene, or the free visits after them; to fill baskets  -        [way]
          also commissioned media, and messages

@@ -9,7 +9,7 @@ from simulator.scenario.amounts import Amount, Part, Share
 
 class Anchors(Part):
     """Last period's own figures, from which the levels that nobody knows are solved: how strong rivals are,
-    how readily visitors buy, how many come for free. Figures until advertising ends.
+    how readily visitors buy, how many come for free. Figures until advertising ends, before refunds.
     """
 
     plan: str = ""
