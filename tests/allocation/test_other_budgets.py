@@ -5,11 +5,10 @@ import pytest
 
 from simulator.allocation.archive import Archive
 from simulator.allocation.fair import fair_points
-from simulator.allocation.market import certain
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits, Split
 from simulator.allocation.search import Effort, Search
-from tests.allocation.markets import BUDGET, make_problem
+from tests.allocation.markets import BUDGET, certain, make_problem
 from tests.allocation.worlds import SIX, six
 from tests.worlds import brief, expected
 
