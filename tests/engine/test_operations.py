@@ -384,7 +384,7 @@ def test_a_busy_shop_when_drawn_scatters_around_its_mean():
     mean = lanes_of(expected(scenario, [plan]), "stress").totals
     drawn = lanes_of(sampled(scenario, [plan], replications=96), "stress").totals
     for name in names:
-        assert drawn[name].mean() == pytest.approx(mean[name][0], rel=0.03), name
+        assert drawn[name].mean() == pytest.approx(mean[name][0], rel=0.05), name
 
 
 NEW = ("shipping.", "payment.", "shocks.", "life_cycle.organic_score", "products.x.pooled")
