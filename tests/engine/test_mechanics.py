@@ -690,7 +690,9 @@ def test_what_is_sold_out_is_not_sold_and_the_demand_is_recorded(mode):
     assert (more.totals["paid_orders"] > 699).all()
     assert (more.totals["paid_orders"] <= 700).all()
     asked, before = (b.totals["paid_orders"] + b.totals["unmet"] for b in (more, short))
-    assert (before < asked).all() and (asked < 1.1 * before).all()  # some wait for what is announced
+    assert (before < asked).all() and (
+        asked < 1.1 * before
+    ).all()  # some wait for what is announced
 
 
 @pytest.mark.parametrize("mode", [expected, sampled])
