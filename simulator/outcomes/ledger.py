@@ -54,7 +54,7 @@ class Ledger:
     products: dict[str, np.ndarray]
     """paid, gmv, refunds, pooled; refund_cost, unit cost of what came back [CNY]: [product, lane]"""
     days: dict[str, np.ndarray] = field(default_factory=dict)
-    """gmv, spend, new_customers, visits: [day, lane]; scene_spend, scene_gmv: [day, scene, lane]"""
+    """gmv, spend, paid_orders, new_customers, visits: [day, lane]; scene_spend, scene_gmv: [day, scene, lane]"""
     packages: dict[str, np.ndarray] = field(default_factory=dict)
     """booked, delivered, shortfall, made_good; paid and price (of a cancelled one the fee) [CNY]: [package, lane]"""
     commissions: dict[str, np.ndarray] = field(default_factory=dict)
