@@ -27,7 +27,7 @@ from simulator.calibration.anchors import anchor
 from simulator.engine.simulate import simulate
 from simulator.errors import RunError
 from simulator.outcomes import read_outcomes
-from simulator.reports.tables import BESIDE, MAIN_METRICS, SCENE_COLUMNS
+from simulator.reports.tables import BESIDE, MAIN_METRICS, PLAN_COLUMNS, SCENE_COLUMNS
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
 from simulator.scenario.plan import plans_of
@@ -544,7 +544,8 @@ def test_products_and_commissioned_media_have_tables(engine):
 
 def test_what_lies_between_spend_and_net_spend_is_shown_where_there_is_any(engine):
     lines = answer("run", MINIMAL).stdout.splitlines()
-    assert [line.split()[0] for line in lines[6:13]] == [
+    at = lines.index("Plan even") + 2
+    assert [line.split()[0] for line in lines[at : at + 7]] == [
         "spend", "commission_media", "message_spend", "money_back", "net_spend", "fixed_cost", "gmv"
     ]  # fmt: skip
     assert "settlement" in [line.split()[0] for line in lines if line.split()]
@@ -552,7 +553,29 @@ def test_what_lies_between_spend_and_net_spend_is_shown_where_there_is_any(engin
         engine.answer.book.totals[name][:] = 0.0
     engine.answer.__dict__.pop("_lanes", None)
     lines = answer("run", MINIMAL).stdout.splitlines()
-    assert [line.split()[0] for line in lines[6:10]] == ["spend", "net_spend", "fixed_cost", "gmv"]
+    shown = [line.split()[0] for line in lines[at : at + 4]]
+    assert shown == ["spend", "net_spend", "fixed_cost", "gmv"]
+
+
+def test_several_plans_stand_side_by_side_first(engine):
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    at = lines.index("Plan even") - len(engine.answer.plans) - 3
+    assert lines[at].split() == ["plan", *PLAN_COLUMNS]
+    for line, plan in zip(lines[at + 1 :], engine.answer.plans, strict=False):
+        figures = engine.answer.metrics(plan)
+        assert line.split() == [plan, *(compact(figures[name]["mean"]) for name in PLAN_COLUMNS)]
+
+
+def test_a_scene_with_a_target_says_whether_it_holds(engine):
+    scenes = engine.answer.book.scenes
+    assert not any(
+        line.startswith("  target:") for line in answer("run", MINIMAL).stdout.splitlines()
+    )
+    scenes["targeted"][1], scenes["allowed"][1] = 30.0, 40.0
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    at = lines.index("Scenes of even") + 1
+    assert [line.split()[-1] for line in lines[at : at + 3]] == ["target", "-", "0.750"]
+    assert any(line.startswith("  target:") for line in lines)
 
 
 def test_a_shop_that_chokes_says_so(engine):

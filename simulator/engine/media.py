@@ -300,6 +300,9 @@ class Media:
         book = floor.book
         book.scenes["offered"] += tried
         book.scenes["spend"] += total
+        if entered.allowed is not None:
+            book.scenes["targeted"] += total * self.bidder.limited[:, None]
+            book.scenes["allowed"] += entered.allowed
         book.spend[:, floor.phase] += total
         if book.days:
             book.on_day(floor.day, spend=total.sum(axis=0), scene_spend=total)

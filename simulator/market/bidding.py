@@ -66,6 +66,8 @@ class Entered:
     """theta Q: opportunities entered."""
     rates: Rates
     """What each of them brings."""
+    allowed: np.ndarray | None
+    """Spend that limits allow for what is done [CNY]: [scene, lane]; None where no scene has one."""
 
 
 class Bidder:
@@ -173,6 +175,15 @@ class Bidder:
 
     def _limit_step(self, field: Field, spend: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """Newton step towards an average cost per action (or gmv per yuan) at its limit."""
+        done, gain = self._done(field)
+        done = at_least(done, TINY)
+        steepness = at_least(slope / spend - gain / done, 0.05)
+        step = _bounded(np.log(self.limit * done / spend) / steepness)
+        step = np.where(done <= TINY, -LARGEST_STEP, step)
+        return np.where(spend <= TINY, LARGEST_STEP, step)
+
+    def _done(self, field: Field) -> np.ndarray:
+        """Actions that limits count, and what they gain with x: [2, scene, lane]."""
         rates, uses = self.rates, self.bounded
         assert field.actions is not None
         offered, win, value, slope_of_value, clicked = (
@@ -183,21 +194,18 @@ class Bidder:
         )  # fmt: skip
         weight = offered * field.actions * np.where(self.seen, 1.0, clicked)
         shown = np.where(self.seen, win, value)
-        done, gain = _sums(self.bounded_of, weight, [shown, slope_of_value])
+        found = _sums(self.bounded_of, weight, [shown, slope_of_value])
         if field.free is not None:
-            done += field.free
-        done = at_least(done, TINY)
-        steepness = at_least(slope / spend - gain / done, 0.05)
-        step = _bounded(np.log(self.limit * done / spend) / steepness)
-        step = np.where(done <= TINY, -LARGEST_STEP, step)
-        return np.where(spend <= TINY, LARGEST_STEP, step)
+            found[0] += field.free
+        return found
 
     def _throttle(self, field: Field) -> Entered:
         (spend,) = self._by_scene([self.rates.cost])
         theta = at_most(ratio(field.money, spend), 1.0)
         theta[(spend <= 0) & (field.money > 0)] = 1.0
         self.opportunities *= theta.take(self.scene, axis=0)[:, None]
-        return Entered(self.opportunities, self.rates)
+        allowed = None if field.actions is None else self.limit * self._done(field)[0]
+        return Entered(self.opportunities, self.rates, allowed)
 
 
 def _market(media: Media, segments: int, lanes: int) -> Market:

@@ -45,7 +45,8 @@ class Ledger:
     totals: dict[str, np.ndarray]
     scenes: dict[str, np.ndarray]
     """What stands in SCENE: [scene, lane]; peak_spend is the most that was paid in auctions on one day, where
-    a scene keeps its money by the day; unspent is auction money that the plan has left at the end [CNY].
+    a scene keeps its money by the day; unspent is auction money that the plan has left at the end; targeted is
+    what scenes with a target spent in auctions, and allowed what it allows for what they did [CNY].
     """
     spend: np.ndarray
     """Auction spend [CNY]: [scene, phase, lane]."""
@@ -79,6 +80,8 @@ class Ledger:
         "orders_presale",
         "peak_spend",
         "unspent",
+        "targeted",
+        "allowed",
     )
     PRODUCT = ("paid", "gmv", "refunds", "refund_cost", "pooled")
     DAY = ("gmv", "spend", "paid_orders", "new_customers", "visits")

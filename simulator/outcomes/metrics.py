@@ -72,6 +72,10 @@ CPM = Metric(
 )  # fmt: skip
 CPC = Metric("cpc", "Cost per click", "点击成本", "CNY per click", "spend", "clicks", wish="less")
 ROAS = Metric("roas", "Attributed GMV per yuan", "投产比", "x", "gmv_attributed", "spend")
+TARGET_USE = Metric(
+    "target_use", "Cost against what the bid's target allows", "出价目标占用", "share",
+    "targeted", "allowed", wish="less",
+)  # fmt: skip
 
 DIRECT = _total("orders_direct", "Orders on paid visits", "直接成交订单数", "orders")
 INDIRECT = _total("orders_indirect", "Later orders of people touched", "间接成交订单数", "orders")
@@ -169,6 +173,7 @@ SCENE_METRICS: tuple[Metric, ...] = (
     CPM,
     CPC,
     ROAS,
+    TARGET_USE,
 )
 """Every metric of a scene; roas is to be read beside the plan's roas_break_even."""
 

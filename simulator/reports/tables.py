@@ -34,12 +34,18 @@ SCENE_COLUMNS = {
     "gmv_attributed": "gmv",
     "roas": "roas",
 }
+PLAN_COLUMNS = ("net_spend", "gmv", "profit", "roi", "new_customers", "cac")
+"""What plans are first compared by."""
 PART_COLUMNS = {
     "products": ("Products", {"paid_orders": "orders", "gmv": "gmv", "refunds": "refunds"}, "gmv: CNY"),
     "commissions": ("Commissioned media", {"visits": "visits", "gmv": "gmv", "cost": "cost"}, "gmv, cost: CNY"),
 }  # fmt: skip
 """Title, columns and units of the tables below that of the scenes."""
 
+TARGET_WORDS = (
+    "  target: cost, as the bid counts it, against what its target allows; at 1.00 the\n"
+    "  target holds the scene back, below it money or supply does"
+)
 CHANCE_ONLY = (
     '"Chance only" takes every uncertain number at its value. Means are over all\n'
     "that it may be, and can lie outside."
@@ -49,12 +55,20 @@ CHANCE_ONLY = (
 # --------------------------------------------------------------------------- what is shown
 def plans_table(outcomes: Outcomes, bold: Bold = str) -> str:
     """Each plan with its main figures, and its scenes."""
-    parts, rows = [bold(outcomes.title), _how(outcomes)], _shown(outcomes)
+    parts, rows = [bold(outcomes.title), _how(outcomes), *_overview(outcomes)], _shown(outcomes)
     for plan in outcomes.plans:
         parts += ["", bold(f"Plan {plan}"), _plan_table(outcomes, plan, rows)]
         parts += ["", f"Scenes of {plan}", _scene_table(outcomes, plan)]
         parts += _part_tables(outcomes, plan)
     return "\n".join(parts)
+
+
+def _overview(outcomes: Outcomes) -> Iterator[str]:
+    """The means of all plans side by side, where there are several."""
+    if len(outcomes.plans) > 1:
+        plans = {plan: outcomes.metrics(plan) for plan in outcomes.plans}
+        yield f"\n{_means('plan', plans, {name: name for name in PLAN_COLUMNS})}"
+        yield "  means of the plans below; net_spend, gmv, profit, cac: CNY"
 
 
 def _how(outcomes: Outcomes) -> str:
@@ -156,10 +170,15 @@ def _range(numbers: Mapping[str, float | None]) -> str:
 
 
 def _scene_table(outcomes: Outcomes, plan: str) -> str:
+    scenes = outcomes.scenes(plan)
     left = {"unspent": "unspent"} if _leaves_money(outcomes.metrics(plan)) else {}
-    table = _means("scene", outcomes.scenes(plan), SCENE_COLUMNS | left)
+    aimed = any(figures["target_use"]["mean"] is not None for figures in scenes.values())
+    table = _means(
+        "scene", scenes, SCENE_COLUMNS | left | ({"target_use": "target"} if aimed else {})
+    )
     money = ", ".join(["spend", "gmv", *left])
-    return f"{table}\n  {money}: CNY; roas: gmv per yuan spent"
+    words = f"{table}\n  {money}: CNY; roas: gmv per yuan spent"
+    return f"{words}\n{TARGET_WORDS}" if aimed else words
 
 
 def _part_tables(outcomes: Outcomes, plan: str) -> Iterator[str]:

@@ -19,7 +19,7 @@ from simulator.market.audience import (
 )
 from simulator.market.build import build_world
 from simulator.outcomes.ledger import LawBroken, check_laws
-from simulator.scenario.plan import plans_of
+from simulator.scenario.plan import Plan, plans_of
 from tests.engine.test_laws import SMALL, add, book_of
 from tests.worlds import alone, brief, everything, expected, figures, lanes_of, one, plan, sampled
 
@@ -195,6 +195,30 @@ def test_a_dearer_person_buys_more_of_them(goal):
         return one(outcomes, "spend")[0]
 
     assert 0 < spent(0.5) < spent(1) < spent(2)
+
+
+@pytest.mark.parametrize(("goal", "target"), [("click", 1.5), ("cart", 10), ("order", 40)])
+@pytest.mark.parametrize("mode", MODES)
+def test_target_use_tells_whether_the_target_or_the_money_holds(goal, target, mode):
+    """Money in plenty: the target holds, at about 1. Little money: bids are far below it."""
+    bid = f"{{mode: cost_control, cost_per: {goal}, target: {target}}}"
+    world = alone(EVERYBODY, f"scenes.only.bid={bid}", "budget=4m")
+
+    def use(money):
+        outcomes = run(world, Plan.shares(world, "some", only=money), mode=mode)
+        assert one(outcomes, "spend")[0] > 0
+        return outcomes.scenes("some")["only"]["target_use"]["mean"]
+
+    assert use(1.0) == pytest.approx(1, abs=0.03)
+    assert use(0.0005) < 0.8
+
+
+def test_a_click_target_counts_the_clicks_that_are_bought():
+    """In expected mode what the target allows is the target times the clicks of the book."""
+    bid = "scenes.only.bid={mode: cost_control, cost_per: click, target: 1.5}"
+    scene = expected(alone(EVERYBODY, bid, "budget=400k")).book.scenes
+    assert scene["targeted"] == pytest.approx(scene["spend"])
+    assert scene["allowed"] == pytest.approx(1.5 * scene["clicks"], rel=0.01)
 
 
 def test_initial_is_another_name_of_the_first_order():

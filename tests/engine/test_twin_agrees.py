@@ -43,7 +43,7 @@ TOTALS = {  # engine: twin
         "commission_visits", "commission_media",
     )
 }  # fmt: skip
-SCENES = ("impressions", "offered", "clicks", "visits")
+SCENES = ("impressions", "offered", "clicks", "visits", "targeted", "allowed")
 PACKAGES = {"delivered": "delivered", "shortfall": "shortfall", "made_good": "make_good_served"}
 PARTNERS = ("visits", "gmv", "cost")
 PRODUCTS = ("paid", "gmv", "refunds")

@@ -961,6 +961,11 @@ class World:
             self.scene_totals[scene]["contract_spend"] += spend
             day["spend"] += spend
 
+    def _limits(self, name: str) -> dict[str, float]:
+        """What a scene with a limit spent, and what the limit allows."""
+        scene = self.scenes[name]
+        return {"targeted": scene.targeted, "allowed": scene.allowed}
+
     def _day(self, step: Step) -> dict[str, float]:
         return self.days.setdefault(step.date, dict.fromkeys(DAY_COUNTS, 0.0))
 
@@ -987,7 +992,9 @@ class World:
         self._close_totals()
         return TwinResult(
             totals=self.totals,
-            scenes=self.scene_totals,
+            scenes={
+                name: counts | self._limits(name) for name, counts in self.scene_totals.items()
+            },
             scene_phase_spend={
                 (s, phase): spent
                 for s, scene in self.scenes.items()

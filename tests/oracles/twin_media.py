@@ -72,6 +72,7 @@ class Placement:
     mu: float = 0.0
     opportunities: float = 0.0  # Q
     shares: dict[str, float] = field(default_factory=dict)  # share_b
+    pulls: dict[str, float] = field(default_factory=dict)  # share_b of one unit of omega
     reached: dict[str, float] = field(default_factory=dict)  # e_b
     offer: Offer | None = None
     click_lift: float = 1.0  # lc
@@ -547,6 +548,7 @@ class Scene:
         self.limited = facts.bid.mode in {"cost_control", "roi_control"} and not self.held
         self.limit = self._limit()
         self.x = self.level = self.target = self.smooth = self.cost = self.theta = 0.0
+        self.targeted = self.allowed = 0.0
         self.late = self.slept = self.sleeps = False
         self.quality = self.log_quality = 0.0
         self.free_gmv = 0.0  # counts towards a return target
@@ -680,8 +682,12 @@ class Scene:
         if not self.active:
             return
         self._bring_offers()
-        self.cost = self._evaluate().cost
+        found = self._evaluate()
+        self.cost = found.cost
         self.theta = min(1.0, self.target / self.cost) if self.cost > 0 else 1.0
+        if self.limited:
+            counted = self.free_gmv + self.theta * (found.actions - self.free_gmv)
+            self.allowed += self.limit * counted
         for j in self.placements:
             if j.offer:
                 entered = self.theta * j.opportunities
@@ -691,6 +697,7 @@ class Scene:
                 lifts = (lift, 1.0) if self.lift_on_clicks else (math.sqrt(lift), math.sqrt(lift))
                 j.click_lift, j.buy_lift = lifts
         paid = sum(j.spend for j in self.placements)
+        self.targeted += paid if self.limited else 0.0
         self.spent[step.phase_name] += paid
         self.spent_on[step.date] = self.spent_on.get(step.date, 0.0) + paid
         part = step.phase_name, step.date
@@ -841,9 +848,10 @@ class Market:
         """Q and e_b of every placement at the shares in force."""
         for (slot, g), members in self.groups.items():
             for _, j in members:
-                part = {b: share * self.pi[g][b] for b, share in j.shares.items()}
+                entered = sum(share * self.pi[g][b] for b, share in j.shares.items())
+                j.opportunities = self.offered[slot, g] * entered
+                part = {b: pull * self.pi[g][b] for b, pull in j.pulls.items()}
                 total = sum(part.values())
-                j.opportunities = self.offered[slot, g] * total
                 j.reached = {b: x / total if total > 0 else 0.0 for b, x in part.items()}
 
     def _left(self, slot: str, g: str, step: Step, taken: dict[Any, float]) -> float:
@@ -870,7 +878,8 @@ class Market:
             s2 = sum(s.audience[band] ** 2 * w for (s, _), w in zip(members, weights, strict=True))
             for (scene, j), weight in zip(members, weights, strict=True):
                 a = scene.audience[band]
-                j.shares[band] = a * weight * s2 / s1**2 if s1 > 0 else 0.0
+                j.pulls[band] = a * s2 / s1**2 if s1 > 0 else 0.0
+                j.shares[band] = weight * j.pulls[band]
 
     def not_seen(self, j: Placement) -> float:
         """Share of the people reached who are outside and were never reached, at the margin."""

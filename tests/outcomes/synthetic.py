@@ -58,6 +58,8 @@ def make_book(rng, axes, replications):
         book.scenes[name] = rng.uniform(500, 900, book.scenes[name].shape)
     for rows in (*book.scenes.values(), *book.products.values(), *book.days.values()):
         rows[:] += rng.uniform(20, 40, rows.shape)
+    for name in ("targeted", "allowed"):  # no scene has a target
+        book.scenes[name][:] = 0.0
     book.totals["new_customers"] += 200
     book.totals["gmv"] += 5000
     book.totals["goods_cost"] += 1000

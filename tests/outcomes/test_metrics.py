@@ -39,7 +39,7 @@ SCENES = {  # [scene] with ads; without there are none
     "impressions": (1000, 480), "offered": (4000, 0), "clicks": (49, 25), "visits": (40, 20),
     "spend": (100, 60), "gmv_attributed": (300, 100), "orders_attributed": (3, 1),
     "orders_direct": (1.5, 1), "orders_indirect": (1, 0), "orders_presale": (0.5, 0),
-    "unspent": (30, 5),
+    "unspent": (30, 5), "targeted": (90, 0), "allowed": (120, 0),
 }  # fmt: skip
 # revenue 1800; goods kept 720; fees 90 + 20; handling 80 + 28 + 8 and 5 more; depreciation 8; others add 50;
 # hosting 7, and 9 paid by the host; written down 4
@@ -97,6 +97,7 @@ def test_every_metric_of_a_scene_is_what_the_hand_gets(example):
         "spend": 100, "unspent": 30, "impressions": 1000, "clicks": 49, "visits": 40, "orders_attributed": 3,
         "orders_direct": 1.5, "orders_indirect": 1, "orders_presale": 0.5,
         "gmv_attributed": 300, "ctr": 0.049, "cpm": 100, "cpc": 100 / 49, "roas": 3,
+        "target_use": 0.75,
     })  # fmt: skip
 
 
