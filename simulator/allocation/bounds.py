@@ -22,10 +22,16 @@ from simulator.allocation.market import TARGETS, make_plans, make_problem
 from simulator.allocation.problem import Array, Flags, Limits, Split, check_known, stack
 from simulator.allocation.quest import CLOSE, Draws, Quest, asked_budget, make_quest, metric_of
 from simulator.allocation.repair import repair
-from simulator.allocation.search import TILT, Effort
+from simulator.allocation.search import TILT, Effort, asked_effort
 from simulator.engine.simulate import check_run, simulate
 from simulator.errors import UserError
-from simulator.outcomes.frontier import Statistic, asked_bounds, asked_return, statistic_of
+from simulator.outcomes.frontier import (
+    Statistic,
+    asked_bounds,
+    asked_return,
+    check_statistic,
+    statistic_of,
+)
 from simulator.outcomes.goal import Goal, TargetMissed
 from simulator.outcomes.metrics import at_most, written
 from simulator.outcomes.outcomes import Outcomes
@@ -57,6 +63,7 @@ def best_target(
     TargetMissed, with the nearest value, where no plan keeps the bounds.
     """
     check_run(scenario, "sampled", replications, seed)
+    check_statistic(statistic)
     least, floor = asked_bounds(at_least), asked_return(min_roi)
     if floor is not None:
         least["roi"] = floor
@@ -68,7 +75,7 @@ def best_target(
     bounds = {metric_of(n): v for n, v in least.items()}
 
     quest = make_quest(
-        scenario, problem, names, current=current, effort=effort or Effort(), executor=executor,
+        scenario, problem, names, current=current, effort=asked_effort(effort), executor=executor,
         bounds=bounds,
     )  # fmt: skip
     draws = Draws(replications, seed, sure)

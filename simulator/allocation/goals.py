@@ -37,12 +37,12 @@ from simulator.allocation.quest import (
     taken_at_most,
 )
 from simulator.allocation.repair import repair
-from simulator.allocation.search import TILT, Effort
+from simulator.allocation.search import TILT, Effort, asked_effort
 from simulator.engine.simulate import check_run
 from simulator.errors import UserError
 from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed
 from simulator.outcomes.metrics import at_most, written
-from simulator.scenario.amounts import asked_number
+from simulator.scenario.asked import asked_number
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 
@@ -70,13 +70,13 @@ def least_budget(
     the search with the cheapest plan so far that reaches the target, `finished` False, or with
     StoppedShort where there is none.
     """
-    check_run(scenario, "sampled", replications, seed)
+    check_run(scenario, "sampled", replications, seed, progress=progress)
     name, value = _only(target)
     top = _top(scenario, most, asked_limits(limits))
     problem = make_problem(scenario, top, limits, current)
     draws = Draws(replications, seed, sure)
     quest = make_quest(
-        scenario, problem, (name,), current=current, effort=effort or Effort(), executor=executor,
+        scenario, problem, (name,), current=current, effort=asked_effort(effort), executor=executor,
         progress=progress,
     )  # fmt: skip
     ladder = _Ladder(quest, draws, name, value)

@@ -27,13 +27,13 @@ from simulator.allocation.problem import Array, Limits, Problem, Split, check_kn
 from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
 from simulator.allocation.repair import repair
-from simulator.allocation.search import TILT, Effort, Search
+from simulator.allocation.search import TILT, Effort, Search, asked_effort
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Frontier, Margin, Past, Point
 from simulator.outcomes.outcomes import Outcomes
-from simulator.scenario.amounts import asked_number
+from simulator.scenario.asked import asked_number
 from simulator.scenario.plan import Plan, asked_plan
 from simulator.scenario.schema import Scenario
 
@@ -112,7 +112,8 @@ def optimize(
     with `finished` False. `past` is what is over in every plan: its cells are locked, and what is idle
     there is on top of the budget. Raises UserError if the limits leave no plan.
     """
-    check_run(scenario, "sampled", replications, seed)
+    check_run(scenario, "sampled", replications, seed, progress=progress)
+    effort = asked_effort(effort)
     names, further = _checked(objectives), _multiples(budgets)
     own = asked_plan(scenario, current)
     whole = asked_budget(budget, scenario.budget) + (past.idle if past else 0.0)
@@ -122,16 +123,13 @@ def optimize(
     work = _Work(scenario, problem, wanted, own, executor, progress, past)
     check_budget(work.archive.market, problem, scenario.budget)
     sought = wanted.index(OBJECTIVES[names[0]])
-    found = _finalists(work, *_search(work, effort or Effort(), further, sought))
+    found = _finalists(work, *_search(work, effort, further, sought))
     return _answer(work, found, names, _Chance(replications, seed, label))
 
 
 def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
-    if (
-        isinstance(objectives, str)
-        or not 1 <= len(objectives) <= 2
-        or len(set(objectives)) < len(objectives)
-    ):
+    names = list(objectives) if isinstance(objectives, list | tuple) else []
+    if not 1 <= len(names) <= 2 or names.count(names[0]) > 1:
         raise UserError(
             f"one objective, or two that differ, can be sought at a time, such as ('roi', "
             f"'new_customers') (got {objectives!r})"

@@ -43,13 +43,14 @@ from simulator.allocation.problem import (
 from simulator.allocation.quest import Progress, asked_budget, check_budget, kept_so_far
 from simulator.allocation.refine import best_of, without_losers
 from simulator.allocation.repair import repair
-from simulator.allocation.search import TILT, Effort, Search
+from simulator.allocation.search import TILT, Effort, Search, asked_effort
 from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Margin
 from simulator.outcomes.outcomes import Outcomes
 from simulator.outcomes.portfolio import EQUAL, OWN, PROPORTIONAL, RIVALS, SHARED, Portfolio
+from simulator.scenario.asked import asked, asked_list, asked_table
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario
 
@@ -69,26 +70,39 @@ def optimize_portfolio(
     Ctrl-C ends the search with the best split so far, held against the rivals that are known by then,
     with `finished` False.
     """
+    scenarios = asked_list("scenarios", scenarios, "[one, another]")
     for scenario in scenarios:
-        check_run(scenario, "sampled", replications, seed)
-    names, files = _labels(scenarios, labels), asked_limits(files) if files else None
+        check_run(scenario, "sampled", replications, seed, progress=progress)
+    effort = asked_effort(effort)
+    names, files = _labels(scenarios, labels), _asked_files(files)
     check_known("objective", [objective], list(OBJECTIVES))
     own = sum(s.budget for s in scenarios)
     total = asked_budget(budget, own)
-    within = limits or {}
+    within = asked_table("limits", limits or {}, "{'one': sim.Limits(caps={'live': 2e5})}")
     check_known("file", list(within), names)
     members = [
         _Member(name, s, make_problem(s, total, within.get(name)))
         for name, s in zip(names, scenarios, strict=True)
     ]
-    work = _Work(members, total, objective, effort or Effort(), executor, progress)
+    work = _Work(members, total, objective, effort, executor, progress)
     chance = _Chance(replications, seed)
     check_budget(work.market, join_problems(members, total, Limits()), own)
     return _answer(work, _found(work, files, chance), chance)
 
 
+def _asked_files(files: Limits | None) -> Limits | None:
+    """Limits of files as a whole; others mean nothing there, and must not be lost."""
+    found = None if files is None else asked_limits(files)
+    if found and (found.minimums or found.groups or found.packages):
+        raise UserError("files take floors, caps and locks alone: other limits go inside a file")
+    return found
+
+
 def _labels(scenarios: Sequence[Scenario], labels: Sequence[str] | None) -> list[str]:
-    names = list(labels or [s.name for s in scenarios])
+    names = [s.name for s in scenarios]
+    names = names if labels is None else asked_list("labels", labels, "['one', 'another']")
+    for name in names:
+        asked(str, name, "a label is text")
     if len(names) != len(scenarios) or len(set(names)) < len(names) or len(names) < 2:
         got = ", ".join(names)
         raise UserError(f"a portfolio needs two or more files with names that differ; got {got}")

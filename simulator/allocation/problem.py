@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulator.errors import UserError
-from simulator.scenario.amounts import asked_money, asked_table, suggestion
+from simulator.scenario.amounts import suggestion
+from simulator.scenario.asked import asked, asked_list, asked_money, asked_table
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -47,6 +48,18 @@ class Limits:
             given = asked_table(f"{kind}s", getattr(self, f"{kind}s"), "{'live': 2e5}")
             amounts = {name: asked_money(f"the {kind} of {name}", x) for name, x in given.items()}
             object.__setattr__(self, f"{kind}s", amounts)
+        _check_groups(asked_table("groups", self.groups, "{'paid': ['live', 'search']}"))
+        for name, booked in asked_table("packages", self.packages, "{'tv.opening': True}").items():
+            asked(bool, booked, f"package {name} must be True or False")  # "no" would count as yes
+
+
+def _check_groups(groups: Mapping[str, object]) -> None:
+    """A scene stands in one group at most: the limit of a second one would be lost."""
+    home: dict[object, str] = {}
+    for group, scenes in groups.items():
+        for scene in asked_list(f"scenes of group {group}", scenes, "['live', 'search']"):
+            if home.setdefault(scene, group) != group:
+                raise UserError(f"{scene} is in two groups: {home[scene]} and {group}")
 
 
 def asked_limits(limits: Limits | None) -> Limits:

@@ -27,10 +27,10 @@ from simulator.allocation.settle import settle
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
-from simulator.outcomes.frontier import check_sure
+from simulator.outcomes.frontier import asked_sure
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.outcomes import Outcomes
-from simulator.scenario.amounts import asked_money
+from simulator.scenario.asked import asked_money
 from simulator.scenario.plan import Plan, asked_plan
 from simulator.scenario.schema import Scenario
 
@@ -53,7 +53,7 @@ class Draws:
     sure: float | None
 
     def __post_init__(self) -> None:
-        check_sure(self.sure)
+        object.__setattr__(self, "sure", asked_sure(self.sure))
 
 
 @dataclass

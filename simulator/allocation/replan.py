@@ -15,13 +15,13 @@ import numpy as np
 from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Array, Limits, asked_limits
 from simulator.allocation.quest import Progress, asked_budget
-from simulator.allocation.search import Effort
+from simulator.allocation.search import Effort, asked_effort
 from simulator.engine.run import View
 from simulator.engine.simulate import check_run, make_grid, simulate
 from simulator.errors import UserError
 from simulator.market.calendar import phase_names, seconds_between
 from simulator.outcomes.frontier import Frontier, Past
-from simulator.scenario.amounts import asked_money, asked_table
+from simulator.scenario.asked import asked_money, asked_table
 from simulator.scenario.calendar import phase_spans
 from simulator.scenario.cut import booked_before, cut_at, moment_of, name_of_rest, straddled
 from simulator.scenario.plan import (
@@ -53,7 +53,8 @@ def replan(
     by "scene.phase", where that is known better. Bookings made before the date stay. The plan of most
     profit is sought as well: what is left may be better kept.
     """
-    check_run(scenario, "sampled", replications, seed)
+    check_run(scenario, "sampled", replications, seed, progress=progress)
+    effort = asked_effort(effort)
     own, moment = asked_plan(scenario, plan), moment_of(since)
     done = _Done(scenario, own, moment)
     given, known = asked_limits(limits), done.asked(spent)

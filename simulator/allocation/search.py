@@ -36,6 +36,7 @@ from simulator.allocation.response import UNITS, Sweep, best_split, near_levels,
 from simulator.allocation.settle import settle, without_specks
 from simulator.allocation.slopes import Slopes, sides, slopes, unevenness
 from simulator.outcomes.frontier import FREE
+from simulator.scenario.asked import asked
 
 Rows = NDArray[np.intp]
 """Places of rows."""
@@ -79,6 +80,12 @@ class Effort:
     """Moves between two cells of it, where those steps end before it is even."""
     enough: float = 2e-4
     """A step that gains less of the score's scale is the last."""
+
+
+def asked_effort(effort: Effort | None) -> Effort:
+    """The effort that is asked for, or the usual one."""
+    words = "effort is an Effort of simulator.allocation.search, or SHORT of its optimize"
+    return Effort() if effort is None else asked(Effort, effort, words)
 
 
 def _silent(_: str, __: float) -> None:

@@ -23,8 +23,10 @@ from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.metrics import BY_NAME, quantities
 from simulator.outcomes.truth import PARTNERS, Share, Truth
+from simulator.scenario.asked import asked, asked_list, asked_whole
 from simulator.scenario.plan import Plan, all_packages, asked_plan, find_package
 from simulator.scenario.schema import Scenario
+from simulator.sweeps.study import NOT_PLAYED
 
 Array = NDArray[np.float64]
 Coalition = frozenset[str]
@@ -49,7 +51,9 @@ def attribute(
     check_run(scenario, mode, replications, seed)
     own = asked_plan(scenario, plan)
     _check_metrics(metrics)
-    if orders < 4 or orders % 2:
+    if exact is not None:
+        asked(bool, exact, "exact must be True or False")
+    if asked_whole("orders", orders, 0, 10**6) < 4 or orders % 2:
         raise UserError(f"orders are drawn in pairs: an even number, at least 4 (got {orders})")
     players = players_of(scenario, own)
     worth = _worth(
@@ -66,11 +70,12 @@ def attribute(
 
 
 def _check_metrics(metrics: Sequence[str]) -> None:
-    if isinstance(metrics, str):
-        raise UserError(f"metrics are a list, such as [{metrics!r}]")
+    totals = [m.name for m in BY_NAME.values() if m.kind == "total" and m.name not in NOT_PLAYED]
+    if not asked_list("metrics", metrics, "['gmv']"):
+        raise UserError("metrics must name at least one, such as ['gmv']")
     for name in metrics:
-        if name not in BY_NAME or BY_NAME[name].kind != "total":
-            known = ", ".join(m.name for m in BY_NAME.values() if m.kind == "total")
+        if name not in totals:
+            known = ", ".join(totals)
             raise UserError(f"{name!r} is no total that could be shared out: known are {known}")
 
 

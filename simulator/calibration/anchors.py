@@ -20,6 +20,7 @@ from simulator.engine.simulate import simulate
 from simulator.errors import UserError
 from simulator.outcomes.compare import ratio_of_means
 from simulator.outcomes.outcomes import Outcomes
+from simulator.scenario.asked import asked_scenario
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario
 
@@ -74,7 +75,7 @@ def anchor(scenario: Scenario) -> Anchored:
     """Solve the levels of a scenario with anchors; without any it stays as it is."""
     from scipy.optimize import least_squares
 
-    if not own_figures(scenario):
+    if not own_figures(asked_scenario(scenario)):
         return Anchored(scenario, dict.fromkeys(LEVELS, 1.0), ())
     plan = plan_of(scenario)
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
-from numbers import Integral
 from typing import Literal, cast, get_args
 
 import numpy as np
@@ -22,6 +21,7 @@ from simulator.outcomes.ledger import Ledger, join
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
 from simulator.scenario.amounts import shown
+from simulator.scenario.asked import asked, asked_choice, asked_scenario, asked_whole
 from simulator.scenario.chain import CHAIN_STAGES
 from simulator.scenario.plan import Plan, asked_plans, find_package
 from simulator.scenario.runoff import runoff_days
@@ -66,7 +66,8 @@ def simulate(
     that many values of all uncertain numbers, the same in every call, or over the points that are
     given; without, they stand at their means. UserError says what cannot be run.
     """
-    check_run(scenario, mode, replications, seed)
+    check_run(scenario, mode, replications, seed, progress=progress)
+    _check_flags(spreads=spreads, daily=daily, attribution=attribution, chance_alone=chance_alone)
     chosen, rules = asked_plans(scenario, plans), _rules_of(processes)
     sampled = mode == "sampled"
     points = None if sampled else _points_of(scenario, vectors)
@@ -95,27 +96,29 @@ def simulate(
     )  # fmt: skip
 
 
-def check_run(scenario: object, mode: object, replications: object, seed: object) -> None:
+def check_run(
+    scenario: object, mode: object, replications: object, seed: object, *, progress: object = None
+) -> None:  # fmt: skip
     """Refuse what cannot be run, before any work is begun."""
-    if not isinstance(scenario, Scenario):
-        raise UserError(f"a scenario is what sim.read_scenario returns (got {shown(scenario)})")
-    if mode not in get_args(Mode):
-        raise UserError(f"mode must be one of {', '.join(get_args(Mode))} (got {shown(mode)})")
-    _check_whole("replications", replications, 1, 10**9)
-    _check_whole("seed", seed, 0, 2**64 - 1)
-
-
-def _check_whole(what: str, number: object, least: int, most: int) -> None:
-    whole = isinstance(number, Integral) and not isinstance(number, bool)
-    if not whole or not least <= int(cast(int, number)) <= most:
+    asked_scenario(scenario)
+    asked_choice("mode", mode, get_args(Mode))
+    asked_whole("replications", replications, 1, 10**9)
+    asked_whole("seed", seed, 0, 2**64 - 1)
+    if progress is not None and not callable(progress):
         raise UserError(
-            f"{what} must be a whole number from {least} to {most} (got {shown(number)})"
+            f"progress is a function that is told how far it is (got {shown(progress)})"
         )
+
+
+def _check_flags(**flags: object) -> None:
+    for name, flag in flags.items():
+        asked(bool | np.bool_, flag, f"{name} must be True or False")  # "no" would count as yes
 
 
 def _rules_of(processes: "Iterable[Rule] | Rule") -> tuple[Rule, ...]:
     """The user's processes; one alone need not stand in a list."""
-    rules: tuple[Rule, ...] = (processes,) if callable(processes) else tuple(processes)
+    some = isinstance(processes, Iterable) and not callable(processes)
+    rules = tuple(cast(Iterable[Rule], processes)) if some else (cast(Rule, processes),)
     for rule in rules:
         if not callable(rule):
             raise UserError(
@@ -127,8 +130,7 @@ def _rules_of(processes: "Iterable[Rule] | Rule") -> tuple[Rule, ...]:
 def _points_of(scenario: Scenario, vectors: int | Points) -> Points:
     if isinstance(vectors, Points):
         return vectors
-    _check_whole("vectors", vectors, 0, 10**6)
-    return make_points(scenario, vectors)
+    return make_points(scenario, asked_whole("vectors", vectors, 0, 10**6))
 
 
 @dataclass(frozen=True)

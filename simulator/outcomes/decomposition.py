@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from simulator.outcomes.compare import Interval, interval_of
 from simulator.outcomes.ledger import LawBroken
 from simulator.outcomes.metrics import NO_ADS, Quantities, quantities
-from simulator.outcomes.outcomes import Outcomes
+from simulator.outcomes.outcomes import Outcomes, asked_outcomes
 
 Array = NDArray[np.float64]
 
@@ -41,6 +41,7 @@ def decompose(outcomes: Outcomes, plan: str, over: str = NO_ADS) -> dict[str, fl
 
 def decompose_draws(outcomes: Outcomes, plan: str, over: str = NO_ADS) -> dict[str, Array]:
     """The same in every replication [CNY]: each part is [replication]."""
+    outcomes = asked_outcomes(outcomes)
     lanes = quantities(outcomes.book, outcomes.terms)
     before, after = (_row(lanes, outcomes.row(name)) for name in (over, plan))
     return {"base": before["gmv"]} | effects(before, after) | {"total": after["gmv"]}

@@ -21,7 +21,8 @@ from simulator.errors import UserError
 from simulator.outcomes.compare import Sample, by_replication, paired_difference, ratio_of_means
 from simulator.outcomes.metrics import at_most, written
 from simulator.outcomes.outcomes import Outcomes
-from simulator.scenario.amounts import asked_number, asked_table
+from simulator.scenario.amounts import shown
+from simulator.scenario.asked import asked, asked_number, asked_table
 from simulator.scenario.plan import Plan
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ class Frontier:
         for point in (*self.points, *self.others):
             if point.plan.name == name:
                 return point
-        raise UserError(f"no plan of the frontier is called {name!r}")
+        known = ", ".join(p.plan.name for p in (*self.points, *self.others))
+        raise UserError(f"no plan of the frontier is called {shown(name)}; known are {known}")
 
     def figure(self, plan: str, metric: str) -> float:
         """Mean of a metric on the fresh draws; NaN where it is undefined."""
@@ -175,7 +177,8 @@ class Frontier:
 
     def chance(self, plan: str, metric: str, least: float) -> float:
         """P(metric >= least): share of replications."""
-        return float(np.mean(self.outcomes.values(plan, metric) >= least))
+        bound = asked_number("least", least, percent=True)
+        return float(np.mean(self.outcomes.values(plan, metric) >= bound))
 
     # ------------------------------------------------------------------ choice
     def pick(
@@ -188,7 +191,7 @@ class Frontier:
         min_roi be reached in this share of replications. Raises UserError, with the nearest value that
         can be reached, if no plan fits.
         """
-        check_sure(sure)
+        sure = asked_sure(sure)
         aim = objective or self.objectives[-1 if min_roi is not None else 0]
         min_roi, least = asked_return(min_roi), asked_bounds(at_least)
         if min_roi is not None and sure is None:
@@ -383,18 +386,31 @@ def asked_return(min_roi: float | None) -> float | None:
     return None if min_roi is None else asked_number("min_roi", min_roi, percent=True)
 
 
-def check_sure(sure: float | None) -> None:
-    """Certainty is a share of replications."""
-    if sure is not None and not 0 < sure <= 1:
+def asked_sure(sure: float | None) -> float | None:
+    """How surely figures are to be reached: a share of replications, or nothing."""
+    share = None if sure is None else asked_number("sure", sure, percent=True)
+    if share is not None and not 0 < share <= 1:
         raise UserError(
-            f"sure is a share of replications above 0, up to 1: 0.9 for 90% (got {sure:g})"
+            f"sure is a share of replications above 0, up to 1: 0.9 for 90% (got {share:g})"
         )
+    return share
+
+
+def asked_frontier(given: object) -> Frontier:
+    """A frontier, not its outcomes or the answer to another question."""
+    words = "a frontier is what sim.optimize or sim.replan returns"
+    return asked(Frontier, given, words)
+
+
+def check_statistic(how: object) -> None:
+    """What of a figure is wanted: its mean, P10 or CVaR."""
+    if how not in get_args(Statistic):
+        raise UserError(f"a statistic is one of {', '.join(get_args(Statistic))} (got {how!r})")
 
 
 def statistic_of(sample: Sample, how: Statistic) -> float:
     """Mean, 10% quantile, or mean of the worst tenth of replications of a figure."""
-    if how not in get_args(Statistic):
-        raise UserError(f"a statistic is one of {', '.join(get_args(Statistic))} (got {how!r})")
+    check_statistic(how)
     if how == "mean":
         return ratio_of_means(sample)
     values = np.sort(by_replication(sample))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from simulator.errors import RunError
+from simulator.errors import RunError, UserError
 from simulator.outcomes.compare import ratio_of_means
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
@@ -61,6 +61,8 @@ class Goal:
 
     def chance(self, metric: str) -> float | None:
         """P(metric >= its bound) on the fresh draws: share of replications; None without chance."""
+        if metric not in self.least:
+            raise UserError(f"{metric!r} has no bound; known are {', '.join(self.least)}")
         if self.outcomes.mode == "expected":
             return None
         values = self.outcomes.values(self.plan.name, metric)

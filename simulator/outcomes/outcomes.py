@@ -44,6 +44,7 @@ from simulator.outcomes.metrics import (
     quantities_of,
     tail_shares,
 )
+from simulator.scenario.asked import asked, asked_money, write_sheet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -241,6 +242,7 @@ class Outcomes:
         """
         import pandas as pd
 
+        least = asked_money("least", least)
         products, gmv = self.axes.products, self.book.products["gmv"]
         counts = self.axes.items or (1,) * len(products)
         shapes = list(zip(counts, self.axes.tails or (1.0,) * len(products), strict=True))
@@ -280,7 +282,7 @@ class Outcomes:
 
     def to_csv(self, path: str | Path) -> None:
         """Write `as_csv` to a file that spreadsheet programs open as UTF-8."""
-        Path(path).write_text(self.as_csv(), encoding="utf-8-sig", newline="")
+        write_sheet(path, self.as_csv())
 
     # ------------------------------------------------------------------ parts
     def _each(
@@ -342,6 +344,12 @@ class Outcomes:
             for scene, figures in self.scenes(plan).items():
                 for name, numbers in figures.items():
                     yield plan, scene, name, numbers
+
+
+def asked_outcomes(given: object) -> Outcomes:
+    """Outcomes, not the answer that holds them."""
+    words = "outcomes are those of simulate or frontier.outcomes"
+    return asked(Outcomes, given, words)
 
 
 def _find(name: str, known: dict[str, Named], what: str) -> Named:

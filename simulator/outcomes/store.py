@@ -20,7 +20,8 @@ from simulator.errors import UserError
 from simulator.files import write_part, write_whole
 from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import Terms
-from simulator.outcomes.outcomes import Axes, Outcomes
+from simulator.outcomes.outcomes import Axes, Outcomes, asked_outcomes
+from simulator.scenario.asked import asked_path
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -37,12 +38,7 @@ Arrays = dict[str, np.ndarray]
 
 def write_outcomes(outcomes: Outcomes, folder: str | Path) -> Path:
     """Write a run into a folder, made if missing; an older run there is replaced as a whole."""
-    if not isinstance(outcomes, Outcomes):
-        kind = type(outcomes).__name__
-        raise UserError(
-            f"what is kept are outcomes, those of simulate or frontier.outcomes (got {kind})"
-        )
-    folder = Path(folder)
+    outcomes, folder = asked_outcomes(outcomes), asked_path("the folder of a run", folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         before = _named(folder)
@@ -62,7 +58,7 @@ def write_outcomes(outcomes: Outcomes, folder: str | Path) -> Path:
 
 def read_outcomes(folder: str | Path) -> Outcomes:
     """Read a run; every number is to the bit the one that was written."""
-    folder = Path(folder)
+    folder = asked_path("the folder of a run", folder)
     manifest = _read_manifest(folder)
     try:
         with np.load(_checked_file(folder, manifest["arrays"]), allow_pickle=False) as arrays:

@@ -68,14 +68,14 @@ def shown(value: object) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    text = str(value)
+    text = value if isinstance(value, str) else " ".join(str(value).split())
     short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
     return repr(short) if isinstance(value, str) else short
 
 
-def suggestion(word: str, known: list[str]) -> str:
-    """`, did you mean 'x'?`, or nothing when no known word is near."""
-    near = get_close_matches(word, known, n=1)
+def suggestion(word: object, known: list[str]) -> str:
+    """`, did you mean 'x'?`, or nothing when no known word is near, or this is no word."""
+    near = get_close_matches(word, known, n=1) if isinstance(word, str) else []
     return f", did you mean {near[0]!r}?" if near else ""
 
 
@@ -153,29 +153,6 @@ def read_amount(value: object, percent: bool = True) -> float:
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueError(f"must be a number (got {shown(value)})")
     return _finite(lambda: float(value), value)
-
-
-def asked_number(what: str, given: object, *, percent: bool = False) -> float:
-    """A number that somebody asks for in Python, also as text; UserError says what is wrong with it."""
-    try:
-        return read_amount(given, percent)
-    except ValueError as error:
-        raise UserError(f"{what} {error}") from None
-
-
-def asked_money(what: str, given: object) -> float:
-    """The same, from 0 CNY up."""
-    amount = asked_number(what, given)
-    if amount < 0:
-        raise UserError(f"{what} must be from 0 up (got {amount:g})")
-    return amount
-
-
-def asked_table(what: str, given: object, example: str) -> Mapping[str, object]:
-    """A mapping that somebody asks for in Python."""
-    if not isinstance(given, Mapping):
-        raise UserError(f"{what} are a mapping, such as {example} (got {given!r})")
-    return given
 
 
 def _read_text(text: str, percent: bool) -> float:

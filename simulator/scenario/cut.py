@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from simulator.errors import UserError
 from simulator.scenario.amounts import read_moment
+from simulator.scenario.asked import asked_scenario
 from simulator.scenario.calendar import Calendar, Phase
 from simulator.scenario.commissions import Commission
 from simulator.scenario.incentives import Coupon
@@ -43,7 +44,7 @@ def cut_at(scenario: Scenario, moment: str | datetime) -> Scenario:
     by days; a scene that keeps its money in one pot keeps it by phase from now on, for a pot has no
     past that could be left as it is.
     """
-    moment = moment_of(moment)
+    scenario, moment = asked_scenario(scenario), moment_of(moment)
     phase = straddled(scenario.calendar, moment)
     scenes = {name: _by_phase(scene) for name, scene in scenario.scenes.items()}
     whole = _with(scenario, scenes=scenes)

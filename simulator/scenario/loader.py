@@ -28,6 +28,7 @@ from pydantic import BaseModel, ValidationError
 
 from simulator.errors import Problem, ScenarioError
 from simulator.scenario.amounts import Uncertain, shown, suggestion
+from simulator.scenario.asked import asked_list, asked_path
 from simulator.scenario.faults import problems_of
 from simulator.scenario.merging import merge
 from simulator.scenario.nodes import MOST_BYTES, Node, Parts, Source, Tree, compose, decode, stop
@@ -225,7 +226,7 @@ def read_tree(path: str | os.PathLike[str], sets: Iterable[str] = (), trusted: b
 
     A file that is not `trusted`, an uploaded one, may extend presets only.
     """
-    place = _Place.of_file(Path(path))
+    place = _Place.of_file(asked_path("a file", path))
     if os.path.exists(path) and not os.path.isfile(path):
         stop(Node(None, Source(place.name), 1, 1), "cannot be read: not a file")
     reading = _Reading(trusted)
@@ -247,7 +248,8 @@ def _finished(reading: _Reading, tree: Tree, sets: Iterable[str]) -> Tree:
     presets: list[Setting] = []
     others: list[Setting] = []
     problems: list[Problem] = []
-    for text in [sets] if isinstance(sets, str) else sets:
+    one = isinstance(sets, str)
+    for text in asked_list("sets", [sets] if one else sets, "['budget=80k']"):
         try:
             setting = Setting.read(text)
         except ScenarioError as error:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AnySet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from numbers import Real
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 from simulator.errors import UserError
 from simulator.scenario.amounts import shown, suggestion
+from simulator.scenario.asked import asked, asked_list, asked_scenario
 from simulator.scenario.calendar import phase_spans
 from simulator.scenario.faults import problems_of
 from simulator.scenario.nodes import NOWHERE
@@ -41,14 +43,16 @@ class Plan:
         cls, scenario: Scenario, name: str = "even", packages: Iterable[str] | str = "all"
     ) -> "Plan":
         """Some packages or all, and the rest of the budget in equal parts for every scene that can spend."""
-        packages = _chosen(scenario, packages)
+        packages = _chosen(asked_scenario(scenario), packages)
         able = [name for name in scenario.scenes if _spends(scenario, name)]
         rest = scenario.budget - sum(package_price(scenario, p) for p in packages)
         _check_not_negative(rest, name, "the packages cost more than the budget")
-        return cls(name, _over_phases(scenario, {s: rest / len(able) for s in able}), packages)
+        plan = cls(name, _over_phases(scenario, {s: rest / len(able) for s in able}), packages)
+        check_plan(scenario, plan)
+        return plan
 
     @classmethod
-    def shares(cls, scenario: Scenario, name: str, /, **shares: Any) -> "Plan":
+    def shares(cls, scenario: Scenario, name: str = "", /, **shares: Any) -> "Plan":
         """Scenes' shares of the budget, at most 1 in all: harvest=0.3, "30%", or {"sale": 0.3} by phase.
 
         Scenes that are not named get nothing. Packages (`packages`: "all", "none" or a list, as in a
@@ -64,7 +68,7 @@ class Plan:
         return cls.from_entry(scenario, name, entry)
 
     @classmethod
-    def amounts(cls, scenario: Scenario, name: str, /, **amounts: Any) -> "Plan":
+    def amounts(cls, scenario: Scenario, name: str = "", /, **amounts: Any) -> "Plan":
         """Scenes' money [CNY]: harvest=12_000, "12k", or {"sale": 12_000} by phase; the rest as in `shares`.
 
         All of it may be more than the budget: a run then says what a larger one would bring.
@@ -79,7 +83,8 @@ class Plan:
     @classmethod
     def current(cls, scenario: Scenario) -> "Plan":
         """The scenes' own budgets, packages of the scenes included."""
-        budgets = {name: scene.budget for name, scene in scenario.scenes.items()}
+        scenes = asked_scenario(scenario).scenes
+        budgets = {name: scene.budget for name, scene in scenes.items()}
         if None in budgets.values():
             raise UserError("plan 'current': every scene must have a budget; 0 gives it nothing")
         return cls._of(scenario, "current", _entry("current", {"scenes": budgets}), 1.0)
@@ -87,27 +92,28 @@ class Plan:
     @classmethod
     def none(cls, scenario: Scenario) -> "Plan":
         """No further ad money: only what is signed already. The counterfactual of every run."""
+        scenario = asked_scenario(scenario)
         return cls("no ads", _over_phases(scenario, {}), _signed(scenario), frozenset())
 
     @classmethod
     def from_entry(cls, scenario: Scenario, name: str, entry: PlanEntry) -> "Plan":
         """A plan as the scenario file writes it."""
+        scenario = asked_scenario(scenario)
         return cls._of(scenario, name, entry, scenario.budget if entry.in_shares else 1.0)
 
     @classmethod
     def _of(cls, scenario: Scenario, name: str, entry: PlanEntry, unit: float) -> "Plan":
         """The plan of an entry whose numbers are in units of so much [CNY]."""
         for scene in entry.scenes:
-            _check_name(name, scene, scenario.scenes, "scene")
+            _check_name(name, scene, asked_scenario(scenario).scenes, "scene")
         kept = {p for p in _signed(scenario) if not can_cancel(scenario, p)}
         packages = _chosen(scenario, entry.packages) | kept
         money = {s: _scene_money(scenario, s, v, unit) for s, v in entry.scenes.items()}
         for package in sorted(packages - _signed(scenario)):
             _pay_package(scenario, name, money, package)
-        partners = _partners(scenario, entry.commissions)
+        partners = _partners(entry.commissions)
         plan = cls(name, _freeze(scenario, money), packages, partners)
         check_plan(scenario, plan)
-        _check_active(scenario, plan)
         return plan
 
     @property
@@ -117,17 +123,14 @@ class Plan:
 
     def total(self, scenario: Scenario) -> float:
         """Money of the plan, packages and fees for cancelled ones included [CNY]."""
+        scenario = asked_scenario(scenario)
         fees = sum(cancelling_price(scenario, p) for p in _signed(scenario) - self.packages)
         return self.auction_money + sum(package_price(scenario, p) for p in self.packages) + fees
 
 
-def _partners(scenario: Scenario, chosen: list[str] | str) -> frozenset[str] | None:
+def _partners(chosen: list[str] | str) -> frozenset[str] | None:
     if isinstance(chosen, str):
         return frozenset() if chosen == "none" else None
-    for name in chosen:
-        if name not in scenario.commissions:
-            known = ", ".join(scenario.commissions) or "none"
-            raise UserError(f"no commissioned media is called {name!r}: known are {known}")
     return frozenset(chosen)
 
 
@@ -149,8 +152,25 @@ def _refuse(plan: str, message: str) -> NoReturn:
 # --------------------------------------------------------------------------- checks
 def check_plan(scenario: Scenario, plan: "Plan") -> None:
     """Refuse a plan that does not fit the scenario: its money would stay, and nobody be told."""
-    if not isinstance(plan, Plan) or not isinstance(plan.name, str):
+    if not isinstance(plan, Plan) or not isinstance(plan.name, str) or not plan.name:
         raise UserError(f"a plan is a sim.Plan with a name, or the name of one (got {shown(plan)})")
+    _check_money(scenario, plan)
+    _check_active(scenario, plan)
+    what = f"plan {plan.name!r}: packages and commissions are sets, such as frozenset({{'slot.package'}})"
+    for package in asked(AnySet, plan.packages, what):
+        find_package(scenario, package)
+    for name in () if plan.commissions is None else asked(AnySet, plan.commissions, what):
+        if name not in scenario.commissions:
+            known = ", ".join(scenario.commissions) or "none"
+            raise UserError(f"no commissioned media is called {name!r}: known are {known}")
+
+
+def _check_money(scenario: Scenario, plan: "Plan") -> None:
+    if not isinstance(plan.money, Mapping):
+        example = "{'harvest': {'sale': 100.0}}"
+        _refuse(
+            plan.name, f"money is by scene and phase, such as {example} (got {shown(plan.money)})"
+        )
     phases = scenario.calendar.phases
     for scene, cells in plan.money.items():
         _check_name(plan.name, scene, scenario.scenes, "scene")
@@ -161,13 +181,15 @@ def check_plan(scenario: Scenario, plan: "Plan") -> None:
             )
         for phase in cells:
             _check_name(plan.name, phase, phases, "phase")
-        if not all(isinstance(x, Real) and 0 <= x < math.inf for x in cells.values()):
+        if not all(_is_money(x) for x in cells.values()):
             _refuse(
                 plan.name,
                 f"money of {scene} must be 0 CNY or more in every phase (got {dict(cells)})",
             )
-    for package in plan.packages:
-        find_package(scenario, package)
+
+
+def _is_money(x: object) -> bool:
+    return isinstance(x, Real) and not isinstance(x, bool) and 0 <= float(x) < math.inf
 
 
 def _check_active(scenario: Scenario, plan: "Plan") -> None:
@@ -189,13 +211,20 @@ def asked_plans(
     scenario: Scenario, plans: "Sequence[Plan | str] | Plan | str | None" = None
 ) -> list[Plan]:
     """Plans of a run, made or by the names that `adsim run --plan` takes; those of the file for None."""
+    scenario = asked_scenario(scenario)
     if plans is None:
         return plans_of(scenario)
-    some = [plans] if isinstance(plans, str | Plan) else list(plans)
+    some = listed_plans(plans)
     found = [named_plans(scenario, [p])[0] if isinstance(p, str) else p for p in some]
     for plan in found:
         check_plan(scenario, plan)
     return found
+
+
+def listed_plans(plans: "Iterable[Plan | str] | Plan | str") -> "list[Plan | str]":
+    """Plans as a list; one alone need not stand in one."""
+    one = isinstance(plans, str | Plan)
+    return asked_list("plans", [plans] if one else plans, "['even', sim.Plan.even(scenario)]")
 
 
 def asked_plan(scenario: Scenario, plan: "Plan | str | None" = None) -> Plan:
@@ -271,7 +300,7 @@ def _slot_of(scenario: Scenario, name: str) -> ContractSlot:
 
 def find_package(scenario: Scenario, name: str) -> Package:
     """The package called "slot.package"."""
-    slot_name, _, key = name.partition(".")
+    slot_name, _, key = str(name).partition(".")
     slot = scenario.slots.get(slot_name)
     if not isinstance(slot, ContractSlot) or key not in slot.packages:
         raise UserError(
@@ -300,7 +329,10 @@ def _signed(scenario: Scenario) -> frozenset[str]:
 def _chosen(scenario: Scenario, packages: Iterable[str] | str) -> frozenset[str]:
     if packages == "none":
         return frozenset()
-    names = all_packages(scenario) if packages == "all" else list(packages)
+    example = "['slot.package'], or the word all or none"
+    names = (
+        all_packages(scenario) if packages == "all" else asked_list("packages", packages, example)
+    )
     for name in names:
         find_package(scenario, name)
     return frozenset(names)

@@ -35,7 +35,7 @@ class Setting:
     @classmethod
     def read(cls, text: str) -> "Setting":
         """The setting that the text of the option says; a ScenarioError when it says none."""
-        key, equals, value = text.partition("=")
+        key, equals, value = str(text).partition("=")
         source = Source(f"--set {text}")
         here = Node(None, source, 1, 1)
         path = parts_of(key.strip())

@@ -10,8 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from simulator.errors import ScenarioError
-from simulator.scenario.amounts import suggestion
+from simulator.errors import ScenarioError, UserError
+from simulator.scenario.amounts import shown, suggestion
+from simulator.scenario.asked import asked_scenario, asked_table
 from simulator.scenario.checks import check_scenario
 from simulator.scenario.faults import problems_of
 from simulator.scenario.nodes import NOWHERE, Parts, parts_of
@@ -23,9 +24,9 @@ def with_values(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
 
     A ScenarioError names the path of every fault; places in a file it cannot know.
     """
-    document = scenario.model_dump(exclude_unset=True)
-    for path, value in values.items():
-        _put(document, full_path(parts_of(path)), value)
+    document = asked_scenario(scenario).model_dump(exclude_unset=True)
+    for path, value in asked_table("values", values, "{'budget': 6e4}").items():
+        _put(document, full_path(_asked_parts(path)), value)
     try:
         changed = Scenario.model_validate(document)
     except ValidationError as error:
@@ -36,6 +37,15 @@ def with_values(scenario: Scenario, values: Mapping[str, Any]) -> Scenario:
     return changed
 
 
+def _asked_parts(path: object) -> Parts:
+    parts = parts_of(path) if isinstance(path, str | tuple) else ()
+    if not parts or "" in parts:
+        raise UserError(
+            f"values stand at dotted paths such as 'scenes.NAME.budget' (got {shown(path)})"
+        )
+    return parts
+
+
 def full_path(parts: Parts) -> Parts:
     """The path as the model has it: the short form of a plan is written without `scenes`."""
     beside = {"scenes", "packages", "commissions"}
@@ -44,18 +54,27 @@ def full_path(parts: Parts) -> Parts:
 
 
 def _put(document: Any, parts: Parts, value: Any) -> None:
-    for part in parts[:-1]:
-        if isinstance(document, list):
-            document = document[int(part)]
-        else:
-            if not isinstance(document.get(part), dict | list):
-                document[part] = {}
-            document = document[part]
-    key = int(parts[-1]) if isinstance(document, list) else parts[-1]
+    for depth in range(1, len(parts)):
+        key = _key(document, parts[:depth])
+        held = document.get(key) if isinstance(document, dict) else document[key]
+        if not isinstance(held, dict | list):
+            document[key] = {}
+        document = document[key]
+    key = _key(document, parts)
     if value is None and isinstance(document, dict):
         document.pop(key, None)
     else:
         document[key] = deepcopy(value)
+
+
+def _key(document: Any, parts: Parts) -> Any:
+    """The last of the parts in what is above it: a name, or the number of an entry of a list."""
+    if isinstance(document, dict):
+        return parts[-1]
+    if not str(parts[-1]).isdecimal() or int(parts[-1]) >= len(document):
+        rule = f"must be a number below {len(document)}, an entry of the list"
+        raise ScenarioError([NOWHERE.problem(parts, rule)])
+    return int(parts[-1])
 
 
 def unknown(scenario: Scenario, path: str) -> str:

@@ -230,5 +230,5 @@ def test_what_is_no_run_is_told_from_what_is(folder, tmp_path):
 
 
 def test_only_outcomes_are_kept(tmp_path):
-    with pytest.raises(UserError, match=r"those of simulate or frontier.outcomes .got dict."):
+    with pytest.raises(UserError, match=r"those of simulate or frontier.outcomes .got a mapping."):
         write_outcomes({}, tmp_path)
