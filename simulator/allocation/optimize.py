@@ -33,7 +33,7 @@ from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Frontier, Margin, Past, Point
 from simulator.outcomes.outcomes import Outcomes
-from simulator.scenario.asked import asked_number
+from simulator.scenario.asked import asked, asked_number
 from simulator.scenario.plan import Plan, asked_plan
 from simulator.scenario.schema import Scenario
 
@@ -114,6 +114,8 @@ def optimize(
     """
     check_run(scenario, "sampled", replications, seed, progress=progress)
     effort = asked_effort(effort)
+    if past is not None:
+        asked(Past, past, "past is that of a frontier of sim.replan")
     names, further = _checked(objectives), _multiples(budgets)
     own = asked_plan(scenario, current)
     whole = asked_budget(budget, scenario.budget) + (past.idle if past else 0.0)

@@ -26,8 +26,9 @@ from matplotlib.ticker import MaxNLocator
 
 from simulator.errors import UserError
 from simulator.outcomes.metrics import BY_NAME
-from simulator.outcomes.outcomes import Outcomes
+from simulator.outcomes.outcomes import Outcomes, asked_outcomes
 from simulator.reports.tables import cut
+from simulator.scenario.asked import asked, asked_list, asked_scenario
 from simulator.scenario.calendar import Calendar, phase_spans
 from simulator.scenario.schema import Scenario
 
@@ -73,10 +74,10 @@ def plot_days(
     gives the dates of the phases, the end of advertising and the titles of the scenes; outcomes do
     not hold them.
     """
-    table = outcomes.days(plan)
+    table = asked_outcomes(outcomes).days(plan)
     if scenario is not None:
         _check_same(outcomes, scenario)
-    ax = new_axes(1, (10, 5.5))[0] if ax is None else ax
+    ax = asked_axes(ax, (10, 5.5))
     below = _split(ax)
     _draw_spend(ax, table, _titles(outcomes, scenario))
     _draw_gmv(below, table)
@@ -90,7 +91,7 @@ def plot_days(
 
 
 def _check_same(outcomes: Outcomes, scenario: Scenario) -> None:
-    if set(outcomes.axes.scenes) != set(scenario.scenes):
+    if set(outcomes.axes.scenes) != set(asked_scenario(scenario).scenes):
         raise UserError(
             f"the outcomes are of scenario {outcomes.title!r}, with other scenes than "
             f"{scenario.name!r}; give plot_days the scenario that was simulated"
@@ -244,14 +245,8 @@ def plot_plans(
     Figures with chance only stand beside those with chance and not knowing, where the outcomes have
     both. In expected mode there are the dots alone.
     """
-    metrics = [metrics] if isinstance(metrics, str) else metrics
-    if not metrics:
-        raise UserError("a figure needs a metric, such as roi")
-    if axes is None:
-        axes = new_axes(len(metrics), _size(outcomes, metrics))
-    panels: list[Axes] = np.asarray(axes, dtype=object).ravel().tolist()
-    if len(panels) != len(metrics):
-        raise UserError(f"{len(metrics)} metrics need as many axes; got {len(panels)}")
+    outcomes, metrics = asked_outcomes(outcomes), _asked_metrics(metrics)
+    panels = _asked_panels(outcomes, metrics, axes)
     shown = _bars(outcomes)
     tables = [found.summary(*metrics) for found, _ in shown]
     for ax, name in zip(panels, metrics, strict=True):
@@ -262,6 +257,29 @@ def plot_plans(
     for ax in panels:
         dress(ax)
     return panels
+
+
+def _asked_metrics(metrics: Sequence[str]) -> list[str]:
+    """One metric or more, each once."""
+    one = isinstance(metrics, str)
+    found = asked_list("metrics", [metrics] if one else metrics, "['roi', 'profit']")
+    if not found:
+        raise UserError("a figure needs a metric, such as roi")
+    if any(found.count(name) > 1 for name in found):
+        raise UserError(f"metrics of a figure must differ (got {', '.join(map(str, found))})")
+    return found
+
+
+def _asked_panels(
+    outcomes: Outcomes, metrics: Sequence[str], axes: Iterable[Axes] | None
+) -> list[Axes]:
+    """Axes for every metric: those that are given, or new ones."""
+    if axes is None:
+        return new_axes(len(metrics), _size(outcomes, metrics))
+    panels: list[Axes] = np.asarray(axes, dtype=object).ravel().tolist()
+    if len(panels) != len(metrics):
+        raise UserError(f"{len(metrics)} metrics need as many axes; got {len(panels)}")
+    return [asked(Axes, ax, "axes are those of Matplotlib") for ax in panels]
 
 
 def _size(outcomes: Outcomes, metrics: Sequence[str]) -> tuple[float, float]:
@@ -328,6 +346,12 @@ def new_axes(count: int, size: tuple[float, float]) -> list[Axes]:
     """Axes side by side in a figure of their own, of this size [inch]."""
     figure = Figure(figsize=size, layout="constrained")
     return list(np.ravel(figure.subplots(1, count)))
+
+
+def asked_axes(ax: object, size: tuple[float, float]) -> Axes:
+    """The axes that are given, or new ones in a figure of this size [inch]."""
+    own = new_axes(1, size)[0] if ax is None else ax
+    return asked(Axes, own, "ax are axes of Matplotlib")
 
 
 def save(ax: Axes, folder: str | Path, name: str) -> list[str]:

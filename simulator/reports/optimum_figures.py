@@ -5,16 +5,16 @@ They look like those of figures.py: nothing global changes, and Chinese names pr
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from simulator.errors import UserError
 from simulator.outcomes.decomposition import decompose, part_intervals
-from simulator.outcomes.frontier import Frontier
+from simulator.outcomes.frontier import Frontier, asked_frontier
 from simulator.outcomes.metrics import NO_ADS
-from simulator.outcomes.outcomes import Outcomes
+from simulator.outcomes.outcomes import Outcomes, asked_outcomes
 from simulator.reports.figures import (
     ALL,
     CHANCE,
@@ -22,19 +22,22 @@ from simulator.reports.figures import (
     INK,
     QUIET,
     SHADE,
+    asked_axes,
     axis_title,
     dress,
     legend,
-    new_axes,
     save,
     short,
     titles_of,
 )
 from simulator.reports.tables import cut
+from simulator.scenario.amounts import shown
+from simulator.scenario.asked import asked_number, asked_table
 from simulator.scenario.plan import Plan, asked_plans, find_package, package_price
 from simulator.scenario.schema import Scenario
 
 Named = TypeVar("Named")
+_PARTS, _ENDS = "{'base': 9e5, 'ads': 2e5}", "{'ads': (1e5, 3e5)}"
 GAIN, LOSS = "#59a14f", "#e15759"
 
 
@@ -43,11 +46,11 @@ def write_figures(
 ) -> list[str]:
     """Write every figure of an answer as SVG and PNG; the names of the files."""
     others = [picked] if picked.name != frontier.current else []
-    shown = [frontier.accounted(plan) for plan in (frontier.current_plan, *others)]
+    both = [frontier.accounted(plan) for plan in (frontier.current_plan, *others)]
     figures = {
         "frontier": plot_frontier(frontier, picked=picked),
-        "split_by_scene": plot_split(scenario, shown),
-        "split_by_phase": plot_split(scenario, shown, by="phase"),
+        "split_by_scene": plot_split(scenario, both),
+        "split_by_phase": plot_split(scenario, both, by="phase"),
         "waterfall": plot_gmv(frontier, picked),
     }
     if frontier.point(picked.name if others else frontier.answered.plan.name).margins:
@@ -64,7 +67,7 @@ def plot_frontier(
     The current plan and the picked one stand out; plans at other budgets are drawn in grey. With
     one objective, incremental new customers stand beside it.
     """
-    ax = new_axes(1, (8.5, 5))[0] if ax is None else ax
+    frontier, ax = asked_frontier(frontier), asked_axes(ax, (8.5, 5))
     across, up = _two(frontier)
     chosen = _name(picked) or frontier.answered.plan.name
     own = [point.plan.name for point in frontier.points]
@@ -139,7 +142,7 @@ def plot_split(
     plans = asked_plans(scenario, plans)
     if not plans:
         raise UserError("a figure of the split needs a plan")
-    ax = new_axes(1, (9, 1.4 + 0.6 * len(plans)))[0] if ax is None else ax
+    ax = asked_axes(ax, (9, 1.4 + 0.6 * len(plans)))
     tables = [_money_by(scenario, plan, by) for plan in plans]
     titles = titles_of(scenario)
     left = np.zeros(len(plans))
@@ -181,13 +184,14 @@ def plot_marginal(
     The line in the best plan is the shadow price: what one more yuan of budget brings net. Values are
     slopes of expected mode, in which replications have no part: there are no intervals.
     """
+    frontier = asked_frontier(frontier)
     point = frontier.point(_name(plan) or frontier.answered.plan.name)
     if point in frontier.others:
         raise UserError(f"{point.plan.name!r} is at another budget: it has no values at the margin")
     if not point.margins:
         raise UserError(f"{point.plan.name!r} has no cells: all money is that of packages")
     cells = sorted(point.margins, key=lambda cell: point.margins[cell].value)
-    ax = new_axes(1, (8.5, 1.4 + 0.3 * len(cells)))[0] if ax is None else ax
+    ax = asked_axes(ax, (8.5, 1.4 + 0.3 * len(cells)))
     net = [point.margins[cell].value - 1 for cell in cells]
     full = [point.margins[cell].state != "empty" for cell in cells]
     colours = [ALL if has else "white" for has in full]
@@ -223,6 +227,7 @@ def plot_decomposition(
     def titled(parts: Mapping[str, Named]) -> dict[str, Named]:
         return {over if name == "base" else name.replace("_", " "): x for name, x in parts.items()}
 
+    outcomes = asked_outcomes(outcomes)
     known = part_intervals(outcomes, plan, over) if outcomes.mode == "sampled" else {}
     parts = titled(decompose(outcomes, plan, over))
     ax = plot_waterfall(parts, ax, total=plan, intervals=titled(known))
@@ -241,13 +246,18 @@ def plot_waterfall(
     others, as `decompose` gives it, is that bar. `intervals` are both ends of some amounts, by the
     same names: a line at the end of the bar.
     """
-    known = dict(intervals or {})
+    parts = {
+        n: asked_number(f"part {n!r}", x) for n, x in asked_table("parts", parts, _PARTS).items()
+    }
+    known = {
+        n: _ends(n, x, parts) for n, x in asked_table("intervals", intervals or {}, _ENDS).items()
+    }
     if _is_sum(parts):
         parts = {name: parts[name] for name in parts if name != "total"}
     if not parts:
         raise UserError("a waterfall needs at least one amount")
     names, amounts = list(parts), np.array(list(parts.values()), dtype=float)
-    ax = new_axes(1, (1.6 + 0.9 * (len(names) + 1), 4))[0] if ax is None else ax
+    ax = asked_axes(ax, (1.6 + 0.9 * (len(names) + 1), 4))
     ends = np.cumsum(amounts)
     starts = ends - amounts
     colours = [QUIET, *(GAIN if amount >= 0 else LOSS for amount in amounts[1:]), ALL]
@@ -271,6 +281,17 @@ def plot_waterfall(
     ax.set_ylim(low - 0.06 * (high - low) * (low < 0), high + 0.12 * (high - low))
     dress(ax)
     return ax
+
+
+def _ends(name: str, given: Any, parts: Mapping[str, float]) -> tuple[float, float]:
+    """Both ends of an interval, of a part that is there."""
+    if name not in [*parts, "total"]:
+        raise UserError(f"intervals name no part: {name!r}; known are {', '.join(map(str, parts))}")
+    try:
+        low, high = map(float, given)
+    except (TypeError, ValueError):
+        raise UserError(f"the interval of {name!r} is two numbers (got {shown(given)})") from None
+    return low, high
 
 
 def _is_sum(parts: Mapping[str, float]) -> bool:

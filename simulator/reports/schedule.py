@@ -15,6 +15,7 @@ show, of which those made before the date are booked and have no deadline.
 """
 
 import csv
+import io
 from collections.abc import Generator, Iterator
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
@@ -24,6 +25,7 @@ import numpy as np
 from simulator.engine.run import View
 from simulator.engine.simulate import make_grid, simulate
 from simulator.errors import UserError
+from simulator.scenario.asked import write_sheet
 from simulator.scenario.calendar import Span, phase_spans
 from simulator.scenario.cut import booked_before, moment_of
 from simulator.scenario.plan import Plan, asked_plan, find_package, package_price
@@ -50,10 +52,11 @@ def write_schedule(
     """
     plan = asked_plan(scenario, plan)
     moment = None if since is None else moment_of(since)
-    with Path(path).open("w", encoding="utf-8-sig", newline="") as file:
-        table = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
-        table.writeheader()
-        table.writerows(schedule_rows(scenario, plan, moment))
+    text = io.StringIO()
+    table = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    table.writeheader()
+    table.writerows(schedule_rows(scenario, plan, moment))
+    write_sheet(path, text.getvalue())
 
 
 def schedule_rows(scenario: Scenario, plan: Plan, since: datetime | None = None) -> list[Row]:

@@ -4,7 +4,7 @@ They look like those of figures.py, and take the rows of a store: nothing is sim
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -19,14 +19,15 @@ from simulator.reports.figures import (
     INK,
     QUIET,
     SHADE,
+    asked_axes,
     axis_title,
     dress,
     legend,
-    new_axes,
     save,
     short,
 )
-from simulator.scenario.amounts import suggestion
+from simulator.scenario.amounts import shown, suggestion
+from simulator.scenario.asked import asked_choice
 from simulator.scenario.reference import unit_of
 from simulator.sweeps.analysis import cell_figures, check_metric, parameters_of, regrets
 from simulator.sweeps.effects import best_in_squares, squares, swings
@@ -65,7 +66,7 @@ def choose(
 def _known(name: str | None, names: list[str], kind: str) -> str:
     if name is not None and name not in names:
         near = suggestion(name, names) or f"; it has {', '.join(names)}"
-        raise UserError(f"the study has no {kind} {name!r}{near}")
+        raise UserError(f"the study has no {kind} {shown(name)}{near}")
     return names[0] if name is None else name
 
 
@@ -81,10 +82,11 @@ def plot_tornado(
     is the one that gives away least over all cells.
     """
     own = choose(rows, metric, plan, scenario)
+    asked_choice("mode", mode, get_args(Mode))
     part = rows[(rows["scenario"] == own.scenario) & (rows["plan"] == own.plan)]
     table = swings(part, metric, mode)
     shown = table.head(MOST_BARS)
-    ax = new_axes(1, (10, 1.8 + 0.6 * len(shown)))[0] if ax is None else ax
+    ax = asked_axes(ax, (10, 1.8 + 0.6 * len(shown)))
     _draw_swings(ax, shown)
     ax.axvline(_middle(part, metric), color=QUIET, linewidth=1, zorder=1, label="mean of all cells")
     ax.set_yticks(range(len(shown)), [_swing(row) for _, row in shown.iterrows()], parse_math=False)
@@ -162,9 +164,11 @@ def plot_heat_map(
     what is given away, or the best one's lead. Without `by` the two are those that move the plan most.
     """
     own = choose(rows, metric, plan, scenario)
+    asked_choice("mode", mode, get_args(Mode))
     part = rows[rows["scenario"] == own.scenario]
-    two = by or widest(part, metric, own.plan)
-    ax = new_axes(1, (8.5, 5))[0] if ax is None else ax
+    two = widest(part, metric, own.plan) if by is None else by
+    ax = asked_axes(ax, (8.5, 5))
+    _check_show(metric, show)
     if show == "best":
         _draw_best(ax, best_in_squares(part, metric, two, mode), two)
         title = f"{own.scenario}: best plan by {metric}"
@@ -177,11 +181,14 @@ def plot_heat_map(
     return ax
 
 
-def _column(metric: str, show: str) -> str:
-    if show not in ("figure", "regret"):
+def _check_show(metric: str, show: str) -> None:
+    if show not in ("figure", "regret", "best"):
         raise UserError(f"a heat map shows the figure, the regret or the best plan, not {show!r}")
-    if show == "regret" and not BY_NAME[metric].wish:
+    if show != "figure" and not BY_NAME[metric].wish:
         raise UserError(f"neither more nor less of {metric} is better: choose another metric")
+
+
+def _column(metric: str, show: str) -> str:
     return "lost" if show == "regret" else metric
 
 

@@ -99,6 +99,7 @@ class Plan:
     def from_entry(cls, scenario: Scenario, name: str, entry: PlanEntry) -> "Plan":
         """A plan as the scenario file writes it."""
         scenario = asked_scenario(scenario)
+        asked(PlanEntry, entry, "an entry is what a file holds under the name of a plan")
         return cls._of(scenario, name, entry, scenario.budget if entry.in_shares else 1.0)
 
     @classmethod

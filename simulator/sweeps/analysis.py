@@ -32,7 +32,7 @@ def parameters_of(rows: "pd.DataFrame") -> list[str]:
 
 def check_metric(rows: "pd.DataFrame", metric: str) -> None:
     """Refuse what the study does not keep."""
-    if not hasattr(rows, "columns"):
+    if not hasattr(rows, "columns") or not {*LABELS} <= {*rows.columns}:
         raise UserError(f"rows are the table of sweep or read_store (got {type(rows).__name__})")
     kept = [name for name in rows.columns if name in BY_NAME]
     if metric not in kept:

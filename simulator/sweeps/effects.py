@@ -231,7 +231,7 @@ def best_in_squares(
 def _cut(rows: "pd.DataFrame", by: tuple[str, str]) -> "pd.DataFrame":
     """The rows, with two of the parameters in parts."""
     names = parameters_of(rows)
-    if isinstance(by, str) or len(by) != 2:
+    if not isinstance(by, tuple | list) or len(by) != 2:
         raise UserError(
             f"two parameters are needed, such as ({', '.join(map(repr, names[:2]))}); got {by!r}"
         )

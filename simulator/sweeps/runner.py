@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulator.errors import RunError, UserError
+from simulator.scenario.asked import asked_whole
 from simulator.sweeps.tasks import Answer, Work, play
 from simulator.workers import settle
 
@@ -82,16 +83,18 @@ def crew_of(executor: Executor | str | None, jobs: int | None = None) -> Iterato
     None or "none" is this process, "process" is `jobs` processes of this machine (as many as it has
     processors by default), "dask:tcp://host:port" the cluster of that scheduler.
     """
+    if jobs is not None:
+        asked_whole("jobs", jobs, 1, 10_000)
     if isinstance(executor, Executor):
         yield Crew(
             executor, 2 * (jobs or getattr(executor, "_max_workers", 0) or os.cpu_count() or 1)
         )
-    elif executor in {None, "none"}:
+    elif executor in (None, "none"):
         yield Crew(Here(), 1)
     elif executor == "process":
         with _processes(jobs or os.cpu_count() or 1) as crew:
             yield crew
-    elif executor is not None and executor.startswith("dask:"):
+    elif isinstance(executor, str) and executor.startswith("dask:"):
         with _cluster(executor.removeprefix("dask:")) as crew:
             yield crew
     else:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator.errors import RunError, UserError
 from simulator.files import write_part
+from simulator.scenario.asked import asked_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +137,7 @@ class Store:
         `maker` is what computes here; parts of another one may be mixed in only where `allow_mixed`
         says so, and never those of other code.
         """
-        place = Path(folder)
+        place = asked_path("a store", folder)
         fresh = {"format": FORMAT, "tasks": tasks, "study": study, "makers": [maker]}
         try:
             (place / "parts").mkdir(parents=True, exist_ok=True)
@@ -263,7 +264,7 @@ def read_store(folder: str | os.PathLike[str], *, partial: bool = False) -> "pd.
 
     A store that is not complete is refused, unless a `partial` answer is asked for.
     """
-    place = Path(folder)
+    place = asked_path("a store", folder)
     manifest = _known_manifest(place)
     parts = list(_whole_parts(place))
     if len(parts) < manifest["tasks"] and not partial:

@@ -11,10 +11,12 @@ from pydantic import ValidationError
 
 from simulator.errors import ScenarioError, UserError
 from simulator.outcomes.compare import Sample, describe
-from simulator.outcomes.metrics import BY_NAME
+from simulator.outcomes.metrics import BY_NAME, NO_ADS
+from simulator.scenario.amounts import shown
+from simulator.scenario.asked import asked
 from simulator.scenario.faults import problems_of
 from simulator.scenario.nodes import Node, Source, Tree
-from simulator.scenario.plan import Plan, check_plan, named_plans
+from simulator.scenario.plan import Plan, check_plan, listed_plans, named_plans
 from simulator.scenario.schema import Scenario
 from simulator.sweeps.design import Kind
 from simulator.sweeps.runner import Runner, crew_of
@@ -64,13 +66,19 @@ def sweep(
     if isinstance(question, Scenario):
         settings = {
             "replications": replications, "seed": seed, "mode": mode, "spreads": spreads,
-            "metrics": list(metrics), "design": design, "points": points, "where": list(where),
+            "metrics": _plain(metrics), "design": design, "points": points, "where": _plain(where),
         }  # fmt: skip
-        study = vary(question, over or {}, plans, settings)
+        study = vary(question, {} if over is None else over, plans, settings)
     elif over or plans:
         raise UserError("a study file says itself what is varied: leave out over and plans")
     else:
+        words = "a study is a scenario with what is varied, or the path of a study file"
+        asked(Study | str | os.PathLike, question, words)
         study = question if isinstance(question, Study) else read_study(question)
+    if progress is not None and not callable(progress):
+        raise UserError(
+            f"progress is a function that is told how far it is (got {shown(progress)})"
+        )
     with crew_of(executor, jobs) as crew:
         place = None if store is None else open_store(study, store, allow_mixed=allow_mixed)
         sweeping = Sweeping(study, place, progress)
@@ -92,20 +100,29 @@ def vary(
     except ValidationError as error:
         raise ScenarioError(problems_of(StudyFile, tree, error)) from None
     check_words(file, tree)
-    plans = [plans] if isinstance(plans, str | Plan) else plans
+    plans = listed_plans(plans)
     for plan in plans:
         if not isinstance(plan, str):
             check_plan(scenario, plan)
     chosen = plans or [plan.name for plan in named_plans(scenario, [])]
     names = [plan if isinstance(plan, str) else plan.name for plan in chosen]
-    if len(set(names)) < len(names):
-        raise UserError(f"plan names must differ; got {', '.join(names)}")
+    if len(set(names)) < len(names) or NO_ADS in names:
+        raise UserError(f"plan names must differ, also from {NO_ADS!r}; got {', '.join(names)}")
     study = make_study(file, [Case(scenario.name, scenario, tuple(chosen))])
     check_study(study, tree)
     return study
 
 
+def _plain(value: Any) -> Any:
+    """A tuple as the list that a file would hold; what is neither is refused as there."""
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _levels(value: Any) -> Any:
+    if isinstance(value, tuple) and len(value) > 3:
+        raise UserError(
+            "over takes a pair (low, high), or (low, high, steps); more values stand in a list"
+        )
     if isinstance(value, tuple):
         return dict(zip(("from", "to", "steps"), value, strict=False))
     return value
