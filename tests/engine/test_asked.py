@@ -28,6 +28,9 @@ def play(**options):
         ({"mode": "expected", "vectors": -1}, "vectors must be a whole number from 0"),
         ({"executor": 2}, r"executor must be one of concurrent.futures \(got 2\)"),
         ({"processes": ["x"]}, "a process is a generator function, not called yet"),
+        ({"processes": 5}, r"a process is a generator function, not called yet \(got 5\)"),
+        ({"progress": 5}, r"progress is a function that is told how far it is \(got 5\)"),
+        ({"spreads": "no"}, r"spreads must be True or False \(got 'no'\)"),
     ],
 )
 def test_what_cannot_be_run_is_told_in_a_sentence(options, words):

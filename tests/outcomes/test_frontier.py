@@ -97,3 +97,17 @@ def test_a_plan_that_spends_a_part_at_a_high_return_beats_no_other():
     spare = replace(made, answer="best 2")
     assert spare.figure("best 2", "roi") > spare.figure("best 1", "roi")
     assert "best 1" in names_of(replace(spare, leader="").unbeaten().points)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda f: f.pick(min_roi=1, sure="much"), "sure must be a number such as"),
+        (lambda f: f.chance("best 1", "profit", None), r"least must be a number \(got nothing\)"),
+        (lambda f: f.point("x"), "no plan of the frontier is called 'x'; known are best 1, best 2"),
+        (lambda f: f.point(5), "no plan of the frontier is called 5; known are best 1"),
+    ],
+)
+def test_what_a_frontier_cannot_answer_is_told_in_a_sentence(ask, words):
+    with pytest.raises(UserError, match=words):
+        ask(make_frontier(minimal()))

@@ -13,7 +13,9 @@ import pytest
 
 from simulator.errors import UserError
 from simulator.outcomes.compare import paired_difference
+from simulator.outcomes.decomposition import decompose
 from simulator.outcomes.metrics import METRICS, SCENE_METRICS
+from simulator.outcomes.store import read_outcomes, write_outcomes
 from tests.outcomes.synthetic import make_axes, make_outcomes, make_shop
 
 STATISTICS = ["mean", "p10", "p50", "p90", "ci_lo", "ci_hi"]
@@ -270,3 +272,22 @@ def test_what_a_reader_changes_in_a_table_stays_in_the_table(outcomes):
     outcomes.values("even", "roi")[:] = 0
     outcomes.sample("even", "spend").top[:] = 0
     assert outcomes.summary().equals(before)
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda o, _: o.items("a", least="much"), r"least must be a number such as .* \(got 'much'\)"),
+        (lambda o, _: o.items("a", least=float("nan")), "least must be a finite number"),
+        (lambda o, _: o.items("a", least=-1), "least must be from 0 up"),
+        (lambda o, _: o.to_csv(None), r"a table is given by its path \(got nothing\)"),
+        (lambda o, place: o.to_csv(place / "no" / "a.csv"), "cannot write to .*: No such file"),
+        (lambda o, place: o.to_csv(place), "cannot write to .*: Is a directory"),
+        (lambda o, _: write_outcomes(o, 5), r"the folder of a run is given by its path \(got 5\)"),
+        (lambda o, _: read_outcomes(o), "the folder of a run is given by its path"),
+        (lambda o, _: decompose({}, "a"), "outcomes are those of simulate or frontier.outcomes"),
+    ],
+)  # fmt: skip
+def test_what_outcomes_cannot_answer_is_told_in_a_sentence(outcomes, tmp_path, ask, words):
+    with pytest.raises(UserError, match=words):
+        ask(outcomes, tmp_path)

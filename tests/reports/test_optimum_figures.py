@@ -15,7 +15,7 @@ from matplotlib.text import Text
 from simulator.errors import UserError
 from simulator.outcomes.decomposition import part_intervals
 from simulator.outcomes.metrics import NO_ADS
-from simulator.reports.figures import ALL, QUIET, titles_of
+from simulator.reports.figures import ALL, QUIET, plot_days, plot_plans, titles_of
 from simulator.reports.optimum_figures import (
     GAIN,
     LOSS,
@@ -244,3 +244,30 @@ def test_names_with_signs_of_mathematics_are_words(frontier, scenario):
     texts = drawn(plot_split(scenario, [own])).findobj(Text)
     shown = [text for text in texts if "a_b" in text.get_text()]
     assert shown and not any(text.get_parse_math() for text in shown)
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (lambda f: plot_frontier(f.outcomes), r"a frontier is what sim.optimize .* \(got Outcomes"),
+        (lambda f: plot_marginal("x"), r"a frontier is what sim.optimize .* \(got 'x'\)"),
+        (lambda f: plot_marginal(f, "x"), "no plan of the frontier is called 'x'; known are best 1"),
+        (lambda f: plot_frontier(f, 5), r"ax are axes of Matplotlib \(got 5\)"),
+        (lambda f: plot_decomposition(f, "best 1"), "outcomes are those of simulate or frontier.outcomes"),
+        (lambda f: plot_split("x", ["even"]), "a scenario is what sim.read_scenario returns"),
+        (lambda f: plot_days(f, "best 1"), "outcomes are those of simulate or frontier.outcomes"),
+        (plot_plans, "outcomes are those of simulate or frontier.outcomes"),
+        (lambda f: plot_plans(f.outcomes, 5), r"metrics are a list, such as .* \(got 5\)"),
+        (lambda f: plot_plans(f.outcomes, ["roi", "roi"]), "metrics of a figure must differ"),
+        (lambda f: plot_plans(f.outcomes, "roi", [5]), r"axes are those of Matplotlib \(got 5\)"),
+        (lambda f: plot_waterfall([1, 2]), r"parts are a mapping, such as .* \(got a list\)"),
+        (lambda f: plot_waterfall({"a": "x"}), "part 'a' must be a number such as"),
+        (lambda f: plot_waterfall({"a": np.nan}), "part 'a' must be a finite number"),
+        (lambda f: plot_waterfall({"a": 1}, intervals=5), "intervals are a mapping"),
+        (lambda f: plot_waterfall({"a": 1}, intervals={"a": 5}), r"interval of 'a' is two numbers \(got 5\)"),
+        (lambda f: plot_waterfall({"a": 1}, intervals={"b": (1, 2)}), "intervals name no part: 'b'"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_drawn_is_told_in_a_sentence(draw, words):
+    with pytest.raises(UserError, match=words):
+        draw(make_frontier(read_scenario(ROOT / "scenarios/minimal.yaml")))

@@ -3,7 +3,7 @@
 import csv
 from collections import defaultdict
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -160,14 +160,16 @@ def test_money_by_the_day_is_the_same_on_every_day():
 
 
 def test_money_that_cannot_be_spent_is_still_on_the_schedule():
-    minimal = read_scenario(ROOT / "scenarios/minimal.yaml")
-    plan = replace(Plan.even(minimal), money={"new_customer": {}, "harvest": {"normal": 3_100.0}})
-    rows = schedule_rows(minimal, plan)  # harvest runs in the sale only
-    days = (minimal.calendar.phases["sale"].start - minimal.calendar.phases["normal"].start).days
+    idle = "scenes.harvest.bid={mode: custom_bid, cost_per: click, target: 1e-30}"
+    minimal = read_scenario(ROOT / "scenarios/minimal.yaml", [idle])
+    plan = replace(Plan.even(minimal), money={"new_customer": {}, "harvest": {"sale": 3_100.0}})
+    rows = schedule_rows(minimal, plan)
+    start, end = minimal.calendar.phases["sale"].start, minimal.calendar.end
+    days = (end - start).days
     assert [r["date"] for r in rows] == [
-        (date(2021, 3, 1) + timedelta(n)).isoformat() for n in range(days)
+        (start.date() + timedelta(n)).isoformat() for n in range(days)
     ]
-    assert {r["daily_budget"] for r in rows} == {3_100 / days}
+    assert [r["daily_budget"] for r in rows] == pytest.approx([3_100 / days] * days, abs=0.01)
     assert {r["expected_spend"] for r in rows} == {0.0}
 
 
@@ -188,3 +190,14 @@ def test_a_spreadsheet_opens_it(coffee, tmp_path):
     assert tuple(table[0]) == COLUMNS
     assert table[0]["kind"] == "contract"
     assert any("预热" in row["title"] for row in table)
+
+
+def test_what_cannot_be_written_is_told_and_leaves_no_file(tmp_path):
+    minimal = read_scenario(ROOT / "scenarios/minimal.yaml")
+    with pytest.raises(UserError, match=r"cannot write to .*: No such file or directory"):
+        write_schedule(minimal, "even", tmp_path / "no" / "schedule.csv")
+    with pytest.raises(UserError, match=r"a table is given by its path \(got nothing\)"):
+        write_schedule(minimal, "even", None)
+    with pytest.raises(UserError, match="no phase begins on 2021-03-15"):
+        write_schedule(minimal, "even", tmp_path / "schedule.csv", since="2021-03-15")
+    assert not (tmp_path / "schedule.csv").exists()

@@ -28,6 +28,7 @@ PLANS = {
     "half_half": lambda **v: 900 - v[CPM],
 }
 ROWS = rows_of(PLANS, LEVELS, noise=(300.0, -500.0, 100.0))
+SPENT = ROWS.rename(columns={"profit": "spend"})
 
 
 def drawn(ax):
@@ -250,3 +251,27 @@ def test_every_scenario_has_its_own_files_if_it_has_the_plan(tmp_path):
     ]  # fmt: skip
     named = write_study_figures(both, "profit", tmp_path, plan="拉新为主")
     assert not [name for name in named if "other" in name]
+
+
+@pytest.mark.parametrize(
+    ("draw", "words"),
+    [
+        (
+            lambda: plot_tornado(ROWS[["profit"]], "profit"),
+            "rows are the table of sweep or read_store",
+        ),
+        (lambda: plot_tornado(ROWS, 5), "the study keeps no metric 5"),
+        (lambda: plot_tornado(ROWS, "profit", 5), "ax are axes of Matplotlib"),
+        (lambda: plot_tornado(ROWS, "profit", plan=5), "the study has no plan 5"),
+        (lambda: plot_tornado(ROWS, "profit", mode="x"), "mode must be one of expected, sampled"),
+        (lambda: plot_heat_map(ROWS, "profit", by=5), "two parameters are needed"),
+        (lambda: plot_heat_map(ROWS, "profit", by=()), "two parameters are needed"),
+        (
+            lambda: plot_heat_map(SPENT, "spend", show="best"),
+            "neither more nor less of spend is better",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_of_a_study_is_told_in_a_sentence(draw, words):
+    with pytest.raises(UserError, match=words):
+        draw()

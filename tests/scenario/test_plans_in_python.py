@@ -62,6 +62,11 @@ def test_a_slip_is_named(make, fields, words):
         ({"harvest": {"sale": -1.0}}, "must be 0 CNY or more in every phase"),
         ({"harvest": {"sale": float("nan")}}, "must be 0 CNY or more in every phase"),
         ({"harvest": {"sale": "12k"}}, "must be 0 CNY or more in every phase"),
+        ({"harvest": {"sale": True}}, "must be 0 CNY or more in every phase"),
+        ({"harvest": {"normal": 1.0}}, "gives money to harvest in normal: it spends in sale only"),
+        ({5: {"sale": 1.0}}, "names no scene: 5; known are new_customer, harvest"),
+        ({"harvest": {5: 1.0}}, "names no phase: 5; known are normal, sale"),
+        (None, r"money is by scene and phase, such as .* \(got nothing\)"),
     ],
 )
 def test_a_plan_put_together_by_hand_is_checked_when_it_is_used(money, words):
@@ -110,3 +115,49 @@ def test_a_scenario_says_how_to_change_it():
 
 def test_one_setting_needs_no_list():
     assert sim.read_scenario(FILE, sets="budget=80k").budget == 80_000
+
+
+@pytest.mark.parametrize(
+    ("packages", "partners", "words"),
+    [
+        ("all", None, r"plan 'mine': packages and commissions are sets, such as .* \(got 'all'\)"),
+        ([], None, r"packages and commissions are sets, such as .* \(got a list\)"),
+        ({5}, None, "no contract package is called 5"),
+        (frozenset(), "none", r"packages and commissions are sets, such as .* \(got 'none'\)"),
+        (frozenset(), {"tv"}, "no commissioned media is called 'tv': known are none"),
+    ],
+)
+def test_what_a_plan_books_by_hand_is_checked_too(packages, partners, words):
+    with pytest.raises(UserError, match=words):
+        asked_plans(SCENARIO, sim.Plan("mine", {}, packages, partners))
+
+
+@pytest.mark.parametrize(
+    ("ask", "words"),
+    [
+        (lambda: sim.read_scenario(None), r"a file is given by its path \(got nothing\)"),
+        (lambda: sim.read_scenario("a\0b"), "a file is given by its path"),
+        (lambda: sim.read_scenario(FILE, sets=[5]), "--set 5.* must read KEY=VALUE"),
+        (lambda: sim.read_scenario(FILE, sets=5), r"sets are a list, such as .* \(got 5\)"),
+        (lambda: sim.with_values("x", {}), "a scenario is what sim.read_scenario returns"),
+        (lambda: sim.with_values(SCENARIO, [1]), r"values are a mapping, such as .* \(got a list\)"),
+        (lambda: sim.with_values(SCENARIO, {"": 3}), r"values stand at dotted paths .* \(got ''\)"),
+        (lambda: sim.with_values(SCENARIO, {5: 3}), r"values stand at dotted paths .* \(got 5\)"),
+        (lambda: sim.with_values(SCENARIO, {"scenes.harvest.slots.7": "feed"}),
+         r"scenes.harvest.slots.7 must be a number below \d, an entry of the list"),
+        (lambda: sim.with_values(SCENARIO, {"scenes.harvest.slots.0.x": 1}), "must be text"),
+        (lambda: sim.anchor("x"), "a scenario is what sim.read_scenario returns"),
+        (lambda: sim.cut_at(None, "2021-03-15"), "a scenario is what sim.read_scenario returns"),
+        (lambda: sim.Plan.shares("x"), "a scenario is what sim.read_scenario returns"),
+        (lambda: sim.Plan.shares(SCENARIO), "a plan is a sim.Plan with a name"),
+        (lambda: sim.Plan.even("x"), "a scenario is what sim.read_scenario returns"),
+        (lambda: sim.Plan.even(SCENARIO, 5), "a plan is a sim.Plan with a name"),
+        (lambda: sim.Plan.even(SCENARIO, packages="a.b"), r"packages are a list, .* \(got 'a.b'\)"),
+        (lambda: sim.Plan.even(SCENARIO).total("x"), "a scenario is what sim.read_scenario returns"),
+        (lambda: sim.simulate(SCENARIO, 5), r"plans are a list, such as .* \(got 5\)"),
+        (lambda: sim.simulate(SCENARIO, {"even": 1}), r"plans are a list, .* \(got a mapping\)"),
+    ],
+)  # fmt: skip
+def test_what_is_handed_in_is_told_in_a_sentence(ask, words):
+    with pytest.raises(UserError, match=words):
+        ask()
