@@ -106,8 +106,10 @@ def vary(
             check_plan(scenario, plan)
     chosen = plans or [plan.name for plan in named_plans(scenario, [])]
     names = [plan if isinstance(plan, str) else plan.name for plan in chosen]
-    if len(set(names)) < len(names) or NO_ADS in names:
-        raise UserError(f"plan names must differ, also from {NO_ADS!r}; got {', '.join(names)}")
+    if len(set(names)) < len(names):
+        raise UserError(f"plan names must differ; got {', '.join(names)}")
+    if NO_ADS in names:
+        raise UserError(f"{NO_ADS!r} is always run beside the plans: give yours another name")
     study = make_study(file, [Case(scenario.name, scenario, tuple(chosen))])
     check_study(study, tree)
     return study

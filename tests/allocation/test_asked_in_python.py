@@ -66,6 +66,7 @@ TARGET = {"new_customers": 4000}
         (lambda s: sim.sweep(5), r"a study is a scenario with what is varied, .* \(got 5\)"),
         (lambda s: sim.sweep(s, over=[]), "over is a mapping"),
         (lambda s: sim.sweep(s, over={"budget": (1, 2, 3, 4)}), "more values stand in a list"),
+        (lambda s: sim.sweep(s, plans=sim.Plan("no ads", {}, frozenset())), "'no ads' is always run"),
         (lambda s: sim.sweep(s, plans=5), r"plans are a list, .* \(got 5\)"),
         (lambda s: sim.sweep(s, metrics=None), "metrics must be a list"),
         (lambda s: sim.sweep(s, executor=5), "no executor is called 5"),
