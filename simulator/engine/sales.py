@@ -199,7 +199,8 @@ class Sales:
             self.direct_mix = choose_instead(self.direct_mix, found, floor.world.goods.substitution)
             weights = wishes(kinds, self._mixes())
         if self.asked:
-            on_visits = direct.sum(axis=0) * self.direct_mix
+            visited = direct.sum(axis=0) - self._by_habit(flows).sum(axis=(0, 1))
+            on_visits = at_least(visited, 0.0) * self.direct_mix
             self.bought *= np.minimum(ratio(on_visits, add_up(weights)), 1.0)
         wanted = floor.draws.split("product", direct + release + balance, weights)
         demand = add_up(wanted)
@@ -232,6 +233,14 @@ class Sales:
         """Orders out of favourites and carts that the sale released: [2, segment, lane]."""
         part = ratio(self.chain.baskets, self.chain.hazards[ORDER, BASKET_STAGES])
         return np.asarray(flows[ORDER, BASKET_STAGES] * at_most(part, 1.0))
+
+    def _by_habit(self, flows: np.ndarray) -> np.ndarray:
+        """Orders of customers that no visit brought: [initial, numerous, keen; segment, lane]."""
+        orders = flows[ORDER, CUSTOMER_STAGES]
+        if self.chain.habit is None:
+            return np.zeros_like(orders)
+        part = ratio(self.chain.habit, self.chain.hazards[ORDER, CUSTOMER_STAGES])
+        return np.asarray(orders * at_most(part, 1.0))
 
     def _direct_mix(self, met: Met) -> np.ndarray:
         """u: product weights of orders from visits, paid ones by scene and free ones."""
@@ -390,9 +399,7 @@ class Sales:
         waiting = np.zeros_like(flows[ORDER])
         waiting[BASKET_STAGES] = self._released(flows)
         waiting[Stage.DEPOSIT] = flows[ORDER, Stage.DEPOSIT]
-        if self.chain.habit is not None:
-            part = ratio(self.chain.habit, self.chain.hazards[ORDER, CUSTOMER_STAGES])
-            waiting[CUSTOMER_STAGES] = flows[ORDER, CUSTOMER_STAGES] * at_most(part, 1.0)
+        waiting[CUSTOMER_STAGES] = self._by_habit(flows)
         customers = baskets.orders + baskets.balances
         direct = flows[ORDER] - waiting
         credits = tracers.credit(

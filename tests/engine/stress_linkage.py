@@ -47,6 +47,13 @@ def linked() -> Data:
     return data
 
 
+def with_regulars() -> Data:
+    """The same with customers who order by habit, which no scene and no partner brings about."""
+    data = linked()
+    data["chain"]["repeat"] = {"rate_365": 12, "tau_months": 5, "event_factor": 0.7}
+    return data
+
+
 def short_of_goods() -> Data:
     """The same with goods that run out, and none to come."""
     data = linked()

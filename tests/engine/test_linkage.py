@@ -235,6 +235,17 @@ def test_a_cap_is_never_passed_and_is_used(cap: float, rate: float, drawn: bool,
         assert (cost > 0.9 * cap).all()
 
 
+def test_partners_are_not_paid_for_orders_of_habit():
+    """Who orders by habit comes without a visit: gmv per commissioned order stays that of an order."""
+    start = "segments.shoppers.start.initial=10%"
+    each = []
+    for repeat in ((), ("chain.repeat={rate_365: 10}",)):
+        outcomes = expected(brief(partners(), start, *repeat), attribution=True)
+        gmv = outcomes.commissions(outcomes.plans[0])["gmv"].sum()
+        each.append(gmv / one(outcomes, "orders_commissioned")[0])
+    assert each[1] == pytest.approx(each[0], rel=0.05)
+
+
 def test_more_commission_less_profit_at_the_same_sales():
     low, high = (one(expected(brief(partners(rate=r))), "gmv", "profit") for r in ("5%", "25%"))
     assert high[0] == pytest.approx(low[0], rel=1e-12)

@@ -19,7 +19,7 @@ from simulator.scenario.chain import CHAIN_STAGES
 from simulator.scenario.plan import Plan, all_packages, plans_of
 from simulator.scenario.schema import Scenario
 from tests.engine import stress
-from tests.engine.stress_linkage import linked, short_of_goods, signed
+from tests.engine.stress_linkage import linked, short_of_goods, signed, with_regulars
 from tests.oracles.twin import TwinResult, run_twin
 from tests.worlds import alone, everything
 
@@ -81,6 +81,7 @@ CASES = {
     "new_coffee_100m": lambda: of_file("new_coffee_100m"),
     "rush": lambda: of_stress(stress.rush()),
     "linked": lambda: of_stress(linked()),
+    "linked, with regulars": lambda: of_stress(with_regulars()),
     "linked, little stock": lambda: of_stress(short_of_goods()),
     "signed": lambda: of_stress(signed(elastic=False)),
     "signed at a price": lambda: of_stress(signed(elastic=True)),

@@ -118,6 +118,7 @@ class Buyers:
 
     wanted: dict[str, float]
     new: float  # of the wanted ones, those from stages 0..6
+    by_habit: float  # of the direct ones, those without a visit
     by_product: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -427,7 +428,9 @@ class World:
                 own = replace(terms, release=terms.release * self.goods.basket_readiness(g))
             flows[g] = people.moves(people.hazards(own, contacts[g]))
             baskets[g] = people.basket_moves(own, contacts[g])
-        buyers = {g: self._buyers(flows[g], baskets[g]) for g in self.people}
+        buyers = {
+            g: self._buyers(people, flows[g], baskets[g]) for g, people in self.people.items()
+        }
         self._sell(step, buyers, terms.success)
         for g in self.people:
             self._cut(flows[g], baskets[g], buyers[g])
@@ -709,13 +712,14 @@ class World:
         return total
 
     # ----- section 9: orders and stock
-    def _buyers(self, flows: Hazards, basket: dict[str, float]) -> Buyers:
+    def _buyers(self, people: Segment, flows: Hazards, basket: dict[str, float]) -> Buyers:
         wanted = {
             kind: sum(moves.get(kind, 0.0) for moves in flows.values()) + basket.get(kind, 0.0)
             for kind in ORDERS
         }
         new = sum(flows[stage].get(kind, 0.0) for stage in NEWCOMERS for kind in ORDERS)
-        return Buyers(wanted, new)
+        habit = sum(flows[stage][DIRECT] * part for stage, part in people.habit_part.items())
+        return Buyers(wanted, new, habit)
 
     def _sell(self, step: Step, buyers: dict[str, Buyers], success: float) -> None:
         """Wanted orders by product meet the stock; paid ones are booked."""
@@ -727,7 +731,8 @@ class World:
         for p, wanted in self._wanted(buyers).items():
             product, total = goods.products[p], sum(wanted.values())
             part = product.serve(total)
-            on_visits = sum(b.wanted[DIRECT] for b in buyers.values()) * goods.direct[p]
+            by_visits = sum(b.wanted[DIRECT] - b.by_habit for b in buyers.values())
+            on_visits = by_visits * goods.direct[p]
             self._link(product, min(1.0, on_visits / total) if total > 0 else 0.0)
             self.totals["orders"] += total * part / success
             self.totals["unmet"] += total * (1 - part)

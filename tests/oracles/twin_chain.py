@@ -158,6 +158,7 @@ class Segment:
         self.new_unrefunded = 0.0
         self.delay = float(facts.order_delay_days)
         self.decided: dict[Any, float] = {}
+        self.habit_part: dict[str, float] = {}  # of the direct orders of the step
 
     def put_off(self, buys: dict[str, float], days: float) -> dict[str, float]:
         """Z per person once decisions wait for their order (section 6)."""
@@ -215,7 +216,9 @@ class Segment:
             moves = self._contact_moves(stage, step, y)
             if stage in CUSTOMERS or stage == "lapsed":
                 moves |= self._old_moves(stage, step)
-                moves[DIRECT] = step.success * (buys + self.habit(stage, step.middle) * step.buying)
+                habit = self.habit(stage, step.middle) * step.buying
+                moves[DIRECT] = step.success * (buys + habit)
+                self.habit_part[stage] = habit / (buys + habit) if habit > 0 else 0.0
             elif stage == "deposit":
                 moves[BALANCE] = step.balance
             else:
