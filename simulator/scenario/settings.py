@@ -31,6 +31,8 @@ class Setting:
     path: Parts
     node: Node
     here: Node
+    empty: bool = False
+    """The value is {}."""
 
     @classmethod
     def read(cls, text: str) -> "Setting":
@@ -47,7 +49,7 @@ class Setting:
         node = compose(value_text, source, len(key) + 1)
         if node is None:
             stop(here, "has no value; null takes it away", *path)
-        return cls(path, node, here)
+        return cls(path, node, here, node.value == {})
 
     def take_presets(self) -> "list[Setting]":
         """The presets that entries in the value start from, taken out of it."""
@@ -69,6 +71,9 @@ class Setting:
             if self.path[-1] != "preset":  # an entry set as a whole comes with its preset apart
                 _check_name(parent, str(part), self.here, self.path[:depth])
             parent = _below(parent, part, self.here, self.path[:depth])
+        before = parent.child(self.path[-1])
+        if self.empty and before is not None and before.value:
+            stop(self.node, "takes nothing away: null does", *self.path)
         key = replace(self.here, value=self.path[-1])
         _put(parent, replace(self.node, key=key), self.path)
 

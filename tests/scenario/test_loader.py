@@ -669,6 +669,7 @@ def test_set_lies_over_the_file(write):
         ("a..b=3", "1:1: must read KEY=VALUE"),
         (f"{'a.' * 100_000}b=3", "1:1: must read KEY=VALUE"),
         ("budget=", "1:1: budget has no value; null takes it away"),
+        ("slots={}", "1:7: slots takes nothing away: null does"),
         ("budget=[1", "1:8: is not YAML"),
         ("budget=*x", "1:8: aliases (*name) are not read"),
         ("name=\udcff", "is not UTF-8 text"),
