@@ -227,7 +227,7 @@ def test_a_target_out_of_reach_is_told_with_the_nearest_value(room):
     most = room.answer.figure("best 2", "new_customers")
     assert most == pytest.approx(69.88, abs=0.005)  # rounded down, or the next try would miss too
     assert found.stderr == (
-        "Error: no plan for 60,000 CNY reaches new_customers >= 30.0k (the most is 69.8)\n"
+        "Error: no plan found for 60,000 CNY reaches new_customers >= 30.0k (the most is 69.8)\n"
     )
     found = answer("--target", "gmv=3m", "--target", "roi=2")
     gmv = max(

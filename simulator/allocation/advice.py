@@ -174,7 +174,7 @@ def _path(
         words.append((amount, places[source], places[target]))
         rows.append(Split(goal.money - missing[:-1], goal.booked))
     rest = float(max(missing.clip(min=0).sum(), -missing.clip(max=0).sum()))
-    if rest > 0:
+    if rest >= YUAN:
         words.append((rest, "the rest", "the rest"))
         rows.append(goal)
     return stack(rows), words

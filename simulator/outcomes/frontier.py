@@ -228,7 +228,7 @@ class Frontier:
         if sure is not None and min_roi is not None:
             most = max(self.chance(n, "roi", min_roi) for n in names)
             parts.append(f"P(roi >= {min_roi:g}) >= {sure:g} (the most is {most:.3g})")
-        return f"no plan for {self.budget:,.0f} CNY reaches {' and '.join(parts)}"
+        return f"no plan found for {self.budget:,.0f} CNY reaches {' and '.join(parts)}"
 
     def _most(self, names: list[str], metric: str) -> str:
         known = [x for x in (self.figure(n, metric) for n in names) if math.isfinite(x)]

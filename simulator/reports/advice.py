@@ -171,7 +171,7 @@ def moves_text(frontier: Frontier) -> str:
 
 
 def _move(move: Move, second: str | None) -> str:
-    brings = f"{signed(move.profit)} CNY"
+    brings = f"{signed(move.profit if abs(move.profit) >= 0.5 else 0.0)} CNY"
     if second:
         brings += f", {signed(move.second)} {unit_of(second)}{called(second)}"
     if move.source == move.target:

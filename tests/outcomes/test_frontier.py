@@ -51,7 +51,7 @@ def test_a_return_that_no_plan_is_sure_of_is_refused_with_the_most():
     assert frontier.pick(min_roi=1.15, sure=0.75).name == "best 2"
     assert frontier.pick(min_roi=1.15, sure=0.85).name == "best 1"
     words = r"P\(roi >= 1.15\) >= 0.9 \(the most is 0.85\)"
-    with pytest.raises(UserError, match=f"no plan for 60,000 CNY reaches {words}"):
+    with pytest.raises(UserError, match=f"no plan found for 60,000 CNY reaches {words}"):
         frontier.pick(min_roi=1.15, sure=0.9)
 
 
