@@ -563,7 +563,7 @@ def test_several_plans_stand_side_by_side_first(engine):
     assert lines[at].split() == ["plan", *PLAN_COLUMNS]
     for line, plan in zip(lines[at + 1 :], engine.answer.plans, strict=False):
         figures = engine.answer.metrics(plan)
-        assert line.split() == [plan, *(compact(figures[name]["mean"]) for name in PLAN_COLUMNS)]
+        assert line.split() == [*plan.split(), *(compact(figures[n]["mean"]) for n in PLAN_COLUMNS)]
 
 
 def test_a_scene_with_a_target_says_whether_it_holds(engine):
