@@ -21,7 +21,13 @@ from simulator.outcomes.ledger import Ledger, join
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
 from simulator.scenario.amounts import shown
-from simulator.scenario.asked import asked, asked_choice, asked_scenario, asked_whole
+from simulator.scenario.asked import (
+    asked,
+    asked_choice,
+    asked_progress,
+    asked_scenario,
+    asked_whole,
+)
 from simulator.scenario.chain import CHAIN_STAGES
 from simulator.scenario.plan import Plan, asked_plans, find_package
 from simulator.scenario.runoff import runoff_days
@@ -104,10 +110,7 @@ def check_run(
     asked_choice("mode", mode, get_args(Mode))
     asked_whole("replications", replications, 1, 10**9)
     asked_whole("seed", seed, 0, 2**64 - 1)
-    if progress is not None and not callable(progress):
-        raise UserError(
-            f"progress is a function that is told how far it is (got {shown(progress)})"
-        )
+    asked_progress(progress)
 
 
 def _check_flags(**flags: object) -> None:

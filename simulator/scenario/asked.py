@@ -70,6 +70,12 @@ def asked_table(what: str, given: object, example: str) -> Mapping[Any, Any]:
     return asked(Mapping, given, f"{what} are a mapping, such as {example}")
 
 
+def asked_progress(given: object) -> None:
+    """A function that hears of progress, or none."""
+    if given is not None and not callable(given):
+        raise UserError(f"progress is a function that is told how far it is (got {shown(given)})")
+
+
 # --------------------------------------------------------------------------- files
 def asked_path(what: str, given: object) -> Path:
     """The place of a file or folder."""

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from simulator.errors import ScenarioError, UserError
 from simulator.outcomes.compare import Sample, describe
 from simulator.outcomes.metrics import BY_NAME, NO_ADS
-from simulator.scenario.amounts import shown
-from simulator.scenario.asked import asked
+from simulator.scenario.asked import asked, asked_progress
 from simulator.scenario.faults import problems_of
 from simulator.scenario.nodes import Node, Source, Tree
 from simulator.scenario.plan import Plan, check_plan, listed_plans, named_plans
@@ -75,10 +74,7 @@ def sweep(
         words = "a study is a scenario with what is varied, or the path of a study file"
         asked(Study | str | os.PathLike, question, words)
         study = question if isinstance(question, Study) else read_study(question)
-    if progress is not None and not callable(progress):
-        raise UserError(
-            f"progress is a function that is told how far it is (got {shown(progress)})"
-        )
+    asked_progress(progress)
     with crew_of(executor, jobs) as crew:
         place = None if store is None else open_store(study, store, allow_mixed=allow_mixed)
         sweeping = Sweeping(study, place, progress)
