@@ -26,7 +26,7 @@ from simulator.allocation.market import (
 from simulator.allocation.problem import Array, Limits, Problem, Split, check_known
 from simulator.allocation.quest import Progress, asked_budget, check_budget
 from simulator.allocation.race import race
-from simulator.allocation.repair import repair
+from simulator.allocation.repair import ROUNDING, keeps_limits, repair
 from simulator.allocation.search import TILT, Effort, Search, asked_effort
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, check_run, simulate
@@ -41,8 +41,6 @@ BUDGETS = (0.7, 1.3)
 BLOCK, ROUNDS = 16, 4
 """Replications of a round of the race, and rounds."""
 EVEN = "even split"
-ROUNDING = 1e-6
-"""Of the budget: plans keep limits that they miss by less."""
 ALIKE, SAME = 0.02, 1e-3
 """Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
 SHORT = Effort(
@@ -263,12 +261,8 @@ def _explained(work: _Work, frontier: Frontier, rows: Split) -> Frontier:
 def _fits(work: _Work) -> bool:
     """Whether the current plan keeps the budget and the limits, and so may be the answer itself."""
     problem, row = work.problem, read_plans(work.problem, [work.current])
-    cost = max(work.current.total(work.scenario), float(problem.total(row)[0]))
-    kept = repair(problem, row, np.minimum(problem.total(row), problem.budget))
-    apart = np.abs(kept.money - row.money).sum() > ROUNDING * problem.budget
-    return bool(
-        cost <= problem.budget * (1 + ROUNDING) and not apart and (kept.booked == row.booked).all()
-    )
+    paid = work.current.total(work.scenario) <= problem.budget * (1 + ROUNDING)
+    return bool(paid and keeps_limits(problem, row)[0])
 
 
 def _even(work: _Work) -> Plan:

@@ -42,14 +42,22 @@ from simulator.allocation.problem import (
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget, kept_so_far
 from simulator.allocation.refine import best_of, without_losers
-from simulator.allocation.repair import repair
+from simulator.allocation.repair import keeps_limits, repair
 from simulator.allocation.search import TILT, Effort, Search, asked_effort
 from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import Margin
 from simulator.outcomes.outcomes import Outcomes
-from simulator.outcomes.portfolio import EQUAL, OWN, PROPORTIONAL, RIVALS, SHARED, Portfolio
+from simulator.outcomes.portfolio import (
+    EQUAL,
+    MOST,
+    OWN,
+    PROPORTIONAL,
+    RIVALS,
+    SHARED,
+    Portfolio,
+)
 from simulator.scenario.asked import asked, asked_list, asked_table
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario
@@ -107,6 +115,10 @@ def _labels(scenarios: Sequence[Scenario], labels: Sequence[str] | None) -> list
         got = ", ".join(names)
         raise UserError(f"a portfolio needs two or more files with names that differ; got {got}")
     return names
+
+
+ALIKE = 0.02
+"""Splits are one if no cell differs by more of the budget."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,8 +309,9 @@ def _found(work: _Work, files: Limits | None, chance: _Chance) -> _Found:
     found = _Found(problem, {OWN: beside([m.current() for m in work.members])})
     try:
         _seek(work, found)
-        if files is None:
-            _never_below(work, found, chance)
+        _never_below(work, found, chance)
+        if work.objective == "roi":
+            _seek_most_profit(work, found)
     except KeyboardInterrupt:
         found.finished = False
         found.rows[SHARED] = found.rows.get(SHARED) or _best_so_far(work, problem)
@@ -333,9 +346,9 @@ def _without_losers(work: _Work, problem: Problem, row: Split) -> Split:
 
 
 def _never_below(work: _Work, found: _Found, chance: _Chance) -> None:
-    """The shared split, or a rival that is better under chance, on draws that no answer uses."""
-    work.say("racing under chance", 0.85)
-    names = (SHARED, EQUAL, PROPORTIONAL)
+    """The shared split, or a rival that keeps its limits and is better under chance, on draws that no answer uses."""
+    work.say("racing under chance", 0.8)
+    names = [SHARED, *(n for n in work.shares if keeps_limits(found.problem, found.rows[n])[0])]
     metric = OBJECTIVES[work.objective]
     total = np.zeros(len(names))
     for n, m in enumerate(work.members):
@@ -346,6 +359,19 @@ def _never_below(work: _Work, found: _Found, chance: _Chance) -> None:
         )  # fmt: skip
         total += [outcomes.values(name, metric).mean() for name in names]
     found.rows[SHARED] = found.rows[names[int(total.argmax())]]
+
+
+def _seek_most_profit(work: _Work, found: _Found) -> None:
+    """The split of most profit, whatever it costs up to a multiple of the budget, if it is another one."""
+    work.say("asking what is better kept", 0.85)
+    search = work.search(found.problem)
+    search.aims, search.rows = work.aims, found.rows[SHARED]
+    search.at_any_budget()
+    best, keeps = search.known.rows.take([1]), search.known.aims.take([1])
+    row, shared = settle(work.archive, found.problem, best, keeps), found.rows[SHARED]
+    moved = np.abs(row.money - shared.money).max(initial=0.0) > ALIKE * work.budget
+    if moved or (row.booked != shared.booked).any():
+        found.rows[MOST] = row
 
 
 def _inside(work: _Work, shares: Array) -> Split:

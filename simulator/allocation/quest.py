@@ -21,7 +21,7 @@ from simulator.allocation.market import (
     make_plans,
 )
 from simulator.allocation.problem import Array, Problem, Split
-from simulator.allocation.repair import repair
+from simulator.allocation.repair import keeps_limits
 from simulator.allocation.search import Effort, Search
 from simulator.allocation.settle import settle
 from simulator.engine.points import Points
@@ -182,10 +182,7 @@ def kept_so_far(archive: Archive, problem: Problem) -> tuple[Split, Answers]:
     if not archive.played:
         raise KeyboardInterrupt
     rows, answers = archive.every()
-    costs = problem.total(rows)
-    fitted = repair(problem, rows, np.minimum(costs, problem.budget))
-    apart = np.abs(fitted.money - rows.money).sum(axis=1) > 1e-6 * problem.budget
-    keeps = np.flatnonzero(~apart & (fitted.booked == rows.booked).all(axis=1))
+    keeps = np.flatnonzero(keeps_limits(problem, rows))
     return rows.take(keeps), answers.take(keeps)
 
 

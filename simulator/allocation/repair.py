@@ -20,6 +20,8 @@ from simulator.allocation.problem import Array, Flags, Problem, Split, sums
 
 HALVINGS = 70
 """Bisections of tau: the sum is then met to about 1e-13 of the budget."""
+ROUNDING = 1e-6
+"""Of the budget: rows keep limits that they miss by less."""
 SPAN = 4e6
 """Largest tau that can be needed: all of the budget to a cell that had nothing."""
 
@@ -46,6 +48,13 @@ def repair(
         fit = fit.decided(money, room)
         money = fit.money(split.money, room)
     return Split(money, booked)
+
+
+def keeps_limits(problem: Problem, split: Split) -> Flags:
+    """Whether rows keep the budget and every limit as they are: [row]."""
+    fitted = repair(problem, split, np.minimum(problem.total(split), problem.budget))
+    apart = np.abs(fitted.money - split.money).sum(axis=1) > ROUNDING * problem.budget
+    return np.asarray(~apart & (fitted.booked == split.booked).all(axis=1))
 
 
 def _payable(problem: Problem, wish: Flags, total: Array) -> Flags:

@@ -44,6 +44,8 @@ TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
 NEAR = 3
 """Rows that have sweeps of their own: of a frontier the ends and the middle, which come first."""
+PARTS = 6
+"""Halvings of the best plan that are tried where money may be kept."""
 NOTHING_LOST = 1e-6
 """Share of the score that counts for nothing: slopes are read over 2% of a cell, and steps there are finer."""
 EVEN = 0.005
@@ -441,10 +443,11 @@ class Search:
         self.at_any_budget()
 
     def at_any_budget(self) -> None:
-        """The return at whatever budget is best: from the best row, and from one that plans nothing."""
+        """The return at whatever budget is best: from the best row or a part of it, and from one that plans nothing."""
         first = len(self.known.aims)
         most = np.array([FREE * self.problem.budget])
         free = replace(self.known.aims.take([0]), budget=most, keeps=np.ones(1, bool))
+        self._play_parts(free)
         for row in (self._best_ever(free), self._nothing(free)):
             self._add(free, row)
         for _ in range(2):
@@ -452,6 +455,25 @@ class Search:
             self.climb(self.effort.steps, self._from(first))
         self._keep_best(self.known.rows)
         self._keep(range(first + 1))
+        self._put(self._from(first), self._closer(free, self.known.rows.take([first])))
+
+    def _play_parts(self, aim: Aims) -> None:
+        """Play a half, a quarter .. of the first row: the budget may be many times what is worth spending."""
+        row = self.known.rows.take([0])
+        parts = row.money / 2.0 ** np.arange(1, PARTS + 1)[:, None]
+        some = Split(parts, row.booked.repeat(PARTS, axis=0))
+        self.market(repair(self.problem, some, aim.budget, most=some.money))
+
+    def _closer(self, aim: Aims, row: Split) -> Split:
+        """The row climbed with in steps that suit what it spends, if it spends anything."""
+        spends = float(self.problem.total(row)[0])
+        if not spends:
+            return row
+        own = Search(
+            self.market, replace(self.problem, budget=spends), self.objectives, self.effort
+        )
+        scale = np.concatenate([[spends], aim.scale[1:]])
+        return own.near(replace(aim, scale=scale), row).rows
 
     def switch(self, some: Rows) -> None:
         """Packages booked or dropped and scenes closed, one by one, as long as a row gains by that."""

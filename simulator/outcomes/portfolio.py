@@ -31,9 +31,11 @@ FIGURES = ("roi", PROFIT, "new_customers")
 """Of all files together, told of every split."""
 SHARED = "portfolio"
 EQUAL, PROPORTIONAL, OWN = "equal split", "proportional split", "own plans"
-RIVALS = (EQUAL, PROPORTIONAL, OWN)
+MOST = "most profit"
+RIVALS = (EQUAL, PROPORTIONAL, OWN, MOST)
 """The same money for every file; money by the files' own budgets (each split as well as can be
-inside the file); the first plan of every file at its own budget."""
+inside the file); the first plan of every file at its own budget; what brings the most incremental
+profit at whatever budget, where profit is sought and that is another split."""
 
 
 @dataclass(frozen=True, eq=False)

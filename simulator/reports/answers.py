@@ -1,10 +1,12 @@
 """The least budget for a target, and one budget for several files, as plain text: the answer first."""
 
 import math
+from collections.abc import Iterator
 
+from simulator.outcomes.frontier import FREE
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.metrics import BY_NAME, written
-from simulator.outcomes.portfolio import FIGURES, OWN, SHARED, Portfolio
+from simulator.outcomes.portfolio import FIGURES, MOST, OWN, SHARED, Portfolio
 from simulator.reports.advice import STATES, brought, document, entry_note, money_table
 from simulator.reports.sentences import (
     EVEN,
@@ -24,6 +26,7 @@ from simulator.scenario.schema import Scenario
 
 NOTES = """  equal, proportional: each is as good inside the files as can be; neither keeps
   limits of whole files. own plans: the first of every file, at its own budget."""
+ANY = f"  most profit: at whatever budget, up to {FREE:g} times this one."
 SURER = " A budget that gets there more surely: --sure 90%."
 
 
@@ -128,11 +131,20 @@ def portfolio_text(found: Portfolio, bold: Bold = str) -> str:
 
 def sharing(found: Portfolio) -> str:
     """The gain over splits by rule, and what the next money would bring."""
-    rules = [name for name in found.rivals if name != OWN] or found.rivals
+    rules = [name for name in found.rivals if name not in (OWN, MOST)] or found.rivals
     gains = " and ".join(f"{_gained(found, over)} against the {over}" for over in rules)
     unit = "CNY " if BY_NAME[found.objective].unit == "CNY" else ""
     first = f"Sharing brings, in {unit}{called(found.objective)}, {gains}."
-    return "\n".join(map(wrap, [first, _next(found)]))
+    return "\n".join(map(wrap, [first, _next(found), *_most_profit(found)]))
+
+
+def _most_profit(found: Portfolio) -> Iterator[str]:
+    """What another budget would bring, where that is the better one."""
+    if MOST in found.rivals:
+        mean, low, high = found.gain(found.objective, MOST)
+        more = with_interval(-mean, -high, -low) if found.mode == "sampled" else signed(-mean)
+        money = compact(sum(found.money[MOST].values()))
+        yield f"Most profit is made with {money} CNY: {more} CNY against this split."
 
 
 def _gained(found: Portfolio, over: str) -> str:
@@ -177,7 +189,12 @@ def splits_table(found: Portfolio) -> str:
             halves = [_half(found.figure(split, n), found.interval(split, n).lo) for n in FIGURES]
             rows.append(["", *halves, "" if own else _half(mean, low)])
     below = "  ±: the 95% interval of the mean\n" if found.mode == "sampled" else ""
-    return f"{columns(rows, left=1)}\n{below}  less this: in {called(found.objective)}\n{NOTES}"
+    notes = [
+        f"{below}  less this: in {called(found.objective)}",
+        NOTES,
+        *[ANY] * (MOST in found.rivals),
+    ]
+    return "\n".join([columns(rows, left=1), *notes])
 
 
 def _half(mean: float, low: float) -> str:

@@ -5,6 +5,7 @@ import pytest
 
 from simulator.allocation.archive import Archive
 from simulator.allocation.fair import fair_points
+from simulator.allocation.market import PROFIT
 from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Limits, Split
 from simulator.allocation.search import Effort, Search
@@ -70,3 +71,14 @@ def test_most_profit_is_never_less_than_what_a_plan_brings_as_it_stands():
     search.go(Split(own, none), budgets=(0.7 * BUDGET,))
     free = np.flatnonzero(search.known.aims.keeps)
     assert np.allclose(search.known.rows.money[free], own)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [10, 20])
+def test_a_budget_out_of_proportion_does_not_hide_what_is_worth_spending(times: int):
+    """The plan of most profit is the same one whatever budget it stands beside."""
+    profits = []
+    for budget in (20_000, times * 20_000):
+        found = optimize(brief(), ("roi",), budget=budget, replications=4)
+        profits.append(found.others[-1].expected[PROFIT])
+    assert profits[1] == pytest.approx(profits[0], rel=0.01) and profits[0] > 5_000

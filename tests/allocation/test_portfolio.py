@@ -15,11 +15,13 @@ from simulator.allocation.portfolio import PortfolioMarket, beside, optimize_por
 from simulator.allocation.problem import Limits, Split
 from simulator.engine.simulate import simulate
 from simulator.errors import UserError
-from simulator.outcomes.portfolio import EQUAL, OWN, PROPORTIONAL, RIVALS, SHARED
+from simulator.outcomes.portfolio import EQUAL, MOST, OWN, PROPORTIONAL, RIVALS, SHARED
 from simulator.reports.answers import sharing, splits_table
 from simulator.scenario.amounts import compact
 from tests.worlds import booked, brief, expected
 
+RULES = RIVALS[:-1]
+"""Splits by rule, and the files' own plans: known whatever is sought."""
 QUICK = {"effort": SHORT, "replications": 32}
 DEAR = (
     "products.coffee.price=200",
@@ -123,6 +125,31 @@ def test_limits_hold_inside_a_file_and_for_the_whole_of_it():
     assert sum(found.plans["dear"].money["harvest"].values()) == pytest.approx(2_000, rel=1e-6)
 
 
+@pytest.mark.slow
+def test_a_cap_that_binds_nothing_costs_nothing():
+    """Rivals that keep the limits of files may take the place of the shared split also under limits."""
+    capped = optimize_portfolio(
+        files(), 300_000, labels=["cheap", "dear"], files=Limits(caps={"dear": 300_000}), **QUICK
+    )
+    for rival in (EQUAL, PROPORTIONAL):
+        assert capped.gain(PROFIT, rival)[0] >= -1_000
+
+
+@pytest.mark.slow
+def test_what_is_better_kept_is_said():
+    """At five times what the files are made for, the split of most profit spends a fraction of it."""
+    found = optimize_portfolio(files(), 150_000, labels=["cheap", "dear"], **QUICK)
+    spends = sum(found.money[MOST].values())
+    assert spends < 50_000 and found.shadow_price < -0.5
+    assert found.gain(PROFIT, MOST)[2] < -20_000
+    within = optimize_portfolio(files(), spends, labels=["cheap", "dear"], **QUICK)
+    bring = [f.figure(split, PROFIT) for f, split in ((within, SHARED), (found, MOST))]
+    assert bring[0] == pytest.approx(bring[1], rel=0.01)
+    words = " ".join(sharing(found).split())
+    assert f"Most profit is made with {compact(spends)} CNY: +" in words
+    assert "against the most profit" not in words and "up to 3 times" in splits_table(found)
+
+
 # --- packages -----------------------------------------------------------------------------------
 
 
@@ -164,8 +191,9 @@ def stopped_at(words):
 STAGES = {
     f"seeking the best {EQUAL}": None,
     f"seeking the best {PROPORTIONAL}": [EQUAL, OWN],
-    "sharing the budget": list(RIVALS),
-    "racing under chance": list(RIVALS),
+    "sharing the budget": list(RULES),
+    "racing under chance": list(RULES),
+    "asking what is better kept": list(RULES),
     "checking on fresh draws": list(RIVALS),
 }
 """What is told, in this order, and the rivals that are known by then."""
