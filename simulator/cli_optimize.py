@@ -176,6 +176,7 @@ def _split(asked: Asked) -> int:
     moment = read_since(asked.since) if asked.since else None
     with _searching(asked) as (target, executor, progress):
         options |= {"effort": _effort(asked), "executor": executor, "progress": progress}
+        options |= {"min_roi": wishes.min_roi, "at_least": wishes.targets, "sure": wishes.sure}
         frontier, scenario = _searched(asked, scenario, current, moment, options)
     picked, fault = _picked(frontier, wishes)
     warn_of_shortage(scenario, [picked])

@@ -20,7 +20,15 @@ import numpy as np
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.market import TARGETS, make_plans, make_problem
 from simulator.allocation.problem import Array, Flags, Limits, Split, check_known, stack
-from simulator.allocation.quest import CLOSE, Draws, Quest, asked_budget, make_quest, metric_of
+from simulator.allocation.quest import (
+    CLOSE,
+    Draws,
+    Quest,
+    asked_budget,
+    kept_so_far,
+    make_quest,
+    metric_of,
+)
 from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort, asked_effort
 from simulator.engine.simulate import check_run, simulate
@@ -45,6 +53,8 @@ ASIDE = np.array([-0.15, 0.0, 0.15])
 """Where a round tries: at the secant's theta and beside it, as shares of the bracket."""
 BETWEEN = np.linspace(0.0, 1.0, 9)
 """Plans on the line between two others."""
+SURER = 0.01 * 1.4 ** np.arange(12.0)
+"""Plans from the best that keeps the bounds to the safest, as parts of the way."""
 IDLE = 0.01
 """A plan that costs less of the budget does nothing: it reaches a return only by not being there."""
 
@@ -80,10 +90,22 @@ def best_target(
     )  # fmt: skip
     draws = Draws(replications, seed, sure)
     front = _Front(quest, draws, bounds, metric)
-    row = front.close_in()
-    if sure is not None or statistic != "mean":
-        row = front.surest(row, statistic)
+    row = front.found(statistic)
     return quest.answer(row, draws, metric, bounds, tried=front.tried, label=label)
+
+
+def reaching(
+    quest: Quest, draws: Draws, bounds: Mapping[str, float], metric: str, statistic: Statistic = "mean"
+) -> Split:  # fmt: skip
+    """The row with the most of a metric that keeps the bounds, and some that are surer to keep them.
+
+    Chance decides which of them do on other draws. Where no row does, the one that comes nearest.
+    """
+    front = _Front(quest, draws, bounds, metric)
+    try:
+        return front.surer(front.found(statistic))
+    except TargetMissed:
+        return front.nearest()
 
 
 @dataclass
@@ -105,6 +127,26 @@ class _Front:
     def tried(self) -> list[tuple[float, float]]:
         """Weights, and the gap of the tightest bound."""
         return list(zip(self.theta.tolist(), self.gaps.tolist(), strict=True))
+
+    def found(self, how: Statistic) -> Split:
+        """The best row that keeps the bounds, under chance if that is asked for."""
+        row = self._best_of_all(self.close_in())
+        return self.surest(row, how) if self.draws.sure is not None or how != "mean" else row
+
+    def _best_of_all(self, row: Split) -> Split:
+        """The row, or one that was played on the way: where plans jump, theta misses some that keep the bounds."""
+        rows, answers = kept_so_far(self.quest.archive, self.quest.problem)
+        values = answers.values
+        most = np.where((values[:, 2:] >= 0).all(axis=1), values[:, 1], -np.inf)
+        best = int(most.argmax())
+        return rows.take([best]) if most[best] > self._values(row)[0, 1] else row
+
+    def surer(self, row: Split) -> Split:
+        """The row, and some on the way from it to the safest plan, if any bound binds."""
+        if len(self.rows) == 1:
+            return row
+        line = _line(row, self.rows[-1], SURER)
+        return stack([row, repair(self.quest.problem, line, self.quest.problem.total(line))])
 
     def close_in(self) -> Split:
         """The row on which the bounds that bind just hold, and all others hold."""
@@ -245,16 +287,35 @@ class _Front:
 
     def _missed(self) -> TargetMissed:
         """What is nearest: the best of a bounded figure over all plans that do something."""
-        split, answers = self.quest.archive.every()
-        busy = self.quest.problem.total(split) >= IDLE * self.quest.problem.budget
-        gaps = answers.values[busy, 2:]
-        k = int(gaps.max(axis=0).argmin())
-        name, least = list(self.least.items())[k]
-        nearest = self._figure(split.take(busy).take([int(gaps[:, k].argmax())]), name)
+        row, bound = self._nearest()
+        name, least = list(self.least.items())[bound]
+        nearest = self._figure(row, name)
         return TargetMissed(
             f"no plan for {self.quest.problem.budget:,.0f} CNY reaches {name} >= "
             f"{written(name, least)}: the nearest is {written(name, at_most(nearest))}", nearest,
         )  # fmt: skip
+
+    def nearest(self) -> Split:
+        """Of all plans that do something the one with the most of the bounded figure that is hardest to reach."""
+        return self._nearest()[0]
+
+    def _nearest(self) -> tuple[Split, int]:
+        """The same, and which bound that is."""
+        split, answers = self.quest.archive.every()
+        busy = self.quest.problem.total(split) >= IDLE * self.quest.problem.budget
+        gaps = answers.values[busy, 2:]
+        bound = int(gaps.max(axis=0).argmin())
+        near = self._figures(answers.values[busy], bound)
+        return split.take(busy).take([int(near.argmax())]), bound
+
+    def _figures(self, values: Array, bound: int) -> Array:
+        """What rises with a bounded figure [row]; the gap of a return rises with less money as well."""
+        name, least = list(self.least.items())[bound]
+        gap = values[:, 2 + bound]
+        if name != "roi" or not least:
+            return gap
+        outlay = (values[:, 0] - gap * self.quest.problem.budget) / least
+        return np.asarray(values[:, 0] / np.maximum(outlay, 1e-9))
 
     def _figure(self, row: Split, name: str) -> float:
         plans = make_plans(self.quest.scenario, self.quest.problem, row)

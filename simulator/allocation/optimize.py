@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from simulator.allocation.advice import binding_of, margins_of, moves_between
-from simulator.allocation.aims import Aims, nothing_beats
+from simulator.allocation.aims import Aims, join, nothing_beats
 from simulator.allocation.archive import Archive
 from simulator.allocation.fair import ROUGH, VECTORS, fair_points
 from simulator.allocation.feasible import check_feasible
@@ -23,14 +23,16 @@ from simulator.allocation.market import (
     make_problem,
     read_plans,
 )
-from simulator.allocation.problem import Array, Limits, Problem, Split, check_known
-from simulator.allocation.quest import Progress, asked_budget, check_budget
+from simulator.allocation.problem import Array, Limits, Problem, Split, check_known, stack
+from simulator.allocation.quest import Draws, Progress, asked_budget, check_budget
 from simulator.allocation.race import race
 from simulator.allocation.repair import ROUNDING, keeps_limits, repair
 from simulator.allocation.search import TILT, Effort, Search, asked_effort
+from simulator.allocation.wish import Wish, asked_wish, wished
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
+from simulator.outcomes.compare import ratio_of_means
 from simulator.outcomes.frontier import Frontier, Margin, Past, Point
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.asked import asked, asked_number
@@ -40,7 +42,7 @@ from simulator.scenario.schema import Scenario
 BUDGETS = (0.7, 1.3)
 BLOCK, ROUNDS = 16, 4
 """Replications of a round of the race, and rounds."""
-EVEN = "even split"
+EVEN, WISHED = "even split", "as wished"
 ALIKE, SAME = 0.02, 1e-3
 """Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
 SHORT = Effort(
@@ -68,7 +70,8 @@ class _Work:
     current: Plan
     executor: Executor | None
     progress: Progress | None
-    past: Past | None = None
+    past: Past | None
+    wish: Wish
     points: Points = field(init=False)
     """Values of what is not known, at which every answer is judged."""
     archive: Archive = field(init=False)
@@ -102,9 +105,13 @@ def optimize(
     limits: Limits | None = None, current: Plan | str | None = None, replications: int = 100, seed: int = 11,
     budgets: Sequence[float] = BUDGETS, effort: Effort | None = None, executor: Executor | None = None,
     progress: Progress | None = None, label: str | None = None, past: Past | None = None,
+    min_roi: float | None = None, at_least: Mapping[str, float] | None = None, sure: float | None = None,
 ) -> Frontier:  # fmt: skip
     """Split the budget: the plans that nothing beats on one or two objectives, and their certainty.
 
+    With `min_roi` or `at_least` a plan is sought as well that reaches these figures (min_roi with `sure` in
+    this share of replications) with the most of the second, or the first, objective: `Frontier.wished`, of
+    which `Frontier.pick` with the same figures knows. It may keep money.
     `current` is the user's own plan or its name (the file's first), beside which every answer is shown;
     `budgets` are further budgets as multiples. Ctrl-C ends the search and returns what was found,
     with `finished` False. `past` is what is over in every plan: its cells are locked, and what is idle
@@ -115,16 +122,18 @@ def optimize(
     if past is not None:
         asked(Past, past, "past is that of a frontier of sim.replan")
     names, further = _checked(objectives), _multiples(budgets)
+    wish = asked_wish(min_roi, at_least, sure)
     own = asked_plan(scenario, current)
     whole = asked_budget(budget, scenario.budget) + (past.idle if past else 0.0)
     problem = make_problem(scenario, whole, limits, own)
     check_feasible(problem)
     wanted = tuple(dict.fromkeys([PROFIT, *(OBJECTIVES[name] for name in names)]))
-    work = _Work(scenario, problem, wanted, own, executor, progress, past)
+    work = _Work(scenario, problem, wanted, own, executor, progress, past, wish)
     check_budget(work.archive.market, problem, scenario.budget)
     sought = wanted.index(OBJECTIVES[names[0]])
     found = _finalists(work, *_search(work, effort, further, sought))
-    return _answer(work, found, names, _Chance(replications, seed, label))
+    chance = _Chance(replications, seed, label)
+    return _answer(work, _with_wish(work, found, names, chance, effort), names, chance)
 
 
 def _checked(objectives: Sequence[str]) -> tuple[str, ...]:
@@ -197,6 +206,16 @@ class _Final:
     spent: Array
     """Expected cost, contracts included [CNY]: [row]."""
     finished: bool
+    wished: int | None = None
+    """Which row was sought for the user's wish, the last one, if there is a wish."""
+
+    @classmethod
+    def of(cls, work: _Work, rows: Split, aims: Aims, finished: bool) -> "_Final":
+        """Rows as the judge sees them."""
+        answers = work.archive(rows)
+        values = aims.values(work.problem, rows, answers)
+        spent = answers.spent.sum(axis=1) + work.problem.contract_money(rows.booked)
+        return cls(rows, aims, values, spent, finished)
 
     def take(self, rows: Sequence[int]) -> "_Final":
         """Some of the rows."""
@@ -213,17 +232,49 @@ def _finalists(work: _Work, search: Search, finished: bool) -> _Final:
     except KeyboardInterrupt:
         finished = False
     aims, settled = search.known
-    answers = work.archive(settled)
-    values = aims.values(work.problem, settled, answers)
-    spent = answers.spent.sum(axis=1) + work.problem.contract_money(settled.booked)
-    return _Final(settled, aims, values, spent, finished)
+    return _Final.of(work, settled, aims, finished)
+
+
+def _with_wish(
+    work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_Chance", effort: Effort
+) -> _Final:  # fmt: skip
+    """What was found, and last the row that was sought for the user's wish, if there is one."""
+    if not (found.finished and work.wish.sought):
+        return found
+    try:
+        work.say("seeking what is wished", 0.82)
+        row = _as_wished(work, objectives, chance, effort)
+    except KeyboardInterrupt:
+        return replace(found, finished=False)
+    aim = replace(found.aims.take([0]), keeps=np.ones(1, bool))
+    both = _Final.of(work, stack([found.rows, row]), join(found.aims, aim), finished=True)
+    return replace(both, wished=len(found.rows))
+
+
+def _as_wished(
+    work: _Work, objectives: tuple[str, ...], chance: "_Chance", effort: Effort
+) -> Split:  # fmt: skip
+    """Of rows that may reach the wish the best one that does on the draws of the promise, else the first."""
+    wish, metric = work.wish, work.wish.metric(objectives)
+    rows = wished(
+        wish, work.scenario, work.problem, metric, current=work.current, effort=effort,
+        draws=Draws(chance.replications, chance.seed, wish.sure), executor=work.executor,
+    )  # fmt: skip
+    outcomes = _played(work, make_plans(work.scenario, work.problem, rows), chance, "sampled")
+    means = [
+        ratio_of_means(outcomes.sample(plan, OBJECTIVES[metric])) if wish.reached(outcomes, plan) else -np.inf
+        for plan in outcomes.plans
+    ]  # fmt: skip
+    return rows.take([int(np.argmax(means))])
 
 
 def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_Chance") -> Frontier:
     """Play the finalists, the current plan and an even split on fresh draws, and say what follows."""
     here, others = _sorted(work, found, objectives)
-    some = found.take([*here, *others])
-    names = [f"best {n + 1}" for n in range(len(here))] + _other_names(work, found, others)
+    extra = [] if found.wished is None else [found.wished]
+    some = found.take([*here, *extra, *others])
+    names = [f"best {n + 1}" for n in range(len(here))]
+    names += [WISHED] * len(extra) + _other_names(work, found, others)
     plans = make_plans(work.scenario, work.problem, some.rows, names)
     own = _renamed(work.current, [*names, EVEN])
     even, fits = _even(work), _fits(work)
@@ -242,7 +293,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
         current_plan=own, even_plan=even, current_fits=fits, leader=leader,
         calls=work.rough.calls + work.archive.calls,
         evaluations=work.rough.evaluations + work.archive.evaluations, finished=finished,
-        past=work.past,
+        past=work.past, wished=WISHED if extra else "",
     )  # fmt: skip
     return _explained(work, frontier, some.rows)
 
@@ -311,13 +362,14 @@ def _sorted(work: _Work, found: _Final, objectives: Sequence[str]) -> tuple[list
     here = np.flatnonzero(at_budget)
     columns = [work.wanted.index(OBJECTIVES[n]) for n in objectives]
     kept = here[nothing_beats(found.values[here][:, columns])][::-1]
-    others = [n for n in np.flatnonzero(~at_budget).tolist() if n not in _less_profit(found)]
+    apart = [*_less_profit(found), found.wished]
+    others = [n for n in np.flatnonzero(~at_budget).tolist() if n not in apart]
     return _distinct(found, kept.tolist()), _distinct(found, others)
 
 
 def _less_profit(found: _Final) -> list[int]:
     """Rows beside the best one whose budget itself was sought: a search that is stopped may have two."""
-    free = np.flatnonzero(found.aims.keeps)
+    free = np.flatnonzero(found.aims.keeps[: found.wished])
     return free[np.argsort(-found.values[free, 0], kind="stable")][1:].tolist()
 
 

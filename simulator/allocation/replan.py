@@ -44,6 +44,7 @@ def replan(
     spent: Mapping[str, float] | None = None, limits: Limits | None = None, replications: int = 100,
     seed: int = 11, budgets: Sequence[float] = (), effort: Effort | None = None,
     executor: Executor | None = None, progress: Progress | None = None, label: str | None = None,
+    min_roi: float | None = None, at_least: Mapping[str, float] | None = None, sure: float | None = None,
 ) -> Frontier:  # fmt: skip
     """Split again what is left at a date, such as "2020-11-05"; the plan so far stays as it was.
 
@@ -76,7 +77,7 @@ def replan(
     return optimize(
         done.ahead, objectives, budget=whole, past=over, limits=limits,
         current=done.carried_on, replications=replications, seed=seed, budgets=budgets, effort=effort,
-        executor=executor, progress=progress, label=label,
+        executor=executor, progress=progress, label=label, min_roi=min_roi, at_least=at_least, sure=sure,
     )  # fmt: skip
 
 

@@ -137,6 +137,8 @@ class Frontier:
     finished: bool = True
     past: Past | None = None
     """Of plans that were made again at a date."""
+    wished: str = ""
+    """Plan that was sought for least figures, if any were asked for; it is the first of the others."""
 
     # ------------------------------------------------------------------ figures
     @property
@@ -194,36 +196,24 @@ class Frontier:
         sure = asked_sure(sure)
         aim = objective or self.objectives[-1 if min_roi is not None else 0]
         min_roi, least = asked_return(min_roi), asked_bounds(at_least)
-        if min_roi is not None and sure is None:
-            least["roi"] = min_roi
         own = [p.plan.name for p in self.points] + [self.current] * self.current_fits
+        own += [self.wished] if self.wished else []
         less = [p.plan.name for p in self.others if p.budget <= self.budget]
         less += [self.even_plan.name] if self.even_plan else []
         fits: list[str] = []
         for names in (own, less):
-            fits = fits or [n for n in names if self._reaches(n, least, min_roi, sure)]
+            fits = fits or [n for n in names if reaches(self.outcomes, n, least, min_roi, sure)]
         if not fits:
             raise UserError(self._out_of_reach([*own, *less], least, min_roi, sure))
         name = max(fits, key=lambda n: self.statistic(n, aim, statistic))
         return self.plans[name]
-
-    def _reaches(
-        self, plan: str, least: Mapping[str, float], min_roi: float | None, sure: float | None
-    ) -> bool:  # fmt: skip
-        """Whether its figures are as wanted; one that spends nothing has no roi.
-
-        Without `sure` the return is one of the least figures.
-        """
-        if not all(self.figure(plan, m) >= v for m, v in least.items()):
-            return False
-        return min_roi is None or sure is None or self.chance(plan, "roi", min_roi) >= sure
 
     def _out_of_reach(
         self, names: list[str], least: Mapping[str, float], min_roi: float | None, sure: float | None
     ) -> str:  # fmt: skip
         parts = [
             f"{metric} >= {written(metric, value)} (the most is {self._most(names, metric)})"
-            for metric, value in least.items()
+            for metric, value in _in_the_mean(least, min_roi, sure).items()
         ]
         if sure is not None and min_roi is not None:
             most = max(self.chance(n, "roi", min_roi) for n in names)
@@ -306,7 +296,7 @@ class Frontier:
         """Whether a plan of the same budget is better in everything that is sought."""
         name = point.plan.name
         names = [p.plan.name for p in rivals if p.budget == point.budget and p is not point]
-        stays = name in (self.answer, self.leader)
+        stays = name in (self.answer, self.leader, self.wished)
         return not stays and any(self._beats(rival, name) for rival in (*names, *beside))
 
     def _beats(self, plan: str, other: str) -> bool:
@@ -373,6 +363,28 @@ class Frontier:
             "unspent": point.unspent, "price_of_new": point.price_of_new,
             "shadow_price": point.shadow_price, "next_10k": next_json(point.margins, self.second),
         }  # fmt: skip
+
+
+def reaches(
+    outcomes: Outcomes, plan: str, least: Mapping[str, float], min_roi: float | None, sure: float | None
+) -> bool:  # fmt: skip
+    """Whether a plan's figures are as wanted, the return in the mean or in a share of replications.
+
+    A plan that spends nothing has no roi.
+    """
+    means = _in_the_mean(least, min_roi, sure)
+    if not all(ratio_of_means(outcomes.sample(plan, m)) >= v for m, v in means.items()):
+        return False
+    if min_roi is None or sure is None:
+        return True
+    return bool(np.mean(outcomes.values(plan, "roi") >= min_roi) >= sure)
+
+
+def _in_the_mean(
+    least: Mapping[str, float], min_roi: float | None, sure: float | None
+) -> dict[str, float]:
+    """Figures that are wanted in the mean: the return among them unless it is to be reached surely."""
+    return {**least, **({"roi": min_roi} if min_roi is not None and sure is None else {})}
 
 
 def asked_bounds(at_least: Mapping[str, float] | None) -> dict[str, float]:

@@ -1,0 +1,76 @@
+"""Least figures that a user asks for: a plan is sought for them, and `pick` knows of it."""
+
+import pytest
+
+from simulator.allocation.optimize import SHORT, WISHED, optimize
+from simulator.allocation.replan import replan
+from simulator.errors import UserError
+from tests.worlds import booked, brief
+
+QUICK = {"effort": SHORT, "replications": 32, "budgets": ()}
+BOTH = ("roi", "new_customers")
+
+
+@pytest.mark.slow
+def test_a_return_that_no_plan_for_the_budget_reaches_is_sought_below_it():
+    found = optimize(brief(), BOTH, min_roi=0.2, **QUICK)
+    assert all(found.figure(p.plan.name, "roi") < 0.2 for p in found.points)
+    picked = found.pick(min_roi=0.2)
+    assert picked.name == found.wished == WISHED
+    assert 0.2 <= found.figure(WISHED, "roi") < 0.25  # chance decides between plans along a line
+    assert picked.total(brief()) < 0.9 * found.budget
+    cheaper = optimize(brief(), BOTH, budget=picked.total(brief()), **QUICK)
+    assert all(
+        found.figure(WISHED, "new_customers") >= 0.99 * cheaper.figure(p.plan.name, "new_customers")
+        for p in cheaper.points
+        if cheaper.figure(p.plan.name, "roi") >= 0.2
+    )
+
+
+@pytest.mark.slow
+def test_a_package_that_spoils_the_return_is_left_out():
+    world = booked("slots.focus.cpm=40")
+    found = optimize(world, BOTH, min_roi=0.3, **QUICK)
+    picked = found.pick(min_roi=0.3)
+    assert (picked.name, picked.packages) == (WISHED, frozenset())
+
+
+@pytest.mark.slow
+def test_what_is_out_of_reach_names_the_most_that_was_found():
+    found = optimize(brief(), BOTH, min_roi=50, **QUICK)
+    most = found.figure(WISHED, "roi")
+    assert most > max(found.figure(p.plan.name, "roi") for p in found.points)
+    with pytest.raises(UserError, match=f"the most is {int(most * 100) / 100}"):
+        found.pick(min_roi=50)
+
+
+@pytest.mark.slow
+def test_a_wish_may_be_reached_surely():
+    found = optimize(brief(), BOTH, min_roi=-0.15, sure=0.9, **QUICK)
+    assert found.chance(found.pick(min_roi=-0.15, sure=0.9).name, "roi", -0.15) >= 0.9
+
+
+@pytest.mark.slow
+def test_a_new_plan_at_a_date_may_be_wished_for_as_well():
+    found = replan(brief(), None, "2021-03-24", min_roi=0.1, effort=SHORT, replications=32)
+    spent = found.past.spent
+    assert found.wished == WISHED
+    plan = found.point(WISHED).plan
+    for cell, money in spent.items():
+        scene, _, phase = cell.partition(".")
+        assert plan.money[scene][phase] >= money * (1 - 1e-9)
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_what_was_found_without_it():
+    def pressed(words, _):
+        if words == "seeking what is wished":
+            raise KeyboardInterrupt
+
+    found = optimize(brief(), BOTH, min_roi=0.2, progress=pressed, **QUICK)
+    assert (found.finished, found.wished) == (False, "")
+
+
+def test_certainty_of_nothing_is_refused():
+    with pytest.raises(UserError, match="give both"):
+        optimize(brief(), BOTH, sure=0.9, **QUICK)
