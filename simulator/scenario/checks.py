@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from simulator.errors import Problem, UserError
 from simulator.scenario.amounts import percent, spread_of
 from simulator.scenario.calendar import phase_spans
+from simulator.scenario.doubts import doubt_parts
 from simulator.scenario.faults import as_written
 from simulator.scenario.nodes import NOWHERE, Parts, Tree
 from simulator.scenario.offers import check_offers, doubt_offers
@@ -48,7 +49,8 @@ def check_scenario(scenario: Scenario, tree: Tree | None = None) -> list[Problem
 
 def doubts_of(scenario: Scenario, tree: Tree | None = None) -> list[Problem]:
     """What a scenario that can be run is warned of, at its place."""
-    return [_placed(fault, tree or NOWHERE) for fault in doubt_offers(scenario)]
+    faults = [*doubt_offers(scenario), *doubt_parts(scenario)]
+    return [_placed(fault, tree or NOWHERE) for fault in faults]
 
 
 def _placed(fault: Fault, tree: Tree) -> Problem:

@@ -26,6 +26,7 @@ def check_calendar(scenario: Scenario, tree: Tree | None) -> Iterator[Fault]:
         yield from _check_order(scenario.calendar, tree)
     yield from _check_phases(scenario)
     yield from _check_balances(scenario)
+    yield from _check_deposits(scenario)
     yield from _check_curves(scenario)
     yield from _check_length(scenario)
 
@@ -93,6 +94,37 @@ def _check_balances(scenario: Scenario) -> Iterator[Fault]:
         if two.start < one.end:
             rule = f"must not be before the window above it ends, {moment_text(one.end)}"
             yield Fault((*path, number, "start"), f"{rule}: windows stand in order, side by side")
+
+
+def _check_deposits(scenario: Scenario) -> Iterator[Fault]:
+    """Who could never pay the balance pays no deposit: a presale that nothing settles is a slip."""
+    calendar = scenario.calendar
+    presold = [name for name, product in scenario.products.items() if product.presale]
+    taking = deposit_phases(calendar) if calendar.phases else []
+    if not taking or not presold or settled_phases(calendar):
+        return
+    first = f"phase {shown(taking[0])}, {moment_text(calendar.phases[taking[0]].start)}"
+    rule = "could take no deposit, for no balance can ever be paid: no window of calendar.balances"
+    mend = "add one to calendar.balances, or set presale: false"
+    yield Fault(
+        ("products", presold[0], "presale"), f"{rule} ends after the start of {first}; {mend}"
+    )
+
+
+def deposit_phases(calendar: Calendar) -> list[str]:
+    """Phases whose visits, or carts, pay deposits, in order of time."""
+    phases = calendar.phases
+    return [
+        span.phase
+        for span in phase_spans(calendar)
+        if phases[span.phase].deposit or phases[span.phase].deposit_release
+    ]
+
+
+def settled_phases(calendar: Calendar) -> list[str]:
+    """Those of them before the end of a balance window: in all others no deposit is taken."""
+    last = max((window.end for window in calendar.balances), default=first_moment(calendar))
+    return [name for name in deposit_phases(calendar) if calendar.phases[name].start < last]
 
 
 def _somebody_buys(calendar: Calendar, window: Balance) -> bool:

@@ -519,9 +519,11 @@ def deposits_before_the_window(scenario: Scenario, ads: Plan) -> float:
 
 
 def test_no_deposit_is_taken_without_a_window_to_pay_it():
-    book = expected(brief(*PRESALE)).book
-    assert not book.totals["deposits"].any()
-    assert not book.totals["forfeited"].any()
+    """The first window is over when the second phase begins: its deposits could never be paid."""
+    window = "calendar.balances=[{start: 2021-03-24, end: 2021-03-26, completion: 100%}]"
+    late = brief(*PRESALE, window, "calendar.phases.sale.deposit=5")
+    more, none = (figures(expected(world)) for world in (late, brief(*PRESALE, window)))
+    assert more["deposits"] == none["deposits"] > 100
 
 
 def test_paid_balances_are_orders():
