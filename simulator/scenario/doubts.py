@@ -3,15 +3,28 @@
 from collections.abc import Iterator
 
 from simulator.scenario.amounts import moment_text
+from simulator.scenario.goods import Product
+from simulator.scenario.nodes import Parts
+from simulator.scenario.offers import units_of
+from simulator.scenario.organic import organic_orders
 from simulator.scenario.plausible_calendar import deposit_phases, settled_phases
 from simulator.scenario.references import Fault
 from simulator.scenario.schema import Scenario
 
+LEAST_DAY = 0.5
+"""Part of a normal day's free orders that a capacity must hold: the rest is what their estimate may be off by."""
+LEAST_STOCK = 2.0
+"""Normal days of free orders that all goods of a product must last."""
+_AN_HOUR = 1 / 24
+
 
 def doubt_parts(scenario: Scenario) -> Iterator[Fault]:
-    """Presales that bring less than they seem to."""
+    """Presales that bring less than they seem to, goods that pay when unsold, and capacities that hold nothing."""
     if any(product.presale for product in scenario.products.values()):
         yield from _doubt_deposits(scenario)
+    for name, product in scenario.products.items():
+        yield from _doubt_salvage(("products", name, "salvage"), product)
+    yield from _doubt_capacities(scenario)
 
 
 # --------------------------------------------------------------------------- presale
@@ -31,3 +44,47 @@ def _doubt_deposits(scenario: Scenario) -> Iterator[Fault]:
             rule = "lets nobody pay the balance: every deposit before it is forfeited"
             mend = "the calendars of the presets have 90%"
             yield Fault(("calendar", "balances", number, "completion"), f"{rule}; {mend}")
+
+
+# --------------------------------------------------------------------------- goods
+def _doubt_salvage(at: Parts, product: Product) -> Iterator[Fault]:
+    """Goods that nobody buys are written down to their salvage value, and here up."""
+    cost = product.price * (1 - product.margin)
+    if product.salvage is not None and product.salvage > cost * (1 + 1e-9):
+        rule = f"is above the cost of a unit, {cost:.6g} CNY = price x (1 - margin)"
+        mend = "what is left unsold brings a profit; lower it, or the margin"
+        yield Fault(at, f"{rule} (got {product.salvage:g}): {mend}")
+
+
+# --------------------------------------------------------------------------- capacities
+def _doubt_capacities(scenario: Scenario) -> Iterator[Fault]:
+    """Depots, gates and stocks that free orders alone would fill at once."""
+    orders = organic_orders(scenario)
+    day = sum(orders.values())
+    if scenario.shipping and scenario.shipping.per_day < LEAST_DAY * day:
+        rule = _too_small(scenario.shipping.per_day, "orders", day)
+        yield Fault(("shipping", "per_day"), f"{rule}: orders pile up and are late; raise it")
+    gate = scenario.payment.capacity
+    if gate and gate < LEAST_DAY * day * _AN_HOUR:
+        rule = _too_small(gate * 24, "attempts a day", day)
+        yield Fault(
+            ("payment", "capacity"), f"{rule}: payments fail; it is per hour at full load, raise it"
+        )
+    for name, product in scenario.products.items():
+        units = units_of(product)
+        if product.product_stage != "sampling" and units < LEAST_STOCK * orders[name]:
+            rule = f"lasts {units / orders[name]:.1f} normal days, restocks included"
+            mend = "raise it unless the goods are meant to be gone at once"
+            yield Fault(
+                ("products", name, "stock"), f"{rule}, at {_about(orders[name])} a day: {mend}"
+            )
+
+
+def _too_small(capacity: float, what: str, day: float) -> str:
+    return f"holds {capacity:,.6g} {what}, far below a normal day's {_about(day)}"
+
+
+def _about(orders: float) -> str:
+    return (
+        f"{orders:,.2g} orders without ads" if orders < 10 else f"{orders:,.0f} orders without ads"
+    )

@@ -88,14 +88,14 @@ def _doubt_hosts(scenario: Scenario) -> Iterator[Fault]:
     """Goods that were never there cannot be sold, and would be paid for."""
     for name, hosted in scenario.incentives.hosted.items():
         goods = [scenario.products[p] for p in hosted.products or scenario.products]
-        most = sum(_units(product) * product.price for product in goods)
+        most = sum(units_of(product) * product.price for product in goods)
         if most < hosted.guaranteed_gmv:
             rule = f"is more than all hosted goods in stock bring, CNY {most:,.0f} at list prices"
             mend = "the host would pay for what was never there; lower it, or raise the stock"
             yield Fault((*_AT, "hosted", name, "guaranteed_gmv"), f"{rule}: {mend}")
 
 
-def _units(product: Product) -> float:
+def units_of(product: Product) -> float:
     """All units that an order can find in the run."""
     pool = product.pooled
     shops = 0.0 if pool is None else pool.units * pool.share

@@ -2,8 +2,11 @@
 
 import pytest
 
+import simulator as sim
+
 from simulator.scenario import parse_scenario
 from simulator.scenario.checks import doubts_of
+from simulator.scenario.organic import organic_orders
 from tests.scenario.test_checks import SHOP, complaint
 
 
@@ -49,3 +52,51 @@ def test_a_window_in_which_nobody_pays_is_doubted():
         "calendar.balances.1.completion lets nobody pay the balance: every deposit before it"
         in found
     )
+
+
+# --------------------------------------------------------------------------- goods
+def test_goods_that_pay_when_nobody_buys_them_are_doubted():
+    """Coffee costs 120 x (1 - 55%) = 54 CNY."""
+    stock = "products.coffee.stock=100k"
+    (found,) = doubts(stock, "products.coffee.salvage=55")
+    rule = "products.coffee.salvage is above the cost of a unit, 54 CNY = price x (1 - margin) (got 55)"
+    assert rule in found
+    assert doubts(stock, "products.coffee.salvage=54") == []
+
+
+# --------------------------------------------------------------------------- capacities
+PLAIN = [
+    "products.tea.product_stage=core",
+    "products.tea.launch=null",
+    "calendar.phases.presale.deposit=0",
+]
+
+
+@pytest.mark.parametrize(
+    ("small", "enough", "words"),
+    [
+        ("shipping.per_day=5", "shipping.per_day=60", "shipping.per_day holds 5 orders, far below a normal day's"),
+        ("payment.capacity=0.2", "payment.capacity=3", "payment.capacity holds 4.8 attempts a day, far below"),
+        ("products.coffee={stock: 10, restocks: []}", "products.coffee={stock: 300, restocks: []}",
+         "products.coffee.stock lasts 0."),
+    ],
+)  # fmt: skip
+def test_capacities_that_free_orders_fill_are_doubted(small: str, enough: str, words: str):
+    (found,) = doubts(*PLAIN, small)
+    assert words in found
+    assert "orders without ads" in found
+    assert doubts(*PLAIN, enough) == []
+
+
+def test_goods_that_are_restocked_are_not_scarce():
+    assert doubts("products.coffee.stock=0") == []
+
+
+def test_free_orders_of_the_file_are_those_of_the_first_week_without_its_baskets():
+    """A week has all its weekdays; carts are neither filled from the start nor bought."""
+    sets = ["segments.shoppers.start={discover: 5%, engage: 4%, initial: 3%}",
+            "calendar.phases.normal.release=0", "chain.favourite_release=0"]  # fmt: skip
+    scenario = sim.read_scenario("scenarios/minimal.yaml", sets=sets)
+    played = sim.simulate(scenario, ["even"], mode="expected", spreads=False)
+    week = played.days("no ads")["gmv"][:7].mean()
+    assert week / 120 == pytest.approx(organic_orders(scenario)["coffee"], rel=0.1)
