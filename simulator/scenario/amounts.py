@@ -18,6 +18,7 @@ Bounds are pydantic's own: `Annotated[Level, Field(gt=0, le=10)]`; they are chec
 
 import math
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -49,6 +50,8 @@ _SUFFIX = r"(?:[kKmM]|[bB][nN]|千万|百万|千|万|亿)?"
 _PERCENT = r"(?:[kKmM]|[bB][nN]|千万|百万|千|万|亿|%)?"
 _AMOUNT = re.compile(rf"({_NUMBER})({_EXPONENT})\s*({_PERCENT})")
 _COMMA = re.compile(r"[+-]?[0-9]{1,3}([,，][0-9]{3})+.*")
+_CURRENCY = re.compile(r"(?:¥|CNY|RMB|人民币)?\s*(.*?)\s*(?:元|块|CNY|RMB)?", re.IGNORECASE)
+_WAN = re.compile(r"(.*[0-9.])\s*[wW]")
 _LONGEST = 64  # characters; no number or moment is longer
 
 _UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
@@ -172,8 +175,33 @@ def _no_number(text: str, percent: bool) -> str:
         return f"must be a number without commas (got {shown(text)}): write {plain[:_LONGEST]}"
     if text.lstrip("+-.").lower() in {"nan", "inf", "infinity"}:
         return f"must be a finite number (got {shown(text)})"
+    near = _plainly(text, percent) if len(text) <= _LONGEST else None
+    if near is not None:
+        return near
     examples = "40, 12k, 5m, 1.2万" + (" or 2.5%" if percent else "")
     return f"must be a number such as {examples} (got {shown(text)})"
+
+
+def _plainly(text: str, percent: bool) -> str | None:
+    """How an amount is written that people would understand, and that says too much, or too little."""
+    half = unicodedata.normalize("NFKC", text)
+    money = _CURRENCY.fullmatch(half.strip())
+    bare = money[1] if money else ""
+    wan = _WAN.fullmatch(bare)
+    plain = re.sub(",", "", f"{wan[1]}万" if wan else bare)
+    match = _AMOUNT.fullmatch(plain)
+    if match is None:
+        return None
+    if match[3] == "%" and not percent:
+        return f"must be a number, not a percentage (got {shown(text)})"
+    rules = {
+        "in half-width digits and signs": half != text,
+        "without a currency, which is CNY": bare != half.strip(),
+        "with 万 in place of w, which is a week": wan,
+        "without commas": "," in bare,
+    }
+    broken = ", ".join(rule for rule, is_broken in rules.items() if is_broken)
+    return f"must be a number {broken} (got {shown(text)}): write {plain}"
 
 
 def _finite(read: Callable[[], float], value: object) -> float:

@@ -71,7 +71,27 @@ def test_an_amount_is_read_exactly(written, number):
         ("twelve", "got 'twelve'"),
         ("", "got ''"),
         ("12kk", "got '12kk'"),
-        ("１２", "got '１２'"),
+        ("１２", "must be a number in half-width digits and signs (got '１２'): write 12"),
+        (
+            "１，２００",
+            "in half-width digits and signs, without commas (got '１，２００'): write 1200",
+        ),
+        ("20w", "must be a number with 万 in place of w, which is a week (got '20w'): write 20万"),
+        ("1.5 W", "write 1.5万"),
+        (
+            "￥ 20w",
+            "without a currency, which is CNY, with 万 in place of w, which is a week (got '￥ 20w'): write 20万",
+        ),
+        ("¥20万", "must be a number without a currency, which is CNY (got '¥20万'): write 20万"),
+        ("20 元", "write 20"),
+        ("20万元", "must be a number without a currency, which is CNY (got '20万元'): write 20万"),
+        (
+            "RMB 1,200",
+            "without a currency, which is CNY, without commas (got 'RMB 1,200'): write 1200",
+        ),
+        ("１２ ％", "must be a number, not a percentage (got '１２ ％')"),
+        ("元", "must be a number such as"),
+        ("w", "must be a number such as"),
         (True, "must be a number (got true)"),
         (None, "must be a number (got nothing)"),
         ([1], "must be a number (got a list)"),
@@ -104,6 +124,11 @@ def test_a_share_lies_between_0_and_1():
     assert complaint(Share, 20) == "must lie in 0..1 (got 20; did you mean 20%?)"
     assert complaint(Share, "120%") == "must lie in 0..1 (got '120%')"
     assert complaint(Share, -0.1) == "must lie in 0..1 (got -0.1)"
+
+
+def test_a_full_width_percentage_is_told_how_to_be_written():
+    rule = "must be a number in half-width digits and signs"
+    assert complaint(Share, "１２ ％") == f"{rule} (got '１２ ％'): write 12 %"
 
 
 def test_a_multiple_may_be_written_in_percent():

@@ -3,7 +3,6 @@
 import pytest
 
 import simulator as sim
-
 from simulator.scenario import parse_scenario
 from simulator.scenario.checks import doubts_of
 from simulator.scenario.organic import organic_orders
