@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -277,7 +277,13 @@ def _csv(rows: list[dict[str, Any]]) -> str:
 def _columns(rows: list[dict[str, Any]]) -> str:
     """Means, for people."""
     names, metrics = list(rows[0]["values"]), list(rows[0]["metrics"])
-    head = ["scenario", "cell", *(name.rpartition(".")[2] for name in names), "plan", *metrics]
+    head = [
+        "scenario",
+        "cell",
+        *endings(names, ["scenario", "cell", "plan", *metrics]),
+        "plan",
+        *metrics,
+    ]
     lines = [head]
     for row in rows:
         means = [_number(figures["mean"]) for figures in row["metrics"].values()]
@@ -292,6 +298,28 @@ def _columns(rows: list[dict[str, Any]]) -> str:
         ).rstrip()
         for line in lines
     )
+
+
+def endings(paths: Sequence[str], taken: Sequence[str] = ()) -> list[str]:
+    """The shortest ending of each path that tells it from the others, and from words that are taken.
+
+    >>> endings(["slots.feed.median_cpm", "slots.search.median_cpm", "chain.fatigue"])
+    ['feed.median_cpm', 'search.median_cpm', 'fatigue']
+    """
+    return [
+        next((end for end in _ends(path) if not _shared(end, path, paths, taken)), path)
+        for path in paths
+    ]
+
+
+def _ends(path: str) -> list[str]:
+    """Endings at the dots, the shortest first."""
+    parts = path.split(".")
+    return [".".join(parts[n:]) for n in reversed(range(len(parts)))]
+
+
+def _shared(end: str, path: str, paths: Sequence[str], taken: Sequence[str]) -> bool:
+    return end in taken or any(end in _ends(other) for other in paths if other != path)
 
 
 def _number(value: float | str | None) -> str:

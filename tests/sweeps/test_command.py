@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 import simulator as sim
-from simulator import cli
+from simulator import cli, cli_sweep
+from simulator.cli_sweep import endings
 from simulator.errors import UserError
 from simulator.sweeps.analysis import best_plans, regrets
 from simulator.sweeps.effects import swings
@@ -94,6 +95,34 @@ def test_the_table_is_the_same_in_all_forms(study, store):
     assert [line.split()[:5] for line in lines[1:3]] == [
         ["brief", "0", "40,000", "60", "half_half"], ["brief", "1", "40,000", "90", "half_half"],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("paths", "heads"),
+    [
+        (["budget", "slots.feed.median_cpm"], ["budget", "median_cpm"]),
+        (["slots.feed.median_cpm", "slots.words.median_cpm"], ["feed.median_cpm", "words.median_cpm"]),
+        (["budget", "scenes.live.budget"], ["budget", "live.budget"]),
+        (["a.x.y", "b.x.y", "b.y"], ["a.x.y", "b.x.y", "b.y"]),
+        (["sources.live.visits", "chain.plan"], ["live.visits", "chain.plan"]),
+    ],
+)  # fmt: skip
+def test_a_parameter_is_headed_by_the_shortest_ending_that_tells_it_apart(paths, heads):
+    assert endings(paths, ["scenario", "cell", "plan", "visits"]) == heads
+
+
+def test_the_printed_table_tells_parameters_of_one_name_apart():
+    values = {"slots.feed.median_cpm": 30.0, "slots.words.median_cpm": 60.0}
+    row = {"scenario": "brief", "cell": 0, "values": values, "plan": "even"}
+    head, _ = cli_sweep._columns([row | {"metrics": {"roi": {"mean": 0.5}}}]).splitlines()
+    assert head.split() == [
+        "scenario",
+        "cell",
+        "feed.median_cpm",
+        "words.median_cpm",
+        "plan",
+        "roi",
+    ]
 
 
 @pytest.mark.slow
