@@ -181,6 +181,9 @@ def _budgets(frontier: Frontier, scenario: Scenario) -> str:
     """Said where the two plans do not cost the same, or the current one could not be chosen."""
     own = frontier.accounted(frontier.current_plan).total(scenario)
     if abs(own - frontier.budget) >= 0.005 * frontier.budget:
+        if frontier.past:
+            gone = f"what is spent before {frontier.past.until:%Y-%m-%d} and planned from it on"
+            return f" ({gone} is {compact(own)} CNY, not {compact(frontier.budget)})"
         return f" (which costs {compact(own)} CNY, not {compact(frontier.budget)})"
     return "" if frontier.current_fits else " (which breaks a limit)"
 

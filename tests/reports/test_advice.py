@@ -186,6 +186,15 @@ def test_plans_that_cost_differently_are_told_apart(frontier, scenario):
     assert text.startswith("Keep the current plan now (which costs 60.0k CNY, not 120k): nothing")
 
 
+def test_a_plan_made_again_says_of_what_it_is_made_up(frontier, scenario):
+    """What auctions leave before the date is in no plan: 60,000 CNY were planned, 27,000 and the rest are there."""
+    spent = {"new_customer.normal": 20_000.0, "new_customer.sale": 5_000.0, "harvest.sale": 2_000.0}
+    again = replace(frontier, past=Past(datetime(2021, 3, 27), spent))
+    text = sentences.against_current(again, scenario, again.best.plan)
+    gone = "what is spent before 2021-03-27 and planned from it on"
+    assert f"the current plan now ({gone} is 27.0k CNY, not 60.0k)" in text
+
+
 @pytest.mark.parametrize(
     ("fits", "words"), [(True, "now, at a roi"), (False, "now (which breaks a limit), at a roi")]
 )
