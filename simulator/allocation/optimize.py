@@ -36,7 +36,7 @@ from simulator.outcomes.compare import ratio_of_means
 from simulator.outcomes.frontier import Frontier, Margin, Past, Point
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.asked import asked, asked_number
-from simulator.scenario.plan import Plan, asked_plan
+from simulator.scenario.plan import Plan, asked_plan, package_prices
 from simulator.scenario.schema import Scenario
 
 BUDGETS = (0.7, 1.3)
@@ -293,7 +293,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
         current_plan=own, even_plan=even, current_fits=fits, leader=leader,
         calls=work.rough.calls + work.archive.calls,
         evaluations=work.rough.evaluations + work.archive.evaluations, finished=finished,
-        past=work.past, wished=WISHED if extra else "",
+        past=work.past, wished=WISHED if extra else "", package_prices=package_prices(work.scenario),
     )  # fmt: skip
     return _explained(work, frontier, some.rows)
 

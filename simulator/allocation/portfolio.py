@@ -59,7 +59,7 @@ from simulator.outcomes.portfolio import (
     Portfolio,
 )
 from simulator.scenario.asked import asked, asked_list, asked_table
-from simulator.scenario.plan import Plan, plans_of
+from simulator.scenario.plan import Plan, package_prices, plans_of
 from simulator.scenario.schema import Scenario
 
 
@@ -407,6 +407,7 @@ def _answer(work: _Work, found: _Found, chance: _Chance) -> Portfolio:
         money={name: _money(work, found.rows[name]) for name in found.splits},
         unspent=max(0.0, work.budget - _paid(work, found.problem, best)),
         margins=_margins(work, found), outcomes=outcomes, finished=finished,
+        package_prices={m.label: package_prices(m.scenario) for m in work.members},
     )  # fmt: skip
     binding = [*binding_of(found.problem, best, answer), *_files_that_bind(found.problem, best)]
     return replace(

@@ -31,7 +31,7 @@ from simulator.outcomes.frontier import asked_sure
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.asked import asked_money
-from simulator.scenario.plan import Plan, asked_plan
+from simulator.scenario.plan import Plan, asked_plan, package_prices
 from simulator.scenario.schema import Scenario
 
 GOAL = "goal"
@@ -106,7 +106,7 @@ class Quest:
             budget=plan.total(self.scenario), plan=plan, current_plan=own,
             expected={m: expected[m]["mean"] or 0.0 for m in dict.fromkeys([metric, *least])},
             outcomes=outcomes or certain, sure=draws.sure, tried=tuple(sorted(tried)),
-            finished=outcomes is not None,
+            package_prices=package_prices(self.scenario), finished=outcomes is not None,
         )  # fmt: skip
 
     def _promised(self, plans: Sequence[Plan], draws: Draws, label: str | None) -> Outcomes | None:

@@ -139,6 +139,8 @@ class Frontier:
     """Of plans that were made again at a date."""
     wished: str = ""
     """Plan that was sought for least figures, if any were asked for; it is the first of the others."""
+    package_prices: Mapping[str, float] = field(default_factory=dict, repr=False)
+    """Price of every package of the file [CNY]."""
 
     # ------------------------------------------------------------------ figures
     @property
@@ -352,14 +354,17 @@ class Frontier:
     def _plan_json(self, plan: Plan) -> dict[str, Any]:
         """A plan that is not of the frontier: the current one, or an even split."""
         money = self.accounted(plan).money
-        head = {"name": plan.name, "plan": money, "packages": sorted(plan.packages)}
+        head = {"name": plan.name, "plan": money, **self._packages_json(plan)}
         return head | self._figures(plan.name) | {"unspent": self.left(plan.name)}
+
+    def _packages_json(self, plan: Plan) -> dict[str, Any]:
+        return packages_json(plan, self.package_prices)
 
     def _point_json(self, point: Point) -> dict[str, Any]:
         return {
             "name": point.plan.name, "budget": point.budget,
             "plan": self.accounted(point.plan).money,
-            "packages": sorted(point.plan.packages), **self._figures(point.plan.name),
+            **self._packages_json(point.plan), **self._figures(point.plan.name),
             "unspent": point.unspent, "price_of_new": point.price_of_new,
             "shadow_price": point.shadow_price, "next_10k": next_json(point.margins, self.second),
         }  # fmt: skip
@@ -385,6 +390,11 @@ def _in_the_mean(
 ) -> dict[str, float]:
     """Figures that are wanted in the mean: the return among them unless it is to be reached surely."""
     return {**least, **({"roi": min_roi} if min_roi is not None and sure is None else {})}
+
+
+def packages_json(plan: Plan, prices: Mapping[str, float]) -> dict[str, Any]:
+    """What a plan books, and what each package costs beside the money of its scene."""
+    return {"packages": sorted(plan.packages), "package_prices": plan.booked(prices)}
 
 
 def asked_bounds(at_least: Mapping[str, float] | None) -> dict[str, float]:

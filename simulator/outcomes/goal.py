@@ -11,6 +11,7 @@ import numpy as np
 
 from simulator.errors import RunError, UserError
 from simulator.outcomes.compare import ratio_of_means
+from simulator.outcomes.frontier import packages_json
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
 
@@ -51,6 +52,8 @@ class Goal:
     tried: tuple[tuple[float, float], ...] = ()
     """Budgets and the metric's best there, rising: its mean, or with `sure` what it reaches with that
     probability; for a given budget the weights tried."""
+    package_prices: Mapping[str, float] = field(default_factory=dict, repr=False)
+    """Price of every package of the file [CNY]."""
     finished: bool = True
     """False after Ctrl-C: a smaller budget may do, and figures are expected values alone."""
 
@@ -74,7 +77,7 @@ class Goal:
         return {
             "scenario": self.scenario, "metric": self.metric, "least": dict(self.least),
             "sure": self.sure, "finished": self.finished, "budget": self.budget, "plan": self.plan.money,
-            "packages": sorted(self.plan.packages), "expected": dict(self.expected),
+            **packages_json(self.plan, self.package_prices), "expected": dict(self.expected),
             "chances": {name: self.chance(name) for name in self.least},
             **{name: found[name] for name in dict.fromkeys([self.metric, *self.least, "roi", "spend"])},
         }  # fmt: skip

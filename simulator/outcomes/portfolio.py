@@ -18,7 +18,13 @@ from simulator.outcomes.compare import (
     paired_difference,
     ratio_of_means,
 )
-from simulator.outcomes.frontier import Margin, margin_json, next_json, price_of_budget
+from simulator.outcomes.frontier import (
+    Margin,
+    margin_json,
+    next_json,
+    packages_json,
+    price_of_budget,
+)
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
@@ -62,6 +68,8 @@ class Portfolio:
     """Rows of single files that were played."""
     asked: int = 0
     """Rows of single files that were asked for; most had been played before."""
+    package_prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
+    """Price of every package of every file [CNY]."""
     finished: bool = True
     """False after Ctrl-C: figures are then expected values alone, and rivals may be missing."""
 
@@ -138,13 +146,17 @@ class Portfolio:
         return {
             "budget": self.budget, "objective": self.objective, "finished": self.finished, "unspent": self.unspent,
             "money": {split: dict(files) for split, files in self.money.items()},
-            "plans": {f: {"plan": p.money, "packages": sorted(p.packages)} for f, p in self.plans.items()},
+            "plans": {file: self._plan_json(file) for file in self.plans},
             "gains": {over: self._gain_json(over) for over in self.rivals},
             "shadow_price": self.shadow_price,
             "next_10k": next_json(self.margins, self.second),
             "marginal": {cell: margin_json(m, self.priced) for cell, m in self.margins.items()},
             "binding": list(self.binding), "calls": self.calls, "evaluations": self.evaluations,
         }  # fmt: skip
+
+    def _plan_json(self, file: str) -> dict[str, Any]:
+        plan = self.plans[file]
+        return {"plan": plan.money, **packages_json(plan, self.package_prices.get(file, {}))}
 
     def _gain_json(self, over: str) -> dict[str, float]:
         keys = ("mean", "ci_lo", "ci_hi") if self.mode == "sampled" else ("mean",)

@@ -122,6 +122,10 @@ class Plan:
         """Money for auctions [CNY]."""
         return sum(sum(phases.values()) for phases in self.money.values())
 
+    def booked(self, prices: Mapping[str, float]) -> dict[str, float]:
+        """Prices of what it books, of those of all packages: beside its auction money, what it pays."""
+        return {name: prices[name] for name in sorted(self.packages) if name in prices}
+
     def total(self, scenario: Scenario) -> float:
         """Money of the plan, packages and fees for cancelled ones included [CNY]."""
         scenario = asked_scenario(scenario)
@@ -263,6 +267,11 @@ def has_budgets(scenario: Scenario) -> bool:
 def package_price(scenario: Scenario, name: str) -> float:
     """Price of a whole package [CNY]."""
     return price_of(scenario, _slot_of(scenario, name), find_package(scenario, name))
+
+
+def package_prices(scenario: Scenario) -> dict[str, float]:
+    """Price of every package of the file, booked or not [CNY]."""
+    return {name: package_price(scenario, name) for name in all_packages(scenario)}
 
 
 def price_of(scenario: Scenario, slot: ContractSlot, package: Package) -> float:

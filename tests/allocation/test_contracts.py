@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +13,14 @@ from simulator.allocation.goals import least_budget
 from simulator.allocation.market import SimulatedMarket, make_plans
 from simulator.allocation.market import make_problem as problem_of
 from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.portfolio import optimize_portfolio
 from simulator.allocation.problem import Limits, Problem, Split
 from simulator.allocation.repair import repair
 from simulator.allocation.replan import replan
 from simulator.allocation.response import Sweep, best_split
 from simulator.allocation.slopes import held
 from simulator.errors import UserError
+from simulator.outcomes.portfolio import SHARED
 from simulator.reports.sentences import answer
 from simulator.scenario.cut import cut_at
 from simulator.scenario.plan import Plan, package_price
@@ -276,7 +279,27 @@ def test_of_bookings_alone_the_best_are_chosen(budget: float, limits: Limits, bo
     assert frontier.best.plan.packages == booked
     spent = sum(package_price(contracts(), p) for p in booked)
     assert frontier.best.unspent == pytest.approx(budget - spent)
+    assert cost_in(frontier.as_json()["frontier"][0]) == pytest.approx(spent)
     assert not frontier.best.margins and "cell" not in " ".join(frontier.binding)
+
+
+def test_money_of_several_files_adds_up_with_their_packages():
+    found = optimize_portfolio(
+        [contracts(), contracts("budget=15k")],
+        29e3,
+        labels=["a", "b"],
+        objective="new_customers",
+        **QUICK,
+    )
+    for file, money in found.money[SHARED].items():
+        assert cost_in(found.as_json()["plans"][file]) == pytest.approx(money)
+
+
+def cost_in(document: dict[str, Any]) -> float:
+    """What a plan costs, added up from a JSON document [CNY]."""
+    assert list(document["package_prices"]) == document["packages"]
+    money = sum(sum(phases.values()) for phases in document["plan"].values())
+    return money + sum(document["package_prices"].values())
 
 
 @pytest.mark.parametrize(("customers", "booked"), [(100, {B}), (300, {A}), (500, {A, B})])
@@ -286,6 +309,7 @@ def test_the_least_bookings_that_reach_a_target_are_found(customers: float, book
     goal = least_budget(world, {"new_customers": none + customers}, **QUICK)
     assert goal.plan.packages == booked
     assert goal.budget == sum(package_price(world, p) for p in booked)
+    assert cost_in(goal.as_json()) == pytest.approx(goal.budget)
 
 
 def test_bookings_alone_can_be_planned_again():
