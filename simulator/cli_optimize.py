@@ -181,7 +181,7 @@ def _split(asked: Asked) -> int:
     picked, fault = _picked(frontier, wishes)
     warn_of_shortage(scenario, [picked])
     save = partial(_save, frontier, scenario, picked, target, quiet=asked.quiet) if target else None
-    _deliver(_written(frontier, scenario, picked, asked.form), asked, save)
+    _deliver(_written(frontier, scenario, picked, asked.form, fault), asked, save)
     return _ended(frontier.finished, fault)
 
 
@@ -229,15 +229,17 @@ def _picked(frontier: "Frontier", wishes: Wishes) -> "tuple[Plan, str | None]":
 
 
 # --------------------------------------------------------------------------- what is answered
-def _written(frontier: "Frontier", scenario: "Scenario", picked: "Plan", form: str) -> str:
-    """The answer as JSON, csv or text."""
+def _written(
+    frontier: "Frontier", scenario: "Scenario", picked: "Plan", form: str, missed: str | None = None
+) -> str:
+    """The answer as JSON, csv or text, which says what is out of reach."""
     if form == "json":
         return json_text(frontier.as_json() | {"picked": picked.name})
     if form == "csv":
         return frontier.table().to_csv(lineterminator="\n")
     from simulator.reports.advice import advice_text
 
-    return advice_text(frontier, scenario, picked, bold)
+    return advice_text(frontier, scenario, picked, bold, missed)
 
 
 def _save(

@@ -229,6 +229,12 @@ def test_a_target_out_of_reach_is_told_with_the_nearest_value(room):
     assert found.stderr == (
         "Error: no plan found for 60,000 CNY reaches new_customers >= 30.0k (the most is 69.8)\n"
     )
+    top, below = found.stdout.split("\n\n", maxsplit=1)
+    assert " ".join(top.split()) == (
+        "NOT REACHED: no plan found for 60,000 CNY reaches new_customers >= 30.0k (the most is 69.8). "
+        "What follows is the best in the first objective."
+    )
+    assert below == answer().stdout
     found = answer("--target", "gmv=3m", "--target", "roi=2")
     gmv = max(
         room.answer.figure(name, "gmv")

@@ -23,6 +23,7 @@ from simulator.scenario.plan import Plan, find_package, package_price
 from simulator.scenario.schema import Scenario
 
 UNFINISHED = "UNFINISHED: stopped before the search ended. The best so far, expected values alone."
+MISSED = "NOT REACHED: {}. What follows is the best in the first objective."
 WORTH, DEAR = "worth its price", "dearer than it brings"
 STATES = {
     "inside": "",
@@ -33,9 +34,13 @@ STATES = {
 
 
 def advice_text(
-    frontier: Frontier, scenario: Scenario, picked: Plan | None = None, bold: Bold = str
-) -> str:
-    """Everything that a reader at a terminal needs, the answer in two sentences first."""
+    frontier: Frontier, scenario: Scenario, picked: Plan | None = None, bold: Bold = str,
+    missed: str | None = None,
+) -> str:  # fmt: skip
+    """Everything that a reader at a terminal needs, the answer in two sentences first.
+
+    What was asked for and is `missed` stands above them: what follows is then another answer.
+    """
     plan = picked or frontier.answered.plan
     sections = [
         (frontier.outcomes.title, answer(frontier, scenario, plan)),
@@ -46,7 +51,8 @@ def advice_text(
         (f"The next yuan in {margins_point(frontier, plan).plan.name}", margins_table(frontier, plan)),
         (f"What binds {frontier.answered.plan.name}", "\n".join(f"  {line}" for line in binding_lines(frontier, plan))),
     ]  # fmt: skip
-    return document(sections, frontier.finished, bold)
+    text = document(sections, frontier.finished, bold)
+    return f"{bold(wrap(MISSED.format(missed)))}\n\n{text}" if missed else text
 
 
 def document(sections: Iterable[tuple[str, str]], finished: bool, bold: Bold) -> str:
