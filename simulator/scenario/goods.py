@@ -59,7 +59,7 @@ class Product(Part):
     organic: Annotated[Level, Field(ge=0)] = 1.0
     """Weight of the product among the store's organic visits at the start."""
     presale: bool = False
-    """Whether deposits are taken for this product."""
+    """Whether deposits are taken for this product, in phases before the end of a balance window."""
     deposit: Annotated[Rate, Field(le=1)] = 0.1
     """Deposit as a share of the price; kept by the seller when the balance is not paid."""
     discount: dict[str, Rate] = {}

@@ -350,7 +350,7 @@ def _parts_in(field: Json, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _row(name: str, field: Json, required: bool) -> str:
-    plain = re.sub(r"\s*\[[^\]]+\]", "", field.get("description", ""))
+    plain = " ".join(re.sub(r"\s*\[[^\]]+\]", "", field.get("description", "")).split())
     kind = _type(field)
     default = "required" if required else _default(field.get("default"))
     unit = _unit(name, field, kind)

@@ -148,7 +148,8 @@ class Scene(Part):
     daily_cap: Annotated[Amount, Field(gt=0)] | None = None
     """Most that it may pay in auctions on one calendar day [CNY]."""
     budget: Annotated[Amount, Field(ge=0)] | None = None
-    """Own money, its packages included [CNY]; without plans these are the plan, and what no scene has is not spent."""
+    """Own money, its packages included, signed ones on top [CNY]; without plans these are the plan, and what no
+    scene has is not spent."""
 
     @property
     def running_cost(self) -> float:
@@ -173,7 +174,9 @@ class PlanEntry(Part):
     """A named split of the budget."""
 
     scenes: dict[str, Money | dict[str, Money]]
-    """Money by scene (or scene and phase): amounts, or shares of the budget where all of them sum to at most 1."""
+    """Money by scene (or scene and phase): amounts, or shares of the budget where all of them sum to at most 1. The
+    packages of a scene are paid out of it, signed ones on top; one number is split over the scene's phases by
+    days x traffic."""
     packages: list[str] | Literal["all", "none"] = "all"
     """Contract packages that are booked, as slot.package."""
     commissions: list[str] | Literal["all", "none"] = "all"

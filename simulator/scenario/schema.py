@@ -52,7 +52,7 @@ class Scenario(Part):
     question: str = ""
     """What the file is asked."""
     budget: Annotated[Amount, Field(gt=0)]
-    """Money to split over scenes and packages [CNY]."""
+    """Money to split over scenes and packages, signed ones included [CNY]."""
     calendar: Calendar
     """Phases and clock curves."""
     segments: dict[str, Segment]

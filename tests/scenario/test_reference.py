@@ -58,6 +58,11 @@ def test_every_reference_finds_its_definition():
     assert found == {f"#/$defs/{name}" for name in SCHEMA["$defs"]}
 
 
+def test_every_row_of_the_page_is_one_line():
+    rows = [line for line in page_text().splitlines() if line.startswith("|")]
+    assert all(row.endswith("|") for row in rows)
+
+
 @pytest.mark.parametrize("name", sorted(PARTS.keys() - {"Part", "SlotBase"}))
 def test_every_field_of_the_model_has_its_sentence(name):
     part = SCHEMA if name == "Scenario" else SCHEMA["$defs"][name]
@@ -87,7 +92,7 @@ def test_every_field_stands_on_the_page():
 def test_bounds_units_and_defaults_stand_on_the_page():
     page = page_text()
     for row in (
-        "| `budget` | amount | > 0 | CNY | required | Money to split over scenes and packages. |",
+        "| `budget` | amount | > 0 | CNY | required | Money to split over scenes and packages, signed ones included. |",
         "| `clock` | duration |  |  | `1d` | ",
         "| `organic_cvr` | rate | >= 0, < 1 | share | `0.03` | ",
         "| `lapse_days` | amount | > 0 | d | `180` | ",
