@@ -7,14 +7,14 @@ from simulator.scenario.goods import Product
 from simulator.scenario.nodes import Parts
 from simulator.scenario.offers import units_of
 from simulator.scenario.organic import organic_orders
-from simulator.scenario.plausible_calendar import deposit_phases, settled_phases
+from simulator.scenario.plausible_calendar import DAY, deposit_phases, first_moment, settled_phases
 from simulator.scenario.references import Fault
 from simulator.scenario.schema import Scenario
 
 LEAST_DAY = 0.5
 """Part of a normal day's free orders that a capacity must hold: the rest is what their estimate may be off by."""
 LEAST_STOCK = 2.0
-"""Normal days of free orders that all goods of a product must last."""
+"""Normal days of free orders that all goods of a product must last, or half of a shorter run."""
 _AN_HOUR = 1 / 24
 
 
@@ -70,14 +70,21 @@ def _doubt_capacities(scenario: Scenario) -> Iterator[Fault]:
         yield Fault(
             ("payment", "capacity"), f"{rule}: payments fail; it is per hour at full load, raise it"
         )
+    least = min(LEAST_STOCK, _days(scenario) / 2)
     for name, product in scenario.products.items():
         units = units_of(product)
-        if product.product_stage != "sampling" and units < LEAST_STOCK * orders[name]:
+        if product.product_stage != "sampling" and units < least * orders[name]:
             rule = f"lasts {units / orders[name]:.1f} normal days, restocks included"
             mend = "raise it unless the goods are meant to be gone at once"
             yield Fault(
                 ("products", name, "stock"), f"{rule}, at {_about(orders[name])} a day: {mend}"
             )
+
+
+def _days(scenario: Scenario) -> float:
+    """From the first phase to the end of advertising."""
+    calendar = scenario.calendar
+    return (calendar.end - first_moment(calendar)).total_seconds() / DAY
 
 
 def _too_small(capacity: float, what: str, day: float) -> str:

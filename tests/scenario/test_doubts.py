@@ -87,6 +87,17 @@ def test_capacities_that_free_orders_fill_are_doubted(small: str, enough: str, w
     assert doubts(*PLAIN, enough) == []
 
 
+def test_a_run_of_a_day_needs_goods_for_half_of_it():
+    """About 30 cups of coffee a day: 20 do for one day, and not for a month."""
+    day = ["calendar.phases.presale=null", "calendar.phases.normal=null", "calendar.balances=[]",
+           "calendar.phases.sale.start=2021-03-28", "plans=null", "products.tea={stock: 100}",
+           "scenes.harvest.phases=[sale]"]  # fmt: skip
+    few = "products.coffee={stock: 20, restocks: []}"
+    launched = PLAIN[:2]
+    assert doubts(*launched, *day, few) == []
+    assert len(doubts(*launched, few)) == 1
+
+
 def test_goods_that_are_restocked_are_not_scarce():
     assert doubts("products.coffee.stock=0") == []
 
