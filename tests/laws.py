@@ -20,7 +20,12 @@ def check_outcomes(
     check_order_of_counts(scenario, outcomes.book, slack)
     check_sums(outcomes.book)
     book = outcomes.book
-    groups = (book.totals, book.scenes, book.products, book.packages)
+    assert_close(
+        book.products["paid"] + book.products["left"], ever_in_stock(scenario)[:, None], slack
+    )
+    goods = {name: rows for name, rows in book.products.items() if name != "sold_out_day"}
+    assert (book.products["sold_out_day"] >= 0).all()
+    groups = (book.totals, book.scenes, goods, book.packages)
     for array in (*(a for group in groups for a in group.values()), book.viewed):
         assert np.isfinite(array).all()
         assert array.min(initial=0.0) >= -1e-6
@@ -82,7 +87,8 @@ def check_sums(book: Ledger) -> None:
     """Parts add up to the whole: packages, products, days."""
     t, scenes, goods, packs = book.totals, book.scenes, book.products, book.packages
     assert_close(packs["delivered"] + packs["shortfall"], packs["booked"], 1e-9)
-    for name, whole in (("paid", "paid_orders"), ("gmv", "gmv"), ("refunds", "refunds")):
+    wholes = {"paid": "paid_orders", "gmv": "gmv", "refunds": "refunds", "unmet": "unmet"}
+    for name, whole in wholes.items():
         assert_close(goods[name].sum(axis=0), t[whole], 1e-9)
     for name, total in (
         ("gmv", t["gmv"]),
@@ -103,7 +109,8 @@ def check_whole(book: Ledger) -> None:
     counts = ("favourites", "carts", "deposits", "orders", "paid_orders", "unmet", "new_customers",
               "refunded_new", "recalled_members", "returned", "lapsed")  # fmt: skip
     whole = [book.totals[name] for name in counts]
-    whole += [book.scenes["clicks"], book.products["paid"], book.packages["delivered"]]
+    goods = [book.products[name] for name in ("paid", "unmet", "left")]
+    whole += [book.scenes["clicks"], *goods, book.packages["delivered"]]
     for array in (*whole, book.people):
         np.testing.assert_array_equal(array, np.rint(array))
     seen = book.scenes["impressions"].sum(axis=0) - book.packages["made_good"].sum(axis=0)

@@ -49,8 +49,10 @@ class Days:
             charge_packages(floor, server.bill(bookings, floor.step))
 
     def _restock(self, due: Due) -> None:
-        """Goods arrive in the depot."""
+        """Goods arrive in the depot; what was gone by then has been sold out."""
         state = self.floor.state
+        if due.restocks:
+            self.floor.note_sold_out(self.floor.step - 1)
         for product, units in due.restocks:
             for goods in filter(None, (state.stock, state.depot)):
                 goods.restock(product, units, self.floor.sampled)

@@ -28,6 +28,8 @@ from simulator.market.tracers import Trail
 from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger
 
+LIKELY = 0.5  # probability that the next order finds goods, below which a product is sold out
+
 
 @dataclass
 class Controls:
@@ -136,8 +138,20 @@ class Floor:
         start = self.world.steps.start[self.step]
         return self.till is not None and self.till.look(self.phase, int(start))
 
+    def note_sold_out(self, step: int) -> None:
+        """Write down what went in a finished step: the next order likely finds nothing, where it likely did before."""
+        self._note_gone(self.state.stock.available(self.sampled), step)
+
+    def _note_gone(self, available: np.ndarray, step: int) -> None:
+        gone = (available < LIKELY) & (self.available >= LIKELY)
+        if np.count_nonzero(gone):
+            day, first = self.world.steps.since_midnight(step), self.book.products["sold_out_day"]
+            first[gone & np.isinf(first)] = day
+
     def _read_page(self) -> None:
-        self.available = self.state.stock.available(self.sampled)
+        available = self.state.stock.available(self.sampled)
+        self._note_gone(available, self.step - 1)
+        self.available = available
         response = self.till.response() if self.till else None
         boost = self.linkage.boost() if self.linkage else None
         awaited = self.world.goods.awaited(int(self.world.steps.start[self.step]))

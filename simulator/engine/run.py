@@ -190,6 +190,7 @@ class Run:
     def _close_book(self) -> Ledger:
         """The refunds of the last midnight, what is left and owed at the end, and the laws."""
         floor, book, state = self.floor, self.floor.book, self.floor.state
+        floor.note_sold_out(floor.step)
         self.days.close(floor.day)
         self.days.settlement.close()
         person, cart, event = self.worth
@@ -206,6 +207,7 @@ class Run:
         if floor.partners:
             book.take_commissions(floor.partners.visits, floor.partners.gmv, floor.partners.cost)
         book.scenes["unspent"] = unspent(floor.money, book.spend)
+        book.products["left"] = np.array(state.stock.left(floor.sampled))
         book.people, book.pending = state.crowd.n, state.refunds.pending.sum(axis=(0, 1))
         self._check()
         if floor.tracers is None:
@@ -215,10 +217,8 @@ class Run:
     def _check(self) -> None:
         floor, goods = self.floor, self.world.goods
         size = whole_size(self.world, floor.lanes, sampled=floor.sampled)
-        stock = goods.stock + goods.pool
-        for _, product, units in goods.restocks:
-            stock[product] += units
-        ever = np.repeat(stock[:, None], floor.lanes, axis=1)
+        came = goods.for_sale(int(self.world.steps.start[-1]))
+        ever = np.repeat(came[:, None], floor.lanes, axis=1)
         purses = self.world.bidding.purses
         check_laws(
             floor.book, size, floor.money, ever, exact=floor.sampled, pool=goods.pool[:, None],

@@ -384,7 +384,9 @@ class Sales:
         )  # fmt: skip
         book.add(**{name: moved[name] for name in CUSTOMERS})
         if orders.paid is not orders.wanted:
-            book.add(unmet=orders.unmet)
+            unmet = orders.unmet
+            book.add(unmet=unmet)
+            book.products["unmet"] += unmet
         book.products["paid"] += paid
         book.products["gmv"] += money.gmv
         if floor.step < floor.world.steps.advertising:

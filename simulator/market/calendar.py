@@ -106,6 +106,12 @@ class Steps:
         """Time in the middle of a step [d]."""
         return (int(self.start[step]) + int(self.end[step])) / 2 / DAY
 
+    def since_midnight(self, step: int) -> float:
+        """Start of a step, from the midnight before the first one [d]."""
+        origin = self.shape.origin
+        second = origin.hour * HOUR + origin.minute * 60 + origin.second
+        return (int(self.start[step]) + second) / DAY
+
     @property
     def readiness(self) -> np.ndarray:
         """R = U / V: how ready to buy the visitors of a step are."""

@@ -62,6 +62,13 @@ class Goods:
     substitution: np.ndarray
     """Part of those whose choice is sold out that takes another product: [1, replication]."""
 
+    def for_sale(self, second: int) -> np.ndarray:
+        """Units that have come by then, in shops as well: [product]."""
+        units = self.stock + self.pool
+        for at, product, more in self.restocks:
+            units[product] += more if at <= second else 0
+        return units
+
     def awaited(self, second: int) -> np.ndarray:
         """Whether more units come later: [product, 1] of bool."""
         last = np.full(len(self.stock), -1)

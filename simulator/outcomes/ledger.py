@@ -53,7 +53,10 @@ class Ledger:
     viewed: np.ndarray
     """Viewed impressions: [segment, lane]."""
     products: dict[str, np.ndarray]
-    """paid, gmv, refunds, pooled; refund_cost, unit cost of what came back [CNY]: [product, lane]"""
+    """paid, gmv, refunds, pooled; refund_cost, unit cost of what came back [CNY]; unmet, orders that found no
+    goods; left, units in depot and shops at the end; sold_out_day, when it was first sold out: start of that
+    step, in days since the first midnight [d], inf where it never was: [product, lane]
+    """
     days: dict[str, np.ndarray] = field(default_factory=dict)
     """gmv, spend, paid_orders, new_customers, visits: [day, lane]; scene_spend, scene_gmv: [day, scene, lane]"""
     packages: dict[str, np.ndarray] = field(default_factory=dict)
@@ -83,7 +86,7 @@ class Ledger:
         "targeted",
         "allowed",
     )
-    PRODUCT = ("paid", "gmv", "refunds", "refund_cost", "pooled")
+    PRODUCT = ("paid", "gmv", "refunds", "refund_cost", "pooled", "unmet", "left", "sold_out_day")
     DAY = ("gmv", "spend", "paid_orders", "new_customers", "visits")
 
     @classmethod
@@ -94,11 +97,13 @@ class Ledger:
         book = {name: np.zeros((days, lanes)) for name in cls.DAY} if days else {}
         if days:
             book |= {name: np.zeros((days, scenes, lanes)) for name in ("scene_spend", "scene_gmv")}
+        goods = {name: np.zeros((products, lanes)) for name in cls.PRODUCT}
+        goods["sold_out_day"].fill(np.inf)
         return cls(
             {name: np.zeros(lanes) for name in (*COUNTS, *(f"peak_{name}" for name in PEAKS))},
             {name: np.zeros((scenes, lanes)) for name in cls.SCENE},
             np.zeros((scenes, phases, lanes)), np.zeros((segments, lanes)),
-            {name: np.zeros((products, lanes)) for name in cls.PRODUCT}, book,
+            goods, book,
         )  # fmt: skip
 
     def add(self, **amounts: np.ndarray) -> None:
@@ -178,7 +183,7 @@ def check_laws(
 ) -> None:  # fmt: skip
     """Raise LawBroken unless people, money, clicks, orders and contracts add up.
 
-    size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] ever for sale,
+    size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] that came for sale,
     pool [product, 1] of it in shops; pot [scene, 1]: the money of all phases is one; cap [scene, 1]: most on
     one day [CNY]; exact: whole numbers (sampled mode), else 1e-9 relative.
     """
@@ -200,6 +205,8 @@ def check_laws(
     if pool is not None:
         _most("units taken from shops", goods["pooled"], pool, slack)
     _equal("orders by product", goods["paid"].sum(axis=0), t["paid_orders"], 1e-9)
+    _equal("units sold and left of a product", goods["paid"] + goods["left"], stock, slack)
+    _equal("orders without goods by product", goods["unmet"].sum(axis=0), t["unmet"], 1e-9)
     _equal("contract impressions", packs["delivered"] + packs["shortfall"], packs["booked"], 1e-9)
     _most("money of a package", packs["paid"], packs["price"], 1e-9)
     _equal("contract money", packs["paid"].sum(axis=0), t["contract_spend"], 1e-9)

@@ -244,6 +244,8 @@ BREAKS: dict[str, Callable[[Ledger], None]] = {
     "units taken from shops": lambda b: add(b.products["pooled"], 1.0),
     "units sold of a product": lambda b: add(b.products["paid"], 1e12),
     "orders by product": lambda b: add(b.products["paid"], 1.0),
+    "units sold and left of a product": lambda b: add(b.products["left"], 10.0),
+    "orders without goods by product": lambda b: add(b.products["unmet"], 1.0),
     "contract impressions": lambda b: add(b.packages["shortfall"], 1.0),
     "money of a package": lambda b: add(b.packages["price"], -1e9),
     "contract money": lambda b: add(b.totals["contract_spend"], 1e6),

@@ -137,13 +137,13 @@ def check_signs(switch: Switch, mode: str, off: Values, on: Values) -> None:
         assert rise in SIGNS[sign], f"{figure} {sign}: {before} -> {after}"
 
 
-WITH_PURSE_OR_TARGET = {"peak_spend", "targeted", "allowed"}
-"""Written down only for money by the day, and where a bid has a target."""
+NOT_OF_SALES = {"peak_spend", "targeted", "allowed", "left"}
+"""Written down only for money by the day, and where a bid has a target; goods that nobody misses."""
 
 
 def check_same(off: Values, on: Values) -> None:
     assert off.keys() == on.keys()
-    kept = [name for name in off if name.split()[-1] not in WITH_PURSE_OR_TARGET]
+    kept = [name for name in off if name.split()[-1] not in NOT_OF_SALES]
     moved = {n: (off[n], on[n]) for n in kept if not np.array_equal(off[n], on[n], equal_nan=True)}
     assert moved == {}
 

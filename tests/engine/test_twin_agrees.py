@@ -46,7 +46,7 @@ TOTALS = {  # engine: twin
 SCENES = ("impressions", "offered", "clicks", "visits", "targeted", "allowed")
 PACKAGES = {"delivered": "delivered", "shortfall": "shortfall", "made_good": "make_good_served"}
 PARTNERS = ("visits", "gmv", "cost")
-PRODUCTS = ("paid", "gmv", "refunds")
+PRODUCTS = {"left": "stock_left"} | {name: name for name in ("paid", "gmv", "refunds", "unmet")}
 DAYS = ("gmv", "spend", "new_customers", "visits")
 
 
@@ -183,7 +183,7 @@ def figures_of_twin(scenario: Scenario, twin: TwinResult) -> Figures:
     found |= {f"{segment} viewed": x for segment, x in twin.viewed.items()}
     found |= {f"{segment} {stage}": n for (segment, stage), n in twin.people.items()}
     for product, counts in twin.products.items():
-        found |= {f"{product} {name}": counts[name] for name in PRODUCTS}
+        found |= {f"{product} {name}": counts[at] for name, at in PRODUCTS.items()}
     for name in DAYS:
         found |= {f"day {d} {name}": day[name] for d, day in enumerate(twin.daily)}
     return found

@@ -1109,6 +1109,7 @@ def product_result(product: Product) -> dict[str, Any]:
         "paid": product.paid,
         "gmv": product.gmv,
         "refunds": product.refunds,
+        "unmet": product.unmet,
         "stock_left": product.stock_left(),
         "stages": dict(product.stages),
     }

@@ -157,7 +157,7 @@ class Product:
         self.first_pipeline, self.other_pipeline = Pipeline(scenario), Pipeline(scenario)
         self.pending_value = self.pending_cost = 0.0  # of the refunds in both pipelines
         self.pending_aid = self.refund_aid = self.aid = 0.0  # what others added to the price
-        self.paid = self.gmv = self.cost = 0.0
+        self.paid = self.gmv = self.cost = self.unmet = 0.0
         self.refunds = self.refund_value = self.refund_cost = 0.0
         self.week_gmv, self.week_boosted = self.week * self.price, 0.0
         self.free_gmv = 0.0  # of the last day, per market level
@@ -298,6 +298,7 @@ class Product:
         self.from_shops = wanted * max(0.0, found - near) if self.pool else 0.0
         self.pooled += self.from_shops
         self.demand += wanted
+        self.unmet += wanted * (1 - found)
         return found
 
     def sell(self, orders: float, first: float, gmv: float, cost: float) -> None:
