@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from multiprocessing import active_children
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +31,7 @@ from simulator.outcomes import read_outcomes
 from simulator.reports.tables import BESIDE, MAIN_METRICS, PLAN_COLUMNS, SCENE_COLUMNS
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
+from simulator.scenario.goods import UNLIMITED
 from simulator.scenario.plan import plans_of
 from tests.outcomes.synthetic import make_axes, make_outcomes
 from tests.worlds import brief
@@ -459,6 +461,7 @@ def test_csv_is_in_long_form(engine, unsure):
     assert found.stdout == unsure.as_csv()
     assert {row["plan"] for row in rows} == {"even", "先发"}
     assert {row["scene"] for row in rows} == {"", "search", "live"}
+    assert {row["product"] for row in rows} == {"", "bags", "beans"}
     roi = [row for row in rows if (row["plan"], row["scene"], row["metric"]) == ("even", "", "roi")]
     assert float(roi[0]["p10"]) < float(roi[0]["mean"]) < float(roi[0]["p90"])
 
@@ -470,7 +473,7 @@ def test_a_run_is_saved_and_read_again(engine, tmp_path):
     again = read_outcomes(folder)
     assert again.as_json() == json.loads(found.stdout)
     table = (folder / "table.csv").read_bytes()
-    assert table.startswith(b"\xef\xbb\xbfplan,scene,metric,mean,p10,")
+    assert table.startswith(b"\xef\xbb\xbfplan,scene,product,commission,metric,mean,p10,")
 
 
 def test_the_tables_of_days_and_people_hold_every_plan_and_the_world_without_ads(engine, tmp_path):
@@ -529,17 +532,41 @@ def test_the_table_has_a_row_per_scene(engine):
 
 
 def test_products_and_commissioned_media_have_tables(engine):
-    from dataclasses import replace
-
     engine.answer = found = make_outcomes(axes=replace(make_axes(), commissions=("star",)))
     ones = np.ones((1, 3 * found.replications))
     found.book.commissions = {"visits": 9 * ones, "gmv": 5 * ones, "cost": 2 * ones}
     lines = answer("run", MINIMAL).stdout.splitlines()
     at, beans = lines.index("Products of even"), found.parts("even")["products"]["beans"]
-    assert lines[at + 1].split() == ["product", "orders", "gmv", "refunds"]
-    assert lines[at + 3].split() == ["beans", *(compact(x["mean"]) for x in beans.values())]
+    assert lines[at + 1].split() == ["product", "orders", "gmv", "refunds", "unmet", "left"]
+    shown = [compact(beans[name]["mean"]) for name in ("paid_orders", "gmv", "unmet", "left")]
+    shown.insert(2, f"{beans['refund_share']['mean']:.1%}")
+    assert lines[at + 3].split() == ["beans", *shown]
+    assert lines[at + 4] == "  gmv: CNY; refunds: share of orders"
     at = lines.index("Commissioned media of even")
     assert lines[at + 2 : at + 4] == ["  star          9.00  5.00  2.00", "  gmv, cost: CNY"]
+
+
+def test_products_that_sell_out_say_how_often_and_when(engine):
+    """Ten of forty replications, half of them on the first of the days and half on the third."""
+    engine.answer = found = make_outcomes()
+    day = found.book.products["sold_out_day"]
+    day[1, :5], day[1, 5:10] = 0.9, 2.5
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    at = lines.index("Products of even")
+    assert lines[at + 1].split() == ["sold"]
+    assert lines[at + 2].split()[-2:] == ["out", "on"]
+    assert [line.split()[-2:] for line in lines[at + 3 : at + 5]] == [["0%", "-"], ["25%", "10-22"]]
+    assert any(line.startswith("  sold out: share of replications") for line in lines)
+    assert max(map(len, lines)) <= 80
+
+
+def test_one_product_has_a_table_where_its_stock_is_limited(engine):
+    engine.answer = found = make_outcomes(axes=replace(make_axes(), products=("bags",)))
+    goods = found.book.products
+    assert "Products of even" in answer("run", MINIMAL).stdout.splitlines()
+    goods["left"][0] = UNLIMITED - goods["paid"][0]
+    assert "Products of even" not in answer("run", MINIMAL).stdout.splitlines()
+    assert found.parts("even")["products"]["bags"]["left"]["mean"] is None
 
 
 def test_what_lies_between_spend_and_net_spend_is_shown_where_there_is_any(engine):

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from simulator.outcomes.compare import Sample
 from simulator.outcomes.ledger import Ledger
 from simulator.scenario.amounts import compact
+from simulator.scenario.goods import UNLIMITED
 
 Array = NDArray[np.float64]
 Quantities = dict[str, Array]
@@ -181,8 +182,16 @@ PRODUCT_METRICS: tuple[Metric, ...] = (
     _total("paid_orders", "Paid orders", "支付订单数", "orders"),
     _total("gmv", "GMV", "成交额", "CNY"),
     _total("refunds", "Refunds", "退款订单数", "orders", "less"),
-)
-"""Every metric of a product."""
+    Metric("refund_share", "Refunded orders", "退款率", "share", "refunds", "paid_orders", wish="less"),
+    _total("unmet", "Orders that found no goods", "缺货流失订单", "orders", "less"),
+    _total("left", "Units left at the end, where stock is limited", "期末剩余库存", "units", ""),
+    _total("sold_out", "Runs in which it sold out", "售罄概率", "share", ""),
+    Metric(
+        "sold_out_day", "When it first sold out, since the first midnight", "首次售罄时间", "d",
+        "day_of_sold_out", "sold_out", wish="",
+    ),
+)  # fmt: skip
+"""Every metric of a product; `left` is undefined where the file limits no stock."""
 
 COMMISSION_METRICS: tuple[Metric, ...] = (
     _total("visits", "Visits sent", "推广访问量", "visits"),
@@ -294,6 +303,21 @@ def items_above(sales: ArrayLike, items: int, tail: float, least: float) -> Arra
 def quantities_of(rows: Mapping[str, Array], replications: int) -> Quantities:
     """Every quantity of every scene, product or partner of a ledger: [.., plan, replication]."""
     return {name: _grid(values, replications) for name, values in rows.items()}
+
+
+def goods_of(book: Ledger) -> dict[str, Array]:
+    """What the book has of products, as a reader calls it: [product, lane].
+
+    A product that comes with as many units as a file that names none is not limited by them.
+    """
+    rows, day = book.products, book.products["sold_out_day"]
+    limited = rows["paid"] + rows["left"] < UNLIMITED - 1
+    out = np.where(np.isnan(day), np.nan, np.isfinite(day))
+    return {
+        "paid_orders": rows["paid"], "gmv": rows["gmv"], "refunds": rows["refunds"],
+        "unmet": rows["unmet"], "left": np.where(limited, rows["left"], np.nan),
+        "sold_out": out, "day_of_sold_out": np.where(np.isinf(day), 0.0, day),
+    }  # fmt: skip
 
 
 def _grid(values: Array, replications: int) -> Array:

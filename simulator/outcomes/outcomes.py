@@ -9,8 +9,9 @@ figure   a metric of a plan (or of a scene): see metrics.py and compare.py
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,7 @@ from simulator.outcomes.metrics import (
     Metric,
     Quantities,
     Terms,
+    goods_of,
     items_above,
     quantities,
     quantities_of,
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 Named = TypeVar("Named")
 Numbers = dict[str, float | None]
 STATISTICS = ("mean", "p10", "p50", "p90", "ci_lo", "ci_hi", "undefined_share")
+PART_NAMES = {"scenes": "scene", "products": "product", "commissions": "commission"}
+"""Columns of a table in long form, by the kind of part that they name."""
 DIFFERENCES = ("a", "b", "difference", "ci_lo", "ci_hi", "better", "variance_reduction")
 
 
@@ -135,12 +139,6 @@ class Outcomes:
     def _scene_lanes(self) -> Quantities:
         return quantities_of(self.book.scenes, self.replications)
 
-    @property
-    def _sold(self) -> dict[str, np.ndarray]:
-        """What the book has of products, as a reader calls it: [product, lane]."""
-        book = self.book.products
-        return {"paid_orders": book["paid"], "gmv": book["gmv"], "refunds": book["refunds"]}
-
     # ------------------------------------------------------------------ figures
     def sample(self, plan: str, metric: str) -> Sample:
         """Numerator and denominator of a metric in every replication."""
@@ -162,7 +160,10 @@ class Outcomes:
     def parts(self, plan: str) -> dict[str, dict[str, dict[str, Numbers]]]:
         """Every metric of every product, and of commissioned media: by "products" and "commissions"."""
         n = self.replications
-        sold, brought = quantities_of(self._sold, n), quantities_of(self.book.commissions, n)
+        sold, brought = (
+            quantities_of(goods_of(self.book), n),
+            quantities_of(self.book.commissions, n),
+        )
         return {
             "products": self._each(plan, self.axes.products, PRODUCT_METRICS, sold),
             "commissions": self._each(plan, self.axes.commissions, COMMISSION_METRICS, brought),
@@ -229,11 +230,26 @@ class Outcomes:
         return pd.DataFrame(self._mean(self.book.people, plan), index=rows, columns=columns)
 
     def products(self, plan: str) -> "pd.DataFrame":
-        """Mean paid orders, gmv and refunds of every product."""
-        import pandas as pd
+        """Every metric of every product in its mean, and as `sold_out_on` the median day of `sold_out_day`.
 
-        table = {name: self._mean(rows, plan) for name, rows in self._sold.items()}
-        return pd.DataFrame(table, index=pd.Index(self.axes.products, name="product"))
+        That date is that of the replications in which it sold out; without a daily book it is not known.
+        """
+
+        table = self._means_of("product", self.parts(plan)["products"], PRODUCT_METRICS)
+        table["sold_out_on"] = np.array(list(self.sold_out_on(plan).values()), "datetime64[s]")
+        return table
+
+    def sold_out_on(self, plan: str) -> dict[str, str | None]:
+        """Median date (ISO) on which each product sold out in the replications in which it did."""
+        dates: dict[str, str | None] = dict.fromkeys(self.axes.products)
+        first = self.row(plan) * self.replications
+        own = self.book.products["sold_out_day"][:, first : first + self.replications]
+        for name, days in zip(dates, own, strict=True):
+            known = days[np.isfinite(days)]
+            if known.size and self.axes.days:
+                day = timedelta(days=int(np.median(known)))
+                dates[name] = (date.fromisoformat(self.axes.days[0]) + day).isoformat()
+        return dates
 
     def items(self, plan: str, *, least: float = 1e6) -> "pd.DataFrame":
         """Means by product: its items, how many sell `least` CNY or more, and the gmv of the best.
@@ -272,12 +288,13 @@ class Outcomes:
         return head | counts | {"plans": [self._plan_json(plan) for plan in self.plans]}
 
     def as_csv(self) -> str:
-        """Long form: a row per plan, scene (empty for the whole plan) and metric."""
+        """Long form: a row per plan and metric, then per scene or other part of it, which its column names."""
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
-        table.writerow(["plan", "scene", "metric", *self._statistics])
-        for plan, scene, metric, numbers in self._long():
-            table.writerow([plan, scene, metric, *self._cells(numbers)])
+        table.writerow(["plan", *PART_NAMES.values(), "metric", *self._statistics])
+        for plan, kind, part, metric, numbers in self._long():
+            names = [part if name == kind else "" for name in PART_NAMES]
+            table.writerow([plan, *names, metric, *self._cells(numbers)])
         return text.getvalue()
 
     def to_csv(self, path: str | Path) -> None:
@@ -294,6 +311,18 @@ class Outcomes:
             name: {m.name: self._describe(m.sample(lanes, (i, row))) for m in metrics}
             for i, name in enumerate(names)
         }
+
+    def _means_of(
+        self, what: str, parts: Mapping[str, Mapping[str, Numbers]], metrics: tuple[Metric, ...]
+    ) -> "pd.DataFrame":
+        """Means as a table: a row per part, a column per metric."""
+        import pandas as pd
+
+        names = [metric.name for metric in metrics]
+        rows = [[figures[name]["mean"] for name in names] for figures in parts.values()]
+        index = pd.Index(parts, name=what, dtype=object)
+        numbers = np.array(rows, dtype=float).reshape(len(rows), len(names))
+        return pd.DataFrame(numbers, index=index, columns=names)
 
     @property
     def _statistics(self) -> tuple[str, ...]:
@@ -337,13 +366,14 @@ class Outcomes:
             entry["chance_only"] = self.chance_only.metrics(plan)
         return entry
 
-    def _long(self) -> Iterator[tuple[str, str, str, Numbers]]:
+    def _long(self) -> Iterator[tuple[str, str, str, str, Numbers]]:
+        """Plan, kind of part, its name (both empty for the whole plan), metric and its numbers."""
         for plan in self.plans:
-            for name, numbers in self.metrics(plan).items():
-                yield plan, "", name, numbers
-            for scene, figures in self.scenes(plan).items():
-                for name, numbers in figures.items():
-                    yield plan, scene, name, numbers
+            kinds = {"": {"": self.metrics(plan)}, "scenes": self.scenes(plan)} | self.parts(plan)
+            for kind, parts in kinds.items():
+                for part, figures in parts.items():
+                    for name, numbers in figures.items():
+                        yield plan, kind, part, name, numbers
 
 
 def asked_outcomes(given: object) -> Outcomes:

@@ -36,11 +36,11 @@ SCENE_COLUMNS = {
 }
 PLAN_COLUMNS = ("net_spend", "gmv", "profit", "roi", "new_customers", "cac")
 """What plans are first compared by."""
-PART_COLUMNS = {
-    "products": ("Products", {"paid_orders": "orders", "gmv": "gmv", "refunds": "refunds"}, "gmv: CNY"),
-    "commissions": ("Commissioned media", {"visits": "visits", "gmv": "gmv", "cost": "cost"}, "gmv, cost: CNY"),
-}  # fmt: skip
-"""Title, columns and units of the tables below that of the scenes."""
+PRODUCT_COLUMNS = {"paid_orders": "orders", "gmv": "gmv", "refund_share": "refunds"}
+STOCK_COLUMNS = {"unmet": "unmet", "left": "left"}
+"""Of products whose stock is limited."""
+COMMISSION_COLUMNS = {"visits": "visits", "gmv": "gmv", "cost": "cost"}
+PERCENT = ("refund_share", "sold_out")
 
 TARGET_WORDS = (
     "  target: cost, as the bid counts it, against what its target allows; at 1.00 the\n"
@@ -182,20 +182,53 @@ def _scene_table(outcomes: Outcomes, plan: str) -> str:
 
 
 def _part_tables(outcomes: Outcomes, plan: str) -> Iterator[str]:
-    """What products sold, where there are several, and what commissioned media did."""
-    for kind, rows in outcomes.parts(plan).items():
-        title, heads, units = PART_COLUMNS[kind]
-        if len(rows) > (kind == "products"):
-            table = _means(kind.removesuffix("s"), rows, heads)
-            yield f"\n{title} of {plan}\n{table}\n  {units}"
+    """What products sold, where there are several or one may run out, and what commissioned media did."""
+    parts = outcomes.parts(plan)
+    goods, partners = parts["products"], parts["commissions"]
+    limited = any(figures["left"]["mean"] is not None for figures in goods.values())
+    if limited or len(goods) > 1:
+        yield f"\nProducts of {plan}\n{_product_table(outcomes, plan, goods, limited=limited)}"
+    if partners:
+        table = _means("commission", partners, COMMISSION_COLUMNS)
+        yield f"\nCommissioned media of {plan}\n{table}\n  gmv, cost: CNY"
+
+
+def _product_table(
+    outcomes: Outcomes, plan: str, goods: Mapping[str, Figures], *, limited: bool
+) -> str:
+    """What each product sold, what is left of it, and how often and when it sold out."""
+    gone = any(figures["sold_out"]["mean"] for figures in goods.values())
+    heads = PRODUCT_COLUMNS | (STOCK_COLUMNS if limited else {})
+    words = ["gmv: CNY; refunds: share of orders"]
+    if limited:
+        words.append("unmet: orders that found no goods; left: units at the end")
+    rows = _mean_rows("product", goods, heads | ({"sold_out": "sold\nout"} if gone else {}))
+    if gone:
+        words.append("sold out: share of replications, and the median day (month-day)")
+        days = [(day or "-")[-5:] for day in outcomes.sold_out_on(plan).values()]
+        rows = [[*row, day] for row, day in zip(rows, ["on", *days], strict=True)]
+    return "\n  ".join([columns(rows, left=1), *words])
 
 
 def _means(what: str, parts: Mapping[str, Figures], heads: Mapping[str, str]) -> str:
-    rows = [
-        [cut(name, 24), *(compact(figures[head]["mean"]) for head in heads)]
+    return columns(_mean_rows(what, parts, heads), left=1)
+
+
+def _mean_rows(
+    what: str, parts: Mapping[str, Figures], heads: Mapping[str, str]
+) -> list[list[str]]:
+    """Means by metric, below what is written over them."""
+    body = [
+        [cut(name, 24), *(_cell(head, figures[head]["mean"]) for head in heads)]
         for name, figures in parts.items()
     ]
-    return columns([[what, *heads.values()], *rows], left=1)
+    return [[what, *heads.values()], *body]
+
+
+def _cell(metric: str, mean: float | None) -> str:
+    if metric in PERCENT and mean is not None:
+        return f"{mean:.{1 if metric == 'refund_share' else 0}%}"
+    return compact(mean)
 
 
 def differences_table(outcomes: Outcomes, a: str, b: str, bold: Bold = str) -> str:

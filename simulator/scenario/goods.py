@@ -7,6 +7,8 @@ from pydantic import Field
 from simulator.scenario.amounts import Amount, Level, Moment, Multiple, Part, Rate, Share, Whole
 
 PRODUCT_STAGES = ("sampling", "launch", "potential", "hit", "core", "clearance")
+UNLIMITED = 1_000_000_000
+"""Units of a product of whose stock a file says nothing."""
 
 ByStage = Annotated[list[Amount], Field(min_length=6, max_length=6)]
 """A number for each product stage, in their order."""
@@ -42,7 +44,7 @@ class Product(Part):
     """Gross margin at list price; unit cost is price x (1 - margin) and stays when discounted."""
     product_stage: Literal["sampling", "launch", "potential", "hit", "core", "clearance"] = "core"
     """Stage of the life cycle at the start."""
-    stock: Whole = 1_000_000_000
+    stock: Whole = UNLIMITED
     """Units for sale at the start."""
     restocks: list[Restock] = []
     """Later deliveries."""

@@ -14,9 +14,11 @@ import pytest
 from simulator.errors import UserError
 from simulator.outcomes.compare import paired_difference
 from simulator.outcomes.decomposition import decompose
-from simulator.outcomes.metrics import METRICS, SCENE_METRICS
+from simulator.outcomes.metrics import METRICS, PRODUCT_METRICS, SCENE_METRICS
 from simulator.outcomes.store import read_outcomes, write_outcomes
+from simulator.scenario.goods import UNLIMITED
 from tests.outcomes.synthetic import make_axes, make_outcomes, make_shop
+from tests.worlds import brief, expected
 
 STATISTICS = ["mean", "p10", "p50", "p90", "ci_lo", "ci_hi"]
 
@@ -53,7 +55,7 @@ def test_expected_mode_gives_the_mean_alone():
     assert all(list(numbers) == ["mean"] for numbers in entry.values())
     assert set(expected.summary().columns.get_level_values(1)) == {"mean"}
     assert list(expected.compare("even", "no ads").columns) == ["a", "b", "difference"]
-    assert expected.as_csv().splitlines()[0] == "plan,scene,metric,mean"
+    assert expected.as_csv().splitlines()[0] == "plan,scene,product,commission,metric,mean"
 
 
 def test_an_undefined_replication_is_left_out_of_quantiles_and_counted(uneven):
@@ -173,13 +175,17 @@ def test_csv_is_long_and_complete(outcomes, tmp_path):
     assert raw.startswith(b"\xef\xbb\xbf")
     assert b"\r" not in raw
     rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"))))
-    assert len(rows) == 2 * (len(METRICS) + 2 * len(SCENE_METRICS))
-    by_key = {(row["plan"], row["scene"], row["metric"]): row for row in rows}
+    assert len(rows) == 2 * (len(METRICS) + 2 * len(SCENE_METRICS) + 2 * len(PRODUCT_METRICS))
+    named = ("plan", "scene", "product", "metric")
+    by_key = {tuple(row[name] for name in named): row for row in rows}
+    assert len(by_key) == len(rows)
     roi = outcomes.metrics("even")["roi"]
-    assert float(by_key["even", "", "roi"]["p90"]) == roi["p90"]
+    assert float(by_key["even", "", "", "roi"]["p90"]) == roi["p90"]
     spend = outcomes.scenes("even")["live"]["spend"]
-    assert float(by_key["even", "live", "spend"]["mean"]) == spend["mean"]
-    assert by_key["even", "", "mroi"]["mean"] == ""
+    assert float(by_key["even", "live", "", "spend"]["mean"]) == spend["mean"]
+    left = outcomes.parts("even")["products"]["beans"]["left"]
+    assert float(by_key["even", "", "beans", "left"]["p10"]) == left["p10"]
+    assert by_key["even", "", "", "mroi"]["mean"] == ""
 
 
 def test_days_people_and_products_are_means_over_the_plans_lanes(outcomes):
@@ -197,6 +203,40 @@ def test_days_people_and_products_are_means_over_the_plans_lanes(outcomes):
     assert products.loc["beans", "refunds"] == pytest.approx(
         book.products["refunds"][1, second].mean()
     )
+
+
+def test_what_became_of_a_product_is_what_the_hand_gets():
+    """Two replications of four sold out, on the first and the third day; of the other product nothing is known."""
+    found = make_outcomes(replications=4)
+    goods, own = found.book.products, slice(4, 8)  # those of the second plan
+    goods["paid"][0, own], goods["refunds"][0, own] = [40, 60, 60, 40], [4, 0, 4, 2]
+    goods["left"][0, own], goods["unmet"][0, own] = [20, 0, 0, 20], [0, 8, 4, 0]
+    goods["sold_out_day"][0, own] = [np.inf, 0.5, 2.75, np.inf]
+    for name in ("unmet", "left", "sold_out_day"):  # a run of a version without them
+        goods[name][1] = np.nan
+    figures = found.parts("launch first")["products"]
+    means = {name: row["mean"] for name, row in figures["bags"].items()}
+    assert means | {"gmv": 0} == {
+        "paid_orders": 50, "gmv": 0, "refunds": 2.5, "refund_share": 0.05, "unmet": 3, "left": 10,
+        "sold_out": 0.5, "sold_out_day": 1.625,
+    }  # fmt: skip
+    assert figures["bags"]["sold_out_day"]["p50"] == 1.625
+    assert figures["bags"]["sold_out_day"]["undefined_share"] == 0.5
+    unknown = {name for name, row in figures["beans"].items() if row["mean"] is None}
+    assert unknown == {"unmet", "left", "sold_out", "sold_out_day"}
+    table = found.products("launch first")
+    assert list(table.columns) == [*(m.name for m in PRODUCT_METRICS), "sold_out_on"]
+    assert table.loc["bags"].to_dict() == means | {"sold_out_on": pd.Timestamp("2020-10-22")}
+    assert pd.isna(table.loc["beans", "sold_out_on"])
+    assert found.sold_out_on("even") == {"bags": None, "beans": None}
+
+
+def test_goods_without_a_limit_have_nothing_left():
+    """A file that says nothing of the stock has 1,000,000,000 units of it."""
+    for units, left in ((UNLIMITED, None), (5000, pytest.approx)):
+        found = expected(brief(f"products.coffee.stock={units}"))
+        figures = found.parts("half_half")["products"]["coffee"]
+        assert figures["left"]["mean"] == (left and left(5000 - figures["paid_orders"]["mean"]))
 
 
 def test_items_of_a_product_divide_its_gmv_by_rank():
@@ -268,7 +308,7 @@ def test_plans_and_metrics_are_given_by_name(outcomes):
 def test_what_a_reader_changes_in_a_table_stays_in_the_table(outcomes):
     before = outcomes.summary().copy()
     for table in (outcomes.summary(), outcomes.days("even"), outcomes.products("even")):
-        table.iloc[:, 1:] = 0
+        table.iloc[:, 1:8] = 0
     outcomes.values("even", "roi")[:] = 0
     outcomes.sample("even", "spend").top[:] = 0
     assert outcomes.summary().equals(before)

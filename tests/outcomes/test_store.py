@@ -59,8 +59,13 @@ def test_what_an_earlier_version_did_not_write_is_unknown(outcomes, folder):
     """A run from before a figure was kept comes back with all others."""
     for run in (outcomes, outcomes.chance_only):
         del run.book.scenes["unspent"], run.book.totals["unmet"], run.book.totals["peak_score_fall"]
+        del run.book.products["left"], run.book.products["sold_out_day"]
     write_outcomes(outcomes, folder)
-    found = read_outcomes(folder).metrics("even")
+    again = read_outcomes(folder)
+    goods = again.parts("even")["products"]["beans"]
+    unknown = [name for name, numbers in goods.items() if numbers["mean"] is None]
+    assert unknown == ["left", "sold_out", "sold_out_day"]
+    found = again.metrics("even")
     assert (found["unspent"]["mean"], found["unmet"]["mean"]) == (None, None)
     assert found["gmv"] == make_outcomes().metrics("even")["gmv"]
 
