@@ -28,7 +28,13 @@ from simulator.calibration.anchors import anchor
 from simulator.engine.simulate import simulate
 from simulator.errors import RunError
 from simulator.outcomes import read_outcomes
-from simulator.reports.tables import BESIDE, MAIN_METRICS, PLAN_COLUMNS, SCENE_COLUMNS
+from simulator.reports.tables import (
+    BESIDE,
+    MAIN_METRICS,
+    PACKAGE_COLUMNS,
+    PLAN_COLUMNS,
+    SCENE_COLUMNS,
+)
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
 from simulator.scenario.goods import UNLIMITED
@@ -473,7 +479,7 @@ def test_a_run_is_saved_and_read_again(engine, tmp_path):
     again = read_outcomes(folder)
     assert again.as_json() == json.loads(found.stdout)
     table = (folder / "table.csv").read_bytes()
-    assert table.startswith(b"\xef\xbb\xbfplan,scene,product,commission,metric,mean,p10,")
+    assert table.startswith(b"\xef\xbb\xbfplan,scene,product,package,commission,metric,mean,p10,")
 
 
 def test_the_tables_of_days_and_people_hold_every_plan_and_the_world_without_ads(engine, tmp_path):
@@ -558,6 +564,20 @@ def test_products_that_sell_out_say_how_often_and_when(engine):
     assert [line.split()[-2:] for line in lines[at + 3 : at + 5]] == [["0%", "-"], ["25%", "10-22"]]
     assert any(line.startswith("  sold out: share of replications") for line in lines)
     assert max(map(len, lines)) <= 80
+
+
+def test_packages_of_a_plan_have_a_table(engine):
+    axes = replace(make_axes(), packages=("focus.early", "focus.late", "top.all"))
+    engine.answer = found = make_outcomes(axes=axes)
+    found.book.packages["paid"] = 1000 * found.book.packages["booked"]
+    found.book.packages["booked"][1] = found.book.packages["paid"][1] = 0
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    at, early = lines.index("Packages of even"), found.parts("even")["packages"]["focus.early"]
+    assert lines[at + 2].split() == ["package", "booked", "delivered", "shortfall", "good", "paid"]
+    shown = [compact(early[name]["mean"]) for name in PACKAGE_COLUMNS]
+    assert lines[at + 3].split() == ["focus.early", *shown]
+    assert lines[at + 4].split()[0] == "top.all"  # the second is not booked
+    assert lines[at + 5] == "  paid: CNY; all others: impressions"
 
 
 def test_one_product_has_a_table_where_its_stock_is_limited(engine):

@@ -29,7 +29,7 @@ from simulator.scenario.asked import (
     asked_whole,
 )
 from simulator.scenario.chain import CHAIN_STAGES
-from simulator.scenario.plan import Plan, asked_plans, find_package
+from simulator.scenario.plan import Plan, all_packages, asked_plans, find_package
 from simulator.scenario.runoff import runoff_days
 from simulator.scenario.schema import Scenario
 from simulator.scenario.uncertain import draw_all, scenario_digest, uncertain_paths
@@ -298,5 +298,5 @@ def make_axes(scenario: Scenario, plans: list[Plan], *, daily: bool) -> Axes:
         days=tuple((first + timedelta(days=n)).isoformat() for n in range(count)),
         items=tuple(product.items for product in scenario.products.values()),
         tails=tuple(float(product.tail) for product in scenario.products.values()),
-        commissions=tuple(scenario.commissions),
+        commissions=tuple(scenario.commissions), packages=tuple(all_packages(scenario)),
     )  # fmt: skip

@@ -193,6 +193,16 @@ PRODUCT_METRICS: tuple[Metric, ...] = (
 )  # fmt: skip
 """Every metric of a product; `left` is undefined where the file limits no stock."""
 
+PACKAGE_METRICS: tuple[Metric, ...] = (
+    _total("booked", "Impressions booked", "合约预定展现", "impressions", ""),
+    _total("delivered", "Impressions delivered in time", "合约完成展现", "impressions"),
+    _total("shortfall", "Impressions that were not", "合约缺量", "impressions", "less"),
+    _total("made_good", "Impressions made good later", "补量展现", "impressions", ""),
+    _total("paid", "Paid for it, or for leaving it out", "合约花费", "CNY", ""),
+    Metric("fill_rate", "Contract fill rate", "合约完成率", "share", "delivered", "booked"),
+)
+"""Every metric of a package; one that a plan leaves out books nothing and may cost a fee."""
+
 COMMISSION_METRICS: tuple[Metric, ...] = (
     _total("visits", "Visits sent", "推广访问量", "visits"),
     _total("gmv", "GMV on these visits", "推广成交额", "CNY"),

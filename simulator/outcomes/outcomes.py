@@ -35,6 +35,7 @@ from simulator.outcomes.metrics import (
     COMMISSION_METRICS,
     METRICS,
     NO_ADS,
+    PACKAGE_METRICS,
     PRODUCT_METRICS,
     SCENE_METRICS,
     Metric,
@@ -54,7 +55,9 @@ if TYPE_CHECKING:
 Named = TypeVar("Named")
 Numbers = dict[str, float | None]
 STATISTICS = ("mean", "p10", "p50", "p90", "ci_lo", "ci_hi", "undefined_share")
-PART_NAMES = {"scenes": "scene", "products": "product", "commissions": "commission"}
+PART_NAMES = {
+    "scenes": "scene", "products": "product", "packages": "package", "commissions": "commission",
+}  # fmt: skip
 """Columns of a table in long form, by the kind of part that they name."""
 DIFFERENCES = ("a", "b", "difference", "ci_lo", "ci_hi", "better", "variance_reduction")
 
@@ -79,6 +82,8 @@ class Axes:
     """Zipf exponent of their sales by rank."""
     commissions: tuple[str, ...] = ()
     """Commissioned media."""
+    packages: tuple[str, ...] = ()
+    """Contract packages, "slot.package"; empty in runs of a version that did not name them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,14 +163,20 @@ class Outcomes:
         return self._each(plan, self.axes.scenes, SCENE_METRICS, self._scene_lanes)
 
     def parts(self, plan: str) -> dict[str, dict[str, dict[str, Numbers]]]:
-        """Every metric of every product, and of commissioned media: by "products" and "commissions"."""
-        n = self.replications
-        sold, brought = (
-            quantities_of(goods_of(self.book), n),
-            quantities_of(self.book.commissions, n),
-        )
+        """Every metric of every product, of every package that the plan books or pays, and of commissioned
+        media: by "products", "packages" and "commissions".
+        """
+        book, n = self.book, self.replications
+        sold, brought = quantities_of(goods_of(book), n), quantities_of(book.commissions, n)
+        served = quantities_of(book.packages, n)
+        packages = self._each(plan, self.axes.packages, PACKAGE_METRICS, served)
         return {
             "products": self._each(plan, self.axes.products, PRODUCT_METRICS, sold),
+            "packages": {
+                name: row
+                for name, row in packages.items()
+                if row["booked"]["mean"] or row["paid"]["mean"]
+            },
             "commissions": self._each(plan, self.axes.commissions, COMMISSION_METRICS, brought),
         }
 
@@ -270,6 +281,10 @@ class Outcomes:
             "gmv_of_best": self._mean(gmv, plan) * best,
         }
         return pd.DataFrame(table, index=pd.Index(products, name="product"))
+
+    def packages(self, plan: str) -> "pd.DataFrame":
+        """Every metric of every package that the plan books, or pays for leaving out, in its mean."""
+        return self._means_of("package", self.parts(plan)["packages"], PACKAGE_METRICS)
 
     def commissions(self, plan: str) -> "pd.DataFrame":
         """Mean visits, gmv on these visits, and cost of commissioned media."""

@@ -39,6 +39,9 @@ PLAN_COLUMNS = ("net_spend", "gmv", "profit", "roi", "new_customers", "cac")
 PRODUCT_COLUMNS = {"paid_orders": "orders", "gmv": "gmv", "refund_share": "refunds"}
 STOCK_COLUMNS = {"unmet": "unmet", "left": "left"}
 """Of products whose stock is limited."""
+PACKAGE_COLUMNS = {
+    "booked": "booked", "delivered": "delivered", "shortfall": "shortfall", "made_good": "made\ngood", "paid": "paid",
+}  # fmt: skip
 COMMISSION_COLUMNS = {"visits": "visits", "gmv": "gmv", "cost": "cost"}
 PERCENT = ("refund_share", "sold_out")
 
@@ -182,12 +185,15 @@ def _scene_table(outcomes: Outcomes, plan: str) -> str:
 
 
 def _part_tables(outcomes: Outcomes, plan: str) -> Iterator[str]:
-    """What products sold, where there are several or one may run out, and what commissioned media did."""
+    """Products, where there are several or one may run out, packages, and what commissioned media did."""
     parts = outcomes.parts(plan)
     goods, partners = parts["products"], parts["commissions"]
     limited = any(figures["left"]["mean"] is not None for figures in goods.values())
     if limited or len(goods) > 1:
         yield f"\nProducts of {plan}\n{_product_table(outcomes, plan, goods, limited=limited)}"
+    if parts["packages"]:
+        table = _means("package", parts["packages"], PACKAGE_COLUMNS)
+        yield f"\nPackages of {plan}\n{table}\n  paid: CNY; all others: impressions"
     if partners:
         table = _means("commission", partners, COMMISSION_COLUMNS)
         yield f"\nCommissioned media of {plan}\n{table}\n  gmv, cost: CNY"

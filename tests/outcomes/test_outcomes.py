@@ -14,11 +14,12 @@ import pytest
 from simulator.errors import UserError
 from simulator.outcomes.compare import paired_difference
 from simulator.outcomes.decomposition import decompose
-from simulator.outcomes.metrics import METRICS, PRODUCT_METRICS, SCENE_METRICS
+from simulator.outcomes.metrics import METRICS, PACKAGE_METRICS, PRODUCT_METRICS, SCENE_METRICS
 from simulator.outcomes.store import read_outcomes, write_outcomes
 from simulator.scenario.goods import UNLIMITED
 from tests.outcomes.synthetic import make_axes, make_outcomes, make_shop
-from tests.worlds import brief, expected
+from tests.worlds import booked, brief, expected
+from tests.worlds import plan as planned
 
 STATISTICS = ["mean", "p10", "p50", "p90", "ci_lo", "ci_hi"]
 
@@ -55,7 +56,7 @@ def test_expected_mode_gives_the_mean_alone():
     assert all(list(numbers) == ["mean"] for numbers in entry.values())
     assert set(expected.summary().columns.get_level_values(1)) == {"mean"}
     assert list(expected.compare("even", "no ads").columns) == ["a", "b", "difference"]
-    assert expected.as_csv().splitlines()[0] == "plan,scene,product,commission,metric,mean"
+    assert expected.as_csv().splitlines()[0] == "plan,scene,product,package,commission,metric,mean"
 
 
 def test_an_undefined_replication_is_left_out_of_quantiles_and_counted(uneven):
@@ -131,6 +132,7 @@ def test_json_is_the_contract(outcomes):
             "metrics",
             "scenes",
             "products",
+            "packages",
             "commissions",
             "chance_only",
         ]
@@ -237,6 +239,60 @@ def test_goods_without_a_limit_have_nothing_left():
         found = expected(brief(f"products.coffee.stock={units}"))
         figures = found.parts("half_half")["products"]["coffee"]
         assert figures["left"]["mean"] == (left and left(5000 - figures["paid_orders"]["mean"]))
+
+
+def with_packages():
+    """Two replications; the second plan books the first of two packages, and cancels neither."""
+    axes = dataclasses.replace(make_axes(), packages=("focus.early", "focus.late"))
+    found = make_outcomes(replications=2, axes=axes)
+    pairs = {
+        "booked": (600, 600), "delivered": (600, 480), "shortfall": (0, 120), "made_good": (0, 50),
+        "paid": (30, 20), "price": (30, 30),
+    }  # fmt: skip
+    found.book.packages = {name: np.zeros((2, 6)) for name in pairs}
+    for name, pair in pairs.items():
+        found.book.packages[name][0, 2:4] = pair
+    return found
+
+
+def test_what_became_of_a_package_is_what_the_hand_gets():
+    found = with_packages()
+    parts = found.as_json()["plans"]
+    assert parts[0]["packages"] == {}  # the first plan books nothing
+    assert list(parts[1]["packages"]) == ["focus.early"]
+    figures = {name: row["mean"] for name, row in parts[1]["packages"]["focus.early"].items()}
+    assert figures == {
+        "booked": 600, "delivered": 540, "shortfall": 60, "made_good": 25, "paid": 25, "fill_rate": 0.9,
+    }  # fmt: skip
+    assert list(figures) == [metric.name for metric in PACKAGE_METRICS]
+    assert found.packages("launch first").loc["focus.early"].to_dict() == figures
+    assert list(found.packages("even").columns) == list(figures)
+    rows = [row for row in csv.DictReader(io.StringIO(found.as_csv())) if row["package"]]
+    assert [(row["metric"], float(row["mean"])) for row in rows] == list(figures.items())
+
+
+def test_a_package_that_is_left_out_shows_its_fee():
+    found = with_packages()
+    found.book.packages["paid"][1, :2] = 40
+    (name,) = found.parts("even")["packages"]
+    figures = found.parts("even")["packages"][name]
+    assert (name, figures["paid"]["mean"]) == ("focus.late", 40)
+    assert (figures["booked"]["mean"], figures["fill_rate"]["mean"]) == (0, None)
+
+
+def test_a_run_names_the_packages_that_its_plan_books():
+    """600,000 impressions at 5 CNY a thousand; without them a plan has no package."""
+    world = booked()
+    money = {"new_customer": 20e3, "harvest": 5e3}
+    plans = [
+        planned(world, "with", **money),
+        planned(world, "without", packages="none", **money),
+    ]
+    found = expected(world, plans)
+    row = found.packages("with").loc["focus.opening"]
+    assert (row["booked"], row["paid"]) == pytest.approx((600e3, 3000))
+    assert row["delivered"] + row["shortfall"] == pytest.approx(600e3)
+    assert found.packages("without").empty
 
 
 def test_items_of_a_product_divide_its_gmv_by_rank():
