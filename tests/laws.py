@@ -106,7 +106,7 @@ def check_whole(book: Ledger) -> None:
     A package's impressions are whole, too (its segments share them in fractions); what is made
     good has its own test.
     """
-    counts = ("favourites", "carts", "deposits", "orders", "paid_orders", "unmet", "new_customers",
+    counts = ("favourites", "carts", "deposits", "balances", "orders", "paid_orders", "unmet", "new_customers",
               "refunded_new", "recalled_members", "returned", "lapsed")  # fmt: skip
     whole = [book.totals[name] for name in counts]
     goods = [book.products[name] for name in ("paid", "unmet", "left")]

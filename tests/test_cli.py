@@ -595,8 +595,11 @@ def test_what_lies_between_spend_and_net_spend_is_shown_where_there_is_any(engin
     assert [line.split()[0] for line in lines[at : at + 7]] == [
         "spend", "commission_media", "message_spend", "money_back", "net_spend", "fixed_cost", "gmv"
     ]  # fmt: skip
-    assert "settlement" in [line.split()[0] for line in lines if line.split()]
-    for name in ("commission_media", "message_spend", "money_back", "settlement"):
+    first = [line.split()[0] for line in lines if line.split()]
+    at_campaign = first.index("gmv_campaign")
+    presale = ["deposits", "balances", "forfeited"]
+    assert first[at_campaign + 1 : at_campaign + 6] == [*presale, "revenue", "settlement"]
+    for name in ("commission_media", "message_spend", "money_back", "settlement", *presale):
         engine.answer.book.totals[name][:] = 0.0
     engine.answer.__dict__.pop("_lanes", None)
     lines = answer("run", MINIMAL).stdout.splitlines()

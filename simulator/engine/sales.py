@@ -379,7 +379,8 @@ class Sales:
         failed = floor.draws.round_off("unpaid", total[None] * (1 - pay) / pay)[0]
         book.add(
             favourites=moved["favourites"], carts=moved["carts"] + moved["basket_added"],
-            deposits=moved["deposits"] + moved["basket_deposits"], paid_orders=total,
+            deposits=moved["deposits"] + moved["basket_deposits"],
+            balances=moved["balances"] + moved["basket_balances"], paid_orders=total,
             orders=total + failed, gmv=gmv, goods_cost=money.cost, subsidy=money.aid,
         )  # fmt: skip
         book.add(**{name: moved[name] for name in CUSTOMERS})

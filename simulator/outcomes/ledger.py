@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from simulator.errors import RunError
 
 COUNTS = (
-    "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders", "unmet",
+    "paid_visits", "free_visits", "favourites", "carts", "deposits", "balances", "orders", "paid_orders", "unmet",
     "refunds", "refund_value", "goods_cost", "refund_cost", "return_cost", "new_customers", "refunded_new",
     "recalled_members", "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
     "pooled", "pooled_fulfilment", "late_orders", "days_waited",

@@ -130,6 +130,8 @@ METRICS: tuple[Metric, ...] = (
     _total("favourites", "Favourites", "收藏数", "people"),
     _total("carts", "Carts", "加购数", "people"),
     _total("deposits", "Deposits", "预售定金笔数", "orders"),
+    _total("balances", "Balances of deposits paid", "预售尾款支付笔数", "orders"),
+    _total("forfeited", "Deposits that were forfeited", "预售定金没收额", "CNY", ""),
     _total("orders", "Orders", "下单数", "orders"),
     _total("paid_orders", "Paid orders", "支付订单数", "orders"),
     _total("refunds", "Refunds", "退款订单数", "orders", "less"),

@@ -23,6 +23,7 @@ MAIN_METRICS = (
 BESIDE = {
     "spend": ("commission_media", "message_spend", "money_back"),
     "net_spend": ("fixed_cost",),
+    "gmv_campaign": ("deposits", "balances", "forfeited"),
     "revenue": ("settlement",),
 }
 """What is shown below a main figure where there is any."""

@@ -488,6 +488,19 @@ def test_deposits_are_forfeited_unless_the_balance_is_paid(completion: str, kept
     assert not book.people[6].any()  # nobody waits with a deposit at the end
 
 
+@pytest.mark.parametrize("run", [expected, sampled])
+@pytest.mark.parametrize("completion", ["0%", "60%", "100%"])
+def test_a_deposit_ends_in_a_balance_or_is_forfeited(run, completion: str):
+    """Each of 20% of 120 CNY; what nobody paid the balance of is kept, and nothing waits at the end."""
+    outcomes = run(brief(*PRESALE, balance(completion)))
+    name = outcomes.plans[0]
+    deposits, balances, lost = (
+        outcomes.values(name, metric) for metric in ("deposits", "balances", "forfeited")
+    )
+    np.testing.assert_allclose(balances + lost / (120 * 0.2), deposits, rtol=1e-9)
+    assert (deposits > 100).all() and ((balances > 0) == (completion != "0%")).all()
+
+
 NIGHT = "calendar.hours_buy=[0,0,0,0,0,0,0,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,0]"
 
 

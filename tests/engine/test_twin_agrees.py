@@ -32,7 +32,7 @@ TOTALS = {  # engine: twin
 } | {
     name: name
     for name in (
-        "paid_visits", "free_visits", "favourites", "carts", "deposits", "orders", "paid_orders",
+        "paid_visits", "free_visits", "favourites", "carts", "deposits", "balances", "orders", "paid_orders",
         "unmet", "refunds", "refund_value", "goods_cost", "refund_cost", "return_cost", "new_customers",
         "returned", "lapsed", "gmv", "gmv_campaign", "forfeited", "contract_spend", "money_back",
         "peak_payment_load", "pooled", "pooled_fulfilment", "late_orders", "days_waited",

@@ -83,7 +83,7 @@ Looks = tuple[Halo, str, float]
 
 TOTALS = (
     "impressions", "viewed", "clicks", "visits", "paid_visits", "free_visits", "favourites",
-    "carts", "deposits", "orders", "paid_orders", "unmet", "refunds", "refund_value",
+    "carts", "deposits", "balances", "orders", "paid_orders", "unmet", "refunds", "refund_value",
     "new_customers", "refunded_new_customers", "recalled", "returned", "lapsed", "gmv",
     "gmv_campaign", "spend", "auction_spend", "contract_spend", "money_back", "forfeited",
     "fixed_costs", "peak_payment_load", "pooled", "pooled_fulfilment",
@@ -931,6 +931,7 @@ class World:
             totals["carts"] += basket["add"]
             totals["deposits"] += basket["deposit"]
             totals["deposits"] += sum(part.get("deposit", 0.0) for part in moves.values())
+            totals["balances"] += moves["deposit"][BALANCE] + basket[BALANCE]
             new = sum(moves[s].get(kind, 0.0) for s in NEWCOMERS for kind in ORDERS)
             people.new_unrefunded += new
             totals["new_customers"] += new

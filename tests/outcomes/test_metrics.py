@@ -29,7 +29,7 @@ TOTALS = {  # with ads, without
     "money_back": (40, 0), "commission_media": (30, 0), "commission_visits": (20, 0),
     "message_spend": (20, 0), "messages": (90, 80), "brand_new_customers": (6, 2), "return_cost": (5, 0),
     "recalled_members": (3, 1), "lapsed": (8, 9), "returned": (2, 1), "favourites": (40, 20), "carts": (30, 10),
-    "deposits": (5, 1), "peak_payment_load": (1.5, 0.5), "unmet": (3, 0), "pooled": (4, 0),
+    "deposits": (5, 1), "balances": (3, 0), "peak_payment_load": (1.5, 0.5), "unmet": (3, 0), "pooled": (4, 0),
     "pooled_fulfilment": (28, 0), "late_orders": (5, 0), "days_waited": (30, 1),
     "peak_shipping_delay": (4, 0.2), "peak_score_fall": (0.05, 0),
     "subsidy": (60, 20), "refund_subsidy": (10, 5), "hosted_fee": (7, 3), "settlement": (9, 6),
@@ -51,7 +51,8 @@ REACH = 1000 * (1 - 1.6**-0.5)
 BY_HAND = {
     "impressions": 1480, "reach": REACH, "frequency": 300 / REACH, "clicks": 74, "visits": 220, "commission_media": 30,
     "message_spend": 20, "brand_new_customers": 6, "messages": 90,
-    "favourites": 40, "carts": 30, "deposits": 5, "orders": 25, "paid_orders": 20, "refunds": 2,
+    "favourites": 40, "carts": 30, "deposits": 5, "balances": 3, "forfeited": 30, "orders": 25,
+    "paid_orders": 20, "refunds": 2,
     "failed_payments": 5, "peak_payment_load": 1.5, "unmet": 3, "pooled": 4,
     "shipping_delay": 1.5, "peak_shipping_delay": 4, "late_share": 0.25, "peak_score_fall": 0.05,
     "new_customers": 10, "new_customers_gross": 12, "new_customers_incremental": 7,
