@@ -360,32 +360,72 @@ def new(name: str, path: str | None) -> None:
     click.echo(f"wrote {place}; next: adsim check {place}", err=True)
 
 
+FORMS = {
+    "scenario": ("json", "markdown"),
+    "study": ("json",),
+    "metrics": ("table", "json"),
+    "presets": ("table", "json"),
+}
+"""What `adsim schema --of` tells of, and in which forms, the usual one first."""
+
+
 @adsim.command()
+@click.argument("name", required=False)
 @click.option("-o", "path", metavar="FILE", help="Write to a file instead of stdout.")
 @click.option(
-    "--format", "form", type=click.Choice(["json", "markdown"]), default="json",
-    show_default=True, help="The JSON Schema, or a page with every field.",
+    "--format", "form", type=click.Choice(["json", "markdown", "table"]),
+    help="The JSON Schema, or a page with every field; of metrics and presets a table, or JSON.",
 )  # fmt: skip
 @click.option(
-    "--of", "kind", type=click.Choice(["scenario", "study"]), default="scenario",
-    show_default=True, help="Which file.",
+    "--of", "kind", type=click.Choice(list(FORMS)), default="scenario",
+    show_default=True, help="Which file; or the figures of a run; or what a file may extend.",
 )  # fmt: skip
-def schema(path: str | None, form: str, kind: str) -> None:
-    """Print what a scenario file, or a study file of `adsim sweep`, may hold."""
-    from simulator.scenario.reference import page_text, schema_text
+def schema(name: str | None, path: str | None, form: str | None, kind: str) -> None:
+    """Print what a scenario file, or a study file of `adsim sweep`, may hold.
 
-    if kind == "study" and form == "markdown":
-        raise UserError("the fields of a study are on the page docs/scale.md: leave out --format")
-    if kind == "study":
-        from simulator.sweeps.reference import make_study_schema
-
-        text = schema_text(make_study_schema())
-    else:
-        text = schema_text() if form == "json" else page_text()
+    `--of metrics` lists the figures of a run, `--of presets` the presets by kind, and `--of presets NAME` prints
+    the preset of that name.
+    """
+    text = _form_of(kind, form) if name is None else _preset(name, form, kind)
     if path is None:
         click.echo(text, nl=False)
     else:
         _write(path, text)
+
+
+def _preset(name: str, form: str | None, kind: str) -> str:
+    """The YAML of a preset; nothing else is asked for by a name."""
+    from simulator.scenario.catalogue import preset_text
+
+    if kind != "presets":
+        raise UserError(f"a name is that of a preset: adsim schema --of presets {name}")
+    if form is not None:
+        raise UserError("a preset is printed as it is written: leave out --format")
+    return preset_text(name)
+
+
+def _form_of(kind: str, form: str | None) -> str:
+    """What there is of a kind, in the form that is asked for or its usual one."""
+    if kind == "study" and form == "markdown":
+        raise UserError("the fields of a study are on the page docs/scale.md: leave out --format")
+    form = form or FORMS[kind][0]
+    if form not in FORMS[kind]:
+        raise UserError(f"--of {kind} is printed as {' or '.join(FORMS[kind])}, not as {form}")
+    if kind in ("metrics", "presets"):
+        from simulator.reports.lists import metrics_text, presets_text
+
+        return metrics_text(form) if kind == "metrics" else presets_text(form)
+    return _schema_of(kind, form)
+
+
+def _schema_of(kind: str, form: str) -> str:
+    from simulator.scenario.reference import page_text, schema_text
+
+    if kind == "study":
+        from simulator.sweeps.reference import make_study_schema
+
+        return schema_text(make_study_schema())
+    return schema_text() if form == "json" else page_text()
 
 
 def _write(path: str, text: str, *, anew: bool = False) -> None:

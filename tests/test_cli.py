@@ -38,6 +38,7 @@ from simulator.reports.tables import (
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
 from simulator.scenario.goods import UNLIMITED
+from simulator.scenario.loader import preset_names
 from simulator.scenario.plan import plans_of
 from tests.outcomes.synthetic import make_axes, make_outcomes
 from tests.worlds import brief
@@ -908,6 +909,61 @@ def test_the_schema_is_printed_or_written(tmp_path):
     found = answer("schema", "--of", "study", "--format", "markdown")
     assert (found.exit_code, found.stdout) == (2, "")
     assert "docs/scale.md" in found.stderr
+
+
+def test_the_metrics_are_listed_with_their_units_in_two_languages():
+    lines = answer("schema", "--of", "metrics").stdout.splitlines()
+    assert lines[0] == "of a plan"
+    assert lines[2].split(maxsplit=3) == ["roi", "x", "增量净回报率", "Net incremental return"]
+    found = json.loads(answer("schema", "--of", "metrics", "--format", "json").stdout)
+    listed = {kind: [metric["name"] for metric in metrics] for kind, metrics in found.items()}
+    outcomes = make_outcomes(axes=replace(make_axes(), packages=("a", "b", "c")))
+    outcomes.book.packages["paid"] = outcomes.book.packages["booked"]
+    plan = outcomes.as_json()["plans"][0]
+    assert listed["plan"] == list(plan["metrics"])
+    for kind in ("scenes", "products", "packages"):
+        assert listed[kind] == list(next(iter(plan[kind].values())))
+    assert sum(map(len, found.values())) == sum(line.startswith("  ") for line in lines) - len(
+        found
+    )
+    spent = found["plan"][listed["plan"].index("cac")]
+    assert spent == {
+        "name": "cac", "unit": "CNY per person", "title": "Cost of an incremental new customer",
+        "chinese": "增量获客成本", "better": "less",
+    }  # fmt: skip
+
+
+def test_the_presets_are_listed_by_kind_and_printed_by_name(tmp_path):
+    lines = answer("schema", "--of", "presets").stdout.splitlines()
+    at = lines.index("scenes")
+    row = next(line for line in lines[at:] if line.split()[:1] == ["harvest"])
+    assert row.split()[:3] == ["harvest", "爆发收割", "Harvest:"]
+    found = json.loads(answer("schema", "--of", "presets", "--format", "json").stdout)
+    names = [f"{kind}/{preset['name']}" for kind, presets in found.items() for preset in presets]
+    assert names == preset_names()
+    assert found["sources"][-1]["chinese"] == "短视频"
+    printed = answer("schema", "--of", "presets", "sources/live").stdout
+    assert yaml.safe_load(printed)["touch"] == 1.6
+    path = tmp_path / "live.yaml"
+    assert answer("schema", "--of", "presets", "sources/live", "-o", str(path)).output == ""
+    assert path.read_text(encoding="utf-8") == printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("harvest",), "a name is that of a preset: adsim schema --of presets harvest"),
+        (("--of", "presets", "harvest", "--format", "json"), "leave out --format"),
+        (("--of", "presets", "live"), "choose one of scenes/live, sources/live"),
+        (("--of", "metrics", "--format", "markdown"), "printed as table or json, not as markdown"),
+        (("--format", "table"), "--of scenario is printed as json or markdown, not as table"),
+        (("--of", "study", "--format", "table"), "--of study is printed as json, not as table"),
+    ],
+)
+def test_what_schema_does_not_print_is_told(arguments, words):
+    found = answer("schema", *arguments)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert words in found.stderr
 
 
 # --------------------------------------------------------------------------- with the engine
