@@ -70,7 +70,7 @@ class View:
 
     @property
     def book(self) -> Ledger:
-        """Everything written down so far; what is left at the end (`unspent`, `left`, people, asset) is not yet in it."""
+        """Everything written down so far; not yet what is left at the end (`unspent`, `left`, people, asset)."""
         book = self.floor.book
         return replace(book, **{f.name: _to_read(getattr(book, f.name)) for f in fields(book)})
 
