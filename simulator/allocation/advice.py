@@ -50,6 +50,10 @@ def _margins(
 
 
 # --------------------------------------------------------------------------- what binds
+ENDED = {"full": "no more to buy", "at_target": "held by the target of its bid"}
+"""Why a cell would not spend a little more."""
+
+
 class Advised(Protocol):
     """A plan with its values at the margin."""
 
@@ -75,9 +79,10 @@ def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
         less = "; spend less" if price < 0 else ""
         also = ", money that stays being lost" if stays else less
         yield f"budget: one more yuan brings {price:+.2f} CNY net{also}"
-    full = [cell for cell, m in point.margins.items() if m.state == "full"]
-    if full:
-        yield f"no more to buy: {', '.join(full)}"
+    for state, words in ENDED.items():
+        cells = [cell for cell, m in point.margins.items() if m.state == state]
+        if cells:
+            yield f"{words}: {', '.join(cells)}"
     yield from _limits_of_scenes(problem, row)
 
 
@@ -91,7 +96,10 @@ def _why_cells_leave(problem: Problem, left: float, point: Advised) -> str:
     """Why no cell spends the money, of which so much [CNY] has no plan."""
     known, price = {m.state for m in point.margins.values()}, point.shadow_price
     if "full" in known:
-        return "the cells below have no more to buy"
+        also = ", or targets of bids hold them back" if "at_target" in known else ""
+        return f"the cells below have no more to buy{also}"
+    if "at_target" in known:
+        return "the targets of bids hold the cells below back"
     if "inside" in known and left > SAME * problem.budget and (price or 0.0) < 0:
         return "more of it in the cells would lose"
     if "at_limit" in known:

@@ -33,7 +33,7 @@ from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.compare import ratio_of_means
-from simulator.outcomes.frontier import Frontier, Margin, Past, Point
+from simulator.outcomes.frontier import Frontier, Margin, Past, Point, told_targets
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.asked import asked, asked_number
 from simulator.scenario.plan import Plan, asked_plan, package_prices
@@ -286,7 +286,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
         else ("", _played(work, every, chance, "expected"))
     )
     finished = found.finished and outcomes.mode == "sampled"
-    points = _though_stopped(lambda: _points(work, some, plans, len(here)))
+    points = _though_stopped(lambda: _points(work, some, plans, len(here), outcomes))
     frontier = Frontier(
         scenario=chance.label or work.scenario.name, budget=work.problem.budget - work.idle, objectives=objectives,
         points=tuple(points[: len(here)]), others=tuple(points[len(here) :]), outcomes=outcomes,
@@ -323,10 +323,19 @@ def _even(work: _Work) -> Plan:
     return make_plans(work.scenario, work.problem, row, [EVEN])[0]
 
 
-def _points(work: _Work, some: _Final, plans: Sequence[Plan], here: int) -> list[Point]:
+def _points(
+    work: _Work, some: _Final, plans: Sequence[Plan], here: int, outcomes: Outcomes
+) -> list[Point]:
     """Every finalist with its figures; margins for those at the budget."""
     first = list(range(here))
-    tables = margins_of(work.archive, work.problem, some.rows.take(first), some.aims.take(first))
+    tables = [
+        told_targets(table, outcomes, plan.name)
+        for table, plan in zip(
+            margins_of(work.archive, work.problem, some.rows.take(first), some.aims.take(first)),
+            plans,
+            strict=False,
+        )
+    ]
     return [
         Point(
             plan=plan, budget=_budget_of(some, n, plan.total(work.scenario)) - work.idle,

@@ -47,7 +47,7 @@ from simulator.allocation.search import TILT, Effort, Search, asked_effort
 from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
-from simulator.outcomes.frontier import Margin
+from simulator.outcomes.frontier import Margin, told_targets
 from simulator.outcomes.outcomes import Outcomes
 from simulator.outcomes.portfolio import (
     EQUAL,
@@ -406,7 +406,7 @@ def _answer(work: _Work, found: _Found, chance: _Chance) -> Portfolio:
         budget=work.budget, objective=OBJECTIVES[work.objective], plans=plans,
         money={name: _money(work, found.rows[name]) for name in found.splits},
         unspent=max(0.0, work.budget - _paid(work, found.problem, best)),
-        margins=_margins(work, found), outcomes=outcomes, finished=finished,
+        margins=_margins(work, found, outcomes), outcomes=outcomes, finished=finished,
         package_prices={m.label: package_prices(m.scenario) for m in work.members},
     )  # fmt: skip
     binding = [*binding_of(found.problem, best, answer), *_files_that_bind(found.problem, best)]
@@ -471,5 +471,10 @@ def _paid(work: _Work, problem: Problem, row: Split) -> float:
     return float(spent[0])
 
 
-def _margins(work: _Work, found: _Found) -> dict[str, Margin]:
-    return margins_of(work.archive, found.problem, found.rows[SHARED], work.aims)[0]
+def _margins(work: _Work, found: _Found, outcomes: Mapping[str, Outcomes]) -> dict[str, Margin]:
+    table = margins_of(work.archive, found.problem, found.rows[SHARED], work.aims)[0]
+    told: dict[str, Margin] = {}
+    for file, own in outcomes.items():
+        cells = {cell: margin for cell, margin in table.items() if cell.startswith(f"{file}/")}
+        told |= told_targets(cells, own, SHARED)
+    return told

@@ -29,8 +29,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Statistic = Literal["mean", "p10", "cvar"]
-State = Literal["inside", "empty", "full", "at_limit"]
-"""Of a cell: between its limits, without money, no more to buy (it would not spend 2% more), or held by a limit."""
+State = Literal["inside", "empty", "full", "at_target", "at_limit"]
+"""Of a cell: between its limits, without money, no more to buy (it would not spend 2% more), the same because the
+target of its bid holds it back, or held by a limit."""
+HELD_BACK = 0.95
+"""A scene is held back by the target of its bid from so much of what that allows on."""
 TAIL = 0.1
 """CVaR and P10 look at the worst tenth of replications."""
 STEP = 10_000
@@ -442,6 +445,22 @@ def statistic_of(sample: Sample, how: Statistic) -> float:
 
 
 # --------------------------------------------------------------------------- the margin
+def told_targets(margins: Mapping[str, Margin], outcomes: Outcomes, plan: str) -> dict[str, Margin]:
+    """Margins of a plan's cells, those told apart that would spend more if the target of their bid let them."""
+    use = {s: figures["target_use"]["mean"] for s, figures in outcomes.scenes(plan).items()}
+    return {
+        cell: replace(margin, state="at_target")
+        if margin.state == "full" and (use[scene_of(cell)] or 0.0) >= HELD_BACK
+        else margin
+        for cell, margin in margins.items()
+    }
+
+
+def scene_of(cell: str) -> str:
+    """The scene of a cell "scene.phase", or "file/scene.phase"."""
+    return cell.rpartition("/")[2].partition(".")[0]
+
+
 def price_of_budget(margins: Mapping[str, Margin]) -> float | None:
     """What one more yuan brings net in cells inside their limits: the median of what they are worth."""
     inside = [m.worth for m in margins.values() if m.state == "inside"]

@@ -29,6 +29,7 @@ STATES = {
     "inside": "",
     "empty": "no money",
     "full": "no more to buy",
+    "at_target": "held by its target",
     "at_limit": "held by a limit",
 }
 

@@ -256,8 +256,10 @@ def why_no_more(margins: Mapping[str, Margin]) -> str:
     """What becomes of more money where no cell can take a little more."""
     if any(m.state == "at_limit" and m.worth > 1 for m in margins.values()):
         return "meets limits"
-    ended = not margins or any(m.state == "full" for m in margins.values())
-    return "finds nothing to buy" if ended else "brings less than it costs"
+    states = {m.state for m in margins.values()}
+    if "at_target" in states and "full" not in states:
+        return "meets the targets of bids"
+    return "finds nothing to buy" if not states or "full" in states else "brings less than it costs"
 
 
 def step_of(budget: float) -> int:

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from simulator.allocation.advice import binding_of
+from simulator.allocation.optimize import SHORT, optimize
 from simulator.allocation.problem import Split
 from simulator.outcomes.frontier import Margin
+from simulator.reports.advice import advice_text
 from tests.allocation.markets import BUDGET, make_problem
+from tests.worlds import brief
 
 
 @dataclass
@@ -45,6 +48,7 @@ def test_limits_that_bind_are_named(limits, money, words):
     ("state", "price", "why"),
     [
         ("full", 0.1, "the cells below have no more to buy"),
+        ("at_target", 0.1, "the targets of bids hold the cells below back"),
         ("at_limit", None, "limits hold them back"),
         ("empty", None, "no cell brings what it costs"),
         ("inside", 0.01, "not every day can use all of it"),
@@ -111,3 +115,21 @@ def test_less_is_better_where_nothing_stays_and_the_last_yuan_does_not_come_back
         ["budget: one more yuan brings -0.25 CNY net; spend less"],
         ["budget: one more yuan brings +0.25 CNY net"],
     ]
+
+
+def test_a_cell_that_its_target_holds_back_is_told_from_one_without_more_to_buy():
+    bid = "{mode: cost_control, cost_per: order, target: 20}"
+    world = brief(f"scenes.new_customer.bid={bid}")
+    found = optimize(
+        world, ("roi",), budget=300_000, budgets=(), effort=SHORT, replications=8
+    )  # fmt: skip
+    states = {cell: margin.state for cell, margin in found.answered.margins.items()}
+    assert (states["new_customer.normal"], states["harvest.sale"]) == ("at_target", "full")
+    assert found.binding[0].endswith(
+        "the cells below have no more to buy, or targets of bids hold them back"
+    )
+    assert found.binding[1:3] == (
+        "no more to buy: harvest.sale",
+        "held by the target of its bid: new_customer.normal",
+    )
+    assert "held by its target" in advice_text(found, world)
