@@ -4,32 +4,31 @@ symbol   meaning                                                    unit   shape
 x        log of the levels: rivals, conversion, free_visits         1      [level]
 r        ln(simulated / own) of each anchor                         1      [anchor]
 
-The levels multiply median rival bids, the odds that a visit buys (paid and free), and the free visits.
-Least squares over expected runs; a weak pull towards 1 leaves alone what no anchor speaks of.
+Least squares over expected runs; a weak pull towards 1 leaves alone what no anchor speaks of. Levels that are
+tried together are points of one run.
 """
 
 import math
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 
+from simulator.calibration.levels import LEVELS, at_levels, at_many
 from simulator.engine.simulate import simulate
 from simulator.errors import UserError
-from simulator.outcomes.compare import ratio_of_means
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.asked import asked_scenario
 from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.schema import Scenario
 
-LEVELS = ("rivals", "conversion", "free_visits")
 LARGEST = math.log(10.0)
-PULL = 0.001  # towards a level of 1, against an anchor that is off by as much
+PULL = 0.01  # towards a level of 1, against an anchor that is off by as much
 OFF = 0.05  # share by which an anchor may be missed
 STRIDE = 0.7  # about ln 2: how far from the file a start is looked for
 RUNS = 20
+ASIDE = 0.01  # how far from x slopes are read
 AT_BOUND = 0.999  # of the largest log of a level: the search comes this near to it
 
 
@@ -77,30 +76,65 @@ def anchor(scenario: Scenario) -> Anchored:
 
     if not own_figures(asked_scenario(scenario)):
         return Anchored(scenario, dict.fromkeys(LEVELS, 1.0), ())
-    plan = plan_of(scenario)
-
-    def gaps(x: np.ndarray) -> np.ndarray:
-        rows = _compare(at_levels(scenario, _levels(x)), plan)
-        return np.append([math.log1p(row.off) for row in rows], PULL * x)
-
+    trials = _Trials(scenario, plan_of(scenario))
     found = least_squares(
-        gaps, _start(gaps), bounds=(-LARGEST, LARGEST), diff_step=np.full(len(LEVELS), 0.01), max_nfev=RUNS,
-        x_scale=1.0, xtol=1e-4, ftol=1e-6,
+        trials.gaps, trials.start(), trials.slopes, bounds=(-LARGEST, LARGEST), max_nfev=RUNS,
+        x_scale=1.0, xtol=1e-3, ftol=1e-6,
     )  # fmt: skip
-    levels = _levels(found.x)
-    solved = at_levels(scenario, levels)
-    return Anchored(solved, levels, tuple(_compare(solved, plan)))
+    levels = dict(zip(LEVELS, np.exp(found.x).tolist(), strict=True))
+    own, simulated = own_figures(scenario), trials.figures(found.x[None])[:, 0]
+    rows = (Anchor(*row) for row in zip(own, own.values(), simulated.tolist(), strict=True))
+    return Anchored(at_levels(scenario, levels), levels, tuple(rows))
 
 
-def _start(gaps: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    """Where to begin: as the file is, or with one level a stride off if figures are nearer there.
+@dataclass
+class _Trials:
+    """The plan's figures at several levels, all played in one run."""
 
-    Where all money is spent, a little more or less of anything moves spend by nothing.
-    """
-    steps = STRIDE * np.concatenate(
-        [np.zeros((1, len(LEVELS))), np.eye(len(LEVELS)), -np.eye(len(LEVELS))]
-    )
-    return min(steps, key=lambda x: float(np.square(gaps(x)).sum()))
+    scenario: Scenario
+    plan: Plan
+    known: dict[bytes, np.ndarray] = field(default_factory=dict)
+    """Gaps at x and, beside it, a little off in each level: [trial, gap]."""
+
+    def start(self) -> np.ndarray:
+        """Where to begin: as the file is, or with one level a stride off if figures are nearer there.
+
+        Where all money is spent, a little more or less of anything moves spend by nothing.
+        """
+        steps = STRIDE * np.concatenate(
+            [np.zeros((1, len(LEVELS))), np.eye(len(LEVELS)), -np.eye(len(LEVELS))]
+        )
+        return np.asarray(steps[np.square(self._gaps(steps)).sum(axis=1).argmin()])
+
+    def gaps(self, x: np.ndarray) -> np.ndarray:
+        """Gap r of every anchor, and the pull: [gap]."""
+        return np.asarray(self._around(x)[0])
+
+    def slopes(self, x: np.ndarray) -> np.ndarray:
+        """How they change with x: [gap, level]."""
+        here, *aside = self._around(x)
+        return np.stack([(gaps - here) / ASIDE for gaps in aside], axis=1)
+
+    def _around(self, x: np.ndarray) -> np.ndarray:
+        """At x and beside it, where that was not played before."""
+        key = x.tobytes()
+        if key not in self.known:
+            self.known[key] = self._gaps(x + ASIDE * np.eye(len(LEVELS) + 1, len(LEVELS), -1))
+        return self.known[key]
+
+    def _gaps(self, x: np.ndarray) -> np.ndarray:
+        """[trial, gap] at x [trial, level]."""
+        own = np.array(list(own_figures(self.scenario).values()))
+        return np.concatenate([np.log(self.figures(x).T / own), PULL * x], axis=1)
+
+    def figures(self, x: np.ndarray) -> np.ndarray:
+        """What the plan has of every anchor, at least next to nothing: [anchor, trial]."""
+        own = own_figures(self.scenario)
+        follow = any(name.startswith("roas.") for name in own)
+        world, points = at_many(self.scenario, x)
+        outcomes = simulate(world, [self.plan], mode="expected", attribution=follow, vectors=points)
+        period = _Period(outcomes, self.plan, self.scenario.calendar.end, len(x))
+        return np.maximum([period.figure(name) for name in own], 1e-9)
 
 
 def plan_of(scenario: Scenario) -> Plan:
@@ -120,91 +154,44 @@ def own_figures(scenario: Scenario) -> dict[str, float]:
     return data | {f"roas.{scene}": value for scene, value in scenario.anchors.roas.items()}
 
 
-def _levels(x: np.ndarray) -> dict[str, float]:
-    return dict(zip(LEVELS, np.exp(x).tolist(), strict=True))
-
-
-def _compare(scenario: Scenario, plan: Plan) -> list[Anchor]:
-    own = own_figures(scenario)
-    follow = any(name.startswith("roas.") for name in own)
-    outcomes = simulate(scenario, [plan], mode="expected", attribution=follow)
-    period = _Period(outcomes, plan, scenario.calendar.end)
-    return [Anchor(name, value, max(period.figure(name), 1e-9)) for name, value in own.items()]
-
-
 @dataclass(frozen=True)
 class _Period:
-    """A plan's figures until advertising ends."""
+    """A plan's figures until advertising ends, in every trial of one run."""
 
     outcomes: Outcomes
     plan: Plan
     end: datetime
+    trials: int
 
-    def figure(self, name: str) -> float:
-        """The scenario's figure for an anchor."""
+    def figure(self, name: str) -> np.ndarray:
+        """The scenario's figure for an anchor: [trial]."""
         if name.startswith("roas."):
             scene = self.outcomes.axes.scenes.index(name.removeprefix("roas."))
-            gmv, spend = (self._days(f"scene_{what}")[:, scene].sum() for what in ("gmv", "spend"))
+            gmv, spend = (self._days(f"scene_{what}", scene) for what in ("gmv", "spend"))
             return self._ratio(
                 name, gmv, spend, f"spends nothing on {self.outcomes.axes.scenes[scene]}"
             )
         if name == "new_customer_share":
-            new, orders = (self._days(what).sum() for what in ("new_customers", "paid_orders"))
+            new, orders = (self._days(what) for what in ("new_customers", "paid_orders"))
             return self._ratio(name, new, orders, "sells nothing")
         if name == "average_cpc":
-            return self._ratio(name, self._mean("spend"), self._mean("clicks"), "brings no click")
-        return self._mean("gmv_campaign" if name == "gmv" else "spend")
+            return self._ratio(name, self._total("spend"), self._total("clicks"), "brings no click")
+        return self._total("gmv_campaign" if name == "gmv" else "spend")
 
-    def _mean(self, metric: str) -> float:
-        return ratio_of_means(self.outcomes.sample(self.plan.name, metric))
+    def _total(self, metric: str) -> np.ndarray:
+        return self._mean(self.outcomes.sample(self.plan.name, metric).top)
 
-    def _days(self, what: str) -> np.ndarray:
-        """The plan's own lanes on the days until the end: [day, .., lane]."""
+    def _days(self, what: str, scene: int | None = None) -> np.ndarray:
+        """Of the plan's own lanes, on the days until the end."""
         days = sum(datetime.fromisoformat(day) < self.end for day in self.outcomes.axes.days)
-        return self.outcomes.book.days[what][:days, ..., : self.outcomes.replications]
+        rows = self.outcomes.book.days[what][:days, ..., : self.outcomes.replications]
+        return self._mean((rows if scene is None else rows[:, scene]).sum(axis=0))
 
-    def _ratio(self, name: str, part: float, whole: float, why: str) -> float:
-        if whole <= 0:
+    def _mean(self, lanes: np.ndarray) -> np.ndarray:
+        """Of every trial's points: [trial]."""
+        return np.asarray(lanes.reshape(self.trials, -1).mean(axis=1))
+
+    def _ratio(self, name: str, part: np.ndarray, whole: np.ndarray, why: str) -> np.ndarray:
+        if not (whole > 0).all():
             raise UserError(f"anchors.{name} means nothing: plan {self.plan.name!r} {why}")
-        return float(part / whole)
-
-
-# --------------------------------------------------------------------------- a scenario at levels
-def at_levels(
-    scenario: Scenario, levels: dict[str, float], *, kept: Collection[str] = ()
-) -> Scenario:
-    """The same world with stronger rivals, readier visitors, more free visits.
-
-    Fields of the names `kept`, such as slots.search.median_cpm, stay as they are.
-    """
-    data = scenario.model_dump(mode="json")
-    for (part, field), (level, change) in FIELDS.items():
-        for name, entry in data[part].items():
-            if field in entry and f"{part}.{name}.{field}" not in kept:
-                entry[field] = change(entry[field], levels[level])
-    return Scenario.model_validate(data)
-
-
-def _numbers(value: Any, change: Callable[[float], float]) -> Any:
-    """Change a number, or the values of an uncertain one; its spread stays."""
-    if isinstance(value, dict):
-        return {key: x if key == "sd" else change(x) for key, x in value.items()}
-    return change(value)
-
-
-def _times(value: Any, level: float) -> Any:
-    return _numbers(value, lambda x: x * level)
-
-
-def _readier(value: Any, level: float) -> Any:
-    """Odds times the level."""
-    return _numbers(value, lambda p: p * level / (1 - p + p * level))
-
-
-FIELDS = {
-    ("slots", "median_cpm"): ("rivals", _times),
-    ("slots", "cvr"): ("conversion", _readier),
-    ("sources", "organic_cvr"): ("conversion", _readier),
-    ("sources", "organic_visits"): ("free_visits", _times),
-}
-"""Fields that a level changes: the level, and how."""
+        return part / whole

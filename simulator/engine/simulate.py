@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
@@ -182,9 +182,11 @@ def _certain_world(scenario: Scenario) -> World:
 
 
 def _drawn_world(job: Job) -> World:
-    """The world with one value of every uncertain number per replication of the chunk."""
-    values = draw_numbers(job)
-    drawn = draw_all(job.scenario, lambda path, _: values[path])
+    """The world with one value of every uncertain number per replication of the chunk; what points do not name
+    stands at its mean.
+    """
+    values: dict[str, Any] = draw_numbers(job)
+    drawn = draw_all(job.scenario, values.get)
     return build_world(drawn, make_grid(job.scenario), original=job.scenario)
 
 

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
+import numpy as np
 import pytest
 
-from simulator.calibration.anchors import Anchor, Anchored, anchor, at_levels, own_figures
+from simulator.calibration.anchors import Anchor, Anchored, anchor, own_figures
+from simulator.calibration.levels import LEVELS, at_levels, at_many
 from simulator.engine.run import View
 from simulator.engine.simulate import simulate
 from simulator.errors import UserError
@@ -62,6 +64,33 @@ def test_the_levels_of_a_known_world_are_found_again():
     assert max(abs(row.off) for row in found.anchors) < 0.005
     assert found.contradictions == ()
     assert own(found.scenario) == pytest.approx(own_figures_of(found), rel=0.005)
+
+
+def test_levels_that_are_tried_together_are_those_worlds():
+    scenario = brief("chance.demand_sd=0.2", "slots.feed.cvr={low: 2%, high: 4%}")
+    x = np.log([[1.0, 1.0, 1.0], [1.4, 0.7, 1.3]])
+    world, points = at_many(scenario, x)
+    plan = plans_of(scenario)[0]
+    outcomes = simulate(world, [plan], mode="expected", vectors=points, attribution=False)
+    together = outcomes.values(plan.name, "gmv").reshape(len(x), -1).mean(axis=1)
+    for levels, gmv in zip(np.exp(x), together, strict=True):
+        alone = at_levels(scenario, dict(zip(LEVELS, levels, strict=True)))
+        assert gmv == pytest.approx(played(alone)["gmv"], rel=1e-9)
+
+
+def test_of_all_levels_that_meet_an_anchor_the_nearest_to_the_file_is_taken():
+    """No move along levels of the same gmv comes nearer: the logs are in proportion to the slopes."""
+    scenario = with_anchors(brief(), gmv=280_000)
+    found = anchor(scenario)
+    x = np.log([found.levels[name] for name in LEVELS])
+    around = x + 0.01 * np.concatenate([np.eye(3), -np.eye(3)])
+    gmv = [
+        played(at_levels(scenario, dict(zip(LEVELS, np.exp(y), strict=True))))["gmv_campaign"]
+        for y in around
+    ]
+    slopes = np.log(gmv[:3]) - np.log(gmv[3:])
+    cosine = x @ slopes / np.linalg.norm(x) / np.linalg.norm(slopes)
+    assert abs(cosine) > 0.999
 
 
 def own_figures_of(found) -> dict[str, float]:
