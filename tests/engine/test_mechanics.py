@@ -197,6 +197,7 @@ def changed_replications(
     moved = np.zeros(count, dtype=bool)
     for array in arrays(book).values():
         plan_of = array[..., :count].reshape(-1, count)
+        plan_of = np.where(np.isinf(plan_of), -1.0, plan_of)  # a product that never sells out
         change = np.abs(plan_of - plan_of[:, :1])
         moved |= (change > 1e-9 * np.maximum(np.abs(plan_of[:, :1]), 1e-3)).any(axis=0)
     return moved
