@@ -94,16 +94,14 @@ def best_target(
     return quest.answer(row, draws, metric, bounds, tried=front.tried, label=label)
 
 
-def reaching(
-    quest: Quest, draws: Draws, bounds: Mapping[str, float], metric: str, statistic: Statistic = "mean"
-) -> Split:  # fmt: skip
+def reaching(quest: Quest, draws: Draws, bounds: Mapping[str, float], metric: str) -> Split:
     """The row with the most of a metric that keeps the bounds, and some that are surer to keep them.
 
     Chance decides which of them do on other draws. Where no row does, the one that comes nearest.
     """
     front = _Front(quest, draws, bounds, metric)
     try:
-        return front.surer(front.found(statistic))
+        return front.surer(front.found("mean"))
     except TargetMissed:
         return front.nearest()
 

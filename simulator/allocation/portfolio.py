@@ -29,6 +29,7 @@ from simulator.allocation.market import (
     make_problem,
     read_plans,
 )
+from simulator.allocation.optimize import ALIKE
 from simulator.allocation.problem import (
     Array,
     Limits,
@@ -115,10 +116,6 @@ def _labels(scenarios: Sequence[Scenario], labels: Sequence[str] | None) -> list
         got = ", ".join(names)
         raise UserError(f"a portfolio needs two or more files with names that differ; got {got}")
     return names
-
-
-ALIKE = 0.02
-"""Splits are one if no cell differs by more of the budget."""
 
 
 @dataclass(frozen=True, eq=False)
