@@ -307,7 +307,7 @@ def _found(work: _Work, files: Limits | None, chance: _Chance) -> _Found:
     try:
         _seek(work, found)
         _never_below(work, found, chance)
-        if work.objective == "roi":
+        if OBJECTIVES[work.objective] == PROFIT:
             _seek_most_profit(work, found)
     except KeyboardInterrupt:
         found.finished = False
