@@ -23,11 +23,13 @@ from simulator.allocation.problem import Array, Flags, Limits, Split, check_know
 from simulator.allocation.quest import (
     CLOSE,
     Draws,
+    Progress,
     Quest,
     asked_budget,
     kept_so_far,
     make_quest,
     metric_of,
+    spread,
 )
 from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT, Effort, asked_effort
@@ -40,7 +42,7 @@ from simulator.outcomes.frontier import (
     check_statistic,
     statistic_of,
 )
-from simulator.outcomes.goal import Goal, TargetMissed
+from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed
 from simulator.outcomes.metrics import at_most, written
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
@@ -64,15 +66,17 @@ def best_target(
     min_roi: float | None = None, at_least: Mapping[str, float] | None = None,
     sure: float | None = None, statistic: Statistic = "mean", limits: Limits | None = None,
     current: Plan | str | None = None, replications: int = 100, seed: int = 11,
-    effort: Effort | None = None, executor: Executor | None = None, label: str | None = None,
+    effort: Effort | None = None, executor: Executor | None = None, progress: Progress | None = None,
+    label: str | None = None,
 ) -> Goal:  # fmt: skip
     """The most of a metric that a budget reaches while other figures stay above their bounds.
 
     Money that would break a bound stays unspent. With `sure` the bounds hold in this share of
     replications; `statistic` says what of the metric is wanted, its mean, P10 or CVaR. Raises
-    TargetMissed, with the nearest value, where no plan keeps the bounds.
+    TargetMissed, with the nearest value, where no plan keeps the bounds. Ctrl-C ends the search with the
+    best plan so far that keeps them, `finished` False, or with StoppedShort where there is none.
     """
-    check_run(scenario, "sampled", replications, seed)
+    check_run(scenario, "sampled", replications, seed, progress=progress)
     check_statistic(statistic)
     least, floor = asked_bounds(at_least), asked_return(min_roi)
     if floor is not None:
@@ -86,24 +90,33 @@ def best_target(
 
     quest = make_quest(
         scenario, problem, names, current=current, effort=asked_effort(effort), executor=executor,
-        bounds=bounds,
+        bounds=bounds, progress=progress,
     )  # fmt: skip
     draws = Draws(replications, seed, sure)
-    front = _Front(quest, draws, bounds, metric)
-    row = front.found(statistic)
-    return quest.answer(row, draws, metric, bounds, tried=front.tried, label=label)
+    front = _Front(quest, draws, bounds, metric, statistic)
+    row, finished = front.found()
+    return quest.answer(
+        row, draws, metric, bounds, tried=front.tried, label=label, finished=finished
+    )
 
 
-def reaching(quest: Quest, draws: Draws, bounds: Mapping[str, float], metric: str) -> Split:
-    """The row with the most of a metric that keeps the bounds, and some that are surer to keep them.
+def reaching(
+    quest: Quest, draws: Draws, bounds: Mapping[str, float], metric: str
+) -> tuple[Split, bool]:
+    """The row with the most of a metric that keeps the bounds, and some that are surer to keep them; and
+    whether the search came to its end.
 
-    Chance decides which of them do on other draws. Where no row does, the one that comes nearest.
+    Chance decides which of them do on other draws. Where no row does, the one that comes nearest. Raises
+    StoppedShort after Ctrl-C if none did until then.
     """
-    front = _Front(quest, draws, bounds, metric)
+    front = _Front(quest, draws, bounds, metric, "mean")
     try:
-        return front.surer(front.found("mean"))
+        row, finished = front.found()
+    except StoppedShort:
+        raise
     except TargetMissed:
-        return front.nearest()
+        return front.nearest(), True
+    return front.surer(row), finished
 
 
 @dataclass
@@ -114,6 +127,8 @@ class _Front:
     draws: Draws
     least: Mapping[str, float]
     name: str
+    how: Statistic
+    """What of the metric is wanted under chance."""
     theta: Array = field(default_factory=lambda: np.zeros(0))
     rows: list[Split] = field(default_factory=list)
     gaps: Array = field(default_factory=lambda: np.zeros(0))
@@ -126,10 +141,23 @@ class _Front:
         """Weights, and the gap of the tightest bound."""
         return list(zip(self.theta.tolist(), self.gaps.tolist(), strict=True))
 
-    def found(self, how: Statistic) -> Split:
-        """The best row that keeps the bounds, under chance if that is asked for."""
-        row = self._best_of_all(self.close_in())
-        return self.surest(row, how) if self.draws.sure is not None or how != "mean" else row
+    @property
+    def by_chance(self) -> bool:
+        """Whether chance has a say in which row is the best."""
+        return self.draws.sure is not None or self.how != "mean"
+
+    def found(self) -> tuple[Split, bool]:
+        """The best row that keeps the bounds, under chance if that is asked for; and whether the search
+        came to its end.
+        """
+        try:
+            row = self._best_of_all(self.close_in())
+            return self.surest(row) if self.by_chance else row, True
+        except KeyboardInterrupt:
+            return self._so_far(), False
+
+    def _say(self, words: str, share: float) -> None:
+        self.quest.search.say(words, share)
 
     def _best_of_all(self, row: Split) -> Split:
         """The row, or one that was played on the way: where plans jump, theta misses some that keep the bounds."""
@@ -141,7 +169,7 @@ class _Front:
 
     def surer(self, row: Split) -> Split:
         """The row, and some on the way from it to the safest plan, if any bound binds."""
-        if len(self.rows) == 1:
+        if len(self.rows) < 2:
             return row
         line = _line(row, self.rows[-1], SURER)
         return stack([row, repair(self.quest.problem, line, self.quest.problem.total(line))])
@@ -149,8 +177,9 @@ class _Front:
     def close_in(self) -> Split:
         """The row on which the bounds that bind just hold, and all others hold."""
         self.shares = np.zeros(len(self.least))
-        for _ in range(2 * len(self.least)):
-            row = self._meet()
+        turns = 2 * len(self.least)
+        for turn in range(turns):
+            row = self._meet(0.7 * turn / turns, 0.7 / turns)
             gaps = self._values(row)[0, 2:]
             broken, slack = gaps < -CLOSE, gaps > CLOSE
             if not broken.any() and ((self.shares > 0).sum() <= 1 or not slack.any()):
@@ -161,15 +190,20 @@ class _Front:
             raise self._missed()
         return row
 
-    def _meet(self) -> Split:
-        """The row at which the bounds that have a share hold; without any, the most of the metric."""
+    def _meet(self, begun: float, part: float) -> Split:
+        """The row at which the bounds that have a share hold; without any, the most of the metric.
+
+        `begun` is the share of the work that is behind, and `part` what this is of it.
+        """
+        self._say("weighing the figures", begun)
         bound = bool(self.shares.any())
         self._begin(WEIGHTS if bound else WEIGHTS[:1])
         if self.gaps[0] >= 0 or not bound:
             return self.rows[0]
-        if self.gaps.max() < 0 or self._idle(self.rows[int(self.gaps.argmax())]):
+        if self.gaps.max() < 0 or not self._busy(self.rows[int(self.gaps.argmax())])[0]:
             raise self._missed()
-        for _ in range(ROUNDS):
+        for n in range(ROUNDS):
+            self._say("closing in on the figures", begun + part * (n + 1) / (ROUNDS + 1))
             at = self._bracket()
             if self.gaps[at] <= CLOSE / 4 or self.theta[at] - self.theta[at - 1] < 1e-4:
                 break
@@ -241,26 +275,27 @@ class _Front:
         return line, self.quest.problem.total(line)
 
     # ------------------------------------------------------------------ under chance
-    def surest(self, row: Split, how: Statistic) -> Split:
+    def surest(self, row: Split) -> Split:
         """The best of a statistic among many plans of the front that keep the bounds as asked."""
         if len(self.rows) == 1:  # in the mean nothing binds; under chance it may
             self.shares = np.ones(len(self.least))
             self._begin(WEIGHTS)
+        self._say("asking chance", 0.7)
         rows = [*self.rows, row]
         many = stack([*rows, *(self._between(a, b)[0] for a, b in pairwise(rows))])
         for _ in range(2):
-            chosen, at = self._best_under_chance(many, how)
+            chosen, at = self._best_under_chance(many)
             ahead = many.take([max(at - 1, 0)]), many.take([min(at + 1, len(many) - 1)])
             many = stack([chosen, *(self._between(chosen, x)[0] for x in ahead)])
-        return self._best_under_chance(many, how)[0]
+        return self._best_under_chance(many)[0]
 
-    def _best_under_chance(self, rows: Split, how: Statistic) -> tuple[Split, int]:
+    def _best_under_chance(self, rows: Split) -> tuple[Split, int]:
         outcomes = self.quest.play(self._fitted(rows), self.draws)
         held = np.array([self._held(outcomes, name) for name in outcomes.plans])
         if held.max() < (self.draws.sure or 1.0):
             raise self._unsure(float(held.max()))
         metric = metric_of(self.name)
-        score = [statistic_of(outcomes.sample(name, metric), how) for name in outcomes.plans]
+        score = [statistic_of(outcomes.sample(name, metric), self.how) for name in outcomes.plans]
         fits: Flags = held >= (self.draws.sure or 1.0)
         at = int(np.where(fits, score, -np.inf).argmax())
         return self._fitted(rows).take([at]), at
@@ -279,9 +314,28 @@ class _Front:
         held = [outcomes.values(plan, m) >= v for m, v in self.least.items()]
         return float(np.mean(np.all(held, axis=0)))
 
+    # ------------------------------------------------------------------ stopped
+    def _so_far(self) -> Split:
+        """The best row played until now that keeps the bounds, under chance if that is asked for."""
+        try:
+            rows = self._held_so_far()
+            return self._best_under_chance(rows)[0] if self.by_chance else rows.take([0])
+        except TargetMissed as missed:
+            raise StoppedShort(f"stopped: so far {missed}", missed.nearest) from None
+
+    def _held_so_far(self) -> Split:
+        """Rows played until now that keep the bounds, from the most of the metric to the least."""
+        rows, answers = kept_so_far(self.quest.archive, self.quest.problem)
+        held = (answers.values[:, 2:] >= 0).all(axis=1) & self._busy(rows)
+        if not held.any():
+            raise self._missed()
+        order = np.argsort(-answers.values[held, 1], kind="stable")
+        return rows.take(spread(np.flatnonzero(held)[order]))
+
     # ------------------------------------------------------------------ out of reach
-    def _idle(self, row: Split) -> bool:
-        return bool(self.quest.problem.total(row)[0] < IDLE * self.quest.problem.budget)
+    def _busy(self, rows: Split) -> Flags:
+        """Whether rows do something: [row]."""
+        return np.asarray(self.quest.problem.total(rows) >= IDLE * self.quest.problem.budget)
 
     def _missed(self) -> TargetMissed:
         """What is nearest: the best of a bounded figure over all plans that do something."""
@@ -300,7 +354,7 @@ class _Front:
     def _nearest(self) -> tuple[Split, int]:
         """The same, and which bound that is."""
         split, answers = self.quest.archive.every()
-        busy = self.quest.problem.total(split) >= IDLE * self.quest.problem.budget
+        busy = self._busy(split)
         gaps = answers.values[busy, 2:]
         bound = int(gaps.max(axis=0).argmin())
         near = self._figures(answers.values[busy], bound)

@@ -34,6 +34,7 @@ from simulator.allocation.quest import (
     kept_so_far,
     make_quest,
     metric_of,
+    spread,
     taken_at_most,
 )
 from simulator.allocation.repair import repair
@@ -53,8 +54,6 @@ MOST = 4.0
 ROUNDS = 8
 ASIDE = np.array([-0.08, 0.01, 0.1])
 """Where a round tries: at the secant's budget and beside it, as shares of the bracket."""
-LOOK = 16
-"""Plans that are played under chance after Ctrl-C, where certainty was asked for."""
 
 
 def least_budget(
@@ -170,6 +169,7 @@ class _Ladder:
     def _climb_up(self) -> None:
         """What must be spent anyhow, and the rungs above it."""
         problem = self.quest.problem
+        self.quest.search.say("looking everywhere", 0.0)
         nothing = np.zeros((1, len(problem.cells))), np.zeros((1, len(problem.packages)), bool)
         least = repair(problem, Split(*nothing), problem.fees)
         floor = problem.total(least)
@@ -245,7 +245,7 @@ class _Ladder:
         reach = np.flatnonzero(values >= self.target)
         reach = reach[np.argsort(costs[reach], kind="stable")]
         if self.draws.sure and reach.size:
-            some = reach[np.unique(np.linspace(0, reach.size - 1, LOOK).round().astype(int))]
+            some = spread(reach)
             values = self._reached(rows.take(some), self._aims(costs[some]))
             reach = some[values >= self.target]
         if not reach.size:

@@ -34,6 +34,7 @@ from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.compare import ratio_of_means
 from simulator.outcomes.frontier import Frontier, Margin, Past, Point, told_targets
+from simulator.outcomes.goal import StoppedShort
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.asked import asked, asked_number
 from simulator.scenario.plan import Plan, asked_plan, package_prices
@@ -43,6 +44,8 @@ BUDGETS = (0.7, 1.3)
 BLOCK, ROUNDS = 16, 4
 """Replications of a round of the race, and rounds."""
 EVEN, WISHED = "even split", "as wished"
+SEEKING, WISH_FROM = "seeking what is wished", 0.5
+"""What is said while a wish is sought, and the share of the work that is behind when it begins."""
 ALIKE, SAME = 0.02, 1e-3
 """Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
 SHORT = Effort(
@@ -93,6 +96,10 @@ class _Work:
         return Archive(SimulatedMarket(
             self.scenario, self.problem, self.wanted, executor=self.executor, vectors=points
         ))  # fmt: skip
+
+    def before_wish(self, words: str, share: float) -> None:
+        """Tell how far the search is; a wish takes nearly as long again."""
+        self.say(words, share * (WISH_FROM / 0.85 if self.wish.sought else 1.0))
 
     def say(self, words: str, share: float) -> None:
         """Tell how far it is."""
@@ -152,7 +159,9 @@ def _search(
 ) -> tuple[Search, bool]:
     """Search until it ends or is stopped; it must at least have begun."""
     problem = work.problem
-    search = Search(work.rough, problem, len(work.wanted), effort, sought=sought, say=work.say)
+    search = Search(
+        work.rough, problem, len(work.wanted), effort, sought=sought, say=work.before_wish
+    )
     starts = known_rows(work.scenario, problem, work.current)
     try:
         search.go(starts, _possible(problem, budgets), keeping=work.past is not None)
@@ -242,30 +251,34 @@ def _with_wish(
     if not (found.finished and work.wish.sought):
         return found
     try:
-        work.say("seeking what is wished", 0.82)
-        row = _as_wished(work, objectives, chance, effort)
-    except KeyboardInterrupt:
+        row, finished = _as_wished(work, objectives, chance, effort)
+    except (KeyboardInterrupt, StoppedShort):
         return replace(found, finished=False)
     aim = replace(found.aims.take([0]), keeps=np.ones(1, bool))
-    both = _Final.of(work, stack([found.rows, row]), join(found.aims, aim), finished=True)
+    both = _Final.of(work, stack([found.rows, row]), join(found.aims, aim), finished)
     return replace(both, wished=len(found.rows))
 
 
 def _as_wished(
     work: _Work, objectives: tuple[str, ...], chance: "_Chance", effort: Effort
-) -> Split:  # fmt: skip
-    """Of rows that may reach the wish the best one that does on the draws of the promise, else the first."""
+) -> tuple[Split, bool]:  # fmt: skip
+    """Of rows that may reach the wish the best one that does on the draws of the promise, else the first;
+    and whether the search came to its end.
+    """
     wish, metric = work.wish, work.wish.metric(objectives)
-    rows = wished(
+    rows, finished = wished(
         wish, work.scenario, work.problem, metric, current=work.current, effort=effort,
         draws=Draws(chance.replications, chance.seed, wish.sure), executor=work.executor,
+        progress=lambda _, share: work.say(SEEKING, WISH_FROM + (0.84 - WISH_FROM) * share),
     )  # fmt: skip
+    if not finished:
+        return rows.take([0]), False
     outcomes = _played(work, make_plans(work.scenario, work.problem, rows), chance, "sampled")
     means = [
         ratio_of_means(outcomes.sample(plan, OBJECTIVES[metric])) if wish.reached(outcomes, plan) else -np.inf
         for plan in outcomes.plans
     ]  # fmt: skip
-    return rows.take([int(np.argmax(means))])
+    return rows.take([int(np.argmax(means))]), True
 
 
 def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_Chance") -> Frontier:

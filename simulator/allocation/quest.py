@@ -22,7 +22,7 @@ from simulator.allocation.market import (
 )
 from simulator.allocation.problem import Array, Problem, Split
 from simulator.allocation.repair import keeps_limits
-from simulator.allocation.search import Effort, Search
+from simulator.allocation.search import Effort, Rows, Search
 from simulator.allocation.settle import settle
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, simulate
@@ -40,6 +40,8 @@ CLOSE = 0.001
 """A goal is met when it is missed or passed by no more than this share."""
 LARGE = 20
 """Budgets so many times as large as the file's, and as what the market takes, are refused."""
+LOOK = 16
+"""Plans that are played under chance after Ctrl-C, where chance was asked."""
 Progress = Callable[[str, float], None]
 """What is being done, and the share of the work that is behind: (words, 0 to 1)."""
 
@@ -184,6 +186,11 @@ def kept_so_far(archive: Archive, problem: Problem) -> tuple[Split, Answers]:
     rows, answers = archive.every()
     keeps = np.flatnonzero(keeps_limits(problem, rows))
     return rows.take(keeps), answers.take(keeps)
+
+
+def spread(rows: Rows) -> Rows:
+    """Of many rows a few, the first and the last and some between."""
+    return rows[np.unique(np.linspace(0, rows.size - 1, LOOK).round().astype(int))]
 
 
 class Bounded:

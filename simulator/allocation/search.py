@@ -168,7 +168,6 @@ class Search:
 
     def seek(self, aims: Aims, starts: Split) -> "Known":
         """The best rows for aims of any kind, each at its own budget, from afar and then near by."""
-        self.say("looking everywhere", 0.0)
         fitted = repair(self.problem, starts)
         own = aims.take([0] * len(fitted))
         first = own.score(own.values(self.problem, fitted, self.market(fitted))).argmax()

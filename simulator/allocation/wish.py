@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from simulator.allocation.bounds import reaching
 from simulator.allocation.market import PROFIT, TARGETS
 from simulator.allocation.problem import Problem, Split
-from simulator.allocation.quest import Draws, make_quest, metric_of
+from simulator.allocation.quest import Draws, Progress, make_quest, metric_of
 from simulator.allocation.search import Effort
 from simulator.errors import UserError
 from simulator.outcomes.frontier import asked_bounds, asked_return, asked_sure, reaches
@@ -58,12 +58,15 @@ def asked_wish(
 
 def wished(
     wish: Wish, scenario: Scenario, problem: Problem, metric: str, *, current: Plan, draws: Draws,
-    effort: Effort, executor: Executor | None,
-) -> Split:  # fmt: skip
-    """Rows that may reach the figures with the most of the metric; money that would spoil them stays unspent."""
+    effort: Effort, executor: Executor | None, progress: Progress | None,
+) -> tuple[Split, bool]:  # fmt: skip
+    """Rows that may reach the figures with the most of the metric, and whether the search came to its end.
+
+    Money that would spoil them stays unspent. Raises StoppedShort after Ctrl-C if no row reached them until then.
+    """
     bounds = {metric_of(name): least for name, least in wish.least.items()}
     quest = make_quest(
         scenario, problem, list(dict.fromkeys([metric, *wish.least])), current=current, effort=effort,
-        executor=executor, bounds=bounds,
+        executor=executor, bounds=bounds, progress=progress,
     )  # fmt: skip
     return reaching(quest, draws, bounds, metric)

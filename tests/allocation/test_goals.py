@@ -310,3 +310,44 @@ def test_a_certainty_out_of_reach_names_what_is_near():
 def test_the_best_return_is_no_goal():
     with pytest.raises(UserError, match="ask optimize"):
         best_target(brief(), "roi", at_least={"gmv": 1})
+
+
+# --- the best target, stopped -------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_the_search_for_a_best_target_tells_what_it_does():
+    told = []
+    best_target(
+        brief(), "new_customers", min_roi=0.2, progress=lambda *said: told.append(said), **QUICK
+    )
+    words, shares = zip(*told, strict=True)
+    assert list(dict.fromkeys(words)) == [
+        "weighing the figures", "closing in on the figures", "checking on fresh draws",
+    ]  # fmt: skip
+    assert list(shares) == sorted(shares) and 0 <= shares[0] < shares[-1] < 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [{}, {"sure": 0.9}, {"statistic": "cvar"}])
+def test_ctrl_c_gives_the_best_plan_so_far_that_keeps_the_bounds(how):
+    world = brief("products.coffee.luck_sd=0.1")
+    options = {"min_roi": -0.15, "effort": SHORT, "replications": 24, **how}
+    stop = stopped_at("asking chance" if how else "closing in on the figures")
+    whole = best_target(world, "new_customers", **options)
+    goal = best_target(world, "new_customers", progress=stop, **options)
+    assert (whole.finished, goal.finished) == (True, False)
+    assert goal.outcomes.mode == "expected" and goal.expected["roi"] >= -0.15
+    reached = goal.expected["new_customers"]
+    assert 0.9 * whole.expected["new_customers"] < reached <= 1.02 * whole.expected["new_customers"]
+
+
+@pytest.mark.usefixtures("third_call")
+@pytest.mark.parametrize("sure", [None, 0.9])
+def test_ctrl_c_before_any_plan_keeps_the_bounds_is_a_sentence(sure):
+    words = (
+        r"^stopped: so far no plan for 60,000 CNY reaches roi >= 50\.0: the nearest is -?\d\.\d+$"
+    )
+    with pytest.raises(StoppedShort, match=words) as caught:
+        best_target(brief(), "new_customers", min_roi=50, sure=sure, **QUICK)
+    assert caught.value.exit_code == 130

@@ -61,14 +61,31 @@ def test_a_new_plan_at_a_date_may_be_wished_for_as_well():
         assert plan.money[scene][phase] >= money * (1 - 1e-9)
 
 
-@pytest.mark.slow
-def test_ctrl_c_leaves_what_was_found_without_it():
-    def pressed(words, _):
-        if words == "seeking what is wished":
+def pressed_from(turn):
+    """Ctrl-C when the search for the wish says something for the nth time."""
+    said = []
+
+    def pressed(words, share):
+        said.append(words)
+        assert 0.0 <= share <= 1.0
+        if said.count("seeking what is wished") == turn:
             raise KeyboardInterrupt
 
-    found = optimize(brief(), BOTH, min_roi=0.2, progress=pressed, **QUICK)
+    return pressed
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_what_was_found_without_it():
+    found = optimize(brief(), BOTH, min_roi=0.2, progress=pressed_from(1), **QUICK)
     assert (found.finished, found.wished) == (False, "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("least", "turn", "wished"), [(0.2, 3, WISHED), (50, 2, "")])
+def test_ctrl_c_while_it_is_sought_leaves_the_best_so_far_that_reaches_it(least, turn, wished):
+    found = optimize(brief(), BOTH, min_roi=least, progress=pressed_from(turn), **QUICK)
+    assert (found.finished, found.wished) == (False, wished)
+    assert not wished or found.pick(min_roi=least).name == WISHED
 
 
 def test_certainty_of_nothing_is_refused():
