@@ -660,6 +660,25 @@ def test_money_that_finds_no_use_is_named_with_its_scene(engine):
             assert "  spend, gmv, unspent: CNY; roas: gmv per yuan spent" in lines
 
 
+def test_money_that_is_left_is_shown_by_scene_and_phase(engine):
+    """Phases that leave less than a hundredth of their money are not worth a row."""
+    run = engine.answer = make_outcomes()
+    run.book.scenes["unspent"][:] = run.book.scenes["spend"]
+    run.book.spend[0], run.book.spend[1:] = 2.0, 4.99
+    run.book.spend[1, 0] = 3.0
+    lines = answer("run", MINIMAL).stdout.splitlines()
+    at, cells = lines.index("Money that even leaves in auctions"), run.cells("even")
+    assert lines[at + 1].split() == ["scene", "phase", "planned", "spend", "unspent"]
+    first = run.axes.scenes[0]
+    for n, phase in enumerate(run.axes.phases):
+        cell = cells[first][phase]
+        figures = [compact(cell[m]["mean"]) for m in ("planned", "auction_spend", "unspent")]
+        assert lines[at + 2 + n].split() == [first, phase, *figures]
+    last = at + 2 + len(run.axes.phases)
+    assert lines[last].split() == [run.axes.scenes[1], run.axes.phases[0], "5.00", "3.00", "2.00"]
+    assert lines[last + 1].startswith("  CNY; in these phases there was no more to buy")
+
+
 def test_figures_of_a_scene_say_what_is_money(engine):
     lines = answer("run", MINIMAL).stdout.splitlines()
     assert lines.count("  spend, gmv: CNY; roas: gmv per yuan spent") == 2  # one for every plan

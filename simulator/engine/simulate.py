@@ -14,7 +14,7 @@ from simulator.engine.points import Points, make_points, streams_of, value_of
 from simulator.engine.run import Rule, Run
 from simulator.errors import UserError
 from simulator.market.build import build_world
-from simulator.market.calendar import Steps, make_steps
+from simulator.market.calendar import Steps, make_steps, phase_names
 from simulator.market.draws import Sampled
 from simulator.market.world import World
 from simulator.outcomes.ledger import Ledger, join
@@ -274,7 +274,21 @@ def _join_terms(
 
     count = sum(n for _, n in first)
     each = {name: wide(name) for name in results[0].terms}
-    return Terms.over(count, fixed=_fixed_costs(scenario, plans), **each)
+    fixed, money = _fixed_costs(scenario, plans), _auction_money(scenario, plans)
+    return Terms.over(count, fixed=fixed, money=money, **each)
+
+
+def _auction_money(scenario: Scenario, plans: list[Plan]) -> np.ndarray:
+    """Auction money [CNY], NaN where a scene has one pot for its phases: [scene, phase, plan]."""
+    names = phase_names(scenario.calendar)
+    table = [
+        [
+            [np.nan if scene.budget_kind == "cycle" else plan.money.get(name, {}).get(f, 0.0) for plan in plans]
+            for f in names
+        ]
+        for name, scene in scenario.scenes.items()
+    ]  # fmt: skip
+    return np.array(table)
 
 
 def _fixed_costs(scenario: Scenario, plans: list[Plan]) -> np.ndarray:

@@ -14,7 +14,7 @@ section 12.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -30,6 +30,9 @@ Quantities = dict[str, Array]
 Wish = Literal["more", "less", ""]
 
 NO_ADS = "no ads"
+NO_CELLS = np.zeros((0, 0, 0))
+ROUNDING = 1e-9
+"""Share of the money below which what is left is rounding."""
 """Name of the zero-spend plan, which ends every run's list of plans."""
 
 
@@ -180,6 +183,13 @@ SCENE_METRICS: tuple[Metric, ...] = (
 )
 """Every metric of a scene; roas is to be read beside the plan's roas_break_even."""
 
+CELL_METRICS: tuple[Metric, ...] = (
+    _total("planned", "Planned for auctions", "竞价计划预算", "CNY", ""),
+    _total("auction_spend", "Spent in auctions", "竞价花费", "CNY", ""),
+    UNSPENT,
+)
+"""Every metric of a scene's phase; where a scene has one pot for its phases none has a plan of its own."""
+
 PRODUCT_METRICS: tuple[Metric, ...] = (
     _total("paid_orders", "Paid orders", "支付订单数", "orders"),
     _total("gmv", "GMV", "成交额", "CNY"),
@@ -257,11 +267,15 @@ class Terms:
     """People of each segment: [segment, replication]."""
     fixed: Array
     """Fixed cost of the scenes that run [CNY]: [scene, plan], the zero-spend plan last."""
+    money: Array = field(default_factory=lambda: NO_CELLS)
+    """Auction money [CNY], NaN where a scene has one pot for its phases: [scene, phase, plan]; none in runs of
+    a version that did not write it down.
+    """
 
     @classmethod
     def over(
-        cls, replications: int, *, people: ArrayLike, fixed: ArrayLike, **each: ArrayLike
-    ) -> "Terms":
+        cls, replications: int, *, people: ArrayLike, fixed: ArrayLike, money: ArrayLike = NO_CELLS, **each: ArrayLike
+    ) -> "Terms":  # fmt: skip
         """Numbers, or arrays [replication] or [1, replication], spread over all replications.
 
         >>> terms = Terms.over(
@@ -273,7 +287,8 @@ class Terms:
         rows = {name: _spread(np.ravel(value), replications) for name, value in each.items()}
         crowd = np.atleast_2d(np.asarray(people, dtype=float))
         crowd = _spread(crowd, replications)
-        return cls(**rows, people=crowd, fixed=np.asarray(fixed, dtype=float))
+        paid, planned = (np.asarray(table, dtype=float) for table in (fixed, money))
+        return cls(**rows, people=crowd, fixed=paid, money=planned)
 
 
 def _spread(values: ArrayLike, replications: int) -> Array:
@@ -330,6 +345,15 @@ def goods_of(book: Ledger) -> dict[str, Array]:
         "unmet": rows["unmet"], "left": np.where(limited, rows["left"], np.nan),
         "sold_out": out, "day_of_sold_out": np.where(np.isinf(day), 0.0, day),
     }  # fmt: skip
+
+
+def cells_of(book: Ledger, terms: Terms) -> Quantities:
+    """Auction money of scenes by phase: [scene, phase, plan, replication]."""
+    spend = _grid(book.spend, len(terms.commission))
+    planned = np.broadcast_to(terms.money[..., None], spend.shape)
+    left = planned - spend
+    left = np.where(left < ROUNDING * planned, 0.0, left)
+    return {"planned": planned, "auction_spend": spend, "unspent": left}
 
 
 def _grid(values: Array, replications: int) -> Array:

@@ -32,6 +32,7 @@ from simulator.outcomes.compare import (
 from simulator.outcomes.ledger import Ledger
 from simulator.outcomes.metrics import (
     BY_NAME,
+    CELL_METRICS,
     COMMISSION_METRICS,
     METRICS,
     NO_ADS,
@@ -41,6 +42,7 @@ from simulator.outcomes.metrics import (
     Metric,
     Quantities,
     Terms,
+    cells_of,
     goods_of,
     items_above,
     quantities,
@@ -130,6 +132,9 @@ class Outcomes:
         for (name, shape), array in zip(wanted.items(), arrays, strict=True):
             if array.shape != shape:
                 raise ValueError(f"{name} has shape {array.shape}, not {shape}")
+        cells = (len(axes.scenes), len(axes.phases), plans)
+        if terms.money.size and terms.money.shape != cells:
+            raise ValueError(f"terms.money has shape {terms.money.shape}, not {cells}")
 
     @property
     def plans(self) -> tuple[str, ...]:
@@ -161,6 +166,18 @@ class Outcomes:
     def scenes(self, plan: str) -> dict[str, dict[str, Numbers]]:
         """Every metric of every scene of a plan."""
         return self._each(plan, self.axes.scenes, SCENE_METRICS, self._scene_lanes)
+
+    def cells(self, plan: str) -> dict[str, dict[str, dict[str, Numbers]]]:
+        """Auction money that was planned, spent and left, of every scene by each phase in which it has any."""
+        row, found = self.row(plan), dict[str, dict[str, dict[str, Numbers]]]()
+        if not self.terms.money.size:
+            return found
+        lanes = cells_of(self.book, self.terms)
+        for i, f in np.argwhere(lanes["planned"][:, :, row, 0] != 0):
+            figures = {m.name: self._describe(m.sample(lanes, (i, f, row))) for m in CELL_METRICS}
+            if figures["planned"]["mean"] or figures["auction_spend"]["mean"]:
+                found.setdefault(self.axes.scenes[i], {})[self.axes.phases[f]] = figures
+        return found
 
     def parts(self, plan: str) -> dict[str, dict[str, dict[str, Numbers]]]:
         """Every metric of every product, of every package that the plan books or pays, and of commissioned
@@ -376,6 +393,7 @@ class Outcomes:
 
     def _plan_json(self, plan: str) -> dict[str, Any]:
         entry = {"plan": plan, "metrics": self.metrics(plan), "scenes": self.scenes(plan)}
+        entry["cells"] = self.cells(plan)
         entry |= self.parts(plan)
         if self.chance_only is not None:
             entry["chance_only"] = self.chance_only.metrics(plan)

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from simulator.outcomes.metrics import (
+    CELL_METRICS,
     COMMISSION_METRICS,
     METRICS,
     PACKAGE_METRICS,
@@ -23,11 +24,13 @@ MOST = 60
 KINDS: dict[str, tuple[Metric, ...]] = {
     "plan": METRICS,
     "scenes": SCENE_METRICS,
+    "cells": CELL_METRICS,
     "products": PRODUCT_METRICS,
     "packages": PACKAGE_METRICS,
     "commissions": COMMISSION_METRICS,
 }
 """Metrics by what they are of, as the JSON of a run calls it."""
+TITLES = {"plan": "of a plan", "cells": "of cells, the phases of scenes"}
 
 
 def metrics_text(form: str) -> str:
@@ -48,7 +51,7 @@ def presets_text(form: str) -> str:
 def _metric_blocks() -> Iterator[tuple[str, Rows]]:
     for kind, metrics in KINDS.items():
         rows = [[m.name, m.unit, m.chinese, m.title] for m in metrics]
-        title = "of a plan" if kind == "plan" else f"of {kind}"
+        title = TITLES.get(kind, f"of {kind}")
         yield title, [["name", "unit", "chinese", "title"], *rows]
 
 

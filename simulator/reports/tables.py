@@ -43,12 +43,17 @@ STOCK_COLUMNS = {"unmet": "unmet", "left": "left"}
 PACKAGE_COLUMNS = {
     "booked": "booked", "delivered": "delivered", "shortfall": "shortfall", "made_good": "made\ngood", "paid": "paid",
 }  # fmt: skip
+LEFT_COLUMNS = {"planned": "planned", "auction_spend": "spend", "unspent": "unspent"}
 COMMISSION_COLUMNS = {"visits": "visits", "gmv": "gmv", "cost": "cost"}
 PERCENT = ("refund_share", "sold_out")
 
 TARGET_WORDS = (
     "  target: cost, as the bid counts it, against what its target allows; at 1.00 the\n"
     "  target holds the scene back, below it money or supply does"
+)
+LEFT_WORDS = (
+    "  CNY; in these phases there was no more to buy, or the bid's target or a cap of\n"
+    "  the day held the scene back"
 )
 CHANCE_ONLY = (
     '"Chance only" takes every uncertain number at its value. Means are over all\n'
@@ -63,7 +68,7 @@ def plans_table(outcomes: Outcomes, bold: Bold = str) -> str:
     for plan in outcomes.plans:
         parts += ["", bold(f"Plan {plan}"), _plan_table(outcomes, plan, rows)]
         parts += ["", f"Scenes of {plan}", _scene_table(outcomes, plan)]
-        parts += _part_tables(outcomes, plan)
+        parts += [*_left_table(outcomes, plan), *_part_tables(outcomes, plan)]
     return "\n".join(parts)
 
 
@@ -183,6 +188,21 @@ def _scene_table(outcomes: Outcomes, plan: str) -> str:
     money = ", ".join(["spend", "gmv", *left])
     words = f"{table}\n  {money}: CNY; roas: gmv per yuan spent"
     return f"{words}\n{TARGET_WORDS}" if aimed else words
+
+
+def _left_table(outcomes: Outcomes, plan: str) -> Iterator[str]:
+    """Where auction money is left, if much is: a row for each phase of a scene that leaves some of it."""
+    if not _leaves_money(outcomes.metrics(plan)):
+        return
+    rows = [
+        [cut(scene, 24), phase, *(_cell(name, figures[name]["mean"]) for name in LEFT_COLUMNS)]
+        for scene, phases in outcomes.cells(plan).items()
+        for phase, figures in phases.items()
+        if (figures["unspent"]["mean"] or 0) > 0.01 * (figures["planned"]["mean"] or 0)
+    ]
+    if rows:
+        table = columns([["scene", "phase", *LEFT_COLUMNS.values()], *rows], left=2)
+        yield f"\nMoney that {plan} leaves in auctions\n{table}\n{LEFT_WORDS}"
 
 
 def _part_tables(outcomes: Outcomes, plan: str) -> Iterator[str]:

@@ -119,6 +119,35 @@ def test_what_the_auctions_do_not_take_is_unspent(mode):
     )
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_what_the_phases_of_a_scene_leave_adds_up(mode):
+    """A scene with one pot has no plan for a phase, and what it spends there is told all the same."""
+    world = everything("scenes.sale.bid={mode: custom_bid, cost_per: click, target: 0.01}")
+    (chosen, *_) = plans_of(world)
+    outcomes = run(world, chosen, mode=mode)
+    cells, scenes = outcomes.cells(chosen.name), outcomes.scenes(chosen.name)
+    assert list(cells) == [
+        name for name in world.scenes if sum(chosen.money.get(name, {}).values())
+    ]
+    for name, phases in cells.items():
+        mean = {
+            m: [cell[m]["mean"] for cell in phases.values()]
+            for m in ("planned", "auction_spend", "unspent")
+        }
+        if world.scenes[name].budget_kind == "cycle":
+            assert set(mean["planned"]) == set(mean["unspent"]) == {None}
+            assert sum(mean["auction_spend"]) > 0
+            continue
+        money = {f: amount for f, amount in chosen.money[name].items() if amount}
+        assert dict(zip(phases, mean["planned"], strict=True)) == pytest.approx(money)
+        left = np.subtract(mean["planned"], mean["auction_spend"])
+        assert mean["unspent"] == pytest.approx(left.tolist(), abs=1e-4)
+        assert sum(mean["unspent"]) == pytest.approx(scenes[name]["unspent"]["mean"], abs=1e-4)
+    assert outcomes.cells("none") == {}
+    kinds = {world.scenes[name].budget_kind for name in cells}
+    assert kinds == {"total", "daily", "cycle"}
+
+
 def test_one_pot_follows_the_traffic_of_all_phases():
     """The split over phases of the plan does not matter; phases get money by their traffic."""
     world = brief("scenes.new_customer.budget_kind=cycle")

@@ -79,6 +79,7 @@ def make_terms(rng, axes, replications):
         replications,
         people=rng.uniform(900, 1100, (len(axes.segments), replications)),
         fixed=[[20.0] * len(axes.plans) + [0.0] for _ in axes.scenes],
+        money=[[[5.0] * len(axes.plans) + [0.0] for _ in axes.phases] for _ in axes.scenes],
         commission=rng.uniform(0.04, 0.06, replications), payment_fee=0.006, fulfilment=8.0,
         refund_handling=[[8.0]], depreciation=0.05, frequency_shape=0.6,
     )  # fmt: skip

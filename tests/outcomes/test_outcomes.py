@@ -131,11 +131,16 @@ def test_json_is_the_contract(outcomes):
             "plan",
             "metrics",
             "scenes",
+            "cells",
             "products",
             "packages",
             "commissions",
             "chance_only",
         ]
+        assert list(entry["cells"]) == ["search", "live"]
+        assert [list(cell) for cell in entry["cells"]["live"].values()] == [
+            ["planned", "auction_spend", "unspent"]
+        ] * len(outcomes.axes.phases)
         assert list(entry["metrics"]) == list(entry["chance_only"]) == [m.name for m in METRICS]
         assert list(entry["scenes"]) == ["search", "live"]
         assert list(entry["scenes"]["live"]) == [m.name for m in SCENE_METRICS]
@@ -333,6 +338,9 @@ def test_plan_names_differ(plans):
 def test_a_book_of_another_shape_is_refused(outcomes):
     with pytest.raises(ValueError, match=r"book\.spend has shape"):
         dataclasses.replace(outcomes, replications=39, chance_only=None)
+    money = dataclasses.replace(outcomes.terms, money=outcomes.terms.money[:, 1:])
+    with pytest.raises(ValueError, match=r"terms\.money has shape"):
+        dataclasses.replace(outcomes, terms=money)
     with pytest.raises(ValueError, match="chance_only has other plans"):
         other = make_outcomes(axes=make_axes(plans=("even",)))
         dataclasses.replace(outcomes, chance_only=other)

@@ -9,6 +9,7 @@ import pytest
 
 from simulator.errors import UserError
 from simulator.outcomes import read_outcomes, store, write_outcomes
+from simulator.outcomes.metrics import NO_CELLS
 from tests.outcomes.synthetic import make_axes, make_outcomes
 
 
@@ -60,8 +61,10 @@ def test_what_an_earlier_version_did_not_write_is_unknown(outcomes, folder):
     for run in (outcomes, outcomes.chance_only):
         del run.book.scenes["unspent"], run.book.totals["unmet"], run.book.totals["peak_score_fall"]
         del run.book.products["left"], run.book.products["sold_out_day"]
+        object.__setattr__(run.terms, "money", NO_CELLS)
     write_outcomes(outcomes, folder)
     again = read_outcomes(folder)
+    assert again.cells("even") == {}
     goods = again.parts("even")["products"]["beans"]
     unknown = [name for name, numbers in goods.items() if numbers["mean"] is None]
     assert unknown == ["left", "sold_out", "sold_out_day"]
