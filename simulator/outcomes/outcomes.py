@@ -58,9 +58,10 @@ Named = TypeVar("Named")
 Numbers = dict[str, float | None]
 STATISTICS = ("mean", "p10", "p50", "p90", "ci_lo", "ci_hi", "undefined_share")
 PART_NAMES = {
-    "scenes": "scene", "products": "product", "packages": "package", "commissions": "commission",
+    "scenes": "scene", "cells": "phase", "products": "product", "packages": "package",
+    "commissions": "commission",
 }  # fmt: skip
-"""Columns of a table in long form, by the kind of part that they name."""
+"""Columns of a table in long form, by the kind of part that they name; a cell has a scene beside its phase."""
 DIFFERENCES = ("a", "b", "difference", "ci_lo", "ci_hi", "better", "variance_reduction")
 
 
@@ -324,8 +325,8 @@ class Outcomes:
         text = io.StringIO()
         table = csv.writer(text, lineterminator="\n")
         table.writerow(["plan", *PART_NAMES.values(), "metric", *self._statistics])
-        for plan, kind, part, metric, numbers in self._long():
-            names = [part if name == kind else "" for name in PART_NAMES]
+        for plan, part, metric, numbers in self._long():
+            names = [part.get(kind, "") for kind in PART_NAMES]
             table.writerow([plan, *names, metric, *self._cells(numbers)])
         return text.getvalue()
 
@@ -399,14 +400,24 @@ class Outcomes:
             entry["chance_only"] = self.chance_only.metrics(plan)
         return entry
 
-    def _long(self) -> Iterator[tuple[str, str, str, str, Numbers]]:
-        """Plan, kind of part, its name (both empty for the whole plan), metric and its numbers."""
+    def _long(self) -> Iterator[tuple[str, dict[str, str], str, Numbers]]:
+        """Plan, names of a part of it by their kind (none for the whole plan), metric and its numbers."""
         for plan in self.plans:
-            kinds = {"": {"": self.metrics(plan)}, "scenes": self.scenes(plan)} | self.parts(plan)
-            for kind, parts in kinds.items():
-                for part, figures in parts.items():
-                    for name, numbers in figures.items():
-                        yield plan, kind, part, name, numbers
+            for part, figures in self._parts_of(plan):
+                for name, numbers in figures.items():
+                    yield plan, part, name, numbers
+
+    def _parts_of(self, plan: str) -> Iterator[tuple[dict[str, str], dict[str, Numbers]]]:
+        """The whole plan, its scenes, their phases and all other parts, with their figures."""
+        yield {}, self.metrics(plan)
+        for scene, figures in self.scenes(plan).items():
+            yield {"scenes": scene}, figures
+        for scene, phases in self.cells(plan).items():
+            for phase, figures in phases.items():
+                yield {"scenes": scene, "cells": phase}, figures
+        for kind, parts in self.parts(plan).items():
+            for name, figures in parts.items():
+                yield {kind: name}, figures
 
 
 def asked_outcomes(given: object) -> Outcomes:

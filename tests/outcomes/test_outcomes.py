@@ -14,7 +14,13 @@ import pytest
 from simulator.errors import UserError
 from simulator.outcomes.compare import paired_difference
 from simulator.outcomes.decomposition import decompose
-from simulator.outcomes.metrics import METRICS, PACKAGE_METRICS, PRODUCT_METRICS, SCENE_METRICS
+from simulator.outcomes.metrics import (
+    CELL_METRICS,
+    METRICS,
+    PACKAGE_METRICS,
+    PRODUCT_METRICS,
+    SCENE_METRICS,
+)
 from simulator.outcomes.store import read_outcomes, write_outcomes
 from simulator.scenario.goods import UNLIMITED
 from tests.outcomes.synthetic import make_axes, make_outcomes, make_shop
@@ -182,17 +188,22 @@ def test_csv_is_long_and_complete(outcomes, tmp_path):
     assert raw.startswith(b"\xef\xbb\xbf")
     assert b"\r" not in raw
     rows = list(csv.DictReader(io.StringIO(raw.decode("utf-8-sig"))))
-    assert len(rows) == 2 * (len(METRICS) + 2 * len(SCENE_METRICS) + 2 * len(PRODUCT_METRICS))
-    named = ("plan", "scene", "product", "metric")
+    cells = len(outcomes.axes.phases) * len(CELL_METRICS)
+    scenes, products = 2 * (len(SCENE_METRICS) + cells), 2 * len(PRODUCT_METRICS)
+    assert len(rows) == 2 * (len(METRICS) + scenes + products)
+    named = ("plan", "scene", "product", "metric", "phase")
     by_key = {tuple(row[name] for name in named): row for row in rows}
     assert len(by_key) == len(rows)
     roi = outcomes.metrics("even")["roi"]
-    assert float(by_key["even", "", "", "roi"]["p90"]) == roi["p90"]
+    assert float(by_key["even", "", "", "roi", ""]["p90"]) == roi["p90"]
     spend = outcomes.scenes("even")["live"]["spend"]
-    assert float(by_key["even", "live", "", "spend"]["mean"]) == spend["mean"]
+    assert float(by_key["even", "live", "", "spend", ""]["mean"]) == spend["mean"]
     left = outcomes.parts("even")["products"]["beans"]["left"]
-    assert float(by_key["even", "", "beans", "left"]["p10"]) == left["p10"]
-    assert by_key["even", "", "", "mroi"]["mean"] == ""
+    assert float(by_key["even", "", "beans", "left", ""]["p10"]) == left["p10"]
+    assert by_key["even", "", "", "mroi", ""]["mean"] == ""
+    first = outcomes.axes.phases[0]
+    paid = outcomes.cells("even")["live"][first]["auction_spend"]
+    assert float(by_key["even", "live", "", "auction_spend", first]["p90"]) == paid["p90"]
 
 
 def test_days_people_and_products_are_means_over_the_plans_lanes(outcomes):
