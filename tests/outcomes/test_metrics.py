@@ -123,7 +123,8 @@ def test_the_table_has_every_metric_once_in_two_languages():
 def test_a_plan_is_the_same_alone_and_among_others():
     both = make_outcomes()
     n, axes = both.replications, dataclasses.replace(both.axes, plans=both.plans[1:])
-    terms = dataclasses.replace(both.terms, fixed=both.terms.fixed[:, 1:])
+    fixed, money = both.terms.fixed[:, 1:], both.terms.money[..., 1:]
+    terms = dataclasses.replace(both.terms, fixed=fixed, money=money)
     chosen = np.arange(n, 3 * n)
     alone = dataclasses.replace(both, axes=axes, book=both.book.lanes(chosen), terms=terms)
     assert alone.metrics("launch first") == both.metrics("launch first")

@@ -62,7 +62,10 @@ def test_expected_mode_gives_the_mean_alone():
     assert all(list(numbers) == ["mean"] for numbers in entry.values())
     assert set(expected.summary().columns.get_level_values(1)) == {"mean"}
     assert list(expected.compare("even", "no ads").columns) == ["a", "b", "difference"]
-    assert expected.as_csv().splitlines()[0] == "plan,scene,product,package,commission,metric,mean"
+    assert (
+        expected.as_csv().splitlines()[0]
+        == "plan,scene,phase,product,package,commission,metric,mean"
+    )
 
 
 def test_an_undefined_replication_is_left_out_of_quantiles_and_counted(uneven):
