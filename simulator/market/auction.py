@@ -53,46 +53,44 @@ ZERO = int(np.float64(ROUND).view(np.int64)) + FIRST
 
 
 @cache
-def _nodes() -> Array:
-    """Phi at whole multiples of 1 / NODES (their squares are exact)."""
+def _nodes() -> tuple[Array, Array]:
+    """Phi and phi / NODES at whole multiples of 1 / NODES (their squares are exact)."""
     x = np.arange(FIRST, LAST + 1) / NODES
     low = np.minimum(x, 1.0)
     tail = np.exp(-0.5 * low * low) * erfcx(-low / np.sqrt(2.0)) / 2.0
-    return np.maximum(np.where(x < 1.0, tail, ndtr(x)), np.finfo(float).tiny)
+    below = np.maximum(np.where(x < 1.0, tail, ndtr(x)), np.finfo(float).tiny)
+    return below, np.exp(-0.5 * x * x) / (NODES * ROOT_TWO_PI)
 
 
-def normal(x: Array, out: Array, density: Array, work: Array) -> Array:
-    """Phi(x) into `out` and exp(-x^2/2) into `density`, without a branch.
+def normal(x: Array, out: Array, work: Array) -> Array:
+    """Phi(x) into `out`, without a branch and without `exp`, which takes as long as all the rest.
 
-    Phi(x) = Phi(n) + phi(x) h (1 + y/2 + y^2/6), x = n + h with n the nearest node and
-    y = h (x - h/3): Taylor's series of the integral of exp(x u - u^2/2) over u in (0, h). Relative
-    error below 1e-13 for x > -10, 2e-11 below; `work` is [3, *x.shape].
+    Phi(x) = Phi(n) + phi(n) h (1 - y/2 + y^2/6), x = n + h with n the nearest node and
+    y = h (n + h/3): Taylor's series of the integral of exp(-n u - u^2/2) over u in (0, h). Relative
+    error below 1e-13 for x > -10, 2e-11 below; `work` is [4, *x.shape].
 
     >>> x = np.array([-1.0, 0.0])
-    >>> normal(x, np.empty(2), np.empty(2), np.empty((3, 2))).round(7).tolist()
+    >>> normal(x, np.empty(2), np.empty((4, 2))).round(7).tolist()
     [0.1586553, 0.5]
     """
-    h, y, places = work
-    np.multiply(x, x, out=density)
-    density *= -0.5
-    np.exp(density, out=density)
+    h, y, density, places = work
     np.multiply(x, NODES, out=h)  # in units of 1 / NODES
     np.add(h, ROUND, out=y)
     node = places.view(np.int64)
     np.subtract(y.view(np.int64), ZERO, out=node)
     y -= ROUND
     h -= y
-    _nodes().take(node, out=out, mode="clip")
-    np.multiply(h, -1.0 / (3.0 * NODES), out=y)
-    y += x
+    for table, found in zip(_nodes(), (out, density), strict=True):
+        table.take(node, out=found, mode="clip")
+    third = np.multiply(h, 1.0 / 3.0, out=places)
+    y += third
     y *= h
-    series = np.multiply(y, 1.0 / (6.0 * NODES**2), out=places)
-    series += 1.0 / (2.0 * NODES)
+    series = np.multiply(y, 1.0 / (6.0 * NODES**4), out=places)
+    series -= 1.0 / (2.0 * NODES**2)
     series *= y
     series += 1.0
     series *= h
     series *= density
-    series *= 1.0 / (NODES * ROOT_TWO_PI)
     out += series
     return out
 
@@ -179,7 +177,8 @@ class Market:
         self.d = np.sqrt(sigma * sigma + tau * tau)
         self.up, self.down = tau * tau / self.d, sigma * sigma / self.d
         self.per_d, self.height = 1.0 / self.d, 1.0 / (self.d * ROOT_TWO_PI)
-        self.mu, self.level = np.empty((2, count, lanes))  # level: M / (1000 q) [CNY]
+        self.mu, self.level = np.zeros((count, 1)), np.empty((count, lanes))
+        """Level: M / (1000 q) [CNY]."""
         self.quality = np.ones((count, 1))
         self.reserve = np.zeros((count, 1)) if reserve is None else reserve
         self.reserved = bool((self.reserve > 0.0).any())
@@ -214,15 +213,20 @@ class Market:
 
     def meet(self, mu: Array, quality: Array) -> "Market":
         """Set the rivals' level and the own quality of a step."""
-        self.mu[...] = mu
-        self.quality = quality
-        np.add(mu, 0.5 * self.sigma * self.sigma, out=self.level)
-        np.exp(self.level, out=self.level)
-        self.level /= 1000.0 * quality
+        self.mu, self.quality = mu, quality
+        np.divide(np.exp(mu + 0.5 * self.sigma * self.sigma), 1000.0 * quality, out=self.level)
         return self
 
 
-Rule = Callable[[Array, Market, Rates, slice], None]
+@dataclass(slots=True)
+class Bids:
+    """Own bids, each [placement, lane]."""
+
+    ln_score: Array  # ln s
+    price: Array  # marginal price F [CNY]
+
+
+Rule = Callable[[Bids, Market, Rates, slice], None]
 
 
 def _blocks(rows: slice, size: int) -> Iterator[slice]:
@@ -231,8 +235,8 @@ def _blocks(rows: slice, size: int) -> Iterator[slice]:
         yield slice(start, min(start + size, rows.stop))
 
 
-def evaluate(ln_score: Array, market: Market, rates: Rates) -> Rates:
-    """What one opportunity brings at these scores, written into `rates`.
+def evaluate(bids: Bids, market: Market, rates: Rates) -> Rates:
+    """What one opportunity brings at these bids, written into `rates`.
 
     W = Phi(z), WV = Phi(z + tau^2/d), C = M Phi(z - sigma^2/d) / (1000 q) [CNY] at the second price
     (Vickrey 1961); C' = F WV'. Then the rows with a reserve, a first price or several places.
@@ -240,69 +244,64 @@ def evaluate(ln_score: Array, market: Market, rates: Rates) -> Rates:
     >>> one = np.ones((1, 1))
     >>> market = Market(0.8 * one, 0 * one, 2, mechanism=["second_price"])
     >>> market = market.meet(np.log(20 * one), one)
-    >>> rates = evaluate(np.log([[20, 40]]), market, Rates.of(1, 2))
+    >>> bids = Bids(np.log([[20, 40]]), np.array([[0.02, 0.04]]))
+    >>> rates = evaluate(bids, market, Rates.of(1, 2))
     >>> rates.win.round(4).tolist(), rates.cost.round(4).tolist()
     ([[0.5, 0.8069]], [[0.0058, 0.0145]])
     """
     size = market.work.shape[1]
-    for rule, rows in [(_second_price, slice(0, len(ln_score))), *market.groups]:
+    for rule, rows in [(_second_price, slice(0, len(bids.price))), *market.groups]:
         for block in _blocks(rows, size):
-            rule(ln_score, market, rates, block)
+            rule(bids, market, rates, block)
     return rates
 
 
 # --- one place ----------------------------------------------------------------------------------
 
 
-def _second_price(ln_score: Array, market: Market, rates: Rates, rows: slice) -> None:
+def _second_price(bids: Bids, market: Market, rates: Rates, rows: slice) -> None:
     """The rows of a block as second-price auctions of one place, in place."""
     z, win, value, cost = (a[rows] for a in (rates.z, rates.win, rates.value, rates.cost))
-    cost_slope, value_slope = rates.cost_slope[rows], rates.value_slope[rows]
-    np.subtract(ln_score[rows], market.mu[rows], out=z)
+    slope = rates.value_slope[rows]
+    np.subtract(bids.ln_score[rows], market.mu[rows], out=z)
     z *= market.per_d[rows]
     at_least(z, LOWEST, out=z)
     if z.size <= SMALL:
-        _three_at_once(z, market, rates, rows)
+        lifted = _three_at_once(z, market, rates, rows)
     else:
-        x, density, *_ = work = market.work[:5, : len(z)]
-        normal(z, win, density, work[2:])
-        np.add(z, market.up[rows], out=x)
-        normal(x, value, value_slope, work[2:])
-        np.subtract(z, market.down[rows], out=x)
-        normal(x, cost, cost_slope, work[2:])
-    value_slope *= market.height[rows]
+        x, *_ = work = market.work[:5, : len(z)]
+        normal(z, win, work[1:])
+        normal(np.subtract(z, market.down[rows], out=x), cost, work[1:])
+        lifted = np.add(z, market.up[rows], out=x)
+        normal(lifted, value, work[1:])
+    np.multiply(lifted, lifted, out=slope)
+    slope *= -0.5
+    np.exp(slope, out=slope)
+    slope *= market.height[rows]
     cost *= market.level[rows]
-    cost_slope *= market.level[rows]
-    cost_slope *= market.height[rows]
+    np.multiply(bids.price[rows], slope, out=rates.cost_slope[rows])
     np.divide(value, win, out=rates.lift[rows])
 
 
-def _three_at_once(z: Array, market: Market, rates: Rates, rows: slice) -> None:
-    """Phi(z), Phi(z + tau^2/d) and Phi(z - sigma^2/d) of a small block in one call, and their densities."""
+def _three_at_once(z: Array, market: Market, rates: Rates, rows: slice) -> Array:
+    """Phi(z), Phi(z + tau^2/d) and Phi(z - sigma^2/d) of a small block in one call; z + tau^2/d."""
     room = np.empty((6, 3, *z.shape))
-    x, below, density = room[:3]
+    x, below = room[:2]
     x[0] = z
     np.add(z, market.up[rows], out=x[1])
     np.subtract(z, market.down[rows], out=x[2])
-    normal(x, below, density, room[3:])
+    normal(x, below, room[2:])
     rates.win[rows], rates.value[rows], rates.cost[rows] = below
-    rates.value_slope[rows], rates.cost_slope[rows] = density[1:]
+    return x[1]
 
 
-def _marginal(ln_score: Array, market: Market, rows: slice) -> Array:
-    """F = s exp(tau^2/2) / (1000 q) [CNY]."""
-    tau = market.tau[rows]
-    return np.exp(ln_score[rows] + 0.5 * tau * tau) / (1000.0 * market.quality[rows])
-
-
-def _first_price(ln_score: Array, market: Market, rates: Rates, rows: slice) -> None:
+def _first_price(bids: Bids, _: Market, rates: Rates, rows: slice) -> None:
     """C = F WV [CNY]: whoever wins pays the own score."""
-    marginal = _marginal(ln_score, market, rows)
-    rates.cost[rows] = cost = marginal * rates.value[rows]
-    rates.cost_slope[rows] = cost + marginal * rates.value_slope[rows]
+    rates.cost[rows] = cost = bids.price[rows] * rates.value[rows]
+    rates.cost_slope[rows] += cost
 
 
-def _with_reserve(ln_score: Array, market: Market, rates: Rates, rows: slice) -> None:
+def _with_reserve(bids: Bids, market: Market, rates: Rates, rows: slice) -> None:
     """Second price with a reserve r, which is compared with scores.
 
     C = [r P(s exp(p) >= r, Y < r) + M P*(s exp(p) >= r, r < Y < s exp(p))] / (1000 q), P* with ln Y
@@ -312,14 +311,14 @@ def _with_reserve(ln_score: Array, market: Market, rates: Rates, rows: slice) ->
     sigma, tau, d = market.sigma[rows], np.maximum(market.tau[rows], LEAST_TAU), market.d[rows]
     z, lifted = rates.z[rows], rates.z[rows] + market.up[rows]
     bar = (market.ln_reserve[rows] - market.mu[rows]) / sigma
-    clear = (ln_score[rows] - market.ln_reserve[rows] + 10 * LEAST_TAU) / tau
+    clear = (bids.ln_score[rows] - market.ln_reserve[rows] + 10 * LEAST_TAU) / tau
     valued, enters, under = clear + tau, ndtr(clear), ndtr(bar)
     win = both_below(clear, z, tau / d)
     value = both_below(valued, lifted, tau / d)
     above = both_below(clear, z - market.down[rows], tau / d) - enters * ndtr(bar - sigma)
     slope = rates.value_slope[rows] * ndtr((valued - tau / d * lifted) * d / sigma)
     slope += np.exp(-0.5 * valued * valued) / ROOT_TWO_PI * under / tau
-    price, least = _marginal(ln_score, market, rows), market.reserve[rows] / 1000.0
+    price, least = bids.price[rows], market.reserve[rows] / 1000.0
     least = least / market.quality[rows]
     cost = least * enters * under + market.level[rows] * above
     rates.win[rows], rates.value[rows], rates.value_slope[rows] = win, value, slope
@@ -352,7 +351,7 @@ def _place_mix(market: Market, rates: Rates, rows: slice) -> tuple[Array, Array,
     work = market.work[:, : len(z)]
     rivals, shown, clicked = work[:3]
     if market.reserved and (market.reserve[rows] > 0.0).any():
-        normal(z, rivals, shown, work[3:])
+        normal(z, rivals, work[2:])
     else:
         np.copyto(rivals, rates.win[rows])
     np.log(rivals, out=rivals)
@@ -366,7 +365,7 @@ def _place_mix(market: Market, rates: Rates, rows: slice) -> tuple[Array, Array,
     return z, rivals, clicked
 
 
-def _gsp(_: Array, market: Market, rates: Rates, rows: slice) -> None:
+def _gsp(_: Bids, market: Market, rates: Rates, rows: slice) -> None:
     """C E [CNY]: the next rival below has the same law in every place (Varian 2007).
 
     Exact with tau = 0; else the places are those of the average prediction.
@@ -376,7 +375,7 @@ def _gsp(_: Array, market: Market, rates: Rates, rows: slice) -> None:
     rates.cost_slope[rows] *= clicked
 
 
-def _vcg(_: Array, market: Market, rates: Rates, rows: slice) -> None:
+def _vcg(_: Bids, market: Market, rates: Rates, rows: slice) -> None:
     """What others lose [CNY] (Edelman, Ostrovsky & Schwarz 2007): C times a mean of clicks."""
     z, rivals, clicked = _place_mix(market, rates, rows)
     rates.cost_slope[rows] *= rival_sum(market.paid[:, rows], rivals, clicked)

@@ -15,7 +15,7 @@ from itertools import zip_longest
 
 import numpy as np
 
-from simulator.market.auction import Market, Rates, evaluate
+from simulator.market.auction import Bids, Market, Rates, evaluate
 from simulator.market.audience import ratio
 from simulator.market.bounds import at_least, at_most
 from simulator.market.entry import PRIORITY, Entry
@@ -84,8 +84,13 @@ class Bidder:
         self.rates = self.flat.shaped((n, segments, lanes))
         self.x, self.offset = x, np.zeros((scenes, lanes))
         """Offset: log of the factor that a user's process puts on the bids."""
-        self.score, self.opportunities = np.zeros((2, n, segments, lanes))
+        self.score, self.price, self.opportunities = np.zeros((3, n, segments, lanes))
+        self.bids = Bids(
+            self.score.reshape(n * segments, lanes), self.price.reshape(n * segments, lanes)
+        )
         self.ln_value = media.ln_value - media.tau**2 / 2
+        self.value = np.exp(media.ln_value) / 1000
+        """Actions per impression, as the own prediction has them: [use, segment, replication]."""
         anchor = media.mu - media.ln_value  # keeps priorities near 1
         self.prior = np.where(media.valid[:n, :, None], np.exp(-PRIORITY * anchor), 0.0)
         bidding = world.bidding
@@ -147,9 +152,12 @@ class Bidder:
 
     # ------------------------------------------------------------------ at what bid
     def _evaluate(self, field: Field) -> None:
-        score = (self.x + self.offset + field.ln_quality).take(self.scene, axis=0)
+        ln_bid = self.x + self.offset
+        score = (ln_bid + field.ln_quality).take(self.scene, axis=0)
         np.add(score[:, None], self.ln_value, out=self.score)
-        evaluate(self.score.reshape(self.flat.win.shape), self.market, self.flat)
+        bid = np.exp(ln_bid).take(self.scene, axis=0)
+        np.multiply(bid[:, None], self.value, out=self.price)
+        evaluate(self.bids, self.market, self.flat)
 
     def _newton(self, field: Field) -> None:
         spend, alone = self._by_scene([self.rates.cost, self.rates.cost_slope])

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.integrate import quad
 from scipy.special import erfcx, log_ndtr, ndtr, ndtri_exp
 
-from simulator.market.auction import LOWEST, Market, Rates, both_below, evaluate, normal
+from simulator.market.auction import LOWEST, Bids, Market, Rates, both_below, evaluate, normal
 from tests.oracles.auctions import (
     Setting,
     run_auction,
@@ -36,7 +36,12 @@ def rates_of(setting, ln_scores=None):
         reserve=setting.reserve * column,
     )
     market.meet(setting.mu * column, setting.quality * column)
-    return evaluate(scores.astype(float), market, Rates.of(*scores.shape))
+    return evaluate(bids_of(scores.astype(float), market), market, Rates.of(*scores.shape))
+
+
+def bids_of(ln_score, market):
+    """What the scores bid: F = s exp(tau^2/2) / (1000 q)."""
+    return Bids(ln_score, np.exp(ln_score + market.tau**2 / 2) / (1000 * market.quality))
 
 
 def density(t):
@@ -321,7 +326,8 @@ def test_a_lane_does_not_know_its_neighbours():
             sigma, tau, len(chosen), mechanism=mechanism, clicks=clicks, reserve=reserve
         )
         market.meet(mu[:, chosen], quality[:, chosen])
-        return evaluate(ln_score[:, chosen].copy(), market, Rates.of(count, len(chosen)))
+        bids = bids_of(ln_score[:, chosen].copy(), market)
+        return evaluate(bids, market, Rates.of(count, len(chosen)))
 
     everything = of_lanes(np.arange(lanes))
     for chosen in (np.array([0, 1]), np.array([699, 13, 350]), np.arange(100, 357)):
@@ -344,15 +350,13 @@ def exact_normal(x):
 def test_normal_is_exact_in_both_tails():
     rng = np.random.default_rng(4)
     x = np.concatenate([rng.uniform(-30, 8, 200_000), rng.normal(0, 1.5, 100_000), [-37.5, 0, 60]])
-    bell = np.empty_like(x)
-    seen = normal(x, np.empty_like(x), bell, np.empty((3, *x.shape)))
+    seen = normal(x, np.empty_like(x), np.empty((4, *x.shape)))
     assert_allclose(seen, exact_normal(x), rtol=1e-11)
     assert_allclose(seen[x > -10], exact_normal(x[x > -10]), rtol=1e-13)
-    assert_allclose(bell, np.exp(-x * x / 2), rtol=1e-15)
     usual = np.abs(x) < 4
     assert_allclose(seen[usual], exact_normal(x[usual]), rtol=5e-15)
     low = rng.uniform(-37.4, -30.0, 20_000)
-    found = normal(low, np.empty_like(low), np.empty_like(low), np.empty((3, *low.shape)))
+    found = normal(low, np.empty_like(low), np.empty((4, *low.shape)))
     assert_allclose(found, exact_normal(low), rtol=2e-11)
 
 
