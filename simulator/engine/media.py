@@ -261,20 +261,20 @@ class Media:
         actions = click * appeal.per_click
         for goal in sorted(self.goals):
             here = self.action == BUYABLE.index(goal)
-            moved = self._moved(goal).take(uses, axis=0)
+            moved = self._moved(goal)
             actions = np.where(here, moved if goal == "discover" else actions * moved, actions)
         return np.where(self.action == BUYABLE.index("impression"), 1 / 1000, actions)
 
     def _moved(self, goal: str) -> np.ndarray:
-        """People moved into a stage, per visit of an auction use (discover: per impression); for orders the
-        readiness of visitors, of those that count: [use, segment, lane].
+        """People moved into a stage, per visit of a bounded use (discover: per impression); for orders the
+        readiness of visitors, of those that count: [bounded use, segment, lane].
         """
         crowd, world, entry = self.floor.state.crowd, self.floor.world, self.bidder.entry
         people = world.people
         if goal == "discover":
             fresh = np.zeros(self.tally.people.shape)
             fresh[0] = people.frequency_shape / (people.frequency_shape + crowd.exposure)
-            viewed = self.media.viewability[: self.media.auctions]
+            viewed = self.media.viewability[self.bidder.bounded]
             return np.asarray(viewed * entry.mean_of(fresh, seen=True))
         if goal in BUYERS:
             ready = crowd.n * (people.propensity * BUYERS[goal])[:, None]
@@ -282,7 +282,7 @@ class Media:
         each = entry.mean_of(people_moved(goal, crowd.n, people.visit_moves), seen=False)
         if goal != "perform":
             return each
-        power = self.floor.today.scene_power[self.bidder.scene]
+        power = self.floor.today.scene_power[self.bidder.scene[self.bidder.bounded]]
         return each * (power * world.phases.cart[self.floor.phase])
 
     def _win(self, entered: Entered) -> None:

@@ -138,21 +138,17 @@ class Rates:
 
     win: Array  # probability to be shown, in any place: W A [1]
     value: Array  # value shown against the average value: WV A, which is win x lift [1]
-    cost: Array  # payment: C [CNY]
-    cost_slope: Array  # dC/dx, the change of E under gsp left out [CNY]
     value_slope: Array  # A dWV/dx [1]
     click_factor: Array  # click rate of the places won against the first: E / A [1]
+    cost: Array  # payment: C [CNY]
+    cost_slope: Array  # dC/dx, the change of E under gsp left out [CNY]
     lift: Array  # value of an impression won against the average: WV / W, 1 where W is 0 [1]
     z: Array  # (ln s - mu) / d, not below -37.5 [1]
 
     @classmethod
     def of(cls, placements: int, lanes: int) -> "Rates":
         """Allocate; a click factor stays 1 where there is one place."""
-        return cls(*(np.ones((placements, lanes)) for _ in fields(cls)))
-
-    def shaped(self, shape: tuple[int, ...]) -> "Rates":
-        """Views of another shape."""
-        return Rates(*(getattr(self, f.name).reshape(shape) for f in fields(self)))
+        return cls(*np.ones((len(fields(cls)), placements, lanes)))
 
 
 class Market:

@@ -48,6 +48,7 @@ BUYERS = {
 }
 """1 for a stage whose orders count for a bid, else 0: [stage, 1]."""
 BAND = np.array(BAND_OF_STAGE, dtype=np.intp)
+BY_BAND = Groups(BAND, int(BAND[-1]) + 1)
 BEFORE_PERFORM = (np.arange(STAGES) < 4).astype(float)[:, None]
 
 
@@ -415,4 +416,6 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 def by_band(n: np.ndarray) -> np.ndarray:
     """People by band [band, segment, lane] from people by stage."""
+    if n[0].size <= FEW:
+        return BY_BAND.sum(n.reshape(STAGES, -1)).reshape(-1, *n.shape[1:])
     return np.array([n[0], n[1] + n[2], n[3] + n[4] + n[5] + n[6], n[7] + n[8] + n[9], n[10]])

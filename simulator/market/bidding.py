@@ -10,7 +10,8 @@ One Newton step in x a step, started from the last step's bid and what it was se
 (docs/model.md section 5). Who enters which opportunity is decided in `entry`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from itertools import zip_longest
 
 import numpy as np
@@ -19,7 +20,7 @@ from simulator.market.auction import Bids, Market, Rates, evaluate
 from simulator.market.audience import ratio
 from simulator.market.bounds import at_least, at_most
 from simulator.market.entry import PRIORITY, Entry
-from simulator.market.groups import Groups
+from simulator.market.groups import Groups, add_up
 from simulator.market.media import Media
 from simulator.market.scenes import BUYABLE
 from simulator.market.world import World
@@ -29,6 +30,7 @@ LARGEST_STEP = 1.0
 SHARE_RESPONSE = 1.0  # elasticity of a scene's share of opportunities to its bid, for the step
 REACH = 3.0  # x stays within this distance of the level that meets the market
 TINY = 1e-250
+RATES = [rate.name for rate in fields(Rates)]
 
 
 @dataclass
@@ -76,12 +78,12 @@ class Bidder:
     def __init__(self, world: World, media: Media, x: np.ndarray) -> None:
         """`media`: the uses that are open; `x` [scene, lane]: the bids, kept up to date in place."""
         n, segments, (scenes, lanes) = media.auctions, len(world.names.segments), x.shape
-        self.world, self.entry = world, Entry(media, scenes, segments, lanes)
-        self.scene = media.scene[:n]
+        self.world, self.scene = world, media.scene[:n]
         self.of_scene = Groups(self.scene, scenes)
         self.market = _market(media, segments, lanes)
-        self.flat = Rates.of(n * segments, lanes)
-        self.rates = self.flat.shaped((n, segments, lanes))
+        every = np.ones((len(RATES), n, segments, lanes))
+        self.flat, self.rates = Rates(*every.reshape(len(RATES), -1, lanes)), Rates(*every)
+        self.costs = every[RATES.index("cost") : RATES.index("cost_slope") + 1]
         self.x, self.offset = x, np.zeros((scenes, lanes))
         """Offset: log of the factor that a user's process puts on the bids."""
         self.score, self.price, self.opportunities = np.zeros((3, n, segments, lanes))
@@ -101,8 +103,15 @@ class Bidder:
         self.bounded = np.flatnonzero(self.limited[self.scene])
         """Uses of the scenes whose cost per action is bounded."""
         self.bounded_of = Groups(self.scene[self.bounded], scenes)
+        self.entry = Entry(media, scenes, segments, lanes, self.bounded)
         self.seen = bidding.action[self.scene[self.bounded], None, None] < BUYABLE.index("click")
         """Bought by what is seen: clicks and their lift do not matter."""
+        self.every = every.reshape(-1, segments, lanes)
+        rows = [RATES.index(rate) for rate in ("value", "value_slope", "click_factor")]
+        self.valued = np.add.outer(np.array(rows) * n, self.bounded)
+        self.valued[0, self.seen[:, 0, 0]] -= n
+        """Of the bounded uses what is shown (the value, or the win where it is bought by what is seen), its slope,
+        and the clicks: rows of `every`."""
 
     def follow(self, phase: int, before: int | None) -> None:
         """Move bids with the market's level; at the first step of the run take that level."""
@@ -160,7 +169,7 @@ class Bidder:
         evaluate(self.bids, self.market, self.flat)
 
     def _newton(self, field: Field) -> None:
-        spend, alone = self._by_scene([self.rates.cost, self.rates.cost_slope])
+        spend, alone = _sums(self.of_scene, self.opportunities, self.costs)
         spend = at_least(spend, TINY)
         slope = alone + SHARE_RESPONSE * spend
         step = np.log(at_least(field.money, TINY) / spend) * (spend / slope)
@@ -177,10 +186,6 @@ class Bidder:
         free = np.minimum(np.maximum(self.x, level - REACH), level + REACH)
         np.copyto(self.x, free, where=~self.held)
 
-    def _by_scene(self, rates: list[np.ndarray]) -> np.ndarray:
-        """Sums by scene of what each opportunity brings: [rate, scene, lane]."""
-        return _sums(self.of_scene, self.opportunities, rates)
-
     def _limit_step(self, field: Field, spend: np.ndarray, slope: np.ndarray) -> np.ndarray:
         """Newton step towards an average cost per action (or gmv per yuan) at its limit."""
         done, gain = self._done(field)
@@ -192,23 +197,17 @@ class Bidder:
 
     def _done(self, field: Field) -> np.ndarray:
         """Actions that limits count, and what they gain with x: [2, scene, lane]."""
-        rates, uses = self.rates, self.bounded
         assert field.actions is not None
-        offered, win, value, slope_of_value, clicked = (
-            rows.take(uses, axis=0)
-            for rows in (
-                self.opportunities, rates.win, rates.value, rates.value_slope, rates.click_factor,
-            )
-        )  # fmt: skip
-        weight = offered * field.actions * np.where(self.seen, 1.0, clicked)
-        shown = np.where(self.seen, win, value)
-        found = _sums(self.bounded_of, weight, [shown, slope_of_value])
+        *shown, clicked = self.every.take(self.valued, axis=0)
+        weight = self.opportunities.take(self.bounded, axis=0) * field.actions
+        weight *= np.where(self.seen, 1.0, clicked)
+        found = _sums(self.bounded_of, weight, shown)
         if field.free is not None:
             found[0] += field.free
         return found
 
     def _throttle(self, field: Field) -> Entered:
-        (spend,) = self._by_scene([self.rates.cost])
+        (spend,) = _sums(self.of_scene, self.opportunities, self.costs[:1])
         theta = at_most(ratio(field.money, spend), 1.0)
         theta[(spend <= 0) & (field.money > 0)] = 1.0
         self.opportunities *= theta.take(self.scene, axis=0)[:, None]
@@ -226,12 +225,9 @@ def _market(media: Media, segments: int, lanes: int) -> Market:
     return Market(sigma, tau, lanes, mechanism=mechanism, clicks=clicks, reserve=reserve)
 
 
-def _sums(of_scene: Groups, amount: np.ndarray, rates: list[np.ndarray]) -> np.ndarray:
+def _sums(of_scene: Groups, amount: np.ndarray, rates: Iterable[np.ndarray]) -> np.ndarray:
     """Sums by scene of amount x rate [use, segment, lane], for each of the rates: [rate, scene, lane]."""
-    by_use = np.empty((len(rates), len(amount), amount.shape[-1]))
-    for rate, out in zip(rates, by_use, strict=True):
-        np.einsum("usl,usl->ul", amount, rate, out=out)
-    return of_scene.sum(by_use)
+    return of_scene.sum(np.array([add_up(amount * rate) for rate in rates]))
 
 
 def _bounded(step: np.ndarray) -> np.ndarray:

@@ -30,7 +30,10 @@ SMALL = 1e-150  # its square is still a number
 class Entry:
     """The shares of one chunk of lanes; work arrays are made once."""
 
-    def __init__(self, media: Media, scenes: int, segments: int, lanes: int) -> None:
+    def __init__(
+        self, media: Media, scenes: int, segments: int, lanes: int, asked: np.ndarray
+    ) -> None:
+        """`asked`: auction uses of which `mean_of` tells."""
         self.media, n = media, media.auctions
         self.scenes, self.of_scene = scenes, Groups(media.scene[:n], scenes)
         self.affinity = media.affinity[0]
@@ -55,6 +58,8 @@ class Entry:
         brings = np.array(rows) * worth[:, None]
         self.brings = [batch.table(brings) for batch in self.meetings]
         slots = len(media.meetings)
+        uses = np.array([uses.stop - uses.start for uses in media.meetings], dtype=np.intp)
+        self.asked, self.asked_slot = asked, np.repeat(np.arange(slots), uses)[asked]
         self.ratio, self.pull = np.zeros((2, slots, BANDS_N, segments, lanes))
         at_once = len(self.ratio[self.meetings[0].at]) if self.meetings else 1
         self.sums = np.zeros((at_once, 2, BANDS_N, segments, lanes))
@@ -155,8 +160,8 @@ class Entry:
         return total
 
     def mean_of(self, weight: np.ndarray, *, seen: bool) -> np.ndarray:
-        """Mean of weight [band, segment, lane] over whom a use reaches, those who click if not seen."""
-        affinity, whole = (self.selected, self.reach) if seen else (self.clicking, self.clicked)
-        part = np.empty(self.reach.shape)
-        self._add_over_bands(self.pull * weight, affinity, part)
-        return np.asarray(part / at_least(whole, TINY))
+        """Mean of weight [band, segment, lane] over whom the asked uses reach, those who click if not seen."""
+        table, whole = (self.affinity, self.reach) if seen else (self.drawn, self.clicked)
+        weight = self.pull.take(self.asked_slot, axis=0) * weight
+        part = weigh("bu,ubsl->usl", table[:, self.asked], weight)
+        return np.asarray(part / at_least(whole.take(self.asked, axis=0), TINY))
