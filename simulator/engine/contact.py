@@ -46,7 +46,7 @@ class Contacts:
             touched[-1] = self._in_all(sent.touches)
             touches, buys = touches + sent.touches, buys + sent.buys
             free_buys = free_buys + self._by_segment(sent.buys)
-        contact, paid, share = Contact(np.zeros_like(self.tally.people), touches, buys), None, None
+        contact, paid, share = Contact(np.zeros(touches.shape), touches, buys), None, None
         readiness = float(self.floor.world.steps.readiness[self.floor.step])
         if brought is not None:
             self._add_paid(contact, brought)
@@ -58,7 +58,7 @@ class Contacts:
             paid = self._trace(contact)
             share = None if guests is None else ratio(guests.buys, contact.buys)
         contact.buys *= readiness
-        visits = visits + np.add.reduce(self.tally.visits.reshape(-1, self.floor.lanes))
+        visits = visits + self.tally.paid_visits
         halo_buys = self.tally.halo_buys if appeal.halo else None
         buying = None if guests is None else self._by_partner(guests)
         met = Met(
@@ -81,11 +81,10 @@ class Contacts:
 
     def _add_paid(self, contact: Contact, brought: np.ndarray) -> None:
         """What money brought to a person of each band."""
-        viewed, touched, bought = brought[:3]
-        self.floor.book.viewed += viewed.sum(axis=0)
-        contact.views = ratio(viewed, self.tally.people)
-        contact.touches += ratio(touched, self.tally.people)
-        contact.buys += ratio(bought, self.tally.people)
+        self.floor.book.viewed += np.add.reduce(brought[0])
+        contact.views, touches, buys = ratio(brought[:3], self.tally.people)
+        contact.touches += touches
+        contact.buys += buys
 
     def _go_on_free(
         self, halo: HaloAppeal, touches: np.ndarray, buys: np.ndarray, visits: np.ndarray
@@ -143,8 +142,10 @@ class Contacts:
         """Free visits that bought ones replace; None in a world where none are."""
         if not self.replaces:
             return None
-        taken = np.zeros_like(self.tally.people) if guests is None else guests.replaced
-        return taken + brought[3] if self.tally.replaces and brought is not None else taken
+        paid = brought[3] if self.tally.replaces and brought is not None else None
+        if guests is None:
+            return np.zeros(self.tally.people.shape) if paid is None else paid
+        return guests.replaced if paid is None else guests.replaced + paid
 
     def _push(self, appeal: Appeal) -> Sent:
         """Messages of the step, and the visits that come of them."""
@@ -209,15 +210,14 @@ class Contacts:
         """
         floor, free, f = self.floor, self.floor.world.free, self.floor.phase
         scale = self._free_traffic()
-        touches, buys = free.touches[f] * scale, appeal.free_buys * scale
         if taken is None:
             visits = weigh("bs,bsl->l", free.visits[f], self.tally.people) * scale
         else:
             here = free.visits[f] * scale * self.tally.people
             left = self.left = not_replaced(taken, here)
-            touches, buys, visits = touches * left, buys * left, np.einsum("bsl,bsl->l", here, left)
+            scale, visits = scale * left, np.einsum("bsl,bsl->l", here, left)
         floor.book.add(free_visits=visits)
-        return touches, buys, visits
+        return free.touches[f] * scale, appeal.free_buys * scale, visits
 
 
 def _order_rate(world: World) -> np.ndarray | None:

@@ -64,9 +64,9 @@ class Media:
             self._open_market()
         if self.floor.schedule.fresh[self.floor.step]:
             self.carry[...] = 0.0
-        appeal = self._appeal()
-        served = self._contracts()
-        entered = self._auction(served, appeal)
+        appeal, traffic = self._appeal(), self._traffic()
+        served = self._contracts(traffic)
+        entered = self._auction(traffic, served, appeal)
         per_person, scene_buys = self._clicks(entered, appeal)
         return self.contacts.meet(per_person, scene_buys, appeal)
 
@@ -135,22 +135,21 @@ class Media:
         return np.asarray(self.media.mu + rise[self.open[: self.media.auctions]])
 
     # ------------------------------------------------------------------ 2, 3 supply and contracts
-    def _traffic(self, slots: np.ndarray | slice) -> np.ndarray:
-        """Traffic of slots in this step [normal days]: [row, lane]."""
+    def _traffic(self) -> np.ndarray:
+        """Traffic of the slots in this step [normal days]: [slot, lane]."""
         floor = self.floor
         browse = floor.world.steps.browse[floor.step]
-        table = floor.world.phases.slot_traffic[floor.phase]
-        traffic = browse * table[slots] * floor.state.supply_noise[slots]
+        traffic = browse * floor.world.phases.slot_traffic[floor.phase] * floor.state.supply_noise
         return np.asarray(traffic if floor.today.crowd is None else traffic * floor.today.crowd)
 
-    def _contracts(self) -> np.ndarray | None:
+    def _contracts(self, traffic: np.ndarray) -> np.ndarray | None:
         """Impressions served by package and slot [part, lane]; None where nothing is."""
         floor, packs = self.floor, self.floor.world.packages
         shown = self.tally.impressions[self.media.auctions :]
-        if not self.server.busy[floor.step]:
+        if self.server.idle(floor.state.bookings, floor.step):
             shown[...] = 0.0
             return None
-        supply = self.on_offer * self._traffic(packs.inventory)
+        supply = self.on_offer * traffic[packs.inventory]
         supply *= floor.world.phases.available[floor.phase]
         paid, served = self.server.serve(floor.state.bookings, supply, floor.step, floor.draws)
         charge_packages(floor, self.server.price(paid))
@@ -158,22 +157,21 @@ class Media:
         np.multiply(by_use[:, None], self.media.package_share, out=shown)
         return served
 
-    def _supply(self, served: np.ndarray | None) -> np.ndarray:
+    def _supply(self, traffic: np.ndarray, served: np.ndarray | None) -> np.ndarray:
         """Opportunities of the auction uses; where contracts share a slot, its price rises."""
-        media = self.media
-        n, slots = media.auctions, slice(None)
-        supply = (
-            media.opportunities[:n] * self._traffic(slots).take(media.slot[:n], axis=0)[:, None]
-        )
+        media, n = self.media, self.media.auctions
+        supply = media.opportunities[:n] * traffic.take(media.slot[:n], axis=0)[:, None]
         if len(media.shared_slots):
             mu = np.array(np.broadcast_to(self._rivals(), supply.shape))
             if served is not None:
                 for k in media.shared_slots:
-                    mu += self._share_inventory(int(k), served, supply)
+                    mu += self._share_inventory(int(k), traffic[k], served, supply)
             self.bidder.meet(mu, self.floor.today.ln_quality)
         return supply
 
-    def _share_inventory(self, slot: int, served: np.ndarray, supply: np.ndarray) -> np.ndarray:
+    def _share_inventory(
+        self, slot: int, traffic: np.ndarray, served: np.ndarray, supply: np.ndarray
+    ) -> np.ndarray:
         """Take served contracts out of a slot's supply, in place; return the rise of ln price."""
         media, packs = self.media, self.floor.world.packages
         own = packs.inventory == slot
@@ -184,13 +182,15 @@ class Media:
         )
         uses = media.slot[: media.auctions] == slot
         supply[uses] = np.maximum(supply[uses] - used, 0.0)
-        forecast = media.slot_opportunities[slot] * self._traffic(np.array([slot]))[0]
+        forecast = media.slot_opportunities[slot] * traffic
         left = np.maximum(1 - ratio(served[own].sum(axis=0), forecast), 0.05)
         rise = -self.floor.world.scarcity * np.log(left)
         return np.where(uses[:, None, None], rise, 0.0)
 
     # ------------------------------------------------------------------ 4 auction
-    def _auction(self, served: np.ndarray | None, appeal: Appeal) -> Entered | None:
+    def _auction(
+        self, traffic: np.ndarray, served: np.ndarray | None, appeal: Appeal
+    ) -> Entered | None:
         """Bid, win and pay; None where no scene has money."""
         floor, world, phase = self.floor, self.floor.world, self.floor.phase
         self.tally.people = by_band(floor.state.crowd.n)
@@ -205,7 +205,7 @@ class Media:
         if not self.media.auctions or not np.count_nonzero(money):
             self.tally.impressions[: self.media.auctions] = 0.0
             return None
-        supply, fresh = self._supply(served), bool(self.fresh[floor.step])
+        supply, fresh = self._supply(traffic, served), bool(self.fresh[floor.step])
         ln_quality = floor.today.ln_quality
         field = Field(
             money, smooth, supply, bands, ln_quality, None, slept, phase, fresh, late=self.late
@@ -370,11 +370,12 @@ class Media:
         totals = self.of_scene.sum(by_use)
         self.tally.touches = self.of_scene.sum(by_use[2] * media.touch[:, 0])
         scene_buys = self._of_scenes(self.tally.buys, totals[3])
+        self.tally.paid_visits = np.add.reduce(totals[2])
+        floor.book.add(paid_visits=self.tally.paid_visits)
         if appeal.halo:
             self._go_on(appeal.halo)
         for name, total in zip(("clicks", "impressions", "visits"), totals, strict=False):
             floor.book.scenes[name] += total
-        floor.book.add(paid_visits=totals[2])
         return per_person, scene_buys
 
     def _of_scenes(self, buys: np.ndarray, total: np.ndarray) -> np.ndarray:
@@ -392,7 +393,9 @@ class Media:
         self.tally.halo_buys[:scenes] = self._of_scenes(more, total)
         self.tally.visits += self.tally.looks
         self.tally.buys += more
-        self.floor.book.add(free_visits=self.tally.looks)
+        looks = np.add.reduce(flat(self.tally.looks))
+        self.tally.paid_visits += looks
+        self.floor.book.add(free_visits=looks)
 
     def _to_prob(self, odds: np.ndarray) -> None:
         """Odds to probabilities, in place: o / (1 + o)."""

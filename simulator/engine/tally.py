@@ -30,6 +30,8 @@ class Tally:
         """People as the step finds them: [band, segment, lane]."""
         self.touches = np.zeros((len(world.names.scenes), lanes))
         """Visits, each as strong as its source touches, without further looks: [scene, lane]."""
+        self.paid_visits = np.zeros(lanes)
+        """Visits, further looks included: [lane]."""
         self.booked = False
         """Contract impressions are shown in this step."""
         self.advertised = False
@@ -39,7 +41,8 @@ class Tally:
         """Nothing was shown."""
         self.clicks[...] = self.visits[...] = self.buys[...] = 0.0
         self.looks[...] = self.halo_buys[...] = 0.0
-        self.touches = np.zeros_like(self.touches)
+        self.touches = np.zeros(self.touches.shape)
+        self.paid_visits = np.zeros(self.paid_visits.shape)
 
 
 @dataclass

@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from scipy.special import erfcx, ndtr, ndtri_exp, roots_legendre
 
 from simulator.market.bounds import at_least, at_most
+from simulator.market.columns import wide
 from simulator.market.groups import runs
 
 Array = NDArray[np.float64]
@@ -169,7 +170,7 @@ class Market:
         reserve: Array | None = None,
     ) -> None:
         count = len(mechanism)
-        self.sigma, self.tau = sigma, tau
+        self.sigma, self.tau = sigma, tau = wide(sigma, lanes), wide(tau, lanes)
         self.d = np.sqrt(sigma * sigma + tau * tau)
         self.up, self.down = tau * tau / self.d, sigma * sigma / self.d
         self.per_d, self.height = 1.0 / self.d, 1.0 / (self.d * ROOT_TWO_PI)
@@ -184,7 +185,9 @@ class Market:
         order = np.array([[float(factorial(place))] for place in range(len(clicks))])
         below = np.append(clicks[1:], np.zeros_like(clicks[:1]), axis=0)
         terms = (clicks > 0.0) / order, clicks / order, (clicks - below) / order
-        self.shown, self.clicked, self.paid = (each[:, :, None] for each in terms)
+        shown, self.clicked, self.paid = (wide(each[:, :, None], lanes) for each in terms)
+        self.met = np.stack([shown, self.clicked], axis=1)
+        """Terms of places and of clicks: [place, 2, placement, lane or 1]."""
         self._groups(np.asarray(mechanism), (clicks[0] != 1.0) | (clicks[1:] > 0.0).any(axis=0))
 
     def _groups(self, mechanism: NDArray[np.str_], several: NDArray[np.bool_]) -> None:
@@ -204,12 +207,12 @@ class Market:
         for row in np.flatnonzero(vcg):
             for down in np.unique(self.down[row]):
                 self.table[row, self.down[row] == down] = len(tables) - 1
-                tables.append(_vcg_table(down, self.paid[:, row]))
+                tables.append(_vcg_table(down, self.paid[:, row, :1]))
         self.tables = np.concatenate(tables)
 
     def meet(self, mu: Array, quality: Array) -> "Market":
         """Set the rivals' level and the own quality of a step."""
-        self.mu, self.quality = mu, quality
+        self.mu, self.quality = wide(mu, self.level.shape[1]), quality
         np.divide(np.exp(mu + 0.5 * self.sigma * self.sigma), 1000.0 * quality, out=self.level)
         return self
 
@@ -345,7 +348,7 @@ def _place_mix(market: Market, rates: Rates, rows: slice) -> tuple[Array, Array,
     """Spread the wins over places; z, L and E of the rows."""
     z = rates.z[rows]
     work = market.work[:, : len(z)]
-    rivals, shown, clicked = work[:3]
+    rivals, (shown, clicked) = work[0], work[1:3]
     if market.reserved and (market.reserve[rows] > 0.0).any():
         normal(z, rivals, work[2:])
     else:
@@ -353,8 +356,7 @@ def _place_mix(market: Market, rates: Rates, rows: slice) -> tuple[Array, Array,
     np.log(rivals, out=rivals)
     np.negative(rivals, out=rivals)
     at_most(rivals, MOST_RIVALS, out=rivals)
-    rival_sum(market.shown[:, rows], rivals, shown)
-    rival_sum(market.clicked[:, rows], rivals, clicked)
+    rival_sum(market.met[:, :, rows], rivals, work[1:3])
     for array in (rates.win, rates.value, rates.value_slope):
         array[rows] *= shown
     np.divide(clicked, shown, out=rates.click_factor[rows])

@@ -19,6 +19,7 @@ import numpy as np
 from simulator.market.auction import Bids, Market, Rates, evaluate
 from simulator.market.audience import ratio
 from simulator.market.bounds import at_least, at_most
+from simulator.market.columns import wide
 from simulator.market.entry import PRIORITY, Entry
 from simulator.market.groups import Groups, add_up
 from simulator.market.media import Media
@@ -90,11 +91,12 @@ class Bidder:
         self.bids = Bids(
             self.score.reshape(n * segments, lanes), self.price.reshape(n * segments, lanes)
         )
-        self.ln_value = media.ln_value - media.tau**2 / 2
-        self.value = np.exp(media.ln_value) / 1000
+        self.ln_value = wide(media.ln_value - media.tau**2 / 2, lanes)
+        self.value = wide(np.exp(media.ln_value) / 1000, lanes)
         """Actions per impression, as the own prediction has them: [use, segment, replication]."""
         anchor = media.mu - media.ln_value  # keeps priorities near 1
-        self.prior = np.where(media.valid[:n, :, None], np.exp(-PRIORITY * anchor), 0.0)
+        prior = np.where(media.valid[:n, :, None], np.exp(-PRIORITY * anchor), 0.0)
+        self.prior = wide(prior, lanes)
         bidding = world.bidding
         self.limited = (bidding.cost | bidding.roi) & ~bidding.held
         self.held, self.holds = bidding.held[:, None], bool(bidding.held.any())

@@ -15,6 +15,7 @@ A burst day is (1 + x) S(t), S(t) = w (1 - exp(-(t/tau)^k)) + (1 - w) B(t): B is
 import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -112,7 +113,7 @@ class Steps:
         second = origin.hour * HOUR + origin.minute * 60 + origin.second
         return (int(self.start[step]) + second) / DAY
 
-    @property
+    @cached_property
     def readiness(self) -> np.ndarray:
         """R = U / V: how ready to buy the visitors of a step are."""
         return np.divide(self.buy, self.browse, out=np.ones(len(self)), where=self.browse > 0)

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+LITTLE = 4000  # elements that cost less than the call that reads them
+
 
 def odds(p: Any) -> Any:
     """Odds of a probability.
@@ -44,6 +46,17 @@ def stack(parts: list[np.ndarray]) -> np.ndarray:
 def unless(table: np.ndarray, idle: float) -> np.ndarray | None:
     """The table, or None where it changes nothing."""
     return None if (table == idle).all() else table
+
+
+def wide(table: np.ndarray, lanes: int) -> np.ndarray:
+    """[.., replication] or [.., 1] as [.., lane] where that is little: arrays of one shape meet in a third of the time.
+
+    >>> wide(np.ones((2, 1)), 3).shape, wide(np.ones((2, 1)), 3000).shape
+    ((2, 3), (2, 1))
+    """
+    if table.size * lanes > LITTLE:
+        return table
+    return np.array(np.broadcast_to(table, (*table.shape[:-1], lanes)))
 
 
 def flags(rows: list[list[bool]], columns: int) -> np.ndarray:

@@ -78,6 +78,12 @@ class Server:
         self.bill_steps |= {0} if packages.fee.any() else set()
         """Steps in which deposits, or fees for what a plan has cancelled, are to be paid."""
 
+    def idle(self, bookings: Bookings, step: int) -> bool:
+        """Nothing can be served in this step, or nothing is left to serve."""
+        if not self.busy[step]:
+            return True
+        return not (np.count_nonzero(bookings.left) or np.count_nonzero(bookings.owed))
+
     def due(self, bookings: Bookings, step: int) -> tuple[np.ndarray, np.ndarray]:
         """Impressions wanted by the schedule and by make-good in this step: [package, lane] each."""
         return (

@@ -130,6 +130,7 @@ FEW = (
     "simulator.market.groups.FEW",
     "simulator.market.audience.FEW",
     "simulator.market.auction.SMALL",
+    "simulator.market.columns.LITTLE",
     "simulator.market.bounds.LARGE",
 )
 """Where another way is taken for few lanes."""
