@@ -11,6 +11,8 @@ from simulator.market.media import Media
 from simulator.market.scenes import BUYABLE
 from simulator.market.today import Halo, Today
 
+CLICK, CART = BUYABLE.index("click"), BUYABLE.index("cart")
+
 
 @dataclass
 class HaloAppeal:
@@ -46,7 +48,7 @@ class Appeal:
 
 
 def read_appeal(floor: Floor, media: Media, uses: np.ndarray, action: np.ndarray) -> Appeal:
-    """The appeal of the day; `uses` are the bounded ones, `action` what each of them bids for."""
+    """The appeal of the day; `uses` are the bounded ones, `action` what each of them bids for [use, 1, 1]."""
     world, demand, today, phase = floor.world, floor.demand, floor.today, floor.phase
     phases = world.phases
     click = today.scene_ctr.take(media.scene, axis=0)[:, None] * (
@@ -78,16 +80,31 @@ def _halo(floor: Floor, scene: np.ndarray, halo: Halo) -> HaloAppeal:
 def _per_click(
     floor: Floor, media: Media, buy: np.ndarray, uses: np.ndarray, action: np.ndarray
 ) -> np.ndarray:
-    """Carts, orders or order value per click; readiness is the mean of the day."""
-    world, today, phase = floor.world, floor.today, floor.phase
-    scene, arrival = media.scene[uses], media.arrival[uses]
-    order = arrival * prob(buy.take(uses, axis=0)) * floor.schedule.readiness[floor.step]
-    price = add_up(today.mix * (world.goods.price[phase] * floor.terms().price))
-    price = price.take(scene, axis=0)[:, None] * world.people.order_value
-    order *= np.where(world.bidding.roi[scene, None, None], price, 1.0)
-    cart = arrival * (world.people.visit_moves[3, 2] * world.phases.cart[phase])
-    cart = cart * today.scene_power[scene]
-    touched = arrival * media.touch[uses]
-    other = np.where(action == BUYABLE.index("click"), 1.0, touched)
-    other = np.where(action == BUYABLE.index("cart"), cart, other)
-    return np.where(action > BUYABLE.index("cart"), order, other)
+    """Clicks, touches, carts, orders or order value per click."""
+    arrival, bought = media.arrival[uses], set(action.ravel().tolist())
+    counts = np.where(action == CLICK, 1.0, arrival * media.touch[uses])
+    if CART in bought:
+        carts = _carts(floor, media.scene[uses]) * arrival
+        counts = np.where(action == CART, carts, counts)
+    if max(bought, default=CLICK) > CART:
+        orders = _orders(floor, media.scene[uses], buy.take(uses, axis=0)) * arrival
+        counts = np.where(action > CART, orders, counts)
+    return counts
+
+
+def _carts(floor: Floor, scene: np.ndarray) -> np.ndarray:
+    """Carts per visit of a use, whose scenes are given: [use, segment, lane]."""
+    world, moves = floor.world, floor.world.people.visit_moves
+    power = floor.today.scene_power.take(scene, axis=0)
+    return np.asarray(power * (moves[3, 2] * world.phases.cart[floor.phase]))
+
+
+def _orders(floor: Floor, scene: np.ndarray, buy: np.ndarray) -> np.ndarray:
+    """Orders per visit of a use, or their value [CNY]; readiness is the mean of the day: [use, segment, lane]."""
+    world, roi = floor.world, floor.world.bidding.roi[scene]
+    order = prob(buy) * floor.schedule.readiness[floor.step]
+    if not np.count_nonzero(roi):
+        return np.asarray(order)
+    each = world.goods.price[floor.phase] * floor.terms().price
+    price = add_up(floor.today.mix.take(scene, axis=0) * each)[:, None] * world.people.order_value
+    return np.asarray(order * np.where(roi[:, None, None], price, 1.0))

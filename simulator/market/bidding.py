@@ -178,11 +178,11 @@ class Bidder:
         step = _bounded(step)
         if field.actions is not None:
             limit = self._limit_step(field, spend, alone)
-            step = np.where(self.limited[:, None], np.minimum(step, limit), step)
+            np.minimum(step, limit, out=step, where=self.limited[:, None])
         if field.late is not None:
             step = np.where(field.late, at_least(step, 0.0), step)
         idle = (field.money <= 0) | self.held
-        step[idle if field.fresh else idle | field.slept] = 0.0
+        np.copyto(step, 0.0, where=idle if field.fresh else idle | field.slept)
         self.x += step
         level = self.world.phases.level[field.phase]
         free = np.minimum(np.maximum(self.x, level - REACH), level + REACH)

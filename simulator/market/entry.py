@@ -126,8 +126,7 @@ class Entry:
             here = slots.gather(rows) * slots.gather(per_cover)
             weigh("kbju,kjusl->jkbsl", brings, here, out=brought)
             brought *= self.pull[slots.at, None]
-            for of_slot in brought:
-                total += of_slot
+            total += brought[0] if len(brought) == 1 else np.add.reduce(brought)
         if contracts:
             worth = rows[:, n:] * self.worth[:, n:]
             total[:1] += np.einsum("busl,kusl->kbsl", self.aimed, worth[:1])
