@@ -87,6 +87,8 @@ class Floor:
     step: int = 0
     phase: int = 0
     day: int = 0
+    steered: bool = False
+    """A user's process may set the controls."""
     read: Terms | None = None
     """The terms that were asked for last."""
 

@@ -103,7 +103,6 @@ class Media:
         floor, world, scenes = self.floor, self.floor.world, len(self.floor.world.names.scenes)
         self.media, self.bidder = media, Bidder(world, media, floor.state.bids)
         self.of_scene = Groups(media.scene, scenes)
-        self.auction_of_scene = Groups(media.scene[: media.auctions], scenes)
         action = world.bidding.action[media.scene]
         self.full_lift = action[: media.auctions, None, None] < BUYABLE.index("order")
         """Auction uses whose clicks take the whole lift of value-aware bidding."""
@@ -216,7 +215,8 @@ class Media:
         if len(self.bidder.bounded):
             self.bidder.prepare(field)
             field.actions = self._actions(appeal)
-        self.bidder.offset = np.log(np.maximum(floor.controls.bid, NEXT_TO_NOTHING))
+        if floor.steered:
+            self.bidder.offset = np.log(np.maximum(floor.controls.bid, NEXT_TO_NOTHING))
         entered = self.bidder.pace(field)
         self._win(entered)
         return entered
@@ -226,7 +226,9 @@ class Media:
         floor, bidding, f = self.floor, self.floor.world.bidding, self.floor.phase
         purses, pace = bidding.purses, floor.schedule.pace[floor.step]
         left = money_left(purses, floor.money, floor.state.spent, f)
-        left *= bidding.active[f][:, None] * at_most(floor.controls.pace, 1.0)
+        left *= bidding.active[f][:, None]
+        if floor.steered:
+            left *= at_most(floor.controls.pace, 1.0)
         if purses.plain:
             self.room, smooth = left, left * pace
         else:
@@ -235,7 +237,7 @@ class Media:
             self.room = room_now(purses, left, day_money, floor.state.purse)
             self.late = nearly_spent(purses, left, self.room, day_money, bidding.quick[:, None])
             smooth = follow_traffic(purses, left, self.room, hour)
-        if np.count_nonzero(floor.controls.pace > 1):  # faster, but never more than there is
+        if floor.steered:  # faster, but never more than there is
             smooth = np.minimum(smooth * at_least(floor.controls.pace, 1.0), self.room)
         return np.where(bidding.quick[:, None], self.room, smooth), smooth
 
@@ -295,7 +297,7 @@ class Media:
         spend *= won
         if floor.sampled:
             self._charge(spend, won)
-        total, tried = self._by_scene([spend, offered], self.auction_of_scene)
+        total, tried = self._by_scene([spend, offered], self.bidder.of_scene)
         self._spend(total)
         book = floor.book
         book.scenes["offered"] += tried
@@ -326,7 +328,7 @@ class Media:
         """Price noise by scene, never above the scene's money; whole fen with the rest carried on."""
         floor, media = self.floor, self.media
         rows = (won, spend, self.carry)
-        count, wanted, carried = self._by_scene(rows, self.auction_of_scene)
+        count, wanted, carried = self._by_scene(rows, self.bidder.of_scene)
         noise = floor.draws.mean_noise("price", count, floor.world.scenario.chance.price_sd)
         wanted *= noise
         left = at_least(self.room - carried, 0.0)

@@ -148,6 +148,7 @@ class Run:
         )
         self.worth = [_over_plans(value, chunk) for value in people_value(world)]
         self.due, self.rules = processes.Due(), rules
+        floor.steered = bool(rules)
         self.server = server = Server(floor.world, expected_traffic(floor.world))
         self.days, self.media, self.sales = Days(floor, server), Media(floor, server), Sales(floor)
 

@@ -202,7 +202,8 @@ class Bidder:
         assert field.actions is not None
         *shown, clicked = self.every.take(self.valued, axis=0)
         weight = self.opportunities.take(self.bounded, axis=0) * field.actions
-        weight *= np.where(self.seen, 1.0, clicked)
+        np.copyto(clicked, 1.0, where=self.seen)
+        weight *= clicked
         found = _sums(self.bounded_of, weight, shown)
         if field.free is not None:
             found[0] += field.free
