@@ -72,9 +72,14 @@ def payment_success(
     return np.asarray(1 - failure * (1 - retry))
 
 
-def plentiful(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
-    """Stock beyond all doubt: S > L + 12 sqrt(L) + 50  [yes or no]."""
-    return np.asarray(stock > demand + 12 * np.sqrt(demand) + 50)
+def surely_met(stock: np.ndarray) -> np.ndarray:
+    """Demand below which a stock is plentiful, beyond all doubt: L + 12 sqrt(L) + 50 = S  [units].
+
+    >>> surely_met(np.array([114.0, 30.0])).tolist()
+    [16.0, 0.0]
+    """
+    root = np.sqrt(np.maximum(stock - 14, 0.0)) - 6
+    return np.square(np.maximum(root, 0.0))
 
 
 def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
@@ -85,7 +90,7 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     >>> float(mean_sold(np.array(1.0), np.array(1.0)).round(6)) == round(1 - math.exp(-1), 6)
     True
     """
-    plenty = plentiful(stock, demand)
+    plenty = demand < surely_met(stock)
     if np.count_nonzero(plenty) == plenty.size:
         return demand.copy()
     tight = (stock > 0) & (demand > 0) & ~plenty
@@ -114,8 +119,10 @@ class Stock:
     """Cumulated demand since the last restock (expected)."""
     gone: np.ndarray | None = None
     """Mean sold of it, once it has been asked for (expected)."""
-    plenty: np.ndarray | None = None
-    """Where it is beyond all doubt, likewise."""
+
+    def __post_init__(self) -> None:
+        self.sure = surely_met(self.units)
+        """Demand below which nobody goes without [units]: [product, lane] (expected)."""
 
     @classmethod
     def of(cls, units: np.ndarray, lanes: int) -> "Stock":
@@ -133,21 +140,14 @@ class Stock:
             self.gone = mean_sold(self.units, self.demand)
         return self.gone
 
-    def _plenty(self) -> np.ndarray:
-        """More than the demand so far beyond all doubt  [yes or no]."""
-        if self.plenty is None:
-            self.plenty = plentiful(self.units, self.demand)
-        return self.plenty
-
     def available(self, sampled: bool) -> np.ndarray:
         """Probability that the next order finds goods, Q(S, L) [product, lane]."""
         some = self.units > 0
         if sampled:
             return np.asarray(some.astype(float))
-        plenty = self._plenty()
-        if np.count_nonzero(plenty) == plenty.size:
+        tight = self.demand >= self.sure
+        if not np.count_nonzero(tight):
             return np.ones_like(self.units)
-        tight = ~plenty
         chance = gammaincc(
             np.where(some & tight, self.units, 1.0), np.where(tight, self.demand, 0.0)
         )
@@ -161,7 +161,7 @@ class Stock:
         if sampled:
             return np.where(wanted > self.units, ratio(self.units, wanted), 1.0)
         after = self.demand + wanted
-        plenty = plentiful(self.units, after)
+        plenty = after < self.sure
         if np.count_nonzero(plenty) == plenty.size:
             return np.ones_like(wanted)
         sold = mean_sold(self.units, after) - self._sold()
@@ -172,7 +172,7 @@ class Stock:
         """Goods arrive; demand that went away before does not come back."""
         self.units[product] = self.left(sampled)[product] + units
         self.demand[product] = 0.0
-        self.gone = self.plenty = None
+        self.gone, self.sure = None, surely_met(self.units)
 
     def sell(self, wanted: np.ndarray, sampled: bool) -> np.ndarray:
         """Units sold of what is wanted: [product, lane]."""
@@ -186,9 +186,9 @@ class Stock:
     def _mean_sold(self, wanted: np.ndarray) -> np.ndarray:
         """Rise of the mean sales when the demand rises by what is wanted."""
         after = self.demand + wanted
-        plenty = plentiful(self.units, after)
+        plenty = after < self.sure
         before = None if np.count_nonzero(plenty) == plenty.size else self._sold()
-        self.demand, self.gone, self.plenty = after, None, plenty
+        self.demand, self.gone = after, None
         if before is None:
             return wanted
         rise = self._sold() - before

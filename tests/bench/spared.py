@@ -46,13 +46,12 @@ SPARED: tuple[Spared, ...] = (
     ),
     *_spare(
         "fulfilment",
-        "plentiful",
+        "surely_met",
         "where stock is plentiful, the other formula gives the demand to the last bit, too",
-        "demand + 12 * np.sqrt(demand) -> (demand * 1.01) + 12 * np.sqrt(demand)",
-        "12 * np.sqrt(demand) -> 12 * (np.sqrt(demand) * 1.01)",
-        "12 * np.sqrt(demand) -> (12 * 1.01) * np.sqrt(demand)",
-        "demand + 12 * np.sqrt(demand) + 50 -> ((demand + 12 * np.sqrt(demand)) * 1.01) + 50",
-        "demand + 12 * np.sqrt(demand) + 50 -> demand + 12 * np.sqrt(demand) + (50 * 1.01)",
+        "stock - 14 -> (stock * 1.01) - 14",
+        "stock - 14 -> stock - (14 * 1.01)",
+        "np.sqrt(np.maximum(stock - 14, 0.0)) - 6 -> (np.sqrt(np.maximum(stock - 14, 0.0)) * 1.01) - 6",
+        "np.sqrt(np.maximum(stock - 14, 0.0)) - 6 -> np.sqrt(np.maximum(stock - 14, 0.0)) - (6 * 1.01)",
     ),
     *_spare(
         "fulfilment",
