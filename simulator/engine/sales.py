@@ -36,6 +36,7 @@ from simulator.market.fulfilment import payment_success
 from simulator.market.groups import Groups, add_up
 from simulator.market.people import STAGES
 from simulator.market.shipping import Depot, late_share
+from simulator.market.world import World
 from simulator.scenario.chain import Stage
 
 BASKET_STAGES = slice(Stage.FAVOURITE, Stage.DEPOSIT)
@@ -43,6 +44,7 @@ MOVES: dict[str, list[tuple[int, int]]] = {
     "favourites": [(FAVOURITE, c) for c in range(Stage.FAVOURITE)],
     "carts": [(CART, c) for c in range(Stage.CART)],
     "deposits": [(DEPOSIT, c) for c in range(Stage.DEPOSIT)],
+    "balances": [(ORDER, Stage.DEPOSIT)],
     "new_customers": [(ORDER, c) for c in range(Stage.INITIAL)],
     "brand_new_customers": [(ORDER, c) for c in range(Stage.FAVOURITE)],
     "recalled_members": [(ORDER, Stage.LAPSED)],
@@ -52,13 +54,15 @@ MOVES: dict[str, list[tuple[int, int]]] = {
     "emptied": [
         (kind, c) for kind in (ORDER, DEPOSIT, DECAY) for c in (Stage.FAVOURITE, Stage.CART)
     ],
-    "balances": [(ORDER, Stage.DEPOSIT)],
 }
 """Moves of people that are counted together: (kind, stage)."""
-CUSTOMERS = ("new_customers", "brand_new_customers", "recalled_members", "lapsed", "returned")
 BASKETS = {
-    name: f"basket_{name}" for name in ("orders", "deposits", "dropped", "balances", "added")
+    name: f"basket_{name}" for name in ("added", "deposits", "balances", "orders", "dropped")
 }
+COUNTED = tuple(MOVES)[:9]
+"""Totals of the book; carts, deposits and balances count customers' baskets, too."""
+OF_BASKETS = slice(1, 4)
+NONE = np.zeros((1, 1))
 
 
 class Sales:
@@ -71,9 +75,18 @@ class Sales:
         """Orders of the step that shops send: [product, lane]."""
         self.chain = Chain(floor.world.people, segments, floor.lanes, traced=traced)
         rows = [[kind * STAGES + stage for kind, stage in moves] for moves in MOVES.values()]
-        self.counted = Groups.choose(rows, len(KINDS) * STAGES)
+        self.groups = Groups.choose(rows, len(KINDS) * STAGES)
         self.moved: dict[str, np.ndarray] = {}
         """People of all segments who moved in the step, by name: [lane]; and customers' baskets."""
+        self.counted = np.zeros((len(COUNTED), floor.lanes))
+        """Moves since the start, people and baskets: the rows are totals of the book."""
+        floor.book.totals |= zip(COUNTED, self.counted, strict=True)
+        self.gate = calendar_gate(floor.world)
+        """Load of payment and success [step, lane] each; None where the shop's own attempts are the load."""
+        self.released_part = np.zeros(())
+        """Part of the orders out of favourites and carts that the sale released: [2, segment, lane]."""
+        self.days = floor.world.steps.days
+        """Length of each step [d]."""
         self.asked = bool(floor.linkage or floor.partners)
         """Somebody asks on whose visits a product was bought."""
         self.bought = np.zeros((0, 1, floor.lanes))
@@ -93,22 +106,24 @@ class Sales:
     # ------------------------------------------------------------------ 7 chain and baskets
     def _pulse(self, met: Met) -> Pulse:
         floor, world = self.floor, self.floor.world
-        steps, phases, costs, s, f = world.steps, world.phases, world.costs, floor.step, floor.phase
-        days, buy = float(steps.days[s]), float(steps.buy[s])
+        steps, phases, s, f = world.steps, world.phases, floor.step, floor.phase
+        days, buy = float(self.days[s]), float(steps.buy[s])
         self.release_mix, ready = self._read_release()
-        load = self._load(met, ready)
-        pay = payment_success(costs.pay_fail, phases.wallet[f], costs.pay_retry, load)
-        self.pay = pay
+        load, self.pay = self._pass_gate(met, ready)
         floor.book.peak(payment_load=load)
-        opened = floor.today.presale * float(floor.schedule.can_deposit[s])
-        balance = np.minimum(pay * floor.schedule.balance[s], 1 - 1e-12)
+        opened = floor.today.presale if floor.schedule.can_deposit[s] else NONE
         return Pulse(
             days=days, browse=float(steps.browse[s]) or days,
-            now=steps.middle(s), pay=pay,
+            now=steps.middle(s), pay=self.pay,
             cart=phases.cart[f] * self._wanted(met), release=phases.release[f] * buy * ready,
             deposit=phases.deposit[f] * opened,
-            deposit_release=phases.deposit_release[f] * buy * opened, balance=bar(balance), buy=buy,
+            deposit_release=phases.deposit_release[f] * buy * opened, balance=self._balance(), buy=buy,
         )  # fmt: skip
+
+    def _balance(self) -> np.ndarray:
+        """Hazard that a deposit's balance is paid in this step: [1, lane]."""
+        share = self.floor.schedule.balance[self.floor.step]
+        return bar(np.minimum(self.pay * share, 1 - 1e-12)) if share else NONE
 
     def _wanted(self, met: Met) -> np.ndarray:
         """Product power that the visits of the step meet [segment or 1, lane]; what new baskets hold is kept."""
@@ -121,19 +136,21 @@ class Sales:
         self.filling = np.einsum("pgl,gl->pl", by_segment, own)
         return ratio(np.add.reduce(by_segment), touches)
 
-    def _load(self, met: Met, ready: np.ndarray | float) -> np.ndarray:
-        """Payment attempts against what the gate takes [1, lane]: the calendar's, or the shop's own."""
+    def _pass_gate(self, met: Met, ready: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """Load of payment, the calendar's or that of the shop's own attempts, and success: [1, lane]."""
         floor, world, s, f = self.floor, self.floor.world, self.floor.step, self.floor.phase
-        days, buy = float(world.steps.days[s]), float(world.steps.buy[s])
-        capacity = world.costs.pay_capacity
-        if capacity is None:
-            return np.asarray(world.phases.payment_load[f] * (buy / days))
+        if self.gate is not None:
+            load, success = self.gate
+            return load[s, None], success[s, None]
+        buy = float(world.steps.buy[s])
         tried = payment_attempts(
             floor.state.baskets, floor.state.crowd, met.contact, world.people,
             release=world.phases.release[f] * buy * ready,
             balance=floor.schedule.balance[s], now=world.steps.middle(s), buy=buy,
         )  # fmt: skip
-        return np.asarray(tried / (capacity * (24 * days)))
+        costs = world.costs
+        load = np.asarray(tried / (costs.pay_capacity * (24 * float(self.days[s]))))
+        return load, payment_success(costs.pay_fail, world.phases.wallet[f], costs.pay_retry, load)
 
     def _read_release(self) -> tuple[np.ndarray | None, np.ndarray | float]:
         """Prices move baskets too: products of a segment's released ones [product, segment, lane], and its
@@ -151,40 +168,35 @@ class Sales:
         """Moves of people and of customers' baskets: first who buys, then what becomes of the others."""
         crowd, held, draws = self.floor.state.crowd, self.floor.state.baskets, self.floor.draws
         self.chain.fill(crowd, met.contact, pulse)
+        self.released_part = self._part_of(self.chain.baskets, BASKET_STAGES)
         risks = basket_hazards(held, crowd, met.contact, pulse, self.floor.world.people)
         buying, moving = self.chain.chances(crowd)
         buyers, (paid, added) = self._draw(
-            "buyers", (crowd.n, buying), [(held.deposits, risks.balance), (risks.free, risks.fill)]
+            "buyers", (crowd.n, held.deposits, risks.free), (buying, risks.balance, risks.fill)
         )
         carts = held.carts + added
         others, (gone,) = self._draw(
-            "movers", (crowd.n - buyers, moving), [(carts, risks.leaving(held.carts, added))]
+            "movers", (crowd.n - buyers, carts), (moving, risks.leaving(held.carts, carts))
         )
         flows = self.chain.part(buyers, others, pulse, draws)
         orders, deposits, dropped = draws.split("basket_to", gone, risks.out)
         return flows, CustomerMoves(orders, deposits, dropped, paid, added)
 
     def _draw(
-        self, purpose: str, people: tuple[np.ndarray, np.ndarray], baskets: list[tuple[np.ndarray, np.ndarray]]
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-        """Draw (n, p) of people [stage, segment, lane] and of baskets [segment, lane] in one go."""
-        shape, lanes = people[0].shape, self.floor.lanes
-        n, p = (
-            np.concatenate([whole.reshape(-1, lanes), *rows])
-            for whole, *rows in zip(people, *baskets, strict=True)
-        )
-        count = self.floor.draws.binomial(purpose, n, p)
-        people_rows = shape[0] * shape[1]
-        moved, rest = count[:people_rows], count[people_rows:]
-        return moved.reshape(shape), rest.reshape(-1, shape[1], lanes)
+        self, purpose: str, n: tuple[np.ndarray, ...], p: tuple[np.ndarray, ...]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw (n, p) of people [stage, segment, lane] and then of baskets [segment, lane] in one go."""
+        count = self.floor.draws.binomial(purpose, _in_rows(*n), _in_rows(*p))
+        every = count.reshape(-1, *n[0].shape[1:])
+        return every[:STAGES], every[STAGES:]
 
     # ------------------------------------------------------------------ 8 orders
     def _orders(self, flows: np.ndarray, baskets: CustomerMoves, met: Met) -> Orders:
         """Which product every order is for, and what of it is in stock."""
         floor, orders = self.floor, flows[ORDER]
-        release = self._released(flows).sum(axis=0) + baskets.orders
+        release = np.add.reduce(self._released(flows)) + baskets.orders
         balance = orders[Stage.DEPOSIT] + baskets.balances
-        total = orders.sum(axis=0) + baskets.orders + baskets.balances
+        total = np.add.reduce(orders) + baskets.orders + baskets.balances
         direct = at_least(total - release - balance, 0.0)
         kinds, stock = [direct, release], floor.state.stock
         self.direct_mix = self._direct_mix(met)
@@ -206,7 +218,7 @@ class Sales:
         demand = add_up(wanted)
         sold = stock.sell(demand, floor.sampled)
         self._send(demand, sold)
-        return Orders(wanted, cut_by_stock(wanted, sold, floor.draws))
+        return Orders(wanted, cut_by_stock(wanted, demand, sold, floor.draws))
 
     def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:
         """From the depot while it has goods, then from shops: both [product, lane]."""
@@ -231,16 +243,18 @@ class Sales:
 
     def _released(self, flows: np.ndarray) -> np.ndarray:
         """Orders out of favourites and carts that the sale released: [2, segment, lane]."""
-        part = ratio(self.chain.baskets, self.chain.hazards[ORDER, BASKET_STAGES])
-        return np.asarray(flows[ORDER, BASKET_STAGES] * at_most(part, 1.0))
+        return np.asarray(flows[ORDER, BASKET_STAGES] * self.released_part)
+
+    def _part_of(self, hazard: np.ndarray, stages: slice) -> np.ndarray:
+        """Part of the order hazard of some stages that one of its terms [stage, segment, lane] is."""
+        return ratio(hazard, self.chain.hazards[ORDER, stages])
 
     def _by_habit(self, flows: np.ndarray) -> np.ndarray:
         """Orders of customers that no visit brought: [initial, numerous, keen; segment, lane]."""
         orders = flows[ORDER, CUSTOMER_STAGES]
         if self.chain.habit is None:
             return np.zeros_like(orders)
-        part = ratio(self.chain.habit, self.chain.hazards[ORDER, CUSTOMER_STAGES])
-        return np.asarray(orders * at_most(part, 1.0))
+        return np.asarray(orders * self._part_of(self.chain.habit, CUSTOMER_STAGES))
 
     def _direct_mix(self, met: Met) -> np.ndarray:
         """u: product weights of orders from visits, paid ones by scene and free ones."""
@@ -248,14 +262,14 @@ class Sales:
         each = ratio(met.scene_buys, today.scene_kappa)
         free = today.free_mix[:, None] * (met.free_buys / today.free_kappa)
         if today.response is None:
-            paid = (today.mix * each).sum(axis=0)[:, None]
+            paid = np.add.reduce(today.mix * each)[:, None]
         else:
             paid = np.einsum("ipl,igl->pgl", today.mix, each)
         weights = (paid + free) * today.kappa
         looks = None
         if today.halo and met.halo_buys is not None:
             looks = today.halo.mix * met.halo_buys[:, None]
-            weights += looks.sum(axis=0)
+            weights += np.add.reduce(looks)
         every = add_up(weights)
         if self.asked:
             self._ask(each, looks, met)
@@ -284,10 +298,13 @@ class Sales:
     def _sum_up(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
         """Moves of the step over all segments."""
         by_stage = add_up(flows)
-        people = self.counted.sum(by_stage.reshape(-1, self.floor.lanes))
-        rows = np.array([getattr(baskets, name) for name in BASKETS])
+        people = self.groups.sum(by_stage.reshape(-1, self.floor.lanes))
+        held = add_up(np.array([getattr(baskets, name) for name in BASKETS]))
         self.moved = dict(zip(MOVES, people, strict=True))
-        self.moved |= zip(BASKETS.values(), add_up(rows), strict=True)
+        self.moved |= zip(BASKETS.values(), held, strict=True)
+        every = people[: len(COUNTED)].copy()
+        every[OF_BASKETS] += held[:3]
+        self.counted += every
 
     def _write(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met) -> None:
         floor, day = self.floor, self.floor.state.day
@@ -362,7 +379,7 @@ class Sales:
         floor, queue = self.floor, self.floor.state.queue
         assert queue is not None
         own = paid - self.pooled
-        orders, days = own.sum(axis=0)[None], float(floor.world.steps.days[floor.step])
+        orders, days = own.sum(axis=0)[None], float(self.days[floor.step])
         wait = queue.take(orders, depot.per_day * days) / depot.per_day
         share = late_share(wait, depot)
         late = floor.draws.binomial("late", orders, share)
@@ -372,18 +389,14 @@ class Sales:
         return share * ratio(own, paid)
 
     def _count(self, orders: Orders, paid: np.ndarray, money: Money) -> None:
-        """Write the step's orders [product, lane] and moves into the totals."""
-        floor, book, moved = self.floor, self.floor.book, self.moved
+        """Write the step's orders [product, lane] into the totals."""
+        floor, book = self.floor, self.floor.book
         total, gmv = np.add.reduce(paid), np.add.reduce(money.gmv)
         pay = self.pay
         failed = floor.draws.round_off("unpaid", total[None] * (1 - pay) / pay)[0]
         book.add(
-            favourites=moved["favourites"], carts=moved["carts"] + moved["basket_added"],
-            deposits=moved["deposits"] + moved["basket_deposits"],
-            balances=moved["balances"] + moved["basket_balances"], paid_orders=total,
-            orders=total + failed, gmv=gmv, goods_cost=money.cost, subsidy=money.aid,
+            paid_orders=total, orders=total + failed, gmv=gmv, goods_cost=money.cost, subsidy=money.aid,
         )  # fmt: skip
-        book.add(**{name: moved[name] for name in CUSTOMERS})
         if orders.paid is not orders.wanted:
             unmet = orders.unmet
             book.add(unmet=unmet)
@@ -446,7 +459,7 @@ class Sales:
     def _basket_products(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
         """Products in standing baskets: what leaves goes in proportion, what comes has today's mix."""
         n, held, moved = self.floor.state.crowd.n, self.floor.state.baskets, self.moved
-        stock = n[BASKET_STAGES].sum(axis=(0, 1)) + held.carts.sum(axis=0)
+        stock = np.add.reduce(n[BASKET_STAGES], axis=(0, 1)) + np.add.reduce(held.carts)
         out = moved["emptied"] + moved["basket_orders"]
         out += moved["basket_deposits"] + moved["basket_dropped"]
         into = moved["filled"] + moved["basket_added"]
@@ -460,7 +473,7 @@ class Sales:
     def _presold(self) -> None:
         """The same of what is presold."""
         n, held, moved = self.floor.state.crowd.n, self.floor.state.baskets, self.moved
-        waiting = n[Stage.DEPOSIT].sum(axis=0) + held.deposits.sum(axis=0)
+        waiting = np.add.reduce(n[Stage.DEPOSIT]) + np.add.reduce(held.deposits)
         gone = moved["balances"] + moved["basket_balances"]
         fresh = moved["deposits"] + moved["basket_deposits"]
         held.presold *= 1 - at_most(ratio(gone, waiting), 1.0)
@@ -475,3 +488,17 @@ class Sales:
         standing = shares(self.floor.state.baskets.products, self.floor.today.free_mix)
         by_product = np.einsum("pgl,gl->pl", self.release_mix, bought)
         return np.asarray(out - bought.sum(axis=0) + ratio(by_product, standing))
+
+
+def _in_rows(people: np.ndarray, *baskets: np.ndarray) -> np.ndarray:
+    """People [stage, segment, lane] and baskets [segment, lane] below each other: [row, lane]."""
+    return np.concatenate([people.reshape(-1, people.shape[-1]), *baskets])
+
+
+def calendar_gate(world: World) -> tuple[np.ndarray, np.ndarray] | None:
+    """Load of payment as the calendar has it, and success: [step, lane]; None where the gate has a capacity."""
+    if world.costs.pay_capacity is not None:
+        return None
+    steps, phases, costs = world.steps, world.phases, world.costs
+    load = phases.payment_load[steps.phase] * (steps.buy / steps.days)[:, None]
+    return load, payment_success(costs.pay_fail, phases.wallet[steps.phase], costs.pay_retry, load)

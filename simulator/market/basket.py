@@ -79,11 +79,11 @@ class BasketHazards:
     out: np.ndarray
     """Hazards of a cart: order, deposit, drop [3, segment, lane]."""
 
-    def leaving(self, carts: np.ndarray, added: np.ndarray) -> np.ndarray:
-        """Probability that a basket leaves; newcomers of the step get half of the hazard."""
+    def leaving(self, before: np.ndarray, carts: np.ndarray) -> np.ndarray:
+        """Probability that one of the carts leaves; those not there `before` the step get half of the hazard."""
         total = np.add.reduce(self.out, axis=0)
-        late = -np.expm1(-total / 2) * ratio(self.free * self.fill, carts + added)
-        out = -np.expm1(-total) * ratio(carts, carts + added) + late
+        late = -np.expm1(-total / 2) * ratio(self.free * self.fill, carts)
+        out = -np.expm1(-total) * ratio(before, carts) + late
         return at_most(out, 1.0)
 
 
@@ -97,8 +97,7 @@ def basket_hazards(
     out[2] = _dropping(touches, people, browse=pulse.browse, days=pulse.days)
     free = at_least(np.add.reduce(crowd.n[CUSTOMER_STAGES]) - baskets.carts - baskets.deposits, 0.0)
     fill = -np.expm1(-touches * people.cart_again * pulse.cart)
-    balance = np.zeros(free.shape)
-    balance -= np.expm1(-pulse.balance)
+    balance = np.broadcast_to(-np.expm1(-pulse.balance), free.shape)
     return BasketHazards(balance, free, fill, out)
 
 
@@ -150,8 +149,11 @@ def shares(weights: np.ndarray, instead: np.ndarray) -> np.ndarray:
     >>> shares(np.array([[1.0], [3.0]]), np.array([[0.5], [0.5]])).ravel().tolist()
     [0.25, 0.75]
     """
-    total = weights.sum(axis=0)
-    return np.where(total > 1e-9, ratio(weights, total), instead)
+    total = np.add.reduce(weights)
+    some = total > 1e-9
+    if np.count_nonzero(some) == some.size:
+        return np.asarray(weights / total)
+    return np.where(some, ratio(weights, total), instead)
 
 
 @dataclass
@@ -194,10 +196,9 @@ def choose_instead(mix: Array, found: Array, substitution: Array) -> Array:
     return np.where((found < 1).any(axis=0), instead, mix)
 
 
-def cut_by_stock(wanted: np.ndarray, sold: np.ndarray, draws: Draws) -> np.ndarray:
-    """Paid orders [product, segment, lane] when of each product only `sold` [product, lane] is there."""
-    total = add_up(wanted)
-    short = sold < total
+def cut_by_stock(wanted: Array, demand: Array, sold: Array, draws: Draws) -> Array:
+    """Paid orders [product, segment, lane] when of each product's `demand` only `sold` [product, lane] is there."""
+    short = sold < demand
     if not np.count_nonzero(short):
         return wanted
     parts = draws.split("stock", sold, np.ascontiguousarray(wanted.swapaxes(0, 1))).swapaxes(0, 1)
