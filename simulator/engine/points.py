@@ -42,8 +42,9 @@ def make_points(scenario: Scenario, vectors: int, order: int = 0) -> Points:
 
     Another `order` pairs the values of the numbers in another way.
     """
-    shocks, numbers = [name for name, _ in shock_names(scenario)], uncertain_paths(scenario)
-    if not vectors or not numbers:
+    shocks = [name for name, _ in shock_names(scenario)]
+    numbers = uncertain_paths(scenario) if vectors else {}
+    if not numbers:
         return Points(quadrature(len(shocks)), {})
     streams = streams_of(scenario)
     names = list(dict.fromkeys(streams.values()))

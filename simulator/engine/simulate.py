@@ -97,7 +97,7 @@ def simulate(
         )  # fmt: skip
     return Outcomes(
         scenario=label or scenario.name, title=scenario.name, mode=mode, replications=count, seed=seed,
-        axes=make_axes(scenario, chosen, daily=daily), book=book, terms=terms, chance_only=alone,
+        axes=make_axes(scenario, chosen, days=len(book.days["gmv"]) if daily else 0), book=book, terms=terms, chance_only=alone,
         scenario_hash=scenario_digest(scenario),
     )  # fmt: skip
 
@@ -303,15 +303,14 @@ def _fixed_costs(scenario: Scenario, plans: list[Plan]) -> np.ndarray:
     ])  # fmt: skip
 
 
-def make_axes(scenario: Scenario, plans: list[Plan], *, daily: bool) -> Axes:
-    """Names of all axes of the outcomes."""
-    steps = make_grid(scenario)
-    first = steps.shape.origin.date()
-    count = int(steps.day[-1]) + 1 if daily else 0
+def make_axes(scenario: Scenario, plans: list[Plan], *, days: int) -> Axes:
+    """Names of all axes of the outcomes; `days` in the book."""
+    phases = phase_names(scenario.calendar)
+    first = scenario.calendar.phases[phases[0]].start.date()
     return Axes(
-        plans=tuple(plan.name for plan in plans), scenes=tuple(scenario.scenes), phases=steps.phases,
+        plans=tuple(plan.name for plan in plans), scenes=tuple(scenario.scenes), phases=phases,
         segments=tuple(scenario.segments), products=tuple(scenario.products), stages=CHAIN_STAGES,
-        days=tuple((first + timedelta(days=n)).isoformat() for n in range(count)),
+        days=tuple((first + timedelta(days=n)).isoformat() for n in range(days)),
         items=tuple(product.items for product in scenario.products.values()),
         tails=tuple(float(product.tail) for product in scenario.products.values()),
         commissions=tuple(scenario.commissions), packages=tuple(all_packages(scenario)),

@@ -32,9 +32,9 @@ def bar(q: Any) -> Any:
 
 def column(values: "list[Any]") -> np.ndarray:
     """Numbers or arrays [replication], stacked: [row, replication], or [row, 1] when all are certain."""
+    if not any(isinstance(v, np.ndarray) for v in values):
+        return np.array(values, dtype=float)[:, None]
     rows = [np.atleast_1d(np.asarray(v, dtype=float)) for v in values]
-    if not rows:
-        return np.zeros((0, 1))
     return np.array(np.broadcast_arrays(*rows))
 
 
