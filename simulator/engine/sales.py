@@ -207,7 +207,7 @@ class Sales:
             self.presold_mix = shares(presale, self.direct_mix)
         weights = wishes(kinds, self._mixes())
         found = stock.found(add_up(weights), floor.sampled)
-        if np.count_nonzero(found < 1):
+        if found is not None:
             self.direct_mix = choose_instead(self.direct_mix, found, floor.world.goods.substitution)
             weights = wishes(kinds, self._mixes())
         if self.asked:

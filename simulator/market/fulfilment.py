@@ -153,17 +153,21 @@ class Stock:
         )
         return np.where(some & (chance > GONE), chance, 0.0)
 
-    def found(self, wanted: np.ndarray, sampled: bool) -> np.ndarray:
-        """a: share of the units wanted in a step that finds goods [product, lane], 1 if none is wanted.
+    def found(self, wanted: np.ndarray, sampled: bool) -> np.ndarray | None:
+        """a: share of the units wanted in a step that finds goods [product, lane], 1 if none is wanted; None
+        where that is all of them.
 
         a = (M(S, L + X) - M(S, L)) / X in expected mode; min(1, S / X), S the goods left, when sampled.
         """
         if sampled:
-            return np.where(wanted > self.units, ratio(self.units, wanted), 1.0)
+            short = wanted > self.units
+            return (
+                np.where(short, ratio(self.units, wanted), 1.0) if np.count_nonzero(short) else None
+            )
         after = self.demand + wanted
         plenty = after < self.sure
         if np.count_nonzero(plenty) == plenty.size:
-            return np.ones_like(wanted)
+            return None
         sold = mean_sold(self.units, after) - self._sold()
         share = at_least(at_most(ratio(sold, wanted), 1.0), 0.0)
         return np.where(plenty | (wanted <= 0), 1.0, share)

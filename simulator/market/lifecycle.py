@@ -156,12 +156,12 @@ class LifeCycles:
         """Hazards of one day: [transition, product, lane]."""
         r = self.rules
         level = shelf.week / (r.category_orders * self.items)
+        against = level / np.array([r.potential_at, r.hit_at], dtype=float)[:, None, None]
         fall = ratio(*shelf.trend) / r.decline_at
         decline = (1 - hill(fall, r.steepness)) / r.decline_days
         rows = np.empty((len(NEXT), *shelf.week.shape))
         rows[0] = (self.goods.launch <= second)[:, None] * LAUNCH_RATE
-        rows[1] = hill(level / r.potential_at, r.steepness) / r.promotion_days
-        rows[2] = hill(level / r.hit_at, r.steepness) / r.promotion_days
+        rows[1:3] = hill(against, r.steepness) / r.promotion_days
         rows[3] = 1 / np.asarray(r.core_days, dtype=float)
         rows[4:] = decline
         return rows
