@@ -290,14 +290,16 @@ def _round_off(x: Array, u: Array, out: Array, fraction: Array) -> None:
 
 
 def _split(total: Array, weights: Array, u: Array, out: Array, *, work: Workspace) -> None:
-    """Systematic rounding of every cumulated part by the same u."""
+    """Systematic rounding of every cumulated part by the same u; the last of them is the total."""
     edge, target, fraction = work.arrays("split", 3, out.shape)
     np.copyto(edge, weights)
     for before, after in pairwise(edge):
         np.add(after, before, out=after)
-    np.divide(edge, _nonzero(edge[-1]), out=target)
-    target *= total
-    _round_off(target, u, edge, fraction)
+    inner, whole = edge[:-1], edge[-1]
+    np.divide(inner, _nonzero(whole), out=target[:-1])
+    target[:-1] *= total
+    _round_off(target[:-1], u, inner, fraction[:-1])
+    np.multiply(total, whole > 0.0, out=whole)
     out[0] = edge[0]
     np.subtract(edge[1:], edge[:-1], out=out[1:])
 
