@@ -164,18 +164,21 @@ class Tracers:
         baskets, of them from deposits; guests [band, segment, lane]: part of the buying visits that
         commissioned media brought.
         """
-        last, paid = self.level, paid_share.take(BAND, axis=1)
-        on_paid = direct * paid
+        last, on_paid = self.level, direct * paid_share.take(BAND, axis=1)
         on_guests = np.zeros_like(direct) if guests is None else direct * guests[BAND]
-        rest = np.maximum(direct * (1 - paid.sum(axis=0)) - on_guests, 0.0) + waiting
-        credited = _of_all_stages(self._owners(on_paid)) + _over_stages(last, rest)
+        unpaid = (1 - np.add.reduce(paid_share)).take(BAND, axis=0)
+        rest = np.maximum(direct * unpaid - on_guests, 0.0) + waiting
+        own, owners = self._own(on_paid), self._owners(on_paid)
+        on_visit = _of_all_stages(own)
+        credited = on_visit if owners is own else _of_all_stages(owners)
+        credited = credited + _over_stages(last, rest)
         regular = ratio(_over_stages(self.after[:, 7:10], n[7:10]), n[7:10].sum(axis=0))
         presale = waiting[Stage.DEPOSIT] * last[:, Stage.DEPOSIT]
         if balances is not None:
             presale = presale + balances * regular
         untouched = (rest * (1 - last.sum(axis=0))).sum(axis=0)
         return Credit(
-            credited + customers * regular, _of_all_stages(self._own(on_paid)), presale,
+            credited + customers * regular, on_visit, presale,
             on_guests.sum(axis=0), untouched + customers * (1 - regular.sum(axis=0)),
         )  # fmt: skip
 
