@@ -142,13 +142,13 @@ class Sales:
         if self.gate is not None:
             load, success = self.gate
             return load[s, None], success[s, None]
-        buy = float(world.steps.buy[s])
+        costs, buy = world.costs, float(world.steps.buy[s])
+        assert costs.pay_capacity is not None
         tried = payment_attempts(
             floor.state.baskets, floor.state.crowd, met.contact, world.people,
             release=world.phases.release[f] * buy * ready,
             balance=floor.schedule.balance[s], now=world.steps.middle(s), buy=buy,
         )  # fmt: skip
-        costs = world.costs
         load = np.asarray(tried / (costs.pay_capacity * (24 * float(self.days[s]))))
         return load, payment_success(costs.pay_fail, world.phases.wallet[f], costs.pay_retry, load)
 

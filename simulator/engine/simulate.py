@@ -97,8 +97,8 @@ def simulate(
         )  # fmt: skip
     return Outcomes(
         scenario=label or scenario.name, title=scenario.name, mode=mode, replications=count, seed=seed,
-        axes=make_axes(scenario, chosen, days=len(book.days["gmv"]) if daily else 0), book=book, terms=terms, chance_only=alone,
-        scenario_hash=scenario_digest(scenario),
+        axes=make_axes(scenario, chosen, days=len(book.days["gmv"]) if daily else 0), book=book,
+        terms=terms, chance_only=alone, scenario_hash=scenario_digest(scenario),
     )  # fmt: skip
 
 
