@@ -36,6 +36,7 @@ Places = NDArray[np.intp]
 LEAST_VARIANCE = 9.0  # of the expansion; smaller draws are few, and inverted
 LAST_COUNT = 64  # P(X > 64) < 1e-25 wherever the variance is below 9
 STRETCHES = (1, 3, 7, 13, 21, 33, LAST_COUNT + 1)  # counts after which finished draws leave
+INVERSE = 1.0 / np.arange(1, LAST_COUNT + 1)[:, None]  # of every count
 BLOCK = 49152  # draws worked on at once: fewer calls, and they still fit a shared cache
 FEW = 16384  # draws inverted at once
 LEAST_SHAPE = 0.1  # smaller gamma shapes are drawn as this one
@@ -108,9 +109,10 @@ def binomial_quantile(
             block = out[rows]
             moments = work.arrays("moments", 5, block.shape)
             _binomial_moments(n[rows], p[rows], moments)
-            few = np.flatnonzero(moments[2] < LEAST_VARIANCE)
-            uncertain = _not_surely_zero(few, moments[1], u[rows])
-            uncertain, columns = _gathered(uncertain, (n[rows], p[rows], u[rows]), work)
+            few = _places(moments[2] < LEAST_VARIANCE)
+            flat_n, flat_p, flat_u = (x[rows].reshape(-1) for x in (n, p, u))
+            uncertain = _not_surely_zero(few, moments[1], flat_u)
+            uncertain, columns = _gathered(uncertain, (flat_n, flat_p, flat_u), work)
             if few.size < block.size:
                 zeros = work.zeros(block.shape)
                 _expand_binomial(n[rows], p[rows], terms.of(rows), moments, block, zeros=zeros)
@@ -155,7 +157,7 @@ def _invert_binomial(columns: Array, work: Workspace) -> Array:
     """Count successes or, where they are the many, failures; the columns n, p and u are overwritten."""
     n, p, u = columns
     np.floor(n, out=n)
-    failing = np.flatnonzero(p > 0.5)
+    failing = _places(p > 0.5)
     p[failing] = np.maximum(1.0 - p[failing], 0.0)
     u[failing] = 1.0 - u[failing]
     state = work.arrays("even", 4, n.shape)
@@ -178,12 +180,17 @@ def _invert_binomial(columns: Array, work: Workspace) -> Array:
 # --- inversion ----------------------------------------------------------------------------------
 
 
+def _places(chosen: NDArray[np.bool_]) -> Places:
+    """Where it is true, counted through all axes."""
+    return chosen.reshape(-1).nonzero()[0]
+
+
 def _gathered(places: Places, columns: tuple[Array, ...], work: Workspace) -> tuple[Places, Array]:
     """What stands at the places, [column, few]; one draw alone stands twice (see the module's head)."""
     places = np.repeat(places, 2) if places.size == 1 else places
     values = work.arrays("few", len(columns), places.shape)
     for column, value in zip(columns, values, strict=True):
-        np.take(column, places, out=value, mode="clip")
+        column.take(places, out=value, mode="clip")
     return places, values
 
 
@@ -202,9 +209,9 @@ def _not_surely_zero(places: Places, mean: Array, u: Array) -> Places:
     """Those of the places where u > 1 - mean; elsewhere P(X = 0) >= 1 - mean >= u draws zero."""
     if not places.size:
         return places
-    reach = np.take(mean, places, mode="clip")
-    reach += np.take(u, places, mode="clip")
-    return places[np.flatnonzero(reach > 1.0)]
+    reach = mean.take(places, mode="clip")
+    reach += u.take(places, mode="clip")
+    return places.compress(reach > 1.0)
 
 
 def _count_up(state: Array, work: Workspace) -> Array:
@@ -216,26 +223,28 @@ def _count_up(state: Array, work: Workspace) -> Array:
     draws: Places | None = None  # all of them
     spare = "odd"
     for first, last in pairwise(STRETCHES):
-        above = _count_stretch(range(first, last), state, work)
+        above = _count_stretch(INVERSE[first - 1 : last - 1], state, work)
         if draws is None:
             counts[...] = above
         else:
             counts[draws] += above
-        alive = np.flatnonzero(state[0] > 0.0)
+        alive = _places(state[0] > 0.0)
         if not alive.size:
             return counts
         smaller = work.arrays(spare, len(state), alive.shape)
         spare = "even" if spare == "odd" else "odd"
-        state = np.take(state, alive, axis=1, out=smaller, mode="clip")
+        state = state.take(alive, axis=1, out=smaller, mode="clip")
         draws = alive if draws is None else draws[alive]
     return counts
 
 
-def _count_stretch(k: range, state: Array, work: Workspace) -> NDArray[np.int8]:
-    """How many of these k are counted; P(X = k) is taken from what is left of u, one after another."""
+def _count_stretch(inverse: Array, state: Array, work: Workspace) -> NDArray[np.int8]:
+    """How many of some k, of which there is 1 / k [k, 1], are counted; P(X = k) is taken from what is left of u,
+    one after another.
+    """
     left, pmf, slope, odds = state
-    chance, rest = work.arrays("stretch", 2, (len(k), left.size))
-    np.multiply(slope, 1.0 / np.array(k)[:, None], out=chance)
+    chance, rest = work.arrays("stretch", 2, (len(inverse), left.size))
+    np.multiply(slope, inverse, out=chance)
     chance -= odds
     chance[0] *= pmf
     for before, after in pairwise(chance):
