@@ -146,7 +146,7 @@ SPARED: tuple[Spared, ...] = (
         "quantiles",
         "_not_surely_zero",
         "inverts some draws more, and finds them zero",
-        'np.take(u, places, mode="clip") -> (np.take(u, places, mode="clip") * 1.01)',
+        'u.take(places, mode="clip") -> (u.take(places, mode="clip") * 1.01)',
     ),
     *_spare(
         "audience",
