@@ -40,7 +40,7 @@ from simulator.market.world import World
 from simulator.scenario.chain import Stage
 
 BASKET_STAGES = slice(Stage.FAVOURITE, Stage.DEPOSIT)
-MOVES: dict[str, list[tuple[int, int]]] = {
+COUNTED: dict[str, list[tuple[int, int]]] = {
     "favourites": [(FAVOURITE, c) for c in range(Stage.FAVOURITE)],
     "carts": [(CART, c) for c in range(Stage.CART)],
     "deposits": [(DEPOSIT, c) for c in range(Stage.DEPOSIT)],
@@ -50,18 +50,20 @@ MOVES: dict[str, list[tuple[int, int]]] = {
     "recalled_members": [(ORDER, Stage.LAPSED)],
     "lapsed": [(DECAY, c) for c in range(Stage.INITIAL, Stage.LAPSED)],
     "returned": [(DECAY, Stage.LAPSED)],
+}
+"""Moves of people, (kind, stage), that are totals of the book."""
+MOVES = COUNTED | {
     "filled": [(kind, c) for kind in (CART, FAVOURITE) for c in range(Stage.FAVOURITE)],
     "emptied": [
         (kind, c) for kind in (ORDER, DEPOSIT, DECAY) for c in (Stage.FAVOURITE, Stage.CART)
     ],
 }
-"""Moves of people that are counted together: (kind, stage)."""
+"""All moves of people that are added up."""
 BASKETS = {
     name: f"basket_{name}" for name in ("added", "deposits", "balances", "orders", "dropped")
 }
-COUNTED = tuple(MOVES)[:9]
-"""Totals of the book; carts, deposits and balances count customers' baskets, too."""
-OF_BASKETS = slice(1, 4)
+WITH_BASKETS = [list(COUNTED).index(name) for name in ("carts", "deposits", "balances")]
+"""Totals that count the first moves of customers' baskets, too."""
 NONE = np.zeros((1, 1))
 
 
@@ -302,9 +304,8 @@ class Sales:
         held = add_up(np.array([getattr(baskets, name) for name in BASKETS]))
         self.moved = dict(zip(MOVES, people, strict=True))
         self.moved |= zip(BASKETS.values(), held, strict=True)
-        every = people[: len(COUNTED)].copy()
-        every[OF_BASKETS] += held[:3]
-        self.counted += every
+        self.counted += people[: len(COUNTED)]
+        self.counted[WITH_BASKETS] += held[: len(WITH_BASKETS)]
 
     def _write(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met) -> None:
         floor, day = self.floor, self.floor.state.day
