@@ -169,13 +169,13 @@ class _Ladder:
     def _climb_up(self) -> None:
         """What must be spent anyhow, and the rungs above it."""
         problem = self.quest.problem
-        self.quest.search.say("looking everywhere", 0.0)
         nothing = np.zeros((1, len(problem.cells))), np.zeros((1, len(problem.packages)), bool)
         least = repair(problem, Split(*nothing), problem.fees)
         floor = problem.total(least)
         self._keep(floor, least)
         steps = np.array(LADDER) * problem.budget
         budgets = steps[steps > floor * (1 + 1e-6)]
+        self.quest.search.say("looking everywhere", 0.0)
         found = self.quest.search.seek(self._aims(budgets), self.quest.starts())
         self._keep(budgets, found.rows)
 
