@@ -480,7 +480,9 @@ def test_a_run_is_saved_and_read_again(engine, tmp_path):
     again = read_outcomes(folder)
     assert again.as_json() == json.loads(found.stdout)
     table = (folder / "table.csv").read_bytes()
-    assert table.startswith(b"\xef\xbb\xbfplan,scene,phase,product,package,commission,metric,mean,p10,")
+    assert table.startswith(
+        b"\xef\xbb\xbfplan,scene,phase,product,package,commission,metric,mean,p10,"
+    )
 
 
 def test_the_tables_of_days_and_people_hold_every_plan_and_the_world_without_ads(engine, tmp_path):

@@ -160,6 +160,7 @@ def test_no_chunk_and_no_order_of_plans_changes_a_bit(monkeypatch, name: str, mo
         assert differing(first, lanes_of(cut, plan)) == []
 
 
+@pytest.mark.slow
 @every_file
 def test_lanes_are_the_same_in_another_company(name: str):
     """One plan alone beside the plan without ads, half of the replications: the same bits."""

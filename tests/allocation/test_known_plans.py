@@ -115,6 +115,7 @@ def test_plans_have_the_partners_of_the_current_one(since: str | None):
     assert {frontier.figure(n, "commission_media") for n in frontier.outcomes.plans} == {0.0}
 
 
+@pytest.mark.slow
 def test_another_current_plan_brings_its_own_partners():
     own = Plan("all", plans_of(with_partners())[0].money, frozenset(), None)
     frontier = optimize(with_partners(), ("roi",), current=own, budgets=(), **QUICK)
@@ -130,6 +131,7 @@ def test_plans_for_a_goal_have_the_partners_of_the_current_one():
     assert goal.plan.commissions == frozenset()
 
 
+@pytest.mark.slow
 def test_plans_of_a_portfolio_have_the_partners_of_their_files():
     shared = optimize_portfolio([with_partners(), brief()], labels=["a", "b"], **QUICK)
     assert shared.plans["a"].commissions == frozenset() and shared.plans["b"].commissions is None

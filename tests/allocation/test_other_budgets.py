@@ -28,6 +28,7 @@ def test_a_budget_that_locks_exceed_is_left_out():
         assert point.plan.total(six()) <= max(point.budget, budget) * (1 + 1e-6)
 
 
+@pytest.mark.slow
 def test_the_plan_of_most_profit_says_what_it_leaves_on_average():
     most = quick(Limits(), budgets=(0.7,)).others[-1]
     name = most.plan.name
@@ -37,6 +38,7 @@ def test_the_plan_of_most_profit_says_what_it_leaves_on_average():
     assert most.budget == pytest.approx(most.plan.total(six()))
 
 
+@pytest.mark.slow
 def test_no_budget_is_spent_where_spending_nothing_is_better():
     """Scenes that cost more to run than they bring: a row that starts from nothing must not be filled."""
     costly = [f"scenes.{name}.fixed_cost=1m" for name in six().scenes]

@@ -48,6 +48,7 @@ def test_it_beats_the_equal_and_the_proportional_split():
         assert 0 < low < mean < high
 
 
+@pytest.mark.slow
 def test_the_whole_budget_is_split_and_no_split_gets_more():
     money = shared().money
     assert sum(money[SHARED].values()) == pytest.approx(50_000, rel=1e-6)

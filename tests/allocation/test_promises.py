@@ -216,6 +216,7 @@ def test_ctrl_c_in_the_market_keeps_what_was_found(monkeypatch: pytest.MonkeyPat
     assert not frontier.finished and frontier.points
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_the_budget_of_most_profit_is_sought_from_two_sides(
     monkeypatch: pytest.MonkeyPatch,
 ):

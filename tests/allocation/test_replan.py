@@ -195,6 +195,7 @@ def check_sums(frontier, world):
     assert "not 60.0k)" not in text
 
 
+@pytest.mark.slow
 def test_what_is_left_is_better_kept_where_no_cell_pays():
     world, frontier = starved()
     most = frontier.others[-1]
@@ -212,6 +213,7 @@ def test_what_is_left_is_better_kept_where_no_cell_pays():
     assert "Enough is planned" not in text
 
 
+@pytest.mark.slow
 def test_only_cells_that_can_still_be_given_money_have_a_next_yuan():
     frontier = replanned()
     for point in frontier.points:

@@ -106,7 +106,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+LONG = ("new_coffee_100m", "crowds")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in LONG)) for name in CASES]
+)
 def test_the_engine_agrees_with_the_twin(name: str):
     apart = [
         f"{lane}: {figure}: engine {ours!r}, twin {theirs!r}"
