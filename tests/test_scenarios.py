@@ -143,6 +143,7 @@ CUTS = {"sampled": (2, 64, 2), "expected": (16, 3, 2)}
 """Replications in a block, plans at once, lanes at once: one mode is cut by replications, one by plans."""
 
 
+@pytest.mark.slow
 @both_modes
 @every_file
 def test_no_chunk_and_no_order_of_plans_changes_a_bit(monkeypatch, name: str, mode: str):
