@@ -1,7 +1,7 @@
 """Lanes: one plan x one replication (or quadrature point); lane = plan * replications + replication."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,12 +56,15 @@ def make_chunks(
 
 def plan_money(plans: Sequence[Plan], world: World, replications: int) -> np.ndarray:
     """Auction money [CNY]: [scene, phase, lane]."""
-    names = world.names
-    table = np.array([
-        [[plan.money.get(s, {}).get(f, 0.0) for plan in plans] for f in names.phases]
-        for s in names.scenes
-    ])  # fmt: skip
+    table = money_table(plans, world.names.scenes, world.names.phases)
     return np.repeat(table, replications, axis=2)
+
+
+def money_table(plans: Sequence[Plan], scenes: Iterable[str], phases: Sequence[str]) -> np.ndarray:
+    """Auction money [CNY]: [scene, phase, plan]."""
+    return np.array([
+        [[plan.money.get(s, {}).get(f, 0.0) for plan in plans] for f in phases] for s in scenes
+    ])  # fmt: skip
 
 
 def plan_bookings(plans: Sequence[Plan], world: World, replications: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
-from simulator.engine.lanes import Chunk, make_chunks
+from simulator.engine.lanes import Chunk, make_chunks, money_table
 from simulator.engine.points import Points, make_points, streams_of, value_of
 from simulator.engine.run import Rule, Run
 from simulator.errors import UserError
@@ -280,15 +280,9 @@ def _join_terms(
 
 def _auction_money(scenario: Scenario, plans: list[Plan]) -> np.ndarray:
     """Auction money [CNY], NaN where a scene has one pot for its phases: [scene, phase, plan]."""
-    names = phase_names(scenario.calendar)
-    table = [
-        [
-            [np.nan if scene.budget_kind == "cycle" else plan.money.get(name, {}).get(f, 0.0) for plan in plans]
-            for f in names
-        ]
-        for name, scene in scenario.scenes.items()
-    ]  # fmt: skip
-    return np.array(table)
+    table = money_table(plans, scenario.scenes, phase_names(scenario.calendar))
+    table[[scene.budget_kind == "cycle" for scene in scenario.scenes.values()]] = np.nan
+    return table
 
 
 def _fixed_costs(scenario: Scenario, plans: list[Plan]) -> np.ndarray:

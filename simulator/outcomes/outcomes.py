@@ -150,6 +150,10 @@ class Outcomes:
     def _scene_lanes(self) -> Quantities:
         return quantities_of(self.book.scenes, self.replications)
 
+    @cached_property
+    def _cell_lanes(self) -> Quantities:
+        return cells_of(self.book, self.terms)
+
     # ------------------------------------------------------------------ figures
     def sample(self, plan: str, metric: str) -> Sample:
         """Numerator and denominator of a metric in every replication."""
@@ -173,7 +177,7 @@ class Outcomes:
         row, found = self.row(plan), dict[str, dict[str, dict[str, Numbers]]]()
         if not self.terms.money.size:
             return found
-        lanes = cells_of(self.book, self.terms)
+        lanes = self._cell_lanes
         for i, f in np.argwhere(lanes["planned"][:, :, row, 0] != 0):
             figures = {m.name: self._describe(m.sample(lanes, (i, f, row))) for m in CELL_METRICS}
             if figures["planned"]["mean"] or figures["auction_spend"]["mean"]:
