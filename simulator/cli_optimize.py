@@ -50,7 +50,7 @@ from simulator.errors import RunError, UserError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from simulator.allocation.search import Effort
+    from simulator.allocation.effort import Effort
     from simulator.outcomes.frontier import Frontier
     from simulator.outcomes.goal import Goal
     from simulator.outcomes.portfolio import Portfolio
@@ -157,7 +157,7 @@ def _searching(asked: Asked) -> Iterator[tuple[str | None, Any, Any]]:
 
 
 def _effort(asked: Asked) -> "Effort | None":
-    from simulator.allocation.optimize import SHORT
+    from simulator.allocation.effort import SHORT
 
     return SHORT if asked.quick else None
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import simulator as sim
-from simulator.allocation.optimize import SHORT
+from simulator.allocation.effort import SHORT
 
 ROOT = Path(__file__).parents[1]
 

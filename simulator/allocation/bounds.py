@@ -18,6 +18,7 @@ from itertools import pairwise
 import numpy as np
 
 from simulator.allocation.aims import Aims, linear
+from simulator.allocation.effort import Effort, asked_effort
 from simulator.allocation.market import TARGETS, make_plans, make_problem
 from simulator.allocation.problem import Array, Flags, Limits, Split, check_known, stack
 from simulator.allocation.quest import (
@@ -32,7 +33,7 @@ from simulator.allocation.quest import (
     spread,
 )
 from simulator.allocation.repair import repair
-from simulator.allocation.search import TILT, Effort, asked_effort
+from simulator.allocation.search import TILT
 from simulator.engine.simulate import check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.frontier import (

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from simulator.allocation.aims import Aims, linear
+from simulator.allocation.effort import Effort, asked_effort
 from simulator.allocation.market import (
     PROFIT,
     PROFITS,
@@ -38,7 +39,7 @@ from simulator.allocation.quest import (
     taken_at_most,
 )
 from simulator.allocation.repair import repair
-from simulator.allocation.search import TILT, Effort, asked_effort
+from simulator.allocation.search import TILT
 from simulator.engine.simulate import check_run
 from simulator.errors import UserError
 from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed

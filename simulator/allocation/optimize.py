@@ -11,6 +11,7 @@ import numpy as np
 from simulator.allocation.advice import binding_of, margins_of, moves_between
 from simulator.allocation.aims import Aims, join, nothing_beats
 from simulator.allocation.archive import Archive
+from simulator.allocation.effort import Effort, asked_effort
 from simulator.allocation.fair import ROUGH, VECTORS, fair_points
 from simulator.allocation.feasible import check_feasible
 from simulator.allocation.market import (
@@ -27,7 +28,7 @@ from simulator.allocation.problem import Array, Limits, Problem, Split, check_kn
 from simulator.allocation.quest import Draws, Progress, asked_budget, check_budget
 from simulator.allocation.race import race
 from simulator.allocation.repair import ROUNDING, keeps_limits, repair
-from simulator.allocation.search import TILT, Effort, Search, asked_effort
+from simulator.allocation.search import TILT, Search
 from simulator.allocation.wish import Wish, asked_wish, wished
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, check_run, simulate
@@ -48,18 +49,6 @@ SEEKING, WISH_FROM = "seeking what is wished", 0.5
 """What is said while a wish is sought, and the share of the work that is behind when it begins."""
 ALIKE, SAME = 0.02, 1e-3
 """Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
-SHORT = Effort(
-    first_steps=1,
-    fills=1,
-    fill=2,
-    between=20,
-    steps=3,
-    more_steps=2,
-    show_steps=2,
-    settle_steps=2,
-    even_steps=1,
-)
-"""An effort for quick answers."""
 
 
 @dataclass

@@ -17,6 +17,7 @@ import numpy as np
 from simulator.allocation.advice import binding_of, margins_of
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.archive import Archive
+from simulator.allocation.effort import Effort, asked_effort
 from simulator.allocation.fair import fair_points
 from simulator.allocation.feasible import check_feasible, fit_floors
 from simulator.allocation.market import (
@@ -44,7 +45,7 @@ from simulator.allocation.problem import (
 from simulator.allocation.quest import Progress, asked_budget, check_budget, kept_so_far
 from simulator.allocation.refine import best_of, without_losers
 from simulator.allocation.repair import keeps_limits, repair
-from simulator.allocation.search import TILT, Effort, Search, asked_effort
+from simulator.allocation.search import TILT, Search
 from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError

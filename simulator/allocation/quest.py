@@ -8,6 +8,8 @@ import numpy as np
 
 from simulator.allocation.aims import Aims
 from simulator.allocation.archive import Archive
+from simulator.allocation.ascent import Rows
+from simulator.allocation.effort import Effort
 from simulator.allocation.fair import fair_points
 from simulator.allocation.feasible import check_feasible
 from simulator.allocation.market import (
@@ -22,7 +24,7 @@ from simulator.allocation.market import (
 )
 from simulator.allocation.problem import Array, Problem, Split
 from simulator.allocation.repair import keeps_limits
-from simulator.allocation.search import Effort, Rows, Search
+from simulator.allocation.search import Search
 from simulator.allocation.settle import settle
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, simulate

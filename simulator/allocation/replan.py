@@ -12,10 +12,10 @@ from datetime import datetime
 
 import numpy as np
 
+from simulator.allocation.effort import Effort, asked_effort
 from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Array, Limits, asked_limits
 from simulator.allocation.quest import Progress, asked_budget
-from simulator.allocation.search import Effort, asked_effort
 from simulator.engine.run import View
 from simulator.engine.simulate import check_run, make_grid, simulate
 from simulator.errors import UserError

@@ -9,106 +9,39 @@ Curves of single cells alone would lose much where scenes share people and place
 that is why every knapsack is followed by a search along the way to it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from simulator.allocation.aims import Aims, join, linear, nothing_beats
-from simulator.allocation.archive import Archive
+from simulator.allocation.aims import Aims, linear, nothing_beats
+from simulator.allocation.ascent import NOTHING_LOST, REACH, Ascent, Known, Rows
 from simulator.allocation.market import Answers
-from simulator.allocation.problem import Array, Problem, Split, stack
-from simulator.allocation.refine import (
-    Trail,
-    best_of,
-    climb,
-    close,
-    exchange,
-    line_search,
-    no_trail,
-    switch,
-)
+from simulator.allocation.problem import Array, Split, stack
+from simulator.allocation.refine import best_of, line_search, no_trail
 from simulator.allocation.repair import repair
 from simulator.allocation.response import UNITS, Sweep, best_split, near_levels, sweep, wide_levels
 from simulator.allocation.settle import settle, without_specks
-from simulator.allocation.slopes import Slopes, sides, slopes, unevenness
 from simulator.outcomes.frontier import FREE
-from simulator.scenario.asked import asked
 
-Rows = NDArray[np.intp]
-"""Places of rows."""
 TILT = 1e-3
 """Weight of the other objectives at the ends: among equals, the plan that is better in those."""
 NEAR = 3
 """Rows that have sweeps of their own: of a frontier the ends and the middle, which come first."""
 PARTS = 6
 """Halvings of the best plan that are tried where money may be kept."""
-NOTHING_LOST = 1e-6
-"""Share of the score that counts for nothing: slopes are read over 2% of a cell, and steps there are finer."""
-EVEN = 0.005
-"""A row whose slopes are as even as this is at the top."""
-REACH = 0.3
-"""Share by which a first step may change a cell."""
 NEARLY = 0.01
 """Gain of the score's scale below which first steps are over."""
 
 
-@dataclass(frozen=True)
-class Effort:
-    """How much is played before an answer is given."""
-
-    first_steps: int = 4
-    """Newton steps before gaps are filled, and in each filling, at most (three times as many for one objective)."""
-    fills: int = 2
-    """Times that gaps between neighbours are filled."""
-    fill: int = 6
-    """Gaps that are filled at most, each time."""
-    between: int = 120
-    """Plans on the lines between neighbours, each time."""
-    sweeps: int = 1
-    """Near sweeps."""
-    steps: int = 6
-    """Newton steps of all rows at most."""
-    more_steps: int = 8
-    """Of all rows after cells have been closed (twice as many for one objective), and of rows that are near."""
-    show_steps: int = 2
-    """Of plans that are shown beside the others: between neighbours, and at other budgets."""
-    settle_steps: int = 40
-    """Of the best return, after money that is never spent is taken out; a row that is even needs none."""
-    even_steps: int = 15
-    """Moves between two cells of it, where those steps end before it is even."""
-    enough: float = 2e-4
-    """A step that gains less of the score's scale is the last."""
-
-
-def asked_effort(effort: Effort | None) -> Effort:
-    """The effort that is asked for, or the usual one."""
-    words = "effort is an Effort of simulator.allocation.search, or SHORT of its optimize"
-    return Effort() if effort is None else asked(Effort, effort, words)
-
-
-def _silent(_: str, __: float) -> None:
-    """Say nothing."""
-
-
 @dataclass
-class Search:
+class Search(Ascent):
     """One search; `rows` are the best so far, one for each aim."""
 
-    market: Archive
-    problem: Problem
-    objectives: int
-    effort: Effort = Effort()
-    aims: Aims | None = None
-    rows: Split | None = None
     wide: Sweep | None = None
     sought: int = 0
     """The objective that the answer is asked for first: its end is made even."""
-    say: Callable[[str, float], None] = _silent
-    """Told what is being done, and the share of the work that is behind."""
 
     def go(self, starts: Split, budgets: Sequence[float] = (), *, keeping: bool = False) -> None:
         """Search; what is found stays in the archive, also when it is stopped half-way.
@@ -119,7 +52,7 @@ class Search:
         self.say("looking everywhere", 0.0)
         self.begin(starts)
         fills = self.effort.fills if self.objectives > 1 else 0
-        late = self.approach(self._from(0), self.effort.first_steps * (1 if fills else 3))
+        late = self.approach(self.later(0), self.effort.first_steps * (1 if fills else 3))
         for n in range(fills):
             self.say("filling gaps", 0.1 + 0.1 * n)
             late = self.fill_gaps(late)
@@ -129,7 +62,7 @@ class Search:
             self.rescale()
         self.climb(self.effort.steps, told=("climbing", 0.4, 0.55))
         self.close()
-        self._keep_best(self.known.rows)
+        self.keep_best(self.known.rows)
         more = self.effort.more_steps * (2 if self.objectives == 1 else 1)
         self.climb(more, told=("climbing", 0.55, 0.7))
         if fills:
@@ -163,10 +96,10 @@ class Search:
         """The other rows where they are better by what counts."""
         aims, rows = self.known
         best, gain = best_of(self.market, self.problem, aims, [rows, others])
-        better = np.flatnonzero(gain > NOTHING_LOST * np.abs(self._scores()))
-        self._put(better, best.take(better))
+        better = np.flatnonzero(gain > NOTHING_LOST * np.abs(self.scores()))
+        self.put(better, best.take(better))
 
-    def seek(self, aims: Aims, starts: Split) -> "Known":
+    def seek(self, aims: Aims, starts: Split) -> Known:
         """The best rows for aims of any kind, each at its own budget, from afar and then near by."""
         fitted = repair(self.problem, starts)
         own = aims.take([0] * len(fitted))
@@ -179,21 +112,15 @@ class Search:
         for _ in range(self.effort.sweeps):
             self.sweep_near()
         self.climb(self.effort.steps)
-        self._keep_best(stack([fitted, self.known.rows]))
+        self.keep_best(stack([fitted, self.known.rows]))
         return self.known
 
-    def near(self, aims: Aims, starts: Split) -> "Known":
+    def near(self, aims: Aims, starts: Split) -> Known:
         """The same from rows that are near already, one for each aim."""
         self.aims, self.rows = aims, repair(self.problem, starts, aims.budget)
         self.climb(self.effort.more_steps)
-        self._keep_best(stack([starts, self.known.rows]))
+        self.keep_best(stack([starts, self.known.rows]))
         return self.known
-
-    @property
-    def known(self) -> "Known":
-        """Aims and rows, once the search has begun."""
-        assert self.aims is not None and self.rows is not None
-        return Known(self.aims, self.rows)
 
     # ------------------------------------------------------------------ from afar
     def begin(self, starts: Split) -> None:
@@ -207,7 +134,7 @@ class Search:
         self.wide = sweep(self.market, problem, origin, [wide_levels(problem)])[0]
         self.aims, self.rows = ends, origin.take([0] * len(ends))
         self._knapsacks([self.wide] * len(ends))
-        self._keep_best(stack([fitted, self.rows]))
+        self.keep_best(stack([fitted, self.rows]))
         self.rescale()
 
     def _first_scale(self, answers: Answers) -> Array:
@@ -236,19 +163,14 @@ class Search:
         for _ in range(steps):
             if not some.size:
                 break
-            before = self._scores()
+            before = self.scores()
             self._step(some, reach, no_trail(self.known.rows), self.effort.enough)
             self.close(some)
-            some = some[(self._scores() - before)[some] > NEARLY]
-        self._keep_best(self.known.rows)
+            some = some[(self.scores() - before)[some] > NEARLY]
+        self.keep_best(self.known.rows)
         self.rescale()
         self.thicken()
         return some
-
-    def _scores(self) -> Array:
-        """Scores of the rows."""
-        aims, rows = self.known
-        return aims.score(aims.values(self.problem, rows, self.market(rows)))
 
     def sweep_near(self) -> None:
         """Sweeps around the first rows (the ends and the middle), and for every aim the knapsack of the nearest."""
@@ -274,100 +196,9 @@ class Search:
         most = np.where((aims.keeps | leaves)[:, None], goal.money, np.inf)
         fitted = repair(self.problem, goal, aims.budget, most=most)
         found = line_search(self.market, self.problem, aims, rows, fitted, leaves=leaves)
-        self._keep_best(stack([self.known.rows, found]))
-
-    def _keep_best(self, candidates: Split) -> None:
-        """For every aim the best of the candidates at its budget; one may serve another."""
-        aims = self.known.aims
-        answers, costs = self.market(candidates), self.problem.total(candidates)
-        count, n = len(aims), len(candidates)
-        again = np.tile(np.arange(n), count)
-        own = aims.take(np.repeat(np.arange(count), n))
-        wide = answers.take(again)
-        scores = own.score(own.values(self.problem, candidates.take(again), wide)).reshape(count, n)
-        fits = costs <= aims.budget[:, None] * (1 + 1e-6)
-        best = np.where(fits, scores, -np.inf).argmax(axis=1)
-        self.rows = candidates.take(best)
+        self.keep_best(stack([self.known.rows, found]))
 
     # ------------------------------------------------------------------ near by
-    def climb(
-        self, steps: int, some: Rows | None = None, *, enough: float | None = None,
-        told: tuple[str, float, float] | None = None,
-    ) -> None:  # fmt: skip
-        """Steps of some rows, or all, until they gain nothing or their slopes are even; `told`: what is said
-        of each, and from which share of the work to which.
-        """
-        rows = self.known.rows
-        reach, trail = np.full(len(rows), REACH), no_trail(rows)
-        active = np.arange(len(rows)) if some is None else some
-        for n in range(steps):
-            if active.size:
-                if told:
-                    words, begun, ended = told
-                    self.say(words, begun + (ended - begun) * n / steps)
-                least = self.effort.enough if enough is None else enough
-                active = self._step(active, reach, trail, least)
-
-    def _step(self, active: Rows, reach: Array, trail: Trail, enough: float) -> Rows:
-        """One step of some rows; those of them that go on."""
-        active, found = self._uneven(active)
-        if not active.size:
-            return active
-        aims, rows = self.known
-        some, here = aims.take(active), rows.take(active)
-        moved, gain = climb(
-            self.market, self.problem, some, here, reach[active], found=found,
-            trail=trail.take(active),
-        )  # fmt: skip
-        trail.follow(active, sides(found, some.pull(), here.money).middle, moved.money - here.money)
-        self._put(active, moved)
-        stuck = gain <= enough
-        reach[active] = np.where(stuck, reach[active] / 4, np.minimum(reach[active] * 1.5, 1.0))
-        return active[~stuck | (reach[active] > 0.05)]
-
-    def _uneven(self, active: Rows) -> tuple[Rows, Slopes]:
-        """Of these rows those that are not at the top, and their slopes."""
-        some, here = self.known.aims.take(active), self.known.rows.take(active)
-        found = slopes(self.market, self.problem, some, here)
-        goes = unevenness(self.problem, some, here, found) > EVEN
-        return active[goes], found.take(goes)
-
-    def even_out(self, row: np.intp | int, steps: int) -> None:
-        """Money between two cells of a row at a time, as long as that costs nothing that counts: the evenest."""
-        place = np.array([row])
-        aims, here = self.known.aims.take(place), self.known.rows.take(place)
-        found = slopes(self.market, self.problem, aims, here)
-        score = float(aims.score(found.values)[0])
-        apart, least = np.inf, score - NOTHING_LOST * abs(score)
-        for turn in range(steps + 1):
-            now = unevenness(self.problem, aims, here, found)[0]
-            if now < apart:
-                apart = now
-                self._put(place, here)
-            if apart < 2 * EVEN or turn == steps:
-                break
-            here = exchange(self.problem, aims, here, found)
-            found = slopes(self.market, self.problem, aims, here)
-            if aims.score(found.values)[0] < least:
-                break
-
-    def close(self, some: Rows | None = None) -> None:
-        """Close the cell that each of some rows, or all, is best without."""
-        aims, rows = self.known
-        chosen = np.arange(len(aims)) if some is None else some
-        moved, _ = close(self.market, self.problem, aims.take(chosen), rows.take(chosen))
-        self._put(chosen, moved)
-
-    def _put(self, some: Rows, moved: Split) -> None:
-        """Rows take the place of some."""
-        place = np.arange(len(self.known.rows))
-        place[some] = len(place) + np.arange(len(some))
-        self.rows = stack([self.known.rows, moved]).take(place)
-
-    def _from(self, first: int) -> Rows:
-        """The rows that came last."""
-        return np.arange(first, len(self.known.aims))
-
     def fill_gaps(self, late: Rows) -> Rows:
         """New rows in the widest gaps between neighbours, from both sides, with an aim of their own.
 
@@ -382,9 +213,9 @@ class Search:
         if not gaps:
             return late
         for pair, aim in gaps:
-            self._add(aim.take([0, 0]), rows.take(pair))
-        late = self.approach(np.concatenate([late, self._from(first)]), self.effort.first_steps)
-        self._keep([*range(first), *range(first, len(self.known.aims), 2)])
+            self.add(aim.take([0, 0]), rows.take(pair))
+        late = self.approach(np.concatenate([late, self.later(first)]), self.effort.first_steps)
+        self.keep([*range(first), *range(first, len(self.known.aims), 2)])
         return late[late < first]
 
     def _gaps(self) -> list[tuple[list[int], Aims]]:
@@ -401,8 +232,8 @@ class Search:
         """What was played between neighbours, improved a little, as plans of the answer."""
         first = len(self.known.aims)
         for _, aim in self._gaps():
-            self._add(aim, self._best_ever(aim))
-        self.climb(self.effort.show_steps, self._from(first))
+            self.add(aim, self.best_ever(aim))
+        self.climb(self.effort.show_steps, self.later(first))
 
     def _between(self, a: int, b: int, values: Array) -> Aims:
         """The weighting to which two neighbours are equal: what lies beyond their line beats both."""
@@ -424,7 +255,7 @@ class Search:
             Split((1 - share) * rows.money[a] + share * rows.money[b], rows.booked[[a] * count])
             for a, b in pairwise(order.tolist())
         ]
-        self._keep_best(stack([rows, repair(self.problem, stack(lines))]))
+        self.keep_best(stack([rows, repair(self.problem, stack(lines))]))
 
     def other_budgets(self, budgets: Sequence[float]) -> None:
         """The ends and the middle at other budgets, and the return at whatever budget is best.
@@ -435,10 +266,10 @@ class Search:
         wanted = np.argsort(-aims.weights[:NEAR, 0], kind="stable")
         for budget in budgets:
             some = replace(aims.take(wanted), budget=np.full(wanted.size, budget))
-            self._add(some, repair(self.problem, rows.take(wanted), some.budget))
-        self.close(self._from(len(aims)))
-        self.climb(self.effort.show_steps, self._from(len(aims)))
-        self._keep_best(self.known.rows)
+            self.add(some, repair(self.problem, rows.take(wanted), some.budget))
+        self.close(self.later(len(aims)))
+        self.climb(self.effort.show_steps, self.later(len(aims)))
+        self.keep_best(self.known.rows)
         self.at_any_budget()
 
     def at_any_budget(self) -> None:
@@ -447,14 +278,14 @@ class Search:
         most = np.array([FREE * self.problem.budget])
         free = replace(self.known.aims.take([0]), budget=most, keeps=np.ones(1, bool))
         self._play_parts(free)
-        for row in (self._best_ever(free), self._nothing(free)):
-            self._add(free, row)
+        for row in (self.best_ever(free), self._nothing(free)):
+            self.add(free, row)
         for _ in range(2):
-            self.switch(self._from(first))
-            self.climb(self.effort.steps, self._from(first))
-        self._keep_best(self.known.rows)
-        self._keep(range(first + 1))
-        self._put(self._from(first), self._closer(free, self.known.rows.take([first])))
+            self.switch(self.later(first))
+            self.climb(self.effort.steps, self.later(first))
+        self.keep_best(self.known.rows)
+        self.keep(range(first + 1))
+        self.put(self.later(first), self._closer(free, self.known.rows.take([first])))
 
     def _play_parts(self, aim: Aims) -> None:
         """Play a half, a quarter .. of the first row: the budget may be many times what is worth spending."""
@@ -474,44 +305,11 @@ class Search:
         scale = np.concatenate([[spends], aim.scale[1:]])
         return own.near(replace(aim, scale=scale), row).rows
 
-    def switch(self, some: Rows) -> None:
-        """Packages booked or dropped and scenes closed, one by one, as long as a row gains by that."""
-        for _ in range(len(self.problem.packages) + len(self.problem.scenes)):
-            aims, rows = self.known
-            moved, gain = switch(self.market, self.problem, aims.take(some), rows.take(some))
-            self._put(some, moved)
-            some = some[gain > 0]
-            if not some.size:
-                break
-
     def _nothing(self, aim: Aims) -> Split:
         """Nothing planned but what limits force."""
         problem = self.problem
         none = Split(np.zeros((1, len(problem.cells))), np.zeros((1, len(problem.packages)), bool))
         return repair(problem, none, aim.budget, most=none.money)
-
-    def _best_ever(self, aim: Aims) -> Split:
-        """The best row in the archive for one aim."""
-        rows, answers = self.market.every()
-        values = aim.take([0] * len(rows)).values(self.problem, rows, answers)
-        fits = self.problem.total(rows) <= aim.budget[0]
-        score = aim.take([0] * len(rows)).score(values)
-        best = rows.take([int(np.where(fits, score, -np.inf).argmax())])
-        return repair(self.problem, best, aim.budget, most=best.money)  # sweeps leave floors aside
-
-    def _keep(self, some: Sequence[int]) -> None:
-        aims, rows = self.known
-        self.aims, self.rows = aims.take(some), rows.take(some)
-
-    def _add(self, aims: Aims, rows: Split) -> None:
-        self.aims, self.rows = join(self.known.aims, aims), stack([self.known.rows, rows])
-
-
-class Known(NamedTuple):
-    """What a search that has begun has."""
-
-    aims: Aims
-    rows: Split
 
 
 def _ends(objectives: int) -> Array:

@@ -5,10 +5,10 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 
 from simulator.allocation.bounds import reaching
+from simulator.allocation.effort import Effort
 from simulator.allocation.market import PROFIT, TARGETS
 from simulator.allocation.problem import Problem, Split
 from simulator.allocation.quest import Draws, Progress, make_quest, metric_of
-from simulator.allocation.search import Effort
 from simulator.errors import UserError
 from simulator.outcomes.frontier import asked_bounds, asked_return, asked_sure, reaches
 from simulator.outcomes.outcomes import Outcomes

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from simulator.allocation.archive import Archive
+from simulator.allocation.effort import Effort
 from simulator.allocation.market import Answers
 from simulator.allocation.problem import Problem, Split
-from simulator.allocation.search import Effort, Search
+from simulator.allocation.search import Search
 
 Array = NDArray[np.float64]
 BUDGET = 1e6

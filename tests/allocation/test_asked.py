@@ -5,8 +5,9 @@ import re
 import pytest
 
 from simulator.allocation.bounds import best_target
+from simulator.allocation.effort import SHORT
 from simulator.allocation.goals import least_budget
-from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.optimize import optimize
 from simulator.allocation.portfolio import optimize_portfolio
 from simulator.allocation.problem import Limits
 from simulator.allocation.replan import replan

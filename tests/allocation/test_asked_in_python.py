@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import simulator as sim
-from simulator.allocation.optimize import SHORT
+from simulator.allocation.effort import SHORT
 from simulator.errors import UserError
 
 SCENARIO = sim.read_scenario(Path(__file__).parents[2] / "scenarios/minimal.yaml")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from simulator.allocation.advice import binding_of
-from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.effort import SHORT
+from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Split
 from simulator.outcomes.frontier import Margin
 from simulator.reports.advice import advice_text

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from simulator.allocation.aims import linear
+from simulator.allocation.effort import SHORT
 from simulator.allocation.feasible import check_feasible, fit_floors
 from simulator.allocation.goals import least_budget
 from simulator.allocation.market import SimulatedMarket, make_plans
 from simulator.allocation.market import make_problem as problem_of
-from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.optimize import optimize
 from simulator.allocation.portfolio import optimize_portfolio
 from simulator.allocation.problem import Limits, Problem, Split
 from simulator.allocation.repair import repair

@@ -7,10 +7,11 @@ import pytest
 
 from simulator.allocation.aims import linear
 from simulator.allocation.archive import Archive
+from simulator.allocation.effort import Effort
 from simulator.allocation.market import Answers
 from simulator.allocation.problem import Split
 from simulator.allocation.response import Sweep, near_levels
-from simulator.allocation.search import NEAR, Effort, Search
+from simulator.allocation.search import NEAR, Search
 from tests.allocation.markets import BUDGET, Hill, certain, exact, hill, make_problem
 
 LOSS, SHOWN = 0.001, 0.01

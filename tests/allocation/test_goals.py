@@ -6,9 +6,10 @@ import pytest
 
 from simulator.allocation.archive import Archive
 from simulator.allocation.bounds import best_target
+from simulator.allocation.effort import SHORT
 from simulator.allocation.fair import fair_points
 from simulator.allocation.goals import least_budget
-from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Limits
 from simulator.errors import RunError, UserError
 from simulator.outcomes.goal import StoppedShort, TargetMissed

@@ -7,9 +7,10 @@ from click.testing import CliRunner
 
 from simulator import cli
 from simulator.allocation.bounds import best_target
+from simulator.allocation.effort import SHORT
 from simulator.allocation.goals import least_budget
 from simulator.allocation.market import even_split
-from simulator.allocation.optimize import EVEN, SHORT, optimize
+from simulator.allocation.optimize import EVEN, optimize
 from simulator.allocation.portfolio import optimize_portfolio
 from simulator.allocation.replan import replan
 from simulator.outcomes.portfolio import EQUAL, PROPORTIONAL, SHARED

@@ -7,11 +7,12 @@ import pytest
 
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.archive import Archive
+from simulator.allocation.effort import SHORT, Effort
 from simulator.allocation.fair import fair_points
 from simulator.allocation.market import Answers
-from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Array, Problem, Split
-from simulator.allocation.search import Effort, Search
+from simulator.allocation.search import Search
 from simulator.allocation.settle import settle
 from simulator.outcomes.frontier import Frontier
 from simulator.outcomes.outcomes import Outcomes

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from simulator.allocation.archive import Archive
+from simulator.allocation.effort import SHORT, Effort
 from simulator.allocation.fair import fair_points
 from simulator.allocation.market import PROFIT
-from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Limits, Split
-from simulator.allocation.search import Effort, Search
+from simulator.allocation.search import Search
 from tests.allocation.markets import BUDGET, certain, make_problem
 from tests.allocation.worlds import SIX, six
 from tests.worlds import brief, expected

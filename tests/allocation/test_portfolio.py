@@ -8,9 +8,10 @@ import pytest
 from scipy.stats import t
 
 from simulator.allocation.archive import Archive
+from simulator.allocation.effort import SHORT
 from simulator.allocation.fair import fair_points
 from simulator.allocation.market import PROFIT, SimulatedMarket, make_problem
-from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.optimize import optimize
 from simulator.allocation.portfolio import PortfolioMarket, beside, optimize_portfolio
 from simulator.allocation.problem import Limits, Split
 from simulator.engine.simulate import simulate

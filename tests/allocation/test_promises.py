@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from simulator.allocation import optimize as door
+from simulator.allocation.effort import SHORT
 from simulator.allocation.fair import fair_points
 from simulator.allocation.market import PROFIT, make_problem
-from simulator.allocation.optimize import SHORT, optimize
+from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Limits
 from simulator.allocation.search import Search
 from simulator.outcomes.frontier import Frontier, Point

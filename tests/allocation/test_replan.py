@@ -6,8 +6,8 @@ from functools import cache
 
 import pytest
 
+from simulator.allocation.effort import SHORT
 from simulator.allocation.fair import fair_points
-from simulator.allocation.optimize import SHORT
 from simulator.allocation.problem import Limits
 from simulator.allocation.replan import carry_on, replan, spent_by
 from simulator.errors import ScenarioError, UserError

@@ -5,9 +5,11 @@ import pytest
 
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.archive import Archive
+from simulator.allocation.ascent import EVEN
+from simulator.allocation.effort import Effort
 from simulator.allocation.problem import Array, Problem, Split
 from simulator.allocation.refine import climb, exchange
-from simulator.allocation.search import EVEN, Effort, Search
+from simulator.allocation.search import Search
 from simulator.allocation.settle import settle, without_specks
 from simulator.allocation.slopes import rooms, slopes, states, unevenness
 from tests.allocation.markets import Made, make_problem

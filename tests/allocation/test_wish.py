@@ -2,7 +2,8 @@
 
 import pytest
 
-from simulator.allocation.optimize import SHORT, WISHED, optimize
+from simulator.allocation.effort import SHORT
+from simulator.allocation.optimize import WISHED, optimize
 from simulator.allocation.replan import replan
 from simulator.errors import UserError
 from tests.worlds import booked, brief

@@ -17,11 +17,12 @@ import numpy as np
 
 from simulator.allocation.aims import Aims, nothing_beats
 from simulator.allocation.archive import Archive
+from simulator.allocation.effort import Effort
 from simulator.allocation.market import make_plans, make_problem, read_plans
 from simulator.allocation.problem import Array, Limits, Problem, Split, stack
 from simulator.allocation.refine import climb
 from simulator.allocation.repair import repair
-from simulator.allocation.search import TILT, Effort, Search
+from simulator.allocation.search import TILT, Search
 from simulator.allocation.settle import settle
 from simulator.scenario import read_scenario
 from simulator.scenario.plan import Plan, all_packages, plans_of

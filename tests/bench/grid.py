@@ -13,9 +13,10 @@ from scipy.optimize import minimize
 
 from simulator.allocation.aims import Aims
 from simulator.allocation.archive import Archive
+from simulator.allocation.effort import Effort
 from simulator.allocation.market import PROFIT, SimulatedMarket, make_problem, read_plans
 from simulator.allocation.problem import Problem, Split
-from simulator.allocation.search import NEAR, Effort, Search
+from simulator.allocation.search import NEAR, Search
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 from tests.allocation.worlds import six

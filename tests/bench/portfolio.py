@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from simulator.allocation.optimize import SHORT
+from simulator.allocation.effort import SHORT
 from simulator.allocation.portfolio import optimize_portfolio
 from simulator.outcomes.portfolio import EQUAL, PROPORTIONAL, SHARED, Portfolio
 from simulator.scenario import read_scenario

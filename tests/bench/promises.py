@@ -24,12 +24,13 @@ import numpy as np
 
 from simulator.allocation.aims import linear
 from simulator.allocation.archive import Archive
+from simulator.allocation.effort import Effort
 from simulator.allocation.fair import fair_points
 from simulator.allocation.market import PROFIT, SimulatedMarket, make_problem, read_plans
 from simulator.allocation.optimize import EVEN, optimize
 from simulator.allocation.problem import Limits, Problem, Split
 from simulator.allocation.repair import repair
-from simulator.allocation.search import Effort, Search
+from simulator.allocation.search import Search
 from simulator.engine.points import Points
 from simulator.engine.simulate import simulate
 from simulator.outcomes.frontier import Frontier
