@@ -57,6 +57,7 @@ def make_parser() -> argparse.ArgumentParser:
     mutation.add_argument(
         "--quick", action="store_true", help="only the tests that tell in seconds"
     )
+    mutation.add_argument("--since", metavar="COMMIT", help="only lines changed since a commit")
     mutation.add_argument("--list", action="store_true", help="only list the mutants")
     mutation.set_defaults(command=bench_mutation)
     add_allocation(commands)
@@ -142,9 +143,12 @@ def bench_growth(_: argparse.Namespace) -> bool:
 
 
 def bench_mutation(choice: argparse.Namespace) -> bool:
-    from tests.bench.mutation import check_mutants, find_mutants, sample_of
+    from tests.bench.mutation import check_mutants, find_mutants, on_changed_lines, sample_of
 
-    mutants = sample_of(find_mutants(choice.files), choice.limit, choice.seed)
+    found = find_mutants(choice.files)
+    if choice.since:
+        found = on_changed_lines(found, choice.since)
+    mutants = sample_of(found, choice.limit, choice.seed)
     if choice.list:
         print("\n".join(map(str, mutants)))
         return True

@@ -126,6 +126,20 @@ def idle_entries(mutants: Sequence[Mutant], spared: Sequence[Spared] = SPARED) -
     return [entry for entry in known if not any(fits(entry, mutant) for mutant in found)]
 
 
+def on_changed_lines(mutants: Sequence[Mutant], commit: str) -> list[Mutant]:
+    """Those on lines that differ from what they were in a commit."""
+    changed = {path: changed_lines(path, commit) for path in {mutant.path for mutant in mutants}}
+    return [mutant for mutant in mutants if mutant.line in changed[mutant.path]]
+
+
+def changed_lines(path: Path, commit: str) -> set[int]:
+    """Lines of a file that are new, or others, since a commit."""
+    asked = ["git", "diff", "--unified=0", commit, "--", str(path)]
+    told = subprocess.run(asked, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    hunks = re.findall(r"^@@ .*\+(\d+)(?:,(\d+))? @@", told, re.MULTILINE)
+    return {int(first) + n for first, count in hunks for n in range(int(count or 1))}
+
+
 def sample_of(mutants: list[Mutant], limit: int | None, seed: int) -> list[Mutant]:
     """All, or a random sample in the order of the files."""
     if limit is None or limit >= len(mutants):
