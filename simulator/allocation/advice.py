@@ -11,7 +11,8 @@ from simulator.allocation.market import Market
 from simulator.allocation.problem import Array, Flags, Problem, Split, stack, sums
 from simulator.allocation.repair import repair
 from simulator.allocation.slopes import slopes, states
-from simulator.outcomes.frontier import Margin, Move, State
+from simulator.outcomes.frontier import Move
+from simulator.outcomes.margin import Margin, State
 
 MOVES = 5
 """Moves that are named; the rest is one step."""

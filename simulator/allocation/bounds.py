@@ -36,16 +36,16 @@ from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT
 from simulator.engine.simulate import check_run, simulate
 from simulator.errors import UserError
-from simulator.outcomes.frontier import (
+from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed
+from simulator.outcomes.metrics import at_most, written
+from simulator.outcomes.outcomes import Outcomes
+from simulator.outcomes.wanted import (
     Statistic,
     asked_bounds,
     asked_return,
     check_statistic,
     statistic_of,
 )
-from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed
-from simulator.outcomes.metrics import at_most, written
-from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 

@@ -34,8 +34,9 @@ from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
 from simulator.outcomes.compare import ratio_of_means
-from simulator.outcomes.frontier import Frontier, Margin, Past, Point, told_targets
+from simulator.outcomes.frontier import Frontier, Past, Point
 from simulator.outcomes.goal import StoppedShort
+from simulator.outcomes.margin import Margin, told_targets
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.asked import asked, asked_number
 from simulator.scenario.plan import Plan, asked_plan, package_prices

@@ -49,7 +49,7 @@ from simulator.allocation.search import TILT, Search
 from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
-from simulator.outcomes.frontier import Margin, told_targets
+from simulator.outcomes.margin import Margin, told_targets
 from simulator.outcomes.outcomes import Outcomes
 from simulator.outcomes.portfolio import (
     EQUAL,

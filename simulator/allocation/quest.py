@@ -29,9 +29,9 @@ from simulator.allocation.settle import settle
 from simulator.engine.points import Points
 from simulator.engine.simulate import Mode, simulate
 from simulator.errors import UserError
-from simulator.outcomes.frontier import asked_sure
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.outcomes import Outcomes
+from simulator.outcomes.wanted import asked_sure
 from simulator.scenario.asked import asked_money
 from simulator.scenario.plan import Plan, asked_plan, package_prices
 from simulator.scenario.schema import Scenario

@@ -10,8 +10,8 @@ from simulator.allocation.market import PROFIT, TARGETS
 from simulator.allocation.problem import Problem, Split
 from simulator.allocation.quest import Draws, Progress, make_quest, metric_of
 from simulator.errors import UserError
-from simulator.outcomes.frontier import asked_bounds, asked_return, asked_sure, reaches
 from simulator.outcomes.outcomes import Outcomes
+from simulator.outcomes.wanted import asked_bounds, asked_return, asked_sure, reaches
 from simulator.scenario.plan import Plan
 from simulator.scenario.schema import Scenario
 

@@ -11,7 +11,7 @@ The order of a step, which `Run.step` carries out as it stands here:
  6. contact: commissioned and free visits, exposure, and what each band of people meets                   contact
  7. chain moves and customers' baskets                                                                    sales
  8. orders by product, cut by stock; payment is part of the hazards                                       sales
- 9. money and books, and what product tests have seen                                                     sales
+ 9. money and books, and what product tests have seen                                                     books
 10. people and baskets move on                                                                            sales
 11. the user's own processes see the finished step and set controls for the next
 """

@@ -1,7 +1,8 @@
-"""From contact to orders: chain moves, baskets, stock, money, and the people afterwards (steps 7 to 10)."""
+"""From contact to orders: chain moves, baskets, stock, and the people afterwards (steps 7, 8 and 10)."""
 
 import numpy as np
 
+from simulator.engine.books import Books, Sold
 from simulator.engine.floor import Floor
 from simulator.engine.tally import Met
 from simulator.market.audience import (
@@ -29,13 +30,11 @@ from simulator.market.basket import (
     shares,
     wishes,
 )
-from simulator.market.bill import Bill, Money, part_of
 from simulator.market.bounds import at_least, at_most
-from simulator.market.columns import bar, prob
+from simulator.market.columns import bar
 from simulator.market.fulfilment import payment_success
 from simulator.market.groups import Groups, add_up
 from simulator.market.people import STAGES
-from simulator.market.shipping import Depot, late_share
 from simulator.market.world import World
 from simulator.scenario.chain import Stage
 
@@ -68,10 +67,10 @@ NONE = np.zeros((1, 1))
 
 
 class Sales:
-    """Steps 7 to 10 of the list in `run`."""
+    """Steps 7, 8 and 10 of the list in `run`; the books are step 9."""
 
     def __init__(self, floor: Floor) -> None:
-        self.floor = floor
+        self.floor, self.books = floor, Books(floor)
         segments, traced = len(floor.world.names.segments), floor.tracers is not None
         self.pooled = np.zeros(())
         """Orders of the step that shops send: [product, lane]."""
@@ -102,7 +101,8 @@ class Sales:
         flows, baskets = self._moves(met, pulse)
         orders = self._orders(flows, baskets, met)
         self._cut(flows, baskets, orders)
-        self._write(flows, baskets, orders, met)
+        self._sum_up(flows, baskets)
+        self.books.write(self._sold(flows, baskets, orders), met)
         self._move_on(flows, baskets, met, pulse)
 
     # ------------------------------------------------------------------ 7 chain and baskets
@@ -296,7 +296,7 @@ class Sales:
         asked = scale_orders(asked, orders, self.floor.draws)
         flows[ORDER], baskets.orders, baskets.balances = asked[0], asked[1][0], asked[2][0]
 
-    # ------------------------------------------------------------------ 9 books
+    # ------------------------------------------------------------------ for the books (9)
     def _sum_up(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
         """Moves of the step over all segments."""
         by_stage = add_up(flows)
@@ -307,131 +307,18 @@ class Sales:
         self.counted += people[: len(COUNTED)]
         self.counted[WITH_BASKETS] += held[: len(WITH_BASKETS)]
 
-    def _write(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders, met: Met) -> None:
-        floor, day = self.floor, self.floor.state.day
-        self._sum_up(flows, baskets)
-        paid = add_up(orders.paid)
-        bill = self._bill(orders.paid, paid)
-        gmv = bill.total.gmv
-        floor.state.newcomers += np.add.reduce(flows[ORDER, : Stage.INITIAL])
-        day.paid += paid
-        day.gmv += gmv
-        day.first += self.moved["new_customers"]
-        self._expect_refunds(orders.paid, paid, bill)
-        self._link(bill)
-        self._count(orders, paid, bill.total)
-        if floor.trials:
-            floor.learn(met.scene_buys, met.readiness)
-        if floor.book.days:
-            new = self.moved["new_customers"]
-            floor.book.on_day(
-                floor.day, gmv=gmv.sum(axis=0), paid_orders=paid.sum(axis=0), new_customers=new, visits=met.visits,
-            )  # fmt: skip
-        if floor.tracers:
-            worth = ratio(bill.gmv_of_segments(), orders.paid.sum(axis=0))
-            self._credit(flows, baskets, worth, met)
+    def _sold(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> Sold:
+        """What the books ask of the step."""
+        waiting = self._not_on_visits(flows) if self.floor.tracers else None
+        return Sold(flows, baskets, orders, self.moved, waiting, self.bought, self.pooled, self.pay)
 
-    def _bill(self, orders: np.ndarray, paid: np.ndarray) -> Bill:
-        """What the paid orders bring: [product, segment, lane], and their sums [product, lane]."""
-        floor, world, goods = self.floor, self.floor.world, self.floor.world.goods
-        sd = world.scenario.commerce.order_value_sd
-        noise = floor.draws.mean_noise("order_value", paid, sd) * floor.terms().price
-        if floor.till is not None:
-            return floor.till.charge(orders, noise, goods.unit_cost)
-        price, values = goods.price[floor.phase] * noise, orders * world.people.order_value
-        return Bill(values, price, goods.unit_cost, np.zeros_like(price))
-
-    def _link(self, bill: Bill) -> None:
-        """What scenes and commissioned media sold on their own visits, less what will come back of it."""
-        floor, scenes, gmv = self.floor, len(self.floor.world.names.scenes), bill.total.gmv
-        if floor.linkage:
-            floor.linkage.sell(gmv, self.bought[:scenes])
-        if floor.partners:
-            back = bill.coming_back(prob(floor.terms().refund_odds)).gmv
-            floor.partners.settle(gmv, self.bought[scenes:], 1 - ratio(back, gmv))
-
-    def _expect_refunds(self, orders: np.ndarray, paid: np.ndarray, bill: Bill) -> None:
-        """Note what of the step's orders [product, segment, lane] will come back, and what it takes back."""
-        floor, day = self.floor, self.floor.state.day
-        odds, depot = floor.terms().refund_odds, floor.world.depot
-        chance = prob(odds)
-        if depot is not None:
-            late = self._ship(paid, depot)[:, None]
-            chance = chance + late * (prob(odds * depot.late_refund) - chance)
-        back = bill.coming_back(chance)
-        day.due_back += part_of(paid, orders, chance)
-        beyond = self._beyond(orders, paid, bill, chance)
-        for pool, amount in enumerate((back.gmv, back.cost, back.aid, beyond)):  # as in POOLS
-            day.take_back[pool] += amount
-
-    def _beyond(
-        self, orders: np.ndarray, paid: np.ndarray, bill: Bill, chance: np.ndarray
-    ) -> np.ndarray:
-        """What returns cost beyond the usual: their freight, less the loss of goods that others bear."""
-        people, beyond = self.floor.world.people, np.zeros(())
-        if people.return_cost is not None:
-            beyond = part_of(paid, orders, chance * people.return_cost)
-        if people.spared is not None:
-            beyond = beyond - part_of(bill.value, bill.values, chance * people.spared) * bill.cost
-        return beyond
-
-    def _ship(self, paid: np.ndarray, depot: Depot) -> np.ndarray:
-        """Orders [product, lane] join the depot's queue; return the share of them that is sent late."""
-        floor, queue = self.floor, self.floor.state.queue
-        assert queue is not None
-        own = paid - self.pooled
-        orders, days = own.sum(axis=0)[None], float(self.days[floor.step])
-        wait = queue.take(orders, depot.per_day * days) / depot.per_day
-        share = late_share(wait, depot)
-        late = floor.draws.binomial("late", orders, share)
-        floor.state.day.late += late[0]
-        floor.book.add(late_orders=late, days_waited=orders * wait)
-        floor.book.peak(shipping_delay=queue.backlog / depot.per_day)
-        return share * ratio(own, paid)
-
-    def _count(self, orders: Orders, paid: np.ndarray, money: Money) -> None:
-        """Write the step's orders [product, lane] into the totals."""
-        floor, book = self.floor, self.floor.book
-        total, gmv = np.add.reduce(paid), np.add.reduce(money.gmv)
-        pay = self.pay
-        failed = floor.draws.round_off("unpaid", total[None] * (1 - pay) / pay)[0]
-        book.add(
-            paid_orders=total, orders=total + failed, gmv=gmv, goods_cost=money.cost, subsidy=money.aid,
-        )  # fmt: skip
-        if orders.paid is not orders.wanted:
-            unmet = orders.unmet
-            book.add(unmet=unmet)
-            book.products["unmet"] += unmet
-        book.products["paid"] += paid
-        book.products["gmv"] += money.gmv
-        if floor.step < floor.world.steps.advertising:
-            book.add(gmv_campaign=gmv)
-
-    def _credit(
-        self, flows: np.ndarray, baskets: CustomerMoves, worth: np.ndarray, met: Met
-    ) -> None:
-        """Credit this step's orders and their gmv to scenes; `worth` [segment, lane] CNY per order."""
-        floor, tracers = self.floor, self.floor.tracers
-        assert tracers is not None and met.owners is not None
+    def _not_on_visits(self, flows: np.ndarray) -> np.ndarray:
+        """Orders that no visit of the step brought: released, of deposits, and by habit [stage, segment, lane]."""
         waiting = np.zeros_like(flows[ORDER])
         waiting[BASKET_STAGES] = self._released(flows)
         waiting[Stage.DEPOSIT] = flows[ORDER, Stage.DEPOSIT]
         waiting[CUSTOMER_STAGES] = self._by_habit(flows)
-        customers = baskets.orders + baskets.balances
-        direct = flows[ORDER] - waiting
-        credits = tracers.credit(
-            direct, met.owners, waiting, customers, floor.state.crowd.n,
-            balances=baskets.balances, guests=met.guest_share,
-        )  # fmt: skip
-        if credits.promised is not None:
-            orders = credits.promised.orders
-            floor.state.promised += np.array([orders * worth, orders]).sum(axis=2)
-        credit = credits.report
-        gmv = add_up(credit.orders * worth)
-        floor.book.credit(credit.orders, credit.direct, credit.presale)
-        floor.book.add(orders_organic=credit.organic, orders_commissioned=credit.guests)
-        floor.book.scenes["gmv_attributed"] += gmv
-        floor.book.on_day(floor.day, scene_gmv=gmv)
+        return waiting
 
     # ------------------------------------------------------------------ 10 people and baskets move on
     def _move_on(self, flows: np.ndarray, baskets: CustomerMoves, met: Met, pulse: Pulse) -> None:

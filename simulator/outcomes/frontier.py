@@ -2,8 +2,6 @@
 
 symbol   meaning                                                       unit
 point    one plan, its figures on fresh draws, its values at the margin
-v        value of a cell: what its next yuan brings in the return,     CNY per CNY
-         before that yuan is paid; 1 means it just comes back
 lambda   shadow price: what one more yuan of budget brings, net        CNY per CNY
 
 Figures are those of `outcomes`, a run of all plans on draws that the search has not seen.
@@ -13,49 +11,34 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from simulator.errors import UserError
-from simulator.outcomes.compare import Sample, by_replication, paired_difference, ratio_of_means
+from simulator.outcomes.compare import Sample, paired_difference, ratio_of_means
+from simulator.outcomes.margin import Margin, margin_json, next_json, price_of_budget
 from simulator.outcomes.metrics import at_most, written
 from simulator.outcomes.outcomes import Outcomes
+from simulator.outcomes.wanted import (
+    Statistic,
+    asked_bounds,
+    asked_return,
+    asked_sure,
+    in_the_mean,
+    reaches,
+    statistic_of,
+)
 from simulator.scenario.amounts import shown
-from simulator.scenario.asked import asked, asked_number, asked_table
+from simulator.scenario.asked import asked, asked_number
 from simulator.scenario.plan import Plan
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Statistic = Literal["mean", "p10", "cvar"]
-State = Literal["inside", "empty", "full", "at_target", "at_limit"]
-"""Of a cell: between its limits, without money, no more to buy (it would not spend 2% more), the same because the
-target of its bid holds it back, or held by a limit."""
-HELD_BACK = 0.95
-"""A scene is held back by the target of its bid from so much of what that allows on."""
-TAIL = 0.1
-"""CVaR and P10 look at the worst tenth of replications."""
-STEP = 10_000
-"""What is said about the next money is about so much of it [CNY]; `Margin.second` is as well."""
 RETURNS = ("roi", "profit", "profit_incremental")
 FREE = 3.0
 """The plan of most profit is looked for at up to so many times the budget."""
-
-
-@dataclass(frozen=True)
-class Margin:
-    """What the next and the last yuan of a cell bring, as derivatives at the plan."""
-
-    money: float
-    """Planned [CNY]."""
-    value: float
-    """v: contribution of one more yuan, mean of the next and the last one [CNY per CNY]; mroi is v - 1."""
-    second: float
-    """Of the second objective, what 10,000 CNY more bring."""
-    worth: float
-    """v and the second objective at its price of this plan: equal in all cells inside their limits."""
-    state: State
 
 
 @dataclass(frozen=True)
@@ -218,7 +201,7 @@ class Frontier:
     ) -> str:  # fmt: skip
         parts = [
             f"{metric} >= {written(metric, value)} (the most is {self._most(names, metric)})"
-            for metric, value in _in_the_mean(least, min_roi, sure).items()
+            for metric, value in in_the_mean(least, min_roi, sure).items()
         ]
         if sure is not None and min_roi is not None:
             most = max(self.chance(n, "roi", min_roi) for n in names)
@@ -373,125 +356,15 @@ class Frontier:
         }  # fmt: skip
 
 
-def reaches(
-    outcomes: Outcomes, plan: str, least: Mapping[str, float], min_roi: float | None, sure: float | None
-) -> bool:  # fmt: skip
-    """Whether a plan's figures are as wanted, the return in the mean or in a share of replications.
-
-    A plan that spends nothing has no roi.
-    """
-    means = _in_the_mean(least, min_roi, sure)
-    if not all(ratio_of_means(outcomes.sample(plan, m)) >= v for m, v in means.items()):
-        return False
-    if min_roi is None or sure is None:
-        return True
-    return bool(np.mean(outcomes.values(plan, "roi") >= min_roi) >= sure)
-
-
-def _in_the_mean(
-    least: Mapping[str, float], min_roi: float | None, sure: float | None
-) -> dict[str, float]:
-    """Figures that are wanted in the mean: the return among them unless it is to be reached surely."""
-    return {**least, **({"roi": min_roi} if min_roi is not None and sure is None else {})}
-
-
 def packages_json(plan: Plan, prices: Mapping[str, float]) -> dict[str, Any]:
     """What a plan books, and what each package costs beside the money of its scene."""
     return {"packages": sorted(plan.packages), "package_prices": plan.booked(prices)}
-
-
-def asked_bounds(at_least: Mapping[str, float] | None) -> dict[str, float]:
-    """Least values of metrics that a plan must have."""
-    table = asked_table("least values", at_least or {}, "{'new_customers': 3e4}")
-    return {name: asked_number(name, value, percent=name == "roi") for name, value in table.items()}
-
-
-def asked_return(min_roi: float | None) -> float | None:
-    """The least return that a plan must have, if any."""
-    return None if min_roi is None else asked_number("min_roi", min_roi, percent=True)
-
-
-def asked_sure(sure: float | None) -> float | None:
-    """How surely figures are to be reached: a share of replications, or nothing."""
-    share = None if sure is None else asked_number("sure", sure, percent=True)
-    if share is not None and not 0 < share <= 1:
-        raise UserError(
-            f"sure is a share of replications above 0, up to 1: 0.9 for 90% (got {share:g})"
-        )
-    return share
 
 
 def asked_frontier(given: object) -> Frontier:
     """A frontier, not its outcomes or the answer to another question."""
     words = "a frontier is what sim.optimize or sim.replan returns"
     return asked(Frontier, given, words)
-
-
-def check_statistic(how: object) -> None:
-    """What of a figure is wanted: its mean, P10 or CVaR."""
-    if how not in get_args(Statistic):
-        raise UserError(f"a statistic is one of {', '.join(get_args(Statistic))} (got {how!r})")
-
-
-def statistic_of(sample: Sample, how: Statistic) -> float:
-    """Mean, 10% quantile, or mean of the worst tenth of replications of a figure."""
-    check_statistic(how)
-    if how == "mean":
-        return ratio_of_means(sample)
-    values = np.sort(by_replication(sample))
-    if how == "p10":
-        return float(np.quantile(values, TAIL, method="median_unbiased"))
-    return float(values[: max(1, round(TAIL * values.size))].mean())
-
-
-# --------------------------------------------------------------------------- the margin
-def told_targets(margins: Mapping[str, Margin], outcomes: Outcomes, plan: str) -> dict[str, Margin]:
-    """Margins of a plan's cells, those told apart that would spend more if the target of their bid let them."""
-    use = {s: figures["target_use"]["mean"] for s, figures in outcomes.scenes(plan).items()}
-    return {
-        cell: replace(margin, state="at_target")
-        if margin.state == "full" and (use[scene_of(cell)] or 0.0) >= HELD_BACK
-        else margin
-        for cell, margin in margins.items()
-    }
-
-
-def scene_of(cell: str) -> str:
-    """The scene of a cell "scene.phase", or "file/scene.phase"."""
-    return cell.rpartition("/")[2].partition(".")[0]
-
-
-def price_of_budget(margins: Mapping[str, Margin]) -> float | None:
-    """What one more yuan brings net in cells inside their limits: the median of what they are worth."""
-    inside = [m.worth for m in margins.values() if m.state == "inside"]
-    return float(np.median(inside)) - 1 if inside else None
-
-
-def next_money(margins: Mapping[str, Margin]) -> tuple[float, float] | None:
-    """What the next 10,000 CNY bring, net in the return and in the second objective.
-
-    Cells inside their limits share them by their money; None where there is no such cell.
-    """
-    inside = [m for m in margins.values() if m.state == "inside"]
-    if not inside:
-        return None
-    shares = np.array([m.money for m in inside]) / sum(m.money for m in inside)
-    values, seconds = ([getattr(m, name) for m in inside] for name in ("value", "second"))
-    return STEP * (float(shares @ values) - 1), float(shares @ seconds)
-
-
-def next_json(margins: Mapping[str, Margin], second: str | None) -> dict[str, float] | None:
-    """The same by name."""
-    found = next_money(margins)
-    if found is None:
-        return None
-    return {"profit_incremental": found[0]} | ({second: found[1]} if second else {})
-
-
-def margin_json(margin: Margin, priced: bool = True) -> dict[str, Any]:
-    """A margin; with one objective there is no second one, and without a price no common worth."""
-    second = margin.second if math.isfinite(margin.second) else None
-    return vars(margin) | {"second": second, "worth": margin.worth if priced else None}
 
 
 def _number(value: float | None) -> float:

@@ -18,13 +18,8 @@ from simulator.outcomes.compare import (
     paired_difference,
     ratio_of_means,
 )
-from simulator.outcomes.frontier import (
-    Margin,
-    margin_json,
-    next_json,
-    packages_json,
-    price_of_budget,
-)
+from simulator.outcomes.frontier import packages_json
+from simulator.outcomes.margin import Margin, margin_json, next_json, price_of_budget
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from simulator.outcomes.frontier import FREE, STEP, Frontier, Margin, Move
+from simulator.outcomes.frontier import FREE, Frontier, Move
+from simulator.outcomes.margin import STEP, Margin
 from simulator.outcomes.metrics import BY_NAME
 from simulator.reports.sentences import (
     MEASURE,

@@ -8,8 +8,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
-from simulator.outcomes.frontier import RETURNS, STEP, Frontier, Margin, Point
-from simulator.outcomes.frontier import next_money as brought_by_next
+from simulator.outcomes.frontier import RETURNS, Frontier, Point
+from simulator.outcomes.margin import STEP, Margin
+from simulator.outcomes.margin import next_money as brought_by_next
 from simulator.outcomes.metrics import BY_NAME
 from simulator.reports.tables import width
 from simulator.scenario.amounts import compact

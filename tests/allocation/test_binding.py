@@ -9,7 +9,7 @@ from simulator.allocation.advice import binding_of
 from simulator.allocation.effort import SHORT
 from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Split
-from simulator.outcomes.frontier import Margin
+from simulator.outcomes.margin import Margin
 from simulator.reports.advice import advice_text
 from tests.allocation.markets import BUDGET, make_problem
 from tests.worlds import brief

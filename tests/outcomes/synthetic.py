@@ -5,8 +5,9 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from simulator.outcomes.frontier import Frontier, Margin, Move, Point
+from simulator.outcomes.frontier import Frontier, Move, Point
 from simulator.outcomes.ledger import COUNTS, Ledger
+from simulator.outcomes.margin import Margin
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
 

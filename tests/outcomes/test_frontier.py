@@ -7,7 +7,7 @@ import pytest
 
 from simulator.errors import UserError
 from simulator.outcomes.compare import Sample
-from simulator.outcomes.frontier import statistic_of
+from simulator.outcomes.wanted import statistic_of
 from tests.outcomes.synthetic import make_frontier
 from tests.worlds import minimal
 

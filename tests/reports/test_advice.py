@@ -9,7 +9,8 @@ from unicodedata import east_asian_width
 import numpy as np
 import pytest
 
-from simulator.outcomes.frontier import Margin, Past
+from simulator.outcomes.frontier import Past
+from simulator.outcomes.margin import Margin
 from simulator.reports import advice, sentences
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from simulator.outcomes.frontier import Margin
 from simulator.outcomes.goal import Goal
+from simulator.outcomes.margin import Margin
 from simulator.outcomes.portfolio import SHARED, Portfolio
 from simulator.reports import answers
 from simulator.reports.advice import UNFINISHED

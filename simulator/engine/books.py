@@ -1,0 +1,164 @@
+"""What the orders of a step bring: money, refunds to come, parcels, and credit to scenes (step 9)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulator.engine.floor import Floor
+from simulator.engine.tally import Met
+from simulator.market.audience import ORDER, ratio
+from simulator.market.basket import CustomerMoves, Orders
+from simulator.market.bill import Bill, Money, part_of
+from simulator.market.columns import prob
+from simulator.market.groups import add_up
+from simulator.market.shipping import Depot, late_share
+from simulator.scenario.chain import Stage
+
+
+@dataclass(frozen=True)
+class Sold:
+    """What a step has sold, and to whom."""
+
+    flows: np.ndarray
+    """Moves of people: [kind, stage, segment, lane]."""
+    baskets: CustomerMoves
+    orders: Orders
+    moved: dict[str, np.ndarray]
+    """Moves of all segments by name: [lane]."""
+    waiting: np.ndarray | None
+    """Orders that no visit of the step brought [stage, segment, lane], where somebody asks."""
+    bought: np.ndarray
+    """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""
+    pooled: np.ndarray
+    """Orders that shops send: [product, lane]."""
+    pay: np.ndarray
+    """Success of payment: [1, lane]."""
+
+
+class Books:
+    """Step 9 of the list in `run`."""
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+        self.days = floor.world.steps.days
+        """Length of each step [d]."""
+
+    def write(self, sold: Sold, met: Met) -> None:
+        """Bill the orders of a step, and write down what came of them."""
+        floor, day, orders, moved = self.floor, self.floor.state.day, sold.orders, sold.moved
+        paid = add_up(orders.paid)
+        bill = self._bill(orders.paid, paid)
+        gmv = bill.total.gmv
+        floor.state.newcomers += np.add.reduce(sold.flows[ORDER, : Stage.INITIAL])
+        day.paid += paid
+        day.gmv += gmv
+        day.first += moved["new_customers"]
+        self._expect_refunds(sold, paid, bill)
+        self._link(sold, bill)
+        self._count(sold, paid, bill.total)
+        if floor.trials:
+            floor.learn(met.scene_buys, met.readiness)
+        if floor.book.days:
+            new = moved["new_customers"]
+            floor.book.on_day(
+                floor.day, gmv=gmv.sum(axis=0), paid_orders=paid.sum(axis=0), new_customers=new, visits=met.visits,
+            )  # fmt: skip
+        if floor.tracers:
+            worth = ratio(bill.gmv_of_segments(), orders.paid.sum(axis=0))
+            self._credit(sold, worth, met)
+
+    def _bill(self, orders: np.ndarray, paid: np.ndarray) -> Bill:
+        """What the paid orders bring: [product, segment, lane], and their sums [product, lane]."""
+        floor, world, goods = self.floor, self.floor.world, self.floor.world.goods
+        sd = world.scenario.commerce.order_value_sd
+        noise = floor.draws.mean_noise("order_value", paid, sd) * floor.terms().price
+        if floor.till is not None:
+            return floor.till.charge(orders, noise, goods.unit_cost)
+        price, values = goods.price[floor.phase] * noise, orders * world.people.order_value
+        return Bill(values, price, goods.unit_cost, np.zeros_like(price))
+
+    def _link(self, sold: Sold, bill: Bill) -> None:
+        """What scenes and commissioned media sold on their own visits, less what will come back of it."""
+        floor, scenes, gmv = self.floor, len(self.floor.world.names.scenes), bill.total.gmv
+        if floor.linkage:
+            floor.linkage.sell(gmv, sold.bought[:scenes])
+        if floor.partners:
+            back = bill.coming_back(prob(floor.terms().refund_odds)).gmv
+            floor.partners.settle(gmv, sold.bought[scenes:], 1 - ratio(back, gmv))
+
+    def _expect_refunds(self, sold: Sold, paid: np.ndarray, bill: Bill) -> None:
+        """Note what of the step's orders will come back, and what it takes back; `paid` [product, lane]."""
+        floor, day = self.floor, self.floor.state.day
+        orders, odds, depot = sold.orders.paid, floor.terms().refund_odds, floor.world.depot
+        chance = prob(odds)
+        if depot is not None:
+            late = self._ship(paid - sold.pooled, paid, depot)[:, None]
+            chance = chance + late * (prob(odds * depot.late_refund) - chance)
+        back = bill.coming_back(chance)
+        day.due_back += part_of(paid, orders, chance)
+        beyond = self._beyond(orders, paid, bill, chance)
+        for pool, amount in enumerate((back.gmv, back.cost, back.aid, beyond)):  # as in POOLS
+            day.take_back[pool] += amount
+
+    def _beyond(
+        self, orders: np.ndarray, paid: np.ndarray, bill: Bill, chance: np.ndarray
+    ) -> np.ndarray:
+        """What returns cost beyond the usual: their freight, less the loss of goods that others bear."""
+        people, beyond = self.floor.world.people, np.zeros(())
+        if people.return_cost is not None:
+            beyond = part_of(paid, orders, chance * people.return_cost)
+        if people.spared is not None:
+            beyond = beyond - part_of(bill.value, bill.values, chance * people.spared) * bill.cost
+        return beyond
+
+    def _ship(self, own: np.ndarray, paid: np.ndarray, depot: Depot) -> np.ndarray:
+        """The shop's own parcels join the depot's queue; return the share of all paid orders that is sent late:
+        [product, lane].
+        """
+        floor, queue = self.floor, self.floor.state.queue
+        assert queue is not None
+        orders, days = own.sum(axis=0)[None], float(self.days[floor.step])
+        wait = queue.take(orders, depot.per_day * days) / depot.per_day
+        share = late_share(wait, depot)
+        late = floor.draws.binomial("late", orders, share)
+        floor.state.day.late += late[0]
+        floor.book.add(late_orders=late, days_waited=orders * wait)
+        floor.book.peak(shipping_delay=queue.backlog / depot.per_day)
+        return share * ratio(own, paid)
+
+    def _count(self, sold: Sold, paid: np.ndarray, money: Money) -> None:
+        """Write the step's orders [product, lane] into the totals."""
+        floor, book, orders = self.floor, self.floor.book, sold.orders
+        total, gmv = np.add.reduce(paid), np.add.reduce(money.gmv)
+        failed = floor.draws.round_off("unpaid", total[None] * (1 - sold.pay) / sold.pay)[0]
+        book.add(
+            paid_orders=total, orders=total + failed, gmv=gmv, goods_cost=money.cost, subsidy=money.aid,
+        )  # fmt: skip
+        if orders.paid is not orders.wanted:
+            unmet = orders.unmet
+            book.add(unmet=unmet)
+            book.products["unmet"] += unmet
+        book.products["paid"] += paid
+        book.products["gmv"] += money.gmv
+        if floor.step < floor.world.steps.advertising:
+            book.add(gmv_campaign=gmv)
+
+    def _credit(self, sold: Sold, worth: np.ndarray, met: Met) -> None:
+        """Credit this step's orders and their gmv to scenes; `worth` [segment, lane] CNY per order."""
+        floor, tracers, baskets = self.floor, self.floor.tracers, sold.baskets
+        assert tracers is not None and met.owners is not None and sold.waiting is not None
+        customers = baskets.orders + baskets.balances
+        direct = sold.flows[ORDER] - sold.waiting
+        credits = tracers.credit(
+            direct, met.owners, sold.waiting, customers, floor.state.crowd.n,
+            balances=baskets.balances, guests=met.guest_share,
+        )  # fmt: skip
+        if credits.promised is not None:
+            orders = credits.promised.orders
+            floor.state.promised += np.array([orders * worth, orders]).sum(axis=2)
+        credit = credits.report
+        gmv = add_up(credit.orders * worth)
+        floor.book.credit(credit.orders, credit.direct, credit.presale)
+        floor.book.add(orders_organic=credit.organic, orders_commissioned=credit.guests)
+        floor.book.scenes["gmv_attributed"] += gmv
+        floor.book.on_day(floor.day, scene_gmv=gmv)
