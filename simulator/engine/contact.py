@@ -5,7 +5,7 @@ import numpy as np
 from simulator.engine.appeal import Appeal, HaloAppeal
 from simulator.engine.floor import Floor
 from simulator.engine.tally import Met, Tally
-from simulator.market.audience import Contact, by_band, put_off, ratio
+from simulator.market.audience import Contact, put_off, ratio
 from simulator.market.columns import prob
 from simulator.market.commission import Guests, Meeting
 from simulator.market.contract import venues
@@ -43,7 +43,7 @@ class Contacts:
         if self.pushed[self.floor.step]:
             sent = self._push(appeal)
             visits = visits + self._in_all(sent.visits)
-            touched[-1] = self._in_all(sent.touches)
+            touched[-1] = self._into_baskets(sent.touches)
             touches, buys = touches + sent.touches, buys + sent.buys
             free_buys = free_buys + self._by_segment(sent.buys)
         contact, paid, share = Contact(np.zeros(touches.shape), touches, buys), None, None
@@ -71,13 +71,17 @@ class Contacts:
 
     def _touched(self, free: np.ndarray, guests: Guests | None) -> np.ndarray:
         """What baskets may be filled from, messages still to come: [way, lane]; `free` per person."""
-        rows = [self.tally.touches, self._in_all(free)[None]]
+        rows = [self.tally.touches, self._into_baskets(free)[None]]
         rows += [] if guests is None else [guests.touching]
         return np.concatenate([*rows, np.zeros((1, self.floor.lanes))])
 
     def _in_all(self, per_person: np.ndarray) -> np.ndarray:
         """Of all people [lane], from what a person of each band has."""
         return np.asarray(np.einsum("bsl,bsl->l", per_person, self.tally.people))
+
+    def _into_baskets(self, per_person: np.ndarray) -> np.ndarray:
+        """Touches [lane] by the baskets they fill, from those that a person of each band has."""
+        return np.asarray(np.einsum("bsl,bsl->l", per_person, self.tally.filling))
 
     def _add_paid(self, contact: Contact, brought: np.ndarray) -> None:
         """What money brought to a person of each band."""
@@ -102,10 +106,12 @@ class Contacts:
         return np.asarray(visits + looks)
 
     def _by_segment(self, buys: np.ndarray) -> np.ndarray:
-        """Free buying visits [segment, lane]; all segments in one where nothing tells them apart."""
+        """Free buying visits, by how ready their visitors are [segment, lane]; all segments in one where
+        nothing tells them apart.
+        """
         if self.floor.by_segment:
-            return np.einsum("bsl,bsl->sl", buys, self.tally.people)
-        return self._in_all(buys)[None]
+            return np.einsum("bsl,bsl->sl", buys, self.tally.deciding)
+        return np.einsum("bsl,bsl->l", buys, self.tally.deciding)[None]
 
     def _brought(self) -> np.ndarray:
         """Views, touches, buying visits (and free visits replaced) that money brought to each band."""
@@ -121,10 +127,9 @@ class Contacts:
         price = (world.offers or world.goods).price[floor.phase] * terms.price
         kept = price[:, None] * (1 - prob(terms.refund_odds))
         mix = today.partner_mix[:, :, None] * (today.kappa * kept)
-        eager = by_band(floor.state.crowd.n * world.people.propensity[:, None])
         floor.partners.pay_fees(floor.step)
         guests = floor.partners.bring(floor.phase, Meeting(
-            people=self.tally.people, keenness=ratio(eager, self.tally.people),
+            people=self.tally.people, deciding=self.tally.deciding, filling=self.tally.filling,
             browse=float(world.steps.browse[floor.step]), ready=float(world.steps.readiness[floor.step]),
             level=world.phases.cvr[floor.phase] * floor.demand, kappa=today.partner_kappa,
             order=ratio(mix.sum(axis=1), today.partner_kappa), order_value=world.people.order_value,

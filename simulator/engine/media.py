@@ -192,7 +192,7 @@ class Media:
     ) -> Entered | None:
         """Bid, win and pay; None where no scene has money."""
         floor, world, phase = self.floor, self.floor.world, self.floor.phase
-        self.tally.people = by_band(floor.state.crowd.n)
+        self.tally.look(floor)
         bands = self.tally.people / world.people.size
         self.tally.booked = served is not None and bool(np.count_nonzero(served))
         if self.tally.booked:
@@ -368,10 +368,8 @@ class Media:
         )
         np.multiply(self.tally.clicks, media.arrival, out=self.tally.visits)
         np.multiply(self.tally.visits, buy, out=self.tally.buys)
-        by_use = add_up(self.tally.rows[:4])
-        totals = self.of_scene.sum(by_use)
-        self.tally.touches = self.of_scene.sum(by_use[2] * media.touch[:, 0])
-        scene_buys = self._of_scenes(self.tally.buys, totals[3])
+        totals = self.of_scene.sum(add_up(self.tally.rows[:3]))
+        scene_buys = self._weigh()
         self.tally.paid_visits = np.add.reduce(totals[2])
         floor.book.add(paid_visits=self.tally.paid_visits)
         if appeal.halo:
@@ -380,19 +378,32 @@ class Media:
             floor.book.scenes[name] += total
         return per_person, scene_buys
 
-    def _of_scenes(self, buys: np.ndarray, total: np.ndarray) -> np.ndarray:
-        """Buying visits [scene, segment, lane]; `total` [scene, lane] where nothing tells segments apart."""
+    def _weigh(self) -> np.ndarray:
+        """Touches of scenes by the baskets that those who come fill; returns buying visits by their readiness:
+        [scene, segment, lane].
+        """
+        tally = self.tally
+        each = ratio(np.array([tally.filling, tally.deciding]), tally.people)
+        weighed = self.odds  # done with in this step
+        self.bidder.entry.of_clickers(each, out=weighed, contracts=tally.booked)
+        if self.appeal and self.appeal.halo:
+            tally.ready[...] = weighed[1]
+        weighed *= tally.rows[2:4]
+        tally.touches = self.of_scene.sum(add_up(weighed[0]) * self.media.touch[:, 0])
+        return self._of_scenes(weighed[1])
+
+    def _of_scenes(self, buys: np.ndarray) -> np.ndarray:
+        """Buying visits [scene, segment, lane]; of all segments in one where nothing tells them apart."""
         if self.floor.by_segment:
             return self.of_scene.sum(buys.swapaxes(0, 1)).swapaxes(0, 1)
-        return total[:, None]
+        return self.of_scene.sum(add_up(buys))[:, None]
 
     def _go_on(self, halo: HaloAppeal) -> None:
         """Visits of hits go on to other products, and buy there."""
         np.multiply(self.tally.visits, halo.seen, out=self.tally.looks)
         more = self.tally.visits * halo.buys
         scenes = len(self.floor.world.names.scenes)
-        total = self._by_scene([flat(more)], self.of_scene)[0]
-        self.tally.halo_buys[:scenes] = self._of_scenes(more, total)
+        self.tally.halo_buys[:scenes] = self._of_scenes(more * self.tally.ready)
         self.tally.visits += self.tally.looks
         self.tally.buys += more
         looks = np.add.reduce(flat(self.tally.looks))

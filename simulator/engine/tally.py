@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.engine.floor import Floor
-from simulator.market.audience import Contact
+from simulator.market.audience import Contact, by_band, deciding
+from simulator.market.basket import filling
 from simulator.market.media import Media
 
 
@@ -20,22 +21,35 @@ class Tally:
         self.rows = np.zeros((4 + self.replaces, len(media.scene), segments, lanes))
         self.clicks, self.impressions, self.visits, self.buys = self.rows[:4]
         pulls = floor.today.halo is not None
-        self.looks = np.zeros(self.clicks.shape if pulls else (1, 1, 1))
-        """Paid visits that went on to another product: [use, segment, lane]."""
+        self.looks, self.ready = np.zeros((2, *(self.clicks.shape if pulls else (1, 1, 1))))
+        """Paid visits that went on to another product, and how ready visitors are: [use, segment, lane]."""
         apart = segments if floor.by_segment else 1
         self.halo_buys = np.zeros(
             (len(world.names.scenes) + 1, apart, lanes) if pulls else (1, 1, 1)
         )
         self.people = np.zeros((0, segments, lanes))
         """People as the step finds them: [band, segment, lane]."""
+        self.deciding = np.zeros((0, segments, lanes))
+        """Those of them who may order on a visit, each as ready as their stage is; likewise."""
+        self.filling = np.zeros((0, segments, lanes))
+        """Baskets that they fill per touch; likewise."""
         self.touches = np.zeros((len(world.names.scenes), lanes))
-        """Visits, each as strong as its source touches, without further looks: [scene, lane]."""
+        """Visits by the baskets they fill, each as strong as its source touches, without further looks:
+        [scene, lane].
+        """
         self.paid_visits = np.zeros(lanes)
         """Visits, further looks included: [lane]."""
         self.booked = False
         """Contract impressions are shown in this step."""
         self.advertised = False
         """Any impressions are."""
+
+    def look(self, floor: Floor) -> None:
+        """Whom the step finds."""
+        crowd, people = floor.state.crowd, floor.world.people
+        self.people = by_band(crowd.n)
+        self.deciding = deciding(crowd.n, people.propensity)
+        self.filling = filling(floor.state.baskets, crowd, people)
 
     def clear(self) -> None:
         """Nothing was shown."""
@@ -51,9 +65,9 @@ class Met:
 
     contact: Contact
     free_buys: np.ndarray
-    """Free buying visits: [segment, lane], as the floor keeps segments apart."""
+    """Free buying visits by the readiness of their visitors: [segment, lane], as the floor keeps segments apart."""
     scene_buys: np.ndarray
-    """Paid buying visits: [scene, segment, lane], likewise."""
+    """Paid ones: [scene, segment, lane], likewise."""
     paid: tuple[np.ndarray, np.ndarray] | None
     """Parts of touches and of buying visits that each scene paid for: [scene, band, segment, lane] each. Who
     orders late has no part here: the touches of today are not theirs.
@@ -71,8 +85,8 @@ class Met:
     guest_share: np.ndarray | None
     """Part of the buying visits that it brought: [band, segment, lane]; None where nobody follows orders."""
     touches: np.ndarray
-    """Visits of scenes, free visits, those of partners and of messages, each as strong as its source touches,
-    without further looks after a hit: [way, lane].
+    """Visits of scenes, free visits, those of partners and of messages by the baskets they fill, each as strong
+    as its source touches, without further looks after a hit: [way, lane].
     """
     readiness: float
     """Of the step's visitors; 1 where the buying visits hold it already."""

@@ -405,6 +405,16 @@ def people_moved(goal: str, n: np.ndarray, visit_moves: np.ndarray) -> np.ndarra
     return np.asarray(ratio(by_band(n * moves[:, None]), by_band(n)))
 
 
+def deciding(n: np.ndarray, propensity: np.ndarray) -> np.ndarray:
+    """People who may order on a visit, each as ready as their stage is: [band, segment, lane].
+
+    `n` [stage, segment, lane]; who has paid a deposit waits for the balance.
+    """
+    ready = n * propensity[:, None]
+    ready[Stage.DEPOSIT] = 0.0
+    return by_band(ready)
+
+
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """Part / whole, 0 where both are 0 (a part of nothing is nothing).
 

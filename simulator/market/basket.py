@@ -14,7 +14,17 @@ from functools import reduce
 
 import numpy as np
 
-from simulator.market.audience import Contact, Crowd, Pulse, by_band, habitual, ratio, renewal
+from simulator.market.audience import (
+    BEFORE_PERFORM,
+    Contact,
+    Crowd,
+    Pulse,
+    by_band,
+    deciding,
+    habitual,
+    ratio,
+    renewal,
+)
 from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
 from simulator.market.groups import add_up
@@ -95,10 +105,24 @@ def basket_hazards(
     out = np.empty((3, *touches.shape))
     out[0], out[1] = pulse.pay * pulse.release, pulse.deposit_release
     out[2] = _dropping(touches, people, browse=pulse.browse, days=pulse.days)
-    free = at_least(np.add.reduce(crowd.n[CUSTOMER_STAGES]) - baskets.carts - baskets.deposits, 0.0)
+    free = without_basket(baskets, crowd)
     fill = -np.expm1(-touches * people.cart_again * pulse.cart)
     balance = np.broadcast_to(-np.expm1(-pulse.balance), free.shape)
     return BasketHazards(balance, free, fill, out)
+
+
+def without_basket(baskets: Baskets, crowd: Crowd) -> Array:
+    """Customers with neither cart nor deposit: [segment, lane]."""
+    held = baskets.carts + baskets.deposits
+    return at_least(np.add.reduce(crowd.n[CUSTOMER_STAGES]) - held, 0.0)
+
+
+def filling(baskets: Baskets, crowd: Crowd, people: People) -> Array:
+    """Baskets that people of each band fill per touch, at usual wishes: [band, segment, lane]."""
+    moves = (people.visit_moves[2] + people.visit_moves[3]) * BEFORE_PERFORM
+    fills = by_band(crowd.n * moves[:, None])
+    fills[BANDED] = without_basket(baskets, crowd) * people.cart_again
+    return fills
 
 
 def _dropping(touches: Array, people: People, *, browse: float = 1.0, days: float = 1.0) -> Array:
@@ -124,9 +148,7 @@ def payment_attempts(
     e^(-phi h)) + (n_cart + B) (1 - e^-h) + (n_deposit + T) q, h the hazard `release` of a cart, q the
     share `balance` of deposits; and orders of habit at time `now` [d] of the step's intensity `buy`.
     """
-    eager = by_band(crowd.n * people.propensity[:, None])
-    eager[2] -= crowd.n[6] * people.propensity[6]  # who paid a deposit waits for the balance
-    visits = np.einsum("bsl,bsl->l", eager, contact.buys)
+    visits = np.einsum("bsl,bsl->l", deciding(crowd.n, people.propensity), contact.buys)
     due = -np.expm1(-people.favourite_release * release) * crowd.n[4]
     due += -np.expm1(-release) * (crowd.n[5] + baskets.carts)
     due += balance * (crowd.n[6] + baskets.deposits)

@@ -60,9 +60,9 @@ class Guests:
     visits: np.ndarray
     """[partner, lane]"""
     touching: np.ndarray
-    """The same, each as strong as its source touches."""
+    """The same by the baskets they fill, each as strong as its source touches."""
     buying: np.ndarray
-    """Buying visits: [partner, segment, lane]."""
+    """Buying visits, by how ready their visitors are: [partner, segment, lane]."""
 
 
 @dataclass
@@ -71,8 +71,10 @@ class Meeting:
 
     people: np.ndarray
     """[band, segment, lane]"""
-    keenness: np.ndarray
-    """Mean readiness to buy of those people: [band, segment, lane]."""
+    deciding: np.ndarray
+    """Those people, each as ready to buy as their stage is; likewise."""
+    filling: np.ndarray
+    """Baskets that they fill per touch; likewise."""
     browse: float
     """Visits of the step against a normal day."""
     ready: float
@@ -109,7 +111,7 @@ class Partnership:
         here = self.partners
         visits = here.visits[phase] * (self.running[:, None, None] * met.browse)
         buy = prob(here.buy_odds * (met.kappa * met.level))
-        foreseen = visits * met.people * met.keenness * (buy * met.order * met.order_value)[:, None]
+        foreseen = visits * met.deciding * (buy * met.order * met.order_value)[:, None]
         due = foreseen.sum(axis=(1, 2)) * (here.rate * (met.ready * FEN))
         theta = np.minimum(1.0, ratio(np.maximum(self.cap - self.paid, 0.0), due))
         theta = np.where(here.rate > 0, theta, 1.0)  # a fee alone costs no more, whoever comes
@@ -117,10 +119,11 @@ class Partnership:
         buys = visits * buy[:, None]
         came = visits * met.people
         self.visits += (total := came.sum(axis=(1, 2)))
+        filling = (visits * met.filling).sum(axis=(1, 2))
         return Guests(
             (visits * here.touch[:, None, None]).sum(axis=0), buys.sum(axis=0),
             (came * here.replaces[:, None, None]).sum(axis=0),
-            total, total * here.touch, (buys * met.people).sum(axis=1),
+            total, filling * here.touch, (buys * met.deciding).sum(axis=1),
         )  # fmt: skip
 
     def pay_fees(self, step: int) -> None:

@@ -158,6 +158,15 @@ class Entry:
             total[:, scene[use]] += self.noticed[:, use - n] * rows[:, use, None]
         return total
 
+    def of_clickers(self, weight: np.ndarray, *, out: np.ndarray, contracts: bool) -> None:
+        """Means of weights [row, band, segment, lane] over who clicks: [row, use, segment, lane]."""
+        n, least = self.media.auctions, at_least(self.clicked, TINY)
+        for own, mean in zip(weight, out, strict=True):
+            self._add_over_bands(self.pull * own, self.clicking, mean[:n])
+            mean[:n] /= least
+            if contracts:
+                np.einsum("busl,bsl->usl", self.noticed, own, out=mean[n:])
+
     def mean_of(self, weight: np.ndarray, *, seen: bool) -> np.ndarray:
         """Mean of weight [band, segment, lane] over whom the asked uses reach, those who click if not seen."""
         table, whole = (self.affinity, self.reach) if seen else (self.drawn, self.clicked)
