@@ -12,6 +12,7 @@ from simulator.market.bill import Bill, Money, part_of
 from simulator.market.columns import prob
 from simulator.market.groups import add_up
 from simulator.market.shipping import Depot, late_share
+from simulator.market.tracers import Takings, gmv_of
 from simulator.scenario.chain import Stage
 
 
@@ -64,8 +65,7 @@ class Books:
                 floor.day, gmv=gmv.sum(axis=0), paid_orders=paid.sum(axis=0), new_customers=new, visits=met.visits,
             )  # fmt: skip
         if floor.tracers:
-            worth = ratio(bill.gmv_of_segments(), orders.paid.sum(axis=0))
-            self._credit(sold, worth, met)
+            self._credit(sold, self._takings(sold, paid, bill), met)
 
     def _bill(self, orders: np.ndarray, paid: np.ndarray) -> Bill:
         """What the paid orders bring: [product, segment, lane], and their sums [product, lane]."""
@@ -143,8 +143,15 @@ class Books:
         if floor.step < floor.world.steps.advertising:
             book.add(gmv_campaign=gmv)
 
-    def _credit(self, sold: Sold, worth: np.ndarray, met: Met) -> None:
-        """Credit this step's orders and their gmv to scenes; `worth` [segment, lane] CNY per order."""
+    def _takings(self, sold: Sold, paid: np.ndarray, bill: Bill) -> Takings:
+        """The step's orders [product, lane] and their gmv, and what of both was made on visits of scenes."""
+        scenes, both = len(self.floor.world.names.scenes), np.array([bill.total.gmv, paid])
+        (gmv, orders), own = add_up(both), np.einsum("ipl,kpl->kil", sold.bought[:scenes], both)
+        worth = ratio(bill.gmv_of_segments(), sold.orders.paid.sum(axis=0))
+        return Takings(gmv, orders, own[0], own[1], worth)
+
+    def _credit(self, sold: Sold, takings: Takings, met: Met) -> None:
+        """Credit this step's orders and their gmv to scenes."""
         floor, tracers, baskets = self.floor, self.floor.tracers, sold.baskets
         assert tracers is not None and met.owners is not None and sold.waiting is not None
         customers = baskets.orders + baskets.balances
@@ -154,10 +161,10 @@ class Books:
             balances=baskets.balances, guests=met.guest_share,
         )  # fmt: skip
         if credits.promised is not None:
-            orders = credits.promised.orders
-            floor.state.promised += np.array([orders * worth, orders]).sum(axis=2)
+            orders = credits.promised.orders.sum(axis=1)
+            floor.state.promised += np.array([gmv_of(credits.promised, takings), orders])
         credit = credits.report
-        gmv = add_up(credit.orders * worth)
+        gmv = gmv_of(credit, takings)
         floor.book.credit(credit.orders, credit.direct, credit.presale)
         floor.book.add(orders_organic=credit.organic, orders_commissioned=credit.guests)
         floor.book.scenes["gmv_attributed"] += gmv

@@ -88,7 +88,7 @@ class Sales:
         """Part of the orders out of favourites and carts that the sale released: [2, segment, lane]."""
         self.days = floor.world.steps.days
         """Length of each step [d]."""
-        self.asked = bool(floor.linkage or floor.partners)
+        self.asked = bool(floor.linkage or floor.partners or floor.tracers)
         """Somebody asks on whose visits a product was bought."""
         self.bought = np.zeros((0, 1, floor.lanes))
         """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""

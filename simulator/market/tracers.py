@@ -56,6 +56,8 @@ class Credit:
     direct: np.ndarray
     """Of these, on a visit of the scene credited; presale: balances of deposits; the rest is indirect."""
     presale: np.ndarray
+    visited: np.ndarray
+    """Orders on visits of a scene, whoever is credited."""
     guests: np.ndarray
     """Orders on visits of commissioned media, and organic ones: [segment, lane]."""
     organic: np.ndarray
@@ -69,6 +71,52 @@ class Credits:
     """By the attribution model."""
     promised: Credit | None
     """By the last touch, where guarantees ask for it."""
+
+
+@dataclass
+class Takings:
+    """What a step has sold, and what of it on visits of scenes."""
+
+    gmv: np.ndarray
+    """[CNY]: [lane], like orders."""
+    orders: np.ndarray
+    own_gmv: np.ndarray
+    """On visits of a scene [CNY]: [scene, lane], like own_orders."""
+    own_orders: np.ndarray
+    worth: np.ndarray
+    """Gmv of a mean order of a segment [CNY]: [segment, lane]."""
+
+
+def gmv_of(credit: Credit, takings: Takings) -> np.ndarray:
+    """Gmv credited to scenes [CNY]: [scene, lane]; with that of nobody, and of guests, it is all gmv.
+
+    An order on a scene's own visit is worth what the products sold there are, every other one the mean of
+    the others, each against what its segment spends (docs/model.md, Attributed orders).
+
+    >>> two = np.array([[[1.0]], [[1.0]]])
+    >>> credit = Credit(two, two, 0 * two, two, np.zeros((1, 1)), np.zeros((1, 1)))
+    >>> own = np.array([[10.0], [100.0]]), np.array([[1.0], [1.0]])
+    >>> takings = Takings(np.array([110.0]), np.array([2.0]), *own, np.array([[55.0]]))
+    >>> gmv_of(credit, takings).ravel().tolist()
+    [10.0, 100.0]
+    """
+    kept = ratio(credit.direct.sum(axis=1), credit.visited.sum(axis=1))
+    orders = takings.orders - (takings.own_orders * kept).sum(axis=0)
+    others = ratio(takings.gmv - (takings.own_gmv * kept).sum(axis=0), orders)
+    rest = np.where(
+        orders > 1e-9 * takings.orders, at_least(others, 0.0), ratio(takings.gmv, takings.orders)
+    )
+    own = ratio(takings.own_gmv, takings.own_orders)
+    direct, other = (
+        np.einsum("igl,gl->il", orders, takings.worth)
+        for orders in (credit.direct, credit.orders - credit.direct)
+    )
+    nobody = ((credit.organic + credit.guests) * takings.worth).sum(axis=0)
+    gmv = direct * own + other * rest
+    total = gmv.sum(axis=0) + nobody * rest
+    plain = direct + other  # where chance has sold nothing that these scenes show
+    scale = ratio(takings.gmv, total)
+    return np.asarray(np.where(total > 0, gmv * scale, plain))
 
 
 def classes_within(window_days: int) -> int:
@@ -179,6 +227,7 @@ class Tracers:
         untouched = (rest * (1 - last.sum(axis=0))).sum(axis=0)
         return Credit(
             credited + customers * regular, on_visit, presale,
+            on_visit if own is on_paid else _of_all_stages(on_paid),
             on_guests.sum(axis=0), untouched + customers * (1 - regular.sum(axis=0)),
         )  # fmt: skip
 
