@@ -407,6 +407,7 @@ class World:
     def finish_step(self, step: Step, pi: dict[str, dict[str, float]]) -> dict[str, Any]:
         """Steps 4 to 7 of the list above; returns what a trace shows."""
         self._show_contracts(pi)
+        self._look_at_people()
         scene_buys: dict[Any, float] = dict(self._click(step))
         contacts, free_buys = self._contacts(step)
         scene_buys |= {(p.key, g): x for p in self.partners for g, x in p.buying.items()}
@@ -447,6 +448,11 @@ class World:
         trace["n_after"] = {g: dict(people.people) for g, people in self.people.items()}
         return trace
 
+    def _look_at_people(self) -> None:
+        """How readily those who are there buy (s'_gb, section 9) and fill baskets (k_gb, section 8)."""
+        self.ready = {g: people.ready_to_order() for g, people in self.people.items()}
+        self.filling = {g: people.baskets_filled() for g, people in self.people.items()}
+
     # ----- section 6: clicks and visits
     def _show_contracts(self, pi: dict[str, dict[str, float]]) -> None:
         shown = self.contracts.impressions()
@@ -458,7 +464,7 @@ class World:
                 )
 
     def _click(self, step: Step) -> dict[tuple[str, str], float]:
-        """Clicks, visits and buying visits of every placement; the last by scene and segment (bz_ig)."""
+        """Clicks, visits and buying visits of every placement; returns bz_ig by scene and segment."""
         phase, goods = step.phase, self.goods
         shown = dict.fromkeys(self.people, 0.0)
         for j in self.placements:
@@ -474,7 +480,7 @@ class World:
             j.clicks = j.impressions * prob(click * j.position_factor * j.click_lift)
             j.visits = j.clicks * j.arrival
             j.buying = j.visits * prob(buy)
-            buys[j.scene, j.segment] += j.buying
+            buys[j.scene, j.segment] += j.buying * j.mean_of_clickers(self.ready[j.segment])
             halo = goods.halos[j.scene][j.segment]
             j.looks = j.visits * halo.seen
             j.look_buying = j.looks * self._look_buys(step, j.segment, halo)
@@ -488,11 +494,12 @@ class World:
         )
 
     def _looks(self) -> list[Looks]:
-        """Buying looks at other products by way and segment: the scenes, and the free visits."""
+        """Buying looks at other products by way and segment (bzh): the scenes, and the free visits."""
         goods = self.goods
-        paid = [
-            (goods.halos[j.scene][j.segment], j.segment, j.look_buying) for j in self.placements
-        ]
+        paid: list[Looks] = []
+        for j in self.placements:
+            buys = j.look_buying * j.mean_of_clickers(self.ready[j.segment])
+            paid.append((goods.halos[j.scene][j.segment], j.segment, buys))
         free = [(goods.organic_halo[g], g, buys) for g, buys in self.free_look_buys.items()]
         return [*paid, *free]
 
@@ -520,7 +527,7 @@ class World:
                 self.seen[s] += scene_buys[s, g] * readiness * part
 
     def _contacts(self, step: Step) -> tuple[dict[str, Contacts], dict[str, float]]:
-        """X, Y, Z per person of every band, and the buying of free visits by segment (bz_og)."""
+        """X, Y, Z per person of every band, and bz_og of the free visits by segment."""
         sums = {g: [dict.fromkeys(BANDS, 0.0) for _ in range(3)] for g in self.people}
         taken = {g: dict.fromkeys(BANDS, 0.0) for g in self.people}
         for j in self.placements:
@@ -572,9 +579,12 @@ class World:
         sums: dict[str, list[dict[str, float]]],
         taken: dict[str, dict[str, float]],
     ) -> dict[str, float]:
-        """Free visits of every band, source by source, added to the sums of touches and buys."""
+        """Free visits of every band, source by source, added to the sums of touches and buys.
+
+        Returns bz_og.
+        """
         self.free_look_buys = dict.fromkeys(self.people, 0.0)
-        self.free_touches = self.pushed_touches = 0.0  # without looks
+        self.free_filling = self.pushed_filling = 0.0  # t_o and t_push of section 8
         self.free_visits = sum(j.looks for j in self.placements)
         goods, buying = self.goods, dict.fromkeys(self.people, 0.0)
         bands = {g: people.band_people() for g, people in self.people.items()}
@@ -603,10 +613,10 @@ class World:
                     look_buys = looks * self._look_buys(step, g, halo)
                     touches[b] += (visits + looks) * source.touch
                     buys[b] += visits * buy + look_buys
-                    buying[g] += visits * buy
-                    self.free_look_buys[g] += look_buys
+                    buying[g] += visits * buy * self.ready[g][b]
+                    self.free_look_buys[g] += look_buys * self.ready[g][b]
                     self.free_visits += visits + looks
-                    self.free_touches += visits * source.touch
+                    self.free_filling += visits * source.touch * self.filling[g][b]
         self._send(step, sums, buying)
         return buying
 
@@ -631,26 +641,26 @@ class World:
                 visits = messages * push.reach * push.ctr
                 touches[b] += visits * source.touch
                 buys[b] += visits * buy
-                buying[g] += visits * buy
+                buying[g] += visits * buy * self.ready[g][b]
                 self.free_visits += visits
-                self.pushed_touches += visits * source.touch
+                self.pushed_filling += visits * source.touch * self.filling[g][b]
                 self.totals["messages"] += messages
                 self.totals["message_spend"] += messages * push.cost
 
     def _fill(self, contacts: dict[str, Contacts]) -> None:
-        """Section 8: the touches of scenes, partners, free and pushed visits meet products."""
+        """Section 8: the touches of scenes, partners, free and pushed visits meet products.
+
+        Those of a way count by the baskets that they fill, those of a segment (Y) as they are.
+        """
         scenes = dict.fromkeys(self.scenes, 0.0)
         for j in self.placements:
-            scenes[j.scene] += j.visits * j.touch
-        partners = {
-            p.key: p.source.touch * sum(sum(row.values()) for row in p.came.values())
-            for p in self.partners
-        }
+            scenes[j.scene] += j.visits * j.touch * j.mean_of_clickers(self.filling[j.segment])
+        partners = {p.key: p.touches(self.filling) for p in self.partners}
         touches = {
             g: sum(n * contacts[g].touches[b] for b, n in people.band_people().items())
             for g, people in self.people.items()
         }
-        self.goods.fill(scenes, partners, self.free_touches, self.pushed_touches, touches)
+        self.goods.fill(scenes, partners, self.free_filling, self.pushed_filling, touches)
 
     # ----- sections 7 and 9: what the step's hazards share
     def _terms(self, step: Step, contacts: dict[str, Contacts]) -> StepTerms:

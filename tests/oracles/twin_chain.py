@@ -206,6 +206,20 @@ class Segment:
             means[band] = buying / people if people > 0 else 0.0
         return means
 
+    def ready_to_order(self) -> dict[str, float]:
+        """s'_gb of section 9: who has paid a deposit orders by its balance, not by a visit."""
+        return self.band_propensity(tuple(s for s in CHAIN_STAGES if s != "deposit"))
+
+    def baskets_filled(self) -> dict[str, float]:
+        """k_gb of section 8: favourites and carts that a touch fills."""
+        filled, customers = self.moved_by_visit("perform"), self.band_people()["customers"]
+        added = self.chain.customer_cart * self.without_basket()
+        return filled | {"customers": added / customers if customers > 0 else 0.0}
+
+    def without_basket(self) -> float:
+        """Customers who hold neither a cart nor a deposit (section 8)."""
+        return max(0.0, self.band_people()["customers"] - self.carts - self.deposits)
+
     # ----- hazards (section 7)
     def hazards(self, step: StepTerms, contacts: Contacts) -> Hazards:
         table: Hazards = {}
@@ -313,16 +327,14 @@ class Segment:
     def basket_moves(self, step: StepTerms, contacts: Contacts) -> dict[str, float]:
         """Flows of B and T: orders, deposits, drops, new carts, balances."""
         touches = contacts.touches["customers"]
-        customers = sum(self.people[stage] for stage in CUSTOMERS)
         window, spread = self.chain.rules.basket_days, self.chain.rules.frequency_shape
         hazards = {
             RELEASE: step.success * step.release,
             "deposit": step.deposit_release,
             "drop": step.days / window * renewal(touches, window, step.browsing, spread),
         }
-        free = max(0.0, customers - self.carts - self.deposits)
         each = self.chain.customer_cart * step.cart * step.liked[self.name]
-        added = free * -math.expm1(-touches * each)
+        added = self.without_basket() * -math.expm1(-touches * each)
         total = sum(hazards.values())
         leaving = self.carts * -math.expm1(-total) + added * -math.expm1(-total / 2)
         flows = {move: leaving * h / total if total > 0 else 0.0 for move, h in hazards.items()}

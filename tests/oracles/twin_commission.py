@@ -36,7 +36,7 @@ class Partner:
         self.visits = self.gmv = self.cost = 0.0
         self.fee_due = True
         self.came: Bands = {}
-        self.buying: dict[str, float] = {}
+        self.buying: dict[str, float] = {}  # bz_cg
 
     def bring(
         self, step: Step, traffic: float, people: dict[str, Segment], goods: Goods, demand: float
@@ -67,8 +67,12 @@ class Partner:
         self.came = {g: {b: x * theta for b, x in row.items()} for g, row in self.came.items()}
         self.visits += sum(sum(row.values()) for row in self.came.values())
         bought = {g: {b: x * buy[g] for b, x in row.items()} for g, row in self.came.items()}
-        self.buying = {g: sum(row.values()) for g, row in bought.items()}
+        self.buying = {g: weighted(row, people[g].ready_to_order()) for g, row in bought.items()}
         return bought
+
+    def touches(self, weights: Bands) -> float:
+        """t_c of section 8: touches of its visits, weighted by segment and band."""
+        return self.source.touch * sum(weighted(row, weights[g]) for g, row in self.came.items())
 
     def _kept_order(self, step: Step, goods: Goods, g: str) -> float:
         """Mean gmv of an order on its visits that will be kept."""
@@ -82,3 +86,8 @@ class Partner:
 
     def pay(self, due: float) -> None:
         self.cost += min(due, self.cap - self.cost)
+
+
+def weighted(row: dict[str, float], weights: dict[str, float]) -> float:
+    """Sum over the bands."""
+    return sum(x * weights[b] for b, x in row.items())

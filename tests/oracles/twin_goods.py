@@ -559,7 +559,8 @@ class Goods:
     ) -> None:  # fmt: skip
         """like_g, and the weights of new favourites and carts.
 
-        From the touches of every way to come without looks, and of every segment with them.
+        From the touches of every way to come without looks, weighted by the baskets that they fill
+        (t_i, t_c, t_o, t_push), and of every segment with looks and as they are (Y).
         """
         met = self._met_by_free_visits()
         none: dict[str, float] = {}

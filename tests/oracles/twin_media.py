@@ -97,6 +97,10 @@ class Placement:
             b: x * self.creative[b] / appeal if appeal > 0 else 0.0 for b, x in self.reached.items()
         }
 
+    def mean_of_clickers(self, by_band: dict[str, float]) -> float:
+        """Sum of e^c_jb times a figure of the bands."""
+        return sum(share * by_band[b] for b, share in self.clickers().items())
+
     @property
     def position_factor(self) -> float:
         return self.offer.position_factor if self.offer else 1.0
@@ -245,7 +249,7 @@ def readiness_of(
     """
     everyone = sum(clickers.values())
     if goal == "numerous":
-        s = people.band_propensity(("initial", "lapsed"))  # s'_gb
+        s = people.band_propensity(("initial", "lapsed"))  # s'_gb of section 5
     bands = NEW_BANDS if goal in FIRST else BANDS
     wanted = sum(clickers[b] * s[b] for b in bands)
     return wanted / everyone if everyone > 0 else 0.0
@@ -768,7 +772,7 @@ class Scene:
             return 1.0
         if bid.mode == "cost_control" and bid.cost_per in GOALS:
             each = market.people[j.segment].moved_by_visit(bid.cost_per)
-            mean = sum(x * each[b] for b, x in j.clickers().items())
+            mean = j.mean_of_clickers(each)
             if bid.cost_per == "perform":
                 mean *= phase.cart * goods.scene_liked[self.name][j.segment]
             return j.arrival * j.touch * mean
