@@ -54,7 +54,7 @@ class Partner:
         foreseen = 0.0
         self.came = {}
         for g, segment in people.items():
-            ready, bands = segment.band_propensity(), segment.band_people()
+            ready, bands = segment.ready_to_order(), segment.band_people()
             self.came[g] = {
                 b: bands[b] * self.rates[g][b] * traffic if active else 0.0 for b in BANDS
             }
