@@ -50,10 +50,8 @@ class Books:
         paid = add_up(orders.paid)
         bill = self._bill(orders.paid, paid)
         gmv = bill.total.gmv
-        floor.state.newcomers += np.add.reduce(sold.flows[ORDER, : Stage.INITIAL])
         day.paid += paid
         day.gmv += gmv
-        day.first += moved["new_customers"]
         self._expect_refunds(sold, paid, bill)
         self._link(sold, bill)
         self._count(sold, paid, bill.total)
@@ -94,11 +92,23 @@ class Books:
         if depot is not None:
             late = self._ship(paid - sold.pooled, paid, depot)[:, None]
             chance = chance + late * (prob(odds * depot.late_refund) - chance)
+        self._expect_first(sold, chance)
         back = bill.coming_back(chance)
         day.due_back += part_of(paid, orders, chance)
         beyond = self._beyond(orders, paid, bill, chance)
         for pool, amount in enumerate((back.gmv, back.cost, back.aid, beyond)):  # as in POOLS
             day.take_back[pool] += amount
+
+    def _expect_first(self, sold: Sold, chance: np.ndarray) -> None:
+        """Note first orders, and how many of them will come back: a segment's, as its own orders do."""
+        state, orders = self.floor.state, sold.orders.paid
+        new = np.add.reduce(sold.flows[ORDER, : Stage.INITIAL])
+        first = orders * ratio(new, orders.sum(axis=0))
+        back = first * chance
+        state.newcomers += new
+        state.day.first += add_up(first)
+        state.day.first_back += add_up(back)
+        state.first_due += back.sum(axis=0)
 
     def _beyond(
         self, orders: np.ndarray, paid: np.ndarray, bill: Bill, chance: np.ndarray

@@ -8,8 +8,9 @@ from simulator.engine.settlement import Settlement
 from simulator.engine.state import Day
 from simulator.market.audience import ratio
 from simulator.market.basket import shares
+from simulator.market.bounds import at_least
 from simulator.market.contract import Server
-from simulator.market.fulfilment import FIRST, POOLS, Returns
+from simulator.market.fulfilment import FIRST, POOLS, Returned, Returns
 from simulator.market.groups import add_up
 from simulator.scenario.chain import Stage
 
@@ -84,7 +85,7 @@ class Days:
     def close(self, finished: int) -> None:
         """Close a day: refunds that fall due, that day's refunds to come, products."""
         floor, state, day = self.floor, self.floor.state, self.floor.state.day
-        self._refund()
+        self._give_back(self.returns.advance(state.refunds))
         each = ratio(day.take_back, day.due_back)
         self.returns.enter(state.refunds, self._will_return(day), each)
         second = int(floor.world.steps.start[floor.step])
@@ -110,30 +111,34 @@ class Days:
 
     def _will_return(self, day: Day) -> np.ndarray:
         """Orders of the day that will be refunded, first orders and others: [kind, product, lane]."""
-        draws = self.floor.draws
-        first = ratio(day.first, day.paid.sum(axis=0))
-        mix = np.empty((2, *day.paid.shape))
-        mix[0], mix[1] = first, 1 - first
+        draws, others = self.floor.draws, at_least(day.paid - day.first, 0.0)
+        mix = np.array([day.first, others])
         kinds = draws.split("kinds", day.paid, mix)
-        chance = np.minimum(ratio(day.due_back, day.paid), 1.0)
-        flat = kinds.reshape(-1, kinds.shape[-1])
-        both = np.concatenate([chance, chance])
-        return draws.binomial("refunds", flat, both).reshape(kinds.shape)
+        back = np.array([day.first_back, at_least(day.due_back - day.first_back, 0.0)])
+        chance = np.minimum(ratio(back, mix), 1.0)
+        shape = (-1, kinds.shape[-1])
+        refunds = draws.binomial("refunds", kinds.reshape(shape), chance.reshape(shape))
+        return refunds.reshape(kinds.shape)
 
-    def _refund(self) -> None:
-        """Refunds that fall due at this midnight; refunded first orders make no customer."""
+    def settle(self) -> None:
+        """The end of the run: all that is still pending falls due."""
+        self._give_back(self.returns.settle(self.floor.state.refunds))
+
+    def _give_back(self, due: Returned) -> None:
+        """Refunds that fall due; refunded first orders make no customer."""
         floor, state = self.floor, self.floor.state
-        due = self.returns.advance(state.refunds)
         floor.book.add(refunds=due.orders, **dict(zip(POOLS, add_up(due.pools), strict=True)))
         floor.book.products["refunds"] += due.orders.sum(axis=0)
         floor.book.products["refund_cost"] += due.pools[POOLS.index("refund_cost")]
         gone = due.orders[FIRST].sum(axis=0)[None]
-        parts = floor.draws.split("refund_people", gone, state.newcomers[:, None])[:, 0]
+        weights = np.where(state.first_due.any(axis=0), state.first_due, state.newcomers)
+        parts = floor.draws.split("refund_people", gone, weights[:, None])[:, 0]
         n, old = state.crowd.n, state.crowd.old
         parts = np.minimum(parts, np.minimum(state.newcomers, n[Stage.INITIAL]))
         if floor.tracers:
             floor.tracers.shift(Stage.INITIAL, Stage.ENGAGE, ratio(parts, n[Stage.INITIAL]))
         state.newcomers -= parts
+        state.first_due = at_least(state.first_due - parts, 0.0)
         n[Stage.INITIAL] -= parts
         n[Stage.ENGAGE] += parts
         old[0] = np.minimum(old[0], n[Stage.INITIAL])

@@ -193,6 +193,7 @@ class Run:
         floor, book, state = self.floor, self.floor.book, self.floor.state
         floor.note_sold_out(floor.step)
         self.days.close(floor.day)
+        self.days.settle()
         self.days.settlement.close()
         person, cart, event = self.worth
         book.asset = (state.crowd.n * person).sum(axis=(0, 1))

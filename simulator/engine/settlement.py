@@ -101,14 +101,16 @@ class Settlement:
     def _write_down(self) -> None:
         """What is left of goods with a salvage value is worth that, no longer what it cost.
 
-        What came back is left, too, less its depreciation; it counts by the goods in the orders.
+        What came back is left, too, less the depreciation of what was sent; it counts by the goods in the orders.
         """
         floor, world = self.floor, self.floor.world
         goods, mine = world.goods, world.goods.clearing
         if not mine.any():
             return
         back = floor.book.products["refund_cost"] / goods.unit_cost
-        left = floor.state.stock.left(floor.sampled) + back * (1 - world.costs.depreciation)
+        costs = world.costs
+        lost = (1 - costs.unsent) * costs.depreciation
+        left = floor.state.stock.left(floor.sampled) + back * (1 - lost)
         floor.book.add(write_down=(left * (goods.unit_cost - goods.salvage))[mine])
 
     # ------------------------------------------------------------------ laws

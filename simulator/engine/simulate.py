@@ -168,7 +168,7 @@ def _terms_of(world: World) -> dict[str, np.ndarray]:
         "people": people.size, "frequency_shape": people.frequency_shape,
         "commission": costs.commission, "payment_fee": costs.payment_fee,
         "fulfilment": costs.fulfilment, "refund_handling": costs.refund_handling,
-        "depreciation": costs.depreciation,
+        "depreciation": costs.depreciation, "unsent": costs.unsent,
     }  # fmt: skip
 
 

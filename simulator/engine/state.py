@@ -29,16 +29,18 @@ class Day:
     """What these will take back [CNY], mean: [pool, product, lane], pools as in `POOLS`."""
     gmv: np.ndarray
     first: np.ndarray
-    """First orders: [lane]."""
+    """First orders: [product, lane]."""
+    first_back: np.ndarray
+    """Of these, those that will come back, the mean: [product, lane]."""
     late: np.ndarray
     """Orders that are sent late: [lane]."""
 
     @classmethod
     def empty(cls, products: int, lanes: int) -> "Day":
         """A new day."""
-        paid, due_back, gmv = np.zeros((3, products, lanes))
+        paid, due_back, gmv, first, first_back = np.zeros((5, products, lanes))
         take_back = np.zeros((len(POOLS), products, lanes))
-        return cls(paid, due_back, take_back, gmv, *np.zeros((2, lanes)))
+        return cls(paid, due_back, take_back, gmv, first, first_back, np.zeros(lanes))
 
 
 @dataclass
@@ -64,6 +66,8 @@ class State:
     """ln alpha, of each scene's bid per action [ln CNY per action]: [scene, lane]."""
     newcomers: np.ndarray
     """New customers not (yet) refunded: [segment, lane]."""
+    first_due: np.ndarray
+    """First orders that are still to be refunded, the mean: [segment, lane]."""
     promised: np.ndarray
     """Gmv [CNY] and orders that scenes have by the last touch, where guarantees count them: [2, scene, lane]."""
     decided: dict[str, np.ndarray]
@@ -91,7 +95,7 @@ def first_state(
         spent=np.zeros((len(names.scenes), len(names.phases), lanes)),
         purse=Spent(*np.zeros((2, len(names.scenes), lanes))),
         bids=np.zeros((len(names.scenes), lanes)),
-        newcomers=zeros.copy(), promised=np.zeros((2, len(names.scenes), lanes)),
+        newcomers=zeros.copy(), first_due=zeros.copy(), promised=np.zeros((2, len(names.scenes), lanes)),
         decided={},
         supply_noise=np.ones((len(names.slots), lanes)),
     )  # fmt: skip

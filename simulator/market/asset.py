@@ -33,10 +33,12 @@ def order_contribution(world: World) -> np.ndarray:
     refund = prob(usual if people.refund_odds is None else usual * people.refund_odds)
     kept = price * (1 - refund) * (1 - costs.commission)
     lost = costs.depreciation - (0.0 if people.spared is None else people.spared)
-    cost = unit_cost * (1 - refund + refund * lost)
+    sent = refund * (1 - costs.unsent)
+    cost = unit_cost * (1 - refund + sent * lost)
     each = (weight * (kept - price * costs.payment_fee - cost)).sum(axis=0)
     extra = 0.0 if people.return_cost is None else people.return_cost
-    per_order = (weight * (costs.fulfilment + refund * (costs.refund_handling + extra))).sum(axis=0)
+    freight = costs.fulfilment * (1 - refund + sent) + sent * (costs.refund_handling + extra)
+    per_order = (weight * freight).sum(axis=0)
     return np.asarray(each * people.order_value - per_order)
 
 

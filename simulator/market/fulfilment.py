@@ -42,6 +42,8 @@ class Costs:
     fulfilment: np.ndarray
     refund_handling: np.ndarray
     depreciation: np.ndarray
+    unsent: np.ndarray
+    """Share of refunds that come before the parcel is sent: they cost neither freight nor goods."""
     pay_fail: np.ndarray
     pay_retry: np.ndarray
     pay_capacity: np.ndarray | None
@@ -54,7 +56,7 @@ def make_costs(scenario: Scenario) -> Costs:
     return Costs(
         commission=column([c.commission + c.technology_fee]), payment_fee=column([c.payment_fee]),
         fulfilment=column([c.fulfilment]), refund_handling=column([c.refund_handling]),
-        depreciation=column([c.depreciation]), pay_fail=column([pay.fail]),
+        depreciation=column([c.depreciation]), unsent=column([c.refund_fast_share]), pay_fail=column([pay.fail]),
         pay_retry=column([pay.retry]),
         pay_capacity=None if pay.capacity is None else column([pay.capacity]),
     )  # fmt: skip
@@ -241,8 +243,8 @@ def delay_matrix(commerce: Commerce) -> np.ndarray:
 
 
 @dataclass
-class Due:
-    """What falls due at a midnight."""
+class Returned:
+    """What falls due at a midnight, or at the end."""
 
     orders: np.ndarray
     """[kind, product, lane]"""
@@ -271,7 +273,7 @@ class Returns:
         refunds.ripe[1] += due
         return np.asarray(due)
 
-    def advance(self, refunds: Refunds) -> Due:
+    def advance(self, refunds: Refunds) -> Returned:
         """One day passes; the orders that leave the last phase are refunded now."""
         now = refunds.waiting
         moved = np.einsum("ft,fkpl->tkpl", self.table, now)
@@ -279,8 +281,16 @@ class Returns:
         due = np.minimum(self._whole(refunds, ripe), refunds.pending)
         share = ratio(due.sum(axis=0), refunds.pending.sum(axis=0))
         refunds.pending = refunds.pending - due
-        out = Due(due, refunds.pools * share)
+        out = Returned(due, refunds.pools * share)
         refunds.pools = refunds.pools - out.pools
+        return out
+
+    @staticmethod
+    def settle(refunds: Refunds) -> Returned:
+        """All that is pending is refunded at once: nothing stays open at the end of a run."""
+        out = Returned(refunds.pending, refunds.pools)
+        refunds.pending, refunds.pools = np.zeros_like(out.orders), np.zeros_like(out.pools)
+        refunds.waiting[...] = 0.0
         return out
 
     def enter(self, refunds: Refunds, orders: np.ndarray, each: np.ndarray) -> None:

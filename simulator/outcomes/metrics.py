@@ -267,6 +267,8 @@ class Terms:
     """People of each segment: [segment, replication]."""
     fixed: Array
     """Fixed cost of the scenes that run [CNY]: [scene, plan], the zero-spend plan last."""
+    unsent: Array = field(default_factory=lambda: np.zeros(1))
+    """Share of refunds that come before the parcel is sent: [replication]; 0 in runs of a version that sent all."""
     money: Array = field(default_factory=lambda: NO_CELLS)
     """Auction money [CNY], NaN where a scene has one pot for its phases: [scene, phase, plan]; none in runs of
     a version that did not write it down.
@@ -404,14 +406,16 @@ def _people(book: Ledger, terms: Terms, n: int) -> Quantities:
 
 
 def _money(lanes: Quantities, terms: Terms) -> Quantities:
-    """From gmv to profit [CNY]; a refunded order gives its goods back, less depreciation."""
+    """From gmv to profit [CNY]; a refunded order gives its goods back, less depreciation if it was sent."""
     revenue = lanes["gmv"] - lanes["refund_value"]
     kept_goods = lanes["goods_cost"] - lanes["refund_cost"]
     fees = terms.commission * revenue + terms.payment_fee * lanes["gmv"]
-    handling = terms.fulfilment * (lanes["paid_orders"] - lanes["pooled"])
-    handling += lanes["pooled_fulfilment"] + terms.refund_handling * lanes["refunds"]
-    handling += lanes["return_cost"]
-    loss = terms.depreciation * lanes["refund_cost"]
+    freight = terms.fulfilment * (lanes["paid_orders"] - lanes["pooled"])
+    freight += lanes["pooled_fulfilment"]
+    unsent = terms.unsent * lanes["refunds"] / np.maximum(lanes["paid_orders"], 1e-200)
+    loss = lanes["return_cost"] + terms.refund_handling * lanes["refunds"]
+    loss = (1 - terms.unsent) * (loss + terms.depreciation * lanes["refund_cost"])
+    handling = freight * (1 - unsent)
     aid = lanes["subsidy"] - lanes["refund_subsidy"]
     loss = loss + lanes["hosted_fee"] - lanes["settlement"] + lanes["write_down"]
     contribution = revenue + lanes["forfeited"] + aid - kept_goods - fees - handling - loss
