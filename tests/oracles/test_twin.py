@@ -9,7 +9,7 @@ import pytest
 from scipy.integrate import quad
 
 from simulator.scenario.schema import Scenario
-from tests.oracles.twin import TwinResult, run_twin
+from tests.oracles.twin import TwinResult, World, run_twin
 from tests.oracles.twin_auction import Auction, Phi, Phi2, offer_at, phi
 from tests.oracles.twin_chain import renewal
 from tests.oracles.twin_clock import Clock, runoff_days
@@ -520,15 +520,95 @@ def test_all_but_a_thousandth_of_refunds_fall_due_in_the_run_off():
         assert due + pipeline.waiting == pytest.approx(10)
 
 
-def test_refunds_of_a_run_are_its_orders_by_their_odds():
+def refunding(fast_share: float = 0.7, **commerce: float) -> dict[str, Any]:
+    """A tenth of all orders is refunded, in every stage and segment."""
     world = small_world()
     world["life_cycle"] = {"refund": [1] * 6}
+    world["commerce"] = {"refund_fast_share": fast_share, **commerce}
     for product in world["products"].values():
         product["refund"] = 0.1
-    due, later = (run(world, runoff=days).totals for days in (30, 60))
-    assert due["refunds"] < 0.1 * due["paid_orders"]
-    assert later["refunds"] > 0.1 * due["paid_orders"] * 0.999
-    assert later["refunds"] < 0.1 * later["paid_orders"]
+    return world
+
+
+@pytest.mark.parametrize("days", [5, 30])
+def test_refunds_of_a_run_are_its_orders_by_their_odds(days: int):
+    """None is pending at the end, however soon that comes."""
+    got = run(refunding(), runoff=days).totals
+    assert got["refunds"] == pytest.approx(0.1 * got["paid_orders"])
+    assert got["refund_value"] == pytest.approx(0.1 * got["gmv"])
+    assert got["refund_cost"] == pytest.approx(0.1 * got["goods_cost"])
+    assert got["refunded_new_customers"] == pytest.approx(0.1 * got["new_customers"])
+
+
+def test_first_orders_come_back_where_refunds_are_made():
+    """A segment that keeps what it buys keeps its new customers, and only its own."""
+    kept = {}
+    for g in "ab":
+        world = refunding()
+        world["segments"][g]["refund"] = 1e-12
+        kept[g] = run(world).totals["refunded_new_customers"]
+    both = run(refunding()).totals["refunded_new_customers"]
+    assert min(kept.values()) > 10
+    assert sum(kept.values()) == pytest.approx(both, rel=0.01)  # who is back may buy again
+
+
+def test_refunded_first_orders_go_by_what_is_still_to_be_refunded():
+    world = World(Scenario.model_validate(small_world()), {}, [], {}, None)
+    a, b = (world.people[g] for g in "ab")
+    a.new_unrefunded, b.new_unrefunded = 100.0, 10.0
+    a.first_refunds, b.first_refunds = 4.0, 12.0
+    first = {g: world.people[g].people["initial"] for g in "ab"}
+
+    def back() -> list[float]:
+        return [first[g] - world.people[g].people["initial"] for g in "ab"]
+
+    world._refund_new_customers(8.0)
+    assert back() == pytest.approx([2, 6])
+    world._refund_new_customers(8.0)  # b has four new customers left, though six refunds
+    assert back() == pytest.approx([4, 10])
+    b.first_refunds = 10.0
+    world._refund_new_customers(3.0)  # nothing to be refunded: by new customers, all of them a's
+    assert back() == pytest.approx([7, 10])
+    assert world.totals["refunded_new_customers"] == pytest.approx(17)
+
+
+def test_what_was_never_sent_costs_no_freight_handling_or_goods():
+    """Costs of sending and taking back move nothing else: each adds its rate times its count."""
+    counts = {"fulfilment": 8.0, "refund_handling": 8.0, "depreciation": 0.2}
+    base = run(refunding(0.3, **counts)).totals
+    refunds, paid = base["refunds"], base["paid_orders"]
+    more = {
+        "fulfilment": paid - 0.3 * refunds,
+        "refund_handling": 0.7 * refunds,
+        "depreciation": 0.7 * base["refund_cost"],
+    }
+    for cost, expected in more.items():
+        got = run(refunding(0.3, **counts | {cost: counts[cost] + 0.5})).totals
+        assert base["contribution"] - got["contribution"] == pytest.approx(0.5 * expected)
+
+
+def test_what_was_never_sent_is_written_down_from_its_full_cost():
+    """Product y costs 30 and is worth 10 at the end; one that was sent and came back, half of that."""
+    world = refunding(0.3, depreciation=0.5)
+    world["life_cycle"]["price"] = [1] * 6
+    world["products"]["y"]["salvage"] = 10
+    got = run(world)
+    y = got.products["y"]
+    back = 0.1 * y["gmv"] / 60  # goods of y that came back
+    expected = (y["stock_left"] + back * (1 - 0.7 * 0.5)) * (30 - 10)
+    assert got.totals["write_down"] == pytest.approx(expected)
+
+
+def test_an_order_of_later_days_costs_what_is_sent_of_it():
+    def order(**costs: float) -> float:
+        scenario = Scenario.model_validate(refunding(0.3, **counts | costs))
+        return World(scenario, {}, [], {}, None).worth.orders["a"]
+
+    counts = {"fulfilment": 8.0, "refund_handling": 8.0, "depreciation": 0.0}
+    cost = (120 * 0.4 + 2 * 60 * 0.5) / 3  # of x, and of y that comes twice as often
+    assert order() - order(fulfilment=9.0) == pytest.approx(1 - 0.3 * 0.1)
+    assert order() - order(refund_handling=9.0) == pytest.approx(0.7 * 0.1)
+    assert order() - order(depreciation=0.5) == pytest.approx(0.7 * 0.1 * 0.5 * cost)
 
 
 def test_deposits_are_settled_or_forfeited(result: TwinResult):

@@ -59,6 +59,7 @@ from tests.oracles.twin_goods import (
     best_of,
     odds,
     prob,
+    scaled_to_one,
     shock_factor,
     told,
 )
@@ -288,21 +289,19 @@ class World:
         product.bring_effects()
 
     def refunds(self, environment: simpy.Environment) -> Wait:
-        """Section 11: each midnight refunds fall due and the finished day's enter."""
+        """Section 11: each midnight refunds fall due and the finished day's enter; at the end all do."""
         products = self.goods.products.values()
         for moment in self.clock.closings():
             yield environment.timeout(moment - environment.now)
-            paid = sum(product.paid_today for product in products)
-            first = sum(product.first_today for product in products) / paid if paid > 0 else 0.0
-            self._refund_new_customers(sum(product.move_refunds(first) for product in products))
+            self._refund_new_customers(sum(product.move_refunds() for product in products))
+        self._refund_new_customers(sum(product.end_refunds() for product in products))
 
     def _refund_new_customers(self, first: float) -> None:
-        unrefunded = {g: people.new_unrefunded for g, people in self.people.items()}
-        total = sum(unrefunded.values())
-        if first <= 0 or total <= 0:
-            return
-        for g, people in self.people.items():
-            moved = people.refund_first_orders(first * unrefunded[g] / total)
+        """Section 11: refunded first orders, each segment's in proportion to what it is still to get."""
+        parts = scaled_to_one({g: people.to_refund for g, people in self.people.items()})
+        parts = parts or scaled_to_one({g: p.new_unrefunded for g, p in self.people.items()})
+        for g, part in parts.items():
+            moved = self.people[g].refund_first_orders(first * part)
             self.totals["refunded_new_customers"] += moved
 
     def daily_close(self, environment: simpy.Environment) -> Wait:
@@ -853,7 +852,7 @@ class World:
         subsidy = self.prices.subsidy(p, price, step) * funded
         gmv, size = orders * (price - subsidy), self.prices.size(p, phase)
         cost = orders * order_value * size * product.unit_cost
-        product.sell(orders, orders * buyers.new_share, gmv, cost)
+        product.sell(orders, gmv, cost)
         aid = self.prices.aid(p, phase) * product.price_effect
         aid = orders * (subsidy + aid * order_value)
         product.be_helped(aid)
@@ -869,7 +868,9 @@ class World:
             refund += part * (slow - refund)
         handling, lost = commerce.refund_handling, commerce.depreciation
         extra = product.extra_handling(people, handling, lost, size)
-        product.expect_refunds(orders * refund, extra)
+        first = orders * buyers.new_share * refund  # F_pg rho_pg
+        product.expect_refunds(orders * refund, first, extra)
+        self.people[g].first_refunds += first
         product.expect_back(gmv * refund, cost * refund, aid * refund)
         self.totals["paid_orders"] += orders
         self.totals["gmv"] += gmv
@@ -1072,7 +1073,6 @@ class World:
         totals["pooled_fulfilment"] = sum(p.pooled * p.pool_cost for p in products)
         totals["return_cost"] = sum(product.return_cost for product in products)
         totals["goods_cost"] = sum(product.cost for product in products)
-        kept, lost = totals["goods_cost"] - refunded, refunded * commerce.depreciation
         return (
             revenue * (1 - commerce.commission - commerce.technology_fee)
             + totals["forfeited"]
@@ -1081,14 +1081,28 @@ class World:
             - totals["hosted_fee"]
             + totals["settlement"]
             - totals["write_down"]
-            - kept
-            - lost
+            - (totals["goods_cost"] - refunded)
             - commerce.payment_fee * totals["gmv"]
-            - commerce.fulfilment * (totals["paid_orders"] - totals["pooled"])
-            - totals["pooled_fulfilment"]
-            - commerce.refund_handling * totals["refunds"]
-            - totals["return_cost"]
+            - self._sending()
+            - self._returns()
         )
+
+    def _sending(self) -> float:
+        """Section 12: freight of the orders that were sent."""
+        totals, commerce = self.totals, self.scenario.commerce
+        freight = commerce.fulfilment * (totals["paid_orders"] - totals["pooled"])
+        freight += totals["pooled_fulfilment"]
+        if totals["paid_orders"] <= 0:
+            return float(freight)
+        unsent = commerce.refund_fast_share * totals["refunds"] / totals["paid_orders"]
+        return float(freight * (1 - unsent))
+
+    def _returns(self) -> float:
+        """Section 12: what it cost to take back the refunded orders that were sent."""
+        totals, commerce = self.totals, self.scenario.commerce
+        handled = commerce.refund_handling * totals["refunds"] + totals["return_cost"]
+        handled += commerce.depreciation * totals["refund_cost"]
+        return float((1 - commerce.refund_fast_share) * handled)
 
     def _reach(self, people: Segment) -> float:
         """N (1 - (1 + x / r_f)^-r_f)."""

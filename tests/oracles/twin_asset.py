@@ -67,10 +67,13 @@ class Worth:
                 paid * (1 - rho) * (1 - commerce.commission - commerce.technology_fee)
                 - commerce.payment_fee * paid
             )
-            cost = product.unit_cost * order_value * (1 - rho + rho * commerce.depreciation)
+            unsent = commerce.refund_fast_share * rho
+            returned = rho - unsent
+            cost = product.unit_cost * order_value
+            cost *= 1 - rho + returned * commerce.depreciation
             usual = commerce.refund_handling
             extra = product.extra_handling(people, usual, commerce.depreciation)
-            handled = commerce.fulfilment + rho * (usual + extra)
+            handled = commerce.fulfilment * (1 - unsent) + returned * (usual + extra)
             total += share * (kept - cost - handled)
         return total
 

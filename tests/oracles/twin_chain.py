@@ -156,6 +156,7 @@ class Segment:
         self.fatigue = 0.0  # F
         self.viewed = 0.0
         self.new_unrefunded = 0.0
+        self.first_refunds = self.first_refunded = 0.0  # of its orders in all; people so far
         self.delay = float(facts.order_delay_days)
         self.decided: dict[Any, float] = {}
         self.habit_part: dict[str, float] = {}  # of the direct orders of the step
@@ -399,6 +400,11 @@ class Segment:
         self.people["deposit"] = self.deposits = 0.0
         return lost
 
+    @property
+    def to_refund(self) -> float:
+        """What is still to be refunded of first orders (section 11)."""
+        return max(0.0, self.first_refunds - self.first_refunded)
+
     def refund_first_orders(self, people: float) -> float:
         """Refunded first orders: from initial back to engage, never more than there are."""
         moved = min(people, self.new_unrefunded, self.people["initial"])
@@ -406,4 +412,5 @@ class Segment:
         self.people["engage"] += moved
         self.old["initial"] = min(self.old["initial"], self.people["initial"])
         self.new_unrefunded -= moved
+        self.first_refunded += moved
         return moved

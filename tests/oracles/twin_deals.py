@@ -76,7 +76,8 @@ class Deals:
 
     def write_down(self) -> float:
         """Goods with a salvage value that are left, those that came back among them, less their worth."""
-        lost, total = self.scenario.commerce.depreciation, 0.0
+        commerce, total = self.scenario.commerce, 0.0
+        lost = (1 - commerce.refund_fast_share) * commerce.depreciation  # what was sent alone
         for product in self.goods.products.values():
             salvage = product.item.salvage
             if salvage is not None:

@@ -124,6 +124,11 @@ class Pipeline:
         ]
         return before - self.waiting
 
+    def end(self) -> float:
+        """The end of the run: the refunds that are still on their way fall due."""
+        due, self.fast, self.slow = self.waiting, 0.0, [0.0] * SLOW_PHASES
+        return due
+
 
 # --------------------------------------------------------------------------- one product
 class Product:
@@ -166,7 +171,7 @@ class Product:
 
     def _open_day(self) -> None:
         self.boosted_today = self.bought_today = 0.0
-        self.paid_today = self.first_today = self.refunds_today = 0.0
+        self.paid_today = self.refunds_today = self.first_refunds_today = 0.0
         self.gmv_today = self.handling_today = 0.0
         self.value_back_today = self.cost_back_today = self.aid_back_today = 0.0
 
@@ -301,11 +306,10 @@ class Product:
         self.unmet += wanted * (1 - found)
         return found
 
-    def sell(self, orders: float, first: float, gmv: float, cost: float) -> None:
+    def sell(self, orders: float, gmv: float, cost: float) -> None:
         """Book paid orders with goods of such a cost; refunds are booked by `expect_refunds`."""
         self.paid += orders
         self.paid_today += orders
-        self.first_today += first
         self.gmv += gmv
         self.gmv_today += gmv
         self.cost += cost
@@ -326,8 +330,10 @@ class Product:
             return -usual - depreciation * self.unit_cost * order_value_of(people) * size
         return 0.0 if people.return_freight is None else people.return_freight - usual
 
-    def expect_refunds(self, refunds: float, extra: float) -> None:
+    def expect_refunds(self, refunds: float, first: float, extra: float) -> None:
+        """Refunds to come of a segment's orders, `first` of them those of first orders."""
         self.refunds_today += refunds
+        self.first_refunds_today += first
         self.handling_today += refunds * extra
 
     def expect_back(self, gmv: float, cost: float, aid: float) -> None:
@@ -336,21 +342,24 @@ class Product:
         self.cost_back_today += cost
         self.aid_back_today += aid
 
-    def move_refunds(self, first: float) -> float:
-        """One midnight: refunds fall due, the finished day enters; refunded first orders.
-
-        `first` is the share of first orders in all paid orders of the day.
-        """
+    def move_refunds(self) -> float:
+        """One midnight: refunds fall due, the finished day enters; refunded first orders."""
         waiting = self.first_pipeline.waiting + self.other_pipeline.waiting
         first_due = self.first_pipeline.advance()
         due = first_due + self.other_pipeline.advance()
         self._settle(due, due / waiting if waiting > 0 else 0.0)
-        self.first_pipeline.enter(self.refunds_today * first)
-        self.other_pipeline.enter(self.refunds_today * (1 - first))
+        self.first_pipeline.enter(self.first_refunds_today)
+        self.other_pipeline.enter(self.refunds_today - self.first_refunds_today)
         self.pending_value += self.value_back_today
         self.pending_cost += self.cost_back_today
         self.pending_handling += self.handling_today
         self.pending_aid += self.aid_back_today
+        return first_due
+
+    def end_refunds(self) -> float:
+        """The end of the run: all that is still pending falls due; refunded first orders."""
+        first_due = self.first_pipeline.end()
+        self._settle(first_due + self.other_pipeline.end(), 1.0)
         return first_due
 
     def _settle(self, due: float, part: float) -> None:
