@@ -75,6 +75,25 @@ SPARED: tuple[Spared, ...] = (
     *_spare("bounds", "", "chooses the faster of two equal ways", "2048 -> (2048 * 1.01)"),
     *_spare("groups", "", "chooses the faster of two equal ways", "256 -> (256 * 1.01)"),
     *_spare("auction", "", "chooses the faster of two equal ways", "4000 -> (4000 * 1.01)"),
+    *_spare("columns", "", "chooses the faster of two equal ways", "4000 -> (4000 * 1.01)"),
+    *_spare(
+        "columns",
+        "wide",
+        "chooses the faster of two equal ways",
+        "table.size * lanes -> (table.size * 1.01) * lanes",
+    ),
+    *_spare(
+        "entry",
+        "__init__",
+        "as many repeats, rounded down, for stretches of fewer uses than a hundred",
+        "uses.stop - uses.start -> (uses.stop * 1.01) - uses.start",
+    ),
+    *_spare(
+        "lifecycle",
+        "ordered",
+        "cancels: shares are scaled to sum 1",
+        "shelf.stage * self._cvr -> (shelf.stage * 1.01) * self._cvr",
+    ),
     *_spare("tracers", "", "moves more or fewer rows at once", "131072 -> (131072 * 1.01)"),
     *_spare(
         "lifecycle",
@@ -168,12 +187,6 @@ SPARED: tuple[Spared, ...] = (
         "kind * STAGES + stage -> (kind * STAGES * 1.01) + stage",
     ),
     *_spare(
-        "audience",
-        "arrivals",
-        "a size that chooses between two ways of the same sum",
-        "segments * lanes -> (segments * 1.01) * lanes",
-    ),
-    *_spare(
         "entry",
         "__init__",
         "a size that chooses between two ways of the same sum",
@@ -196,7 +209,7 @@ SPARED: tuple[Spared, ...] = (
         "audience",
         "chances",
         "bounds rounding: buyers are a part of those who leave",
-        "np.clip(leaving, 0.0, 1.0, out=leaving) -> np.clip(leaving, 0.0, (1.0 * 1.01), out=leaving)",
+        "leaving.clip(0.0, 1.0, out=leaving) -> leaving.clip(0.0, (1.0 * 1.01), out=leaving)",
     ),
     *_spare(
         "audience",
@@ -297,8 +310,8 @@ SPARED: tuple[Spared, ...] = (
         "cancels: priorities that all grow alike leave the shares as they are",
         "field.smooth * np.exp(PRIORITY * self.x)"
         " -> (field.smooth * 1.01) * np.exp(PRIORITY * self.x)",
-        "priority[self.scene][:, None] * self.prior"
-        " -> (priority[self.scene][:, None] * 1.01) * self.prior",
+        "priority.take(self.scene, axis=0)[:, None] * self.prior"
+        " -> (priority.take(self.scene, axis=0)[:, None] * 1.01) * self.prior",
     ),
     *_spare(
         "entry",
@@ -319,7 +332,7 @@ SPARED: tuple[Spared, ...] = (
         "value",
         "ln_value",
         "cancels: what all placements of a scene have in common moves its multiplier, not its bids",
-        "order[j] * prices[j] -> (order[j] * 1.01) * prices[j]",
+        'actions["order"][j] * prices[j] -> (actions["order"][j] * 1.01) * prices[j]',
     ),
     *_spare(
         "goods",

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from simulator.market.calendar import DAY, HOUR, Shape, phase_bounds, phase_names, read_shape
+from simulator.market.calendar import (
+    DAY,
+    HOUR,
+    Shape,
+    make_steps,
+    phase_bounds,
+    phase_names,
+    read_shape,
+)
 from simulator.scenario import parse_scenario
 from simulator.scenario.calendar import Burst, Calendar
 from simulator.scenario.loader import preset_names
@@ -198,3 +206,28 @@ def test_the_opening_day_sells_more_than_a_day_of_its_wave(name, count):
             assert days[0] == max(days)
             waves += 1
     assert waves == count  # of three days and more
+
+
+def test_a_run_that_begins_in_the_morning_counts_its_days_from_midnight():
+    first = min(phase.start for phase in edition("double11_2020").phases.values())
+    begun = f"calendar.phases={{normal: {{start: {first:%Y-%m-%d}T08:30:15, clock: 1h}}}}"
+    end = "calendar.end=2020-11-20"
+    text = WORLD.replace("calendars/NAME", "calendars/plain").encode()
+    steps = make_steps(parse_scenario(text, "morning.yaml", [begun, end]).calendar, 5)
+    hours = np.array([steps.since_midnight(step) for step in range(3)]) * 24
+    assert hours == pytest.approx(
+        [8 + 30 / 60 + 15 / 3600, 9 + 30 / 60 + 15 / 3600, 10 + 30 / 60 + 15 / 3600]
+    )
+
+
+@pytest.mark.parametrize("sales_after", [7, 9])
+def test_nobody_buys_once_sales_have_closed(sales_after: int):
+    text = WORLD.replace("calendars/NAME", "calendars/plain").encode()
+    changes = [
+        "calendar.phases={normal: {start: 2020-11-01T00:00:00, clock: 1h}}", "calendar.end=2020-11-05",
+        f"calendar.sales_after_days={sales_after}",
+    ]  # fmt: skip
+    steps = make_steps(parse_scenario(text, "close.yaml", changes).calendar, 12)
+    closed = (4 + sales_after) * DAY
+    assert (steps.buy > 0).tolist() == (steps.start < closed).tolist()
+    assert closed in steps.start
