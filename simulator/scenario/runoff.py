@@ -6,13 +6,13 @@ from simulator.scenario.goods import Commerce
 from simulator.scenario.schema import Scenario
 
 UNSETTLED = 0.001
-"""Share of refunds that may be open at the end of the run-off."""
+"""Share of the refunds of what advertising sold that may be open at the end: it closes them."""
 
 
 def runoff_days(scenario: Scenario) -> int:
-    """Days after the end of advertising until sales, refunds and late orders are over."""
-    settled, late = settle_days(scenario.commerce), late_order_days(scenario)
-    return max(settled, late, scenario.calendar.sales_after_days)
+    """Days after the end of advertising until sales, the late orders of their visits, and refunds are over."""
+    sales = scenario.calendar.sales_after_days + late_order_days(scenario)
+    return max(settle_days(scenario.commerce), sales)
 
 
 def late_order_days(scenario: Scenario) -> int:
