@@ -337,6 +337,12 @@ def test_an_uncertain_elasticity_is_drawn_for_each_replication():
 
 
 # --- at the end ---------------------------------------------------------------------------------
+def loss_of_returns(scenario: Scenario) -> float:
+    """Share of its cost that a refunded order loses: what was never sent loses nothing."""
+    commerce = scenario.commerce
+    return float(commerce.depreciation) * (1 - commerce.refund_fast_share)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_what_is_left_is_written_down_to_its_salvage_value(mode: str):
     sets = ["products.tea.stock=5k", "products.tea.salvage=10"]
@@ -344,7 +350,7 @@ def test_what_is_left_is_written_down_to_its_salvage_value(mode: str):
     left = 5000 - found.book.products["paid"][1]
     assert (left > 0).all()
     cost = found.book.products["refund_cost"][1]
-    back = (1 - float(world().commerce.depreciation)) * cost / 25
+    back = (1 - loss_of_returns(world())) * cost / 25
     assert found.book.totals["write_down"] == pytest.approx((left + back) * (25 - 10))
     lost = one(plain, "contribution")[0] - one(found, "contribution")[0]
     rows = found.book.totals["write_down"].reshape(len(found.plans) + 1, -1)
@@ -361,7 +367,7 @@ def test_every_unit_is_paid_for_once(mode: str, salvage: float):
         f"products.coffee.salvage={salvage}",
     )
     book = run(scenario, mode).book
-    t, lost = book.totals, float(scenario.commerce.depreciation)
+    t, lost = book.totals, loss_of_returns(scenario)
     left = 6000 - book.products["paid"][0] + (1 - lost) * t["refund_cost"] / 54
     assert (t["refund_cost"] > 1000 * 54).any()
     booked = t["goods_cost"] - t["refund_cost"] + lost * t["refund_cost"] + t["write_down"]
