@@ -104,7 +104,7 @@ class Partnership:
     @property
     def cost(self) -> np.ndarray:
         """Commission and fees so far [CNY]: [partner, lane]."""
-        return np.asarray(self.paid / FEN)
+        return np.minimum(self.paid / FEN, self.partners.cap[:, None])  # fen and back may round up
 
     def bring(self, phase: int, met: Meeting) -> Guests:
         """Visits of a step, fewer where the cap comes near."""

@@ -122,7 +122,7 @@ class LifeCycle(Part):
     organic_conversion: Annotated[Amount, Field(ge=0)] = 0.0
     """a2: organic weight per conversion above the category's median, odds [x] less 1; at most organic_base."""
     organic_score: Annotated[Amount, Field(ge=0, le=100)] = 0.0
-    """a3: organic weight per point of the service score above 4.6."""
+    """a3: organic weight per point of the service score above 4.6; organic_visits hold that of the start already."""
     organic_rivals: Annotated[Amount, Field(gt=0)] = 10.0
     """Organic weight of competing products: free visits are g = w / (w + organic_rivals) against g at the start, so
     that the smaller it is, the sooner more orders bring no more visits."""
