@@ -228,7 +228,12 @@ def test_a_parcel_that_was_never_sent_costs_no_freight(fast: float) -> None:
 
 def test_a_signature_that_takes_long_loses_no_orders() -> None:
     """100 free decisions a day for 17 days: each waits 10 days on average, and 95% of the last come in."""
-    free = ("segments.all.people=100m", "sources.s.organic_visits=10k", "slots.sa.cvr=0", "slots.sb.cvr=0")
+    free = (
+        "segments.all.people=100m",
+        "sources.s.organic_visits=10k",
+        "slots.sa.cvr=0",
+        "slots.sb.cvr=0",
+    )
     late = play(*free, "segments.all.order_delay_days=10")
     assert figure(late, "paid_orders") == pytest.approx(1_700, rel=0.04)
     assert figure(play(*free), "paid_orders") == pytest.approx(1_700, rel=1e-3)
