@@ -148,12 +148,18 @@ def _read(asked: Asked, file: str) -> "Scenario":
 def _searching(asked: Asked) -> Iterator[tuple[str | None, Any, Any]]:
     """Where to save, processes to compute in, and the bar."""
     jobs = asked.jobs or os.cpu_count() or 1
+    runs = _labels(asked) if len(asked.files) > 1 else [""]
     with (
         workers(jobs) as executor,
         share_bar(asked.quiet) as progress,
-        room_for(asked.folder) as target,
+        room_for(asked.folder, runs) as target,
     ):
         yield target, executor, progress
+
+
+def _labels(asked: Asked) -> list[str]:
+    """Names of the files, under which limits, answers and folders have them."""
+    return [Path(file).stem for file in asked.files]
 
 
 def _effort(asked: Asked) -> "Effort | None":
@@ -338,14 +344,13 @@ def _share(asked: Asked) -> int:
     if len(asked.objective) > 1:
         raise UserError("--objective: several files are split for one objective; give one")
     scenarios = [_read(asked, file) for file in asked.files]
-    labels = [Path(file).stem for file in asked.files]
     total = _budget(asked, sum(s.budget for s in scenarios))
     limits, files = read_shared_limits(asked.limits, total)
     with _searching(asked) as (target, executor, progress):
         from simulator.allocation.portfolio import optimize_portfolio
 
         found = optimize_portfolio(
-            scenarios, total, labels=labels, objective=(asked.objective or OBJECTIVES)[0],
+            scenarios, total, labels=_labels(asked), objective=(asked.objective or OBJECTIVES)[0],
             limits=limits, files=files, replications=asked.replications, seed=asked.seed,
             effort=_effort(asked), executor=executor, progress=progress,
         )  # fmt: skip

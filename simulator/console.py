@@ -93,12 +93,16 @@ def chosen_plans(scenario: "Scenario", names: Sequence[str]) -> "list[Plan]":
     return named_plans(scenario, tuple(dict.fromkeys(names)))
 
 
-def made_folder(folder: str | None) -> str | None:
-    """The folder, made and tried before the run: a run that cannot be saved is not begun."""
+def made_folder(folder: str | None, runs: Iterable[str] = ()) -> str | None:
+    """The folder, made and tried before the run: a run that cannot be saved is not begun.
+
+    `runs` are the folders in it to which runs will be written; "" is itself.
+    """
     if folder is None:
         return None
     if not folder:
         raise UserError("-o is empty: give it a folder, or leave it out")
+    _check_free(folder, runs)
     try:
         os.makedirs(folder, exist_ok=True)
         with TemporaryFile(dir=folder):
@@ -106,6 +110,13 @@ def made_folder(folder: str | None) -> str | None:
     except OSError as error:
         raise UserError(f"cannot write to {folder}: {error.strerror}") from None
     return folder
+
+
+def _check_free(folder: str, runs: Iterable[str]) -> None:
+    from simulator.outcomes.store import check_free
+
+    for name in runs:
+        check_free(Path(folder, name))
 
 
 @contextmanager
@@ -157,10 +168,10 @@ def put(path: Path, text: str) -> None:
 
 
 @contextmanager
-def room_for(folder: str | None) -> Iterator[str | None]:
+def room_for(folder: str | None, runs: Iterable[str] = ("",)) -> Iterator[str | None]:
     """The folder while its answer is sought: where none is found, a folder made for it goes again."""
     new = folder is not None and not os.path.isdir(folder)
-    made = made_folder(folder)
+    made = made_folder(folder, runs)
     try:
         yield made
     except BaseException:

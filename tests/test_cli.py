@@ -485,6 +485,15 @@ def test_a_run_is_saved_and_read_again(engine, tmp_path):
     )
 
 
+def test_the_store_of_a_sweep_is_refused_before_the_run(engine, tmp_path):
+    (tmp_path / "manifest.json").write_text('{"format": 1, "study": {}}', encoding="utf-8")
+    found = answer("run", MINIMAL, "-o", str(tmp_path))
+    words = f"Error: {tmp_path} is the store of a sweep: choose another folder\n"
+    assert (found.exit_code, found.stdout, found.stderr) == (2, "", words)
+    assert engine.calls == []
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
+
+
 def test_the_tables_of_days_and_people_hold_every_plan_and_the_world_without_ads(engine, tmp_path):
     assert answer("run", MINIMAL, "-o", str(tmp_path)).exit_code == 0
     outcomes = engine.answer

@@ -701,6 +701,19 @@ def test_ctrl_c_while_an_answer_is_saved_leaves_no_half_of_it(room, tmp_path, mo
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("below", ["", "other"])
+def test_the_store_of_a_sweep_is_refused_before_the_search(room, second, tmp_path, below):
+    """Also where a run of one of several files would be written."""
+    store = tmp_path / "out" / below
+    store.mkdir(parents=True)
+    (store / "manifest.json").write_text('{"format": 1, "study": {}}', encoding="utf-8")
+    found = answer(*([second] if below else []), "-o", str(tmp_path / "out"))
+    words = f"Error: {store} is the store of a sweep: choose another folder\n"
+    assert (found.exit_code, found.stdout, found.stderr) == (2, "", words)
+    assert room.calls == []
+    assert [path.name for path in store.iterdir()] == ["manifest.json"]
+
+
 def test_an_answer_takes_the_place_of_an_older_one_and_of_nothing_else(room, tmp_path):
     for name in ("frontier.json", "waterfall.png", "heat_map-toys.svg", "mine.txt", "table.xlsx"):
         (tmp_path / name).write_text("older", encoding="utf-8")

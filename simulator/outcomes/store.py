@@ -27,6 +27,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 HEAD = ("scenario", "title", "mode", "replications", "seed", "scenario_hash")
 _ARRAYS = re.compile(r"book-[0-9a-f]{16}\.npz")
+_PART = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}\.parquet")
+"""Parts of a sweep (sweeps/store.py)."""
 
 DAMAGE = (
     OSError, AttributeError, KeyError, RecursionError, TypeError, ValueError, EOFError, zipfile.BadZipFile,
@@ -39,6 +41,7 @@ Arrays = dict[str, np.ndarray]
 def write_outcomes(outcomes: Outcomes, folder: str | Path) -> Path:
     """Write a run into a folder, made if missing; an older run there is replaced as a whole."""
     outcomes, folder = asked_outcomes(outcomes), asked_path("the folder of a run", folder)
+    check_free(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         before = _named(folder)
@@ -68,6 +71,12 @@ def read_outcomes(folder: str | Path) -> Outcomes:
         raise UserError(
             f"the run in {folder} is damaged ({error}); simulate it again, or restore a copy"
         ) from error
+
+
+def check_free(folder: str | Path) -> None:
+    """Refuse the store of a sweep: without its manifest, all that was computed for it is lost."""
+    if _is_store(Path(folder)):
+        raise UserError(f"{folder} is the store of a sweep: choose another folder")
 
 
 def this_machine() -> dict[str, Any]:
@@ -132,6 +141,13 @@ def _named(folder: Path) -> str | None:
         name = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["arrays"]["file"]
         return name if _ARRAYS.fullmatch(name) else None
     return None
+
+
+def _is_store(folder: Path) -> bool:
+    """Whether a sweep keeps its parts here; one whose manifest is spoilt still has the parts."""
+    with suppress(*DAMAGE):
+        return "study" in json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return any(_PART.fullmatch(path.name) for path in (folder / "parts").glob("*.parquet"))
 
 
 def _remove(folder: Path, name: str | None, keep: str | None) -> None:

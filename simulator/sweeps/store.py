@@ -45,6 +45,8 @@ def _read_manifest(folder: Path) -> Content | None:
         return None
     except (OSError, ValueError) as error:
         raise UserError(f"the store {folder} is damaged: {MANIFEST}: {error}") from error
+    if isinstance(manifest, dict) and "arrays" in manifest:
+        raise UserError(f"{folder} is a saved run, not a store: choose another folder")
     version = manifest.get("format") if isinstance(manifest, dict) else None
     if type(version) is not int or version < 1:
         raise UserError(f"the store {folder} is damaged: {MANIFEST} names no format")
@@ -139,9 +141,10 @@ class Store:
         """
         place = asked_path("a store", folder)
         fresh = {"format": FORMAT, "tasks": tasks, "study": study, "makers": [maker]}
+        found = _read_manifest(place)
         try:
             (place / "parts").mkdir(parents=True, exist_ok=True)
-            manifest = _read_manifest(place) or _first_manifest(place, fresh)
+            manifest = found or _first_manifest(place, fresh)
             store = cls(place, manifest, allow_mixed=allow_mixed)
             _check_same(place, manifest, study)
             store.admit(maker)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -109,6 +110,26 @@ def test_a_later_run_replaces_the_earlier_and_leaves_nothing_behind(folder):
     write_outcomes(later, folder)
     check_same(later, read_outcomes(folder))
     assert sorted(path.suffix for path in folder.iterdir()) == [".json", ".npz", ".txt"]
+
+
+@pytest.mark.parametrize("manifest", ['{"format": 1, "study": {}}', "spoilt", None])
+def test_the_store_of_a_sweep_is_not_written_over(outcomes, tmp_path, manifest):
+    part = tmp_path / f"parts/{'0' * 16}-{'a' * 16}.parquet"
+    part.parent.mkdir()
+    part.write_bytes(b"computed for hours")
+    if manifest is not None:
+        (tmp_path / "manifest.json").write_text(manifest, encoding="utf-8")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    words = f"{tmp_path} is the store of a sweep: choose another folder"
+    with pytest.raises(UserError, match=re.escape(words)):
+        write_outcomes(outcomes, tmp_path)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_parts_of_another_program_are_no_store(outcomes, tmp_path):
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/mine.parquet").write_bytes(b"mine")
+    check_same(outcomes, read_outcomes(write_outcomes(outcomes, tmp_path)))
 
 
 def test_the_same_run_is_the_same_file(outcomes, folder):

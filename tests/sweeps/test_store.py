@@ -15,6 +15,7 @@ from pandas.testing import assert_frame_equal
 
 import simulator as sim
 from simulator.errors import RunError, UserError
+from simulator.outcomes import write_outcomes
 from simulator.outcomes.metrics import BY_NAME
 from simulator.scenario.plan import Plan, named_plans
 from simulator.sweeps import store as stores
@@ -22,6 +23,7 @@ from simulator.sweeps.store import Store, read_store
 from simulator.sweeps.study import read_study
 from simulator.sweeps.sweep import cells_of, open_store, status_of
 from simulator.sweeps.tasks import maker, needs_touches, play, prepare, tasks_of
+from tests.outcomes.synthetic import make_outcomes
 from tests.sweeps.studies import PARTS, STUDY, parts_in, write_study
 from tests.worlds import brief
 
@@ -292,6 +294,17 @@ def test_a_manifest_that_cannot_be_read_is_named(copy, study, text, words):
     for work in (lambda: sim.sweep(study, store=copy), lambda: read_store(copy)):
         with pytest.raises(UserError, match=re.escape(words)):
             work()
+
+
+def test_the_folder_of_a_run_is_no_store(study, tmp_path, monkeypatch):
+    no_work(monkeypatch)
+    run = write_outcomes(make_outcomes(), tmp_path / "run")
+    before = sorted(path.name for path in run.iterdir())
+    words = f"{run} is a saved run, not a store: choose another folder"
+    for work in (lambda: sim.sweep(study, store=run), lambda: read_store(run)):
+        with pytest.raises(UserError, match=re.escape(words)):
+            work()
+    assert sorted(path.name for path in run.iterdir()) == before
 
 
 def test_parts_without_a_manifest_are_not_taken_over(copy, study):
