@@ -144,11 +144,39 @@ def _move(place: Path, folder: Path, runs: "Mapping[str, Outcomes]") -> None:
 
     for name, run in runs.items():
         write_outcomes(run, folder / name)
+    for name in {"", *_shared_by(folder)} - set(runs):  # before the list of them goes
+        _clear(folder, name)
     for old in folder.iterdir():
         if _OURS.fullmatch(old.name) and old.is_file() and not (place / old.name).exists():
             old.unlink()
     for file in [path for path in place.rglob("*") if path.is_file()]:
         file.replace(folder / file.relative_to(place))
+
+
+def _shared_by(folder: Path) -> set[str]:
+    """Folders of the files of an older portfolio, by its own answer."""
+    import json
+
+    try:
+        answer = json.loads((folder / "portfolio.json").read_text(encoding="utf-8"))
+        return {name for name in answer["plans"] if Path(name).name == name != ".."}
+    except (OSError, ValueError, RecursionError, TypeError, KeyError):
+        return set()
+
+
+def _clear(folder: Path, name: str) -> None:
+    """Take an older run away; that of a file of a portfolio with its schedule, and its folder if it is empty then."""
+    from simulator.outcomes.portfolio import SHARED
+    from simulator.outcomes.store import plans_in, remove_outcomes
+
+    place = folder / name
+    if not name:
+        remove_outcomes(place)
+    elif SHARED in plans_in(place):  # another run may have been saved there since
+        remove_outcomes(place)
+        (place / "schedule.csv").unlink(missing_ok=True)
+        with suppress(OSError):  # somebody's own files are in it
+            place.rmdir()
 
 
 def deliver(say: Callable[[], None], save: Callable[[], None] | None) -> None:

@@ -23,15 +23,16 @@ from simulator.allocation.truth import left_out
 from simulator.cli_optimize import _goal_written
 from simulator.console import uninterrupted
 from simulator.errors import UserError
-from simulator.outcomes import read_outcomes
+from simulator.outcomes import read_outcomes, write_outcomes
 from simulator.outcomes.frontier import Past
 from simulator.outcomes.goal import Goal
+from simulator.outcomes.portfolio import EQUAL, SHARED, Portfolio
 from simulator.reports.sentences import interval_of, signed
 from simulator.reports.tables import width
 from simulator.scenario import read_scenario
 from simulator.scenario.cut import cut_at
 from simulator.scenario.plan import Plan
-from tests.outcomes.synthetic import make_frontier
+from tests.outcomes.synthetic import make_axes, make_frontier, make_outcomes
 
 ROOT = Path(__file__).parents[1]
 MINIMAL = str(ROOT / "scenarios/minimal.yaml")
@@ -727,6 +728,96 @@ def test_an_answer_takes_the_place_of_an_older_one_and_of_nothing_else(room, tmp
         "mine.txt",
         "table.xlsx",
     }
+
+
+@pytest.fixture
+def shared(room, monkeypatch, tmp_path):
+    """A command that shares a budget among files of these names, whose answer is made up."""
+    scenario = read_scenario(MINIMAL)
+    plan = Plan.shares(scenario, SHARED, new_customer=0.5, harvest=0.5)
+    run = make_outcomes(axes=make_axes(plans=(SHARED, EQUAL)))
+
+    def optimize_portfolio(scenarios, total, *, labels, **_):
+        money = {split: dict.fromkeys(labels, 30_000.0) for split in (SHARED, EQUAL)}
+        runs = dict.fromkeys(labels, run)
+        return Portfolio(total, "roi", dict.fromkeys(labels, plan), money, 0.0, {}, runs)
+
+    stand_in = SimpleNamespace(optimize_portfolio=optimize_portfolio)
+    monkeypatch.setitem(sys.modules, "simulator.allocation.portfolio", stand_in)
+
+    def share(*names):
+        files = [tmp_path / f"{name}.yaml" for name in names]
+        for file in files:
+            file.write_bytes(Path(MINIMAL).read_bytes())
+        return answer(*map(str, files), "-o", str(tmp_path / "out"), "--format", "csv", "--quiet")
+
+    return share
+
+
+def folders(place):
+    return {path.parent.name for path in place.rglob("*") if path.is_file()}
+
+
+def test_a_portfolio_takes_the_place_of_the_files_of_an_older_one(shared, tmp_path):
+    out = tmp_path / "out"
+    assert shared("b", "c").exit_code == 0
+    assert folders(out) == {"out", "minimal", "b", "c"}
+    (out / "c/notes.txt").write_text("mine", encoding="utf-8")
+    assert shared("d").exit_code == 0
+    assert folders(out) == {"out", "minimal", "c", "d"}
+    assert not (out / "b").exists()
+    assert [path.name for path in (out / "c").iterdir()] == ["notes.txt"]
+    assert json.loads((out / "portfolio.json").read_text("utf-8"))["plans"].keys() == {
+        "minimal", "d",
+    }  # fmt: skip
+    assert read_outcomes(out / "d").plans[0] == "portfolio"
+
+
+def test_an_answer_of_one_file_takes_the_place_of_a_portfolio_and_the_other_way_round(
+    shared, tmp_path
+):
+    out = tmp_path / "out"
+    assert shared("b").exit_code == 0
+    assert answer(*LEAST, "-o", str(out)).exit_code == 0
+    assert folders(out) == {"out"}
+    assert read_outcomes(out).plans[0] == "best 1"
+    assert shared("b").exit_code == 0
+    with pytest.raises(UserError, match="there is no run in"):
+        read_outcomes(out)
+    assert sorted(path.name for path in out.iterdir()) == [
+        "b", "minimal", "portfolio.json", "table.csv",
+    ]  # fmt: skip
+
+
+def test_what_a_portfolio_did_not_write_stays(shared, tmp_path):
+    """Folders that it does not name, a run saved since, and places that no name of a file leads to."""
+    out = tmp_path / "out"
+    assert shared("b").exit_code == 0
+    for name in ("own", "b"):
+        write_outcomes(make_outcomes(), out / name)
+    (out / "own/schedule.csv").write_text("mine", encoding="utf-8")
+    write_outcomes(make_outcomes(axes=make_axes(plans=(SHARED,))), tmp_path / "beside")
+    said = json.loads((out / "portfolio.json").read_text("utf-8"))
+    said["plans"] |= {"../beside": {}, "..": {}}
+    (out / "portfolio.json").write_text(json.dumps(said), encoding="utf-8")
+    assert shared("c").exit_code == 0
+    assert read_outcomes(out / "own").plans == read_outcomes(out / "b").plans
+    assert (out / "own/schedule.csv").read_text("utf-8") == "mine"
+    assert read_outcomes(tmp_path / "beside").plans == ("portfolio",)
+
+
+def test_a_portfolio_that_cannot_be_saved_leaves_the_older_one(shared, tmp_path, monkeypatch):
+    assert shared("b").exit_code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("simulator.reports.schedule.write_schedule", full)
+    found = shared("c")
+    assert (found.exit_code, "No space left on device" in found.stderr) == (2, True)
+    (tmp_path / "c.yaml").unlink()
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 def test_ctrl_c_waits_until_files_are_in_their_places():

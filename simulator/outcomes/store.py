@@ -73,6 +73,21 @@ def read_outcomes(folder: str | Path) -> Outcomes:
         ) from error
 
 
+def plans_in(folder: Path) -> list[str]:
+    """Names of the plans of the run in a folder, by its manifest alone; none where there is no run."""
+    with suppress(*DAMAGE):
+        return list(json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["axes"]["plans"])
+    return []
+
+
+def remove_outcomes(folder: Path) -> None:
+    """Take the run in a folder away, if there is one; what else is there stays."""
+    name = _named(folder)
+    if name is not None:
+        (folder / MANIFEST).unlink()
+        _remove(folder, name, keep=None)
+
+
 def check_free(folder: str | Path) -> None:
     """Refuse the store of a sweep: without its manifest, all that was computed for it is lost."""
     if _is_store(Path(folder)):
