@@ -79,7 +79,7 @@ def plot_tornado(
 
     The widest is on top. Dots are means over all cells of an end, hollow at the lowest value, and lines
     their 95% intervals; below each name stands the difference with its own. Unless it is named, the plan
-    is the one that gives away least over all cells.
+    is the one that gives away least over all cells. A metric that is undefined in all of them has a note.
     """
     own = choose(rows, metric, plan, scenario)
     asked_choice("mode", mode, get_args(Mode))
@@ -87,18 +87,34 @@ def plot_tornado(
     table = swings(part, metric, mode)
     shown = table.head(MOST_BARS)
     ax = asked_axes(ax, (10, 1.8 + 0.6 * len(shown)))
+    if shown.empty:
+        _note(ax, f"{metric} of {own.plan} is undefined in every cell")
+    else:
+        _draw_tornado(ax, shown, metric, _middle(part, metric))
+    more = f", {len(shown)} widest of {len(table)}" if len(table) > len(shown) else ""
+    ax.set_title(f"{own.scenario}: what moves {own.plan}{more}", loc="left", parse_math=False)
+    dress(ax)
+    return ax
+
+
+def _note(ax: Axes, words: str) -> None:
+    """Why there is nothing to draw."""
+    ax.set(xticks=[], yticks=[])
+    ax.text(
+        0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", color=INK,
+        parse_math=False,
+    )  # fmt: skip
+
+
+def _draw_tornado(ax: Axes, shown: "pd.DataFrame", metric: str, middle: float) -> None:
     _draw_swings(ax, shown)
-    ax.axvline(_middle(part, metric), color=QUIET, linewidth=1, zorder=1, label="mean of all cells")
+    ax.axvline(middle, color=QUIET, linewidth=1, zorder=1, label="mean of all cells")
     ax.set_yticks(range(len(shown)), [_swing(row) for _, row in shown.iterrows()], parse_math=False)
     ax.set_ylim(len(shown) - 0.5, -0.5)
     ax.set_xlabel(axis_title(metric))
     ax.xaxis.set_major_formatter(short)
     ax.margins(x=0.15)
-    more = f", {len(shown)} widest of {len(table)}" if len(table) > len(shown) else ""
-    ax.set_title(f"{own.scenario}: what moves {own.plan}{more}", loc="left", parse_math=False)
     legend(ax, *ax.get_legend_handles_labels())
-    dress(ax)
-    return ax
 
 
 def _swing(row: "pd.Series[Any]") -> str:
@@ -162,6 +178,7 @@ def plot_heat_map(
     `show` is the "figure" of one plan, below it half of its 95% interval; its "regret" (what it gives
     away to the best plan of each cell); or the "best" plan. ~ stands where luck alone could explain
     what is given away, or the best one's lead. Without `by` the two are those that move the plan most.
+    A square in which the metric is undefined stays empty; where it is so in all of them a note says it.
     """
     own = choose(rows, metric, plan, scenario)
     asked_choice("mode", mode, get_args(Mode))
@@ -170,12 +187,18 @@ def plot_heat_map(
     ax = asked_axes(ax, (8.5, 5))
     _check_show(metric, show)
     if show == "best":
-        _draw_best(ax, best_in_squares(part, metric, two, mode), two)
+        table = best_in_squares(part, metric, two, mode)
         title = f"{own.scenario}: best plan by {metric}"
     else:
         table = squares(part, metric, two, mode)
-        _draw_heat(ax, table[table["plan"] == own.plan], two, _column(metric, show), metric)
+        table = table[table["plan"] == own.plan]
         title = f"{own.scenario}: {'given away by ' if show == 'regret' else ''}{own.plan}"
+    if table[metric].isna().all():
+        _note(ax, f"{metric} is undefined in every cell")
+    elif show == "best":
+        _draw_best(ax, table, two)
+    else:
+        _draw_heat(ax, table, two, _column(metric, show), metric)
     ax.set_title(title, loc="left", parse_math=False)
     dress(ax)
     return ax
@@ -193,10 +216,12 @@ def _column(metric: str, show: str) -> str:
 
 
 def widest(part: "pd.DataFrame", metric: str, plan: str) -> tuple[str, str]:
-    """The two parameters that move a plan most."""
-    if len(parameters_of(part)) < 2:
+    """The two parameters that move a plan most; the first two where its metric is undefined."""
+    names = parameters_of(part)
+    if len(names) < 2:
         raise UserError("a heat map needs two parameters: the study varies fewer")
-    first, second, *_ = swings(part[part["plan"] == plan], metric)["parameter"]
+    moved: list[str] = list(swings(part[part["plan"] == plan], metric)["parameter"])
+    first, second = (moved or names)[:2]
     return first, second
 
 
@@ -246,7 +271,7 @@ def _three(value: float) -> str:
 
 def _draw_best(ax: Axes, table: "pd.DataFrame", by: tuple[str, str]) -> None:
     """A colour for every plan that is best somewhere."""
-    plans = list(dict.fromkeys(table["plan"]))
+    plans = list(dict.fromkeys(table["plan"].dropna()))
     colours = {plan: to_rgb(COLOURS[n % MOST_COLOURS]) for n, plan in enumerate(plans)}
     grid, sure = _grid(ax, table, by, "plan"), _grid(ax, table, by, "sure")
     white = (1.0, 1.0, 1.0)

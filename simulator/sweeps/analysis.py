@@ -54,12 +54,13 @@ def cell_figures(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
 
 # --------------------------------------------------------------------------- plans
 def best_plans(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
-    """The best plan of every cell, and how far it is ahead of the second."""
+    """The best plan of every cell, and how far it is ahead of the second; none where y is undefined for all."""
     figures = lost_of(rows, metric)
     keys = ["scenario", "cell", *parameters_of(rows)]
     order = figures.sort_values("lost", kind="stable").groupby(["scenario", "cell"], sort=True)
-    best = order.nth(0).set_index(["scenario", "cell"])
+    best = order.nth(0).sort_index().set_index(["scenario", "cell"])
     best["ahead"] = order["lost"].agg(lambda lost: lost.iloc[1] if len(lost) > 1 else math.nan)
+    best["plan"] = best["plan"].where(best[metric].notna())
     return best.reset_index()[[*keys, "plan", metric, "ahead"]]
 
 

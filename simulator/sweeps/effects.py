@@ -38,6 +38,11 @@ END = 0.2
 MOST_LEVELS = 12
 PARTS = 6
 """Parts of equal count into which numbers are cut that have more levels."""
+SWINGS = (
+    "scenario", "plan", "parameter", "low", "high",
+    *(f"{figure}{end}" for figure in ("at_low", "at_high", "swing") for end in ("", "_lo", "_hi")),
+)  # fmt: skip
+"""Columns of `swings`."""
 
 
 def influences(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
@@ -57,8 +62,8 @@ def influences(rows: "pd.DataFrame", metric: str) -> "pd.DataFrame":
 def swings(rows: "pd.DataFrame", metric: str, mode: Mode = "sampled") -> "pd.DataFrame":
     """The metric at both ends of every parameter, and their difference, each with its 95% interval.
 
-    A row per scenario, plan and parameter, the widest swing of a plan first. In expected mode chance
-    has no part in the intervals.
+    A row per scenario, plan and parameter, the widest swing of a plan first; none for a plan whose metric
+    is undefined in every cell. In expected mode chance has no part in the intervals.
     """
     import pandas as pd
 
@@ -71,7 +76,7 @@ def swings(rows: "pd.DataFrame", metric: str, mode: Mode = "sampled") -> "pd.Dat
         own = [{"parameter": name, **_swing(surface, name, mode)} for name in names]
         own.sort(key=lambda row: -abs(row["swing"]))
         found += [{"scenario": scenario, "plan": plan, **row} for row in own]
-    return pd.DataFrame(found)
+    return pd.DataFrame(found, columns=SWINGS)
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,8 @@ def _luck(values: Array) -> float:
 
 
 def _half(figure: float, effect: Array, luck: float, mode: Mode) -> float:
+    if not math.isfinite(figure):
+        return math.nan
     chance = interval_of(figure, effect).hi - figure if mode == "sampled" else 0.0
     half = math.hypot(chance, luck)
     return half if half > 0 or mode == "sampled" else math.nan
@@ -212,20 +219,31 @@ def _halves(figures: "pd.Series[Any]", effect: "pd.DataFrame", mode: Mode) -> li
 def best_in_squares(
     rows: "pd.DataFrame", metric: str, by: tuple[str, str], mode: Mode = "sampled"
 ) -> "pd.DataFrame":
-    """The best plan of every square, how far it is ahead, and whether more than luck says so."""
+    """The best plan of every square, how far it is ahead, and whether more than luck says so.
+
+    A plan whose metric is undefined there has no part: one that is left alone has nothing to be ahead of,
+    and where none is left no plan is named.
+    """
     import pandas as pd
 
     rows, keys = _cut(rows, by), ["scenario", *by]
     effect, found = _effects(rows, metric, [*keys, "plan", "cell"]), []
     effect = effect.groupby([*keys, "plan"]).mean()
     for square, group in squares(rows, metric, by, mode).groupby(keys, sort=False):
-        order = group.sort_values("lost", kind="stable").iloc[[0, min(1, len(group) - 1)]]
-        ahead = float(order["lost"].iloc[1] - order["lost"].iloc[0])
-        first, second = (effect.loc[(*square, plan)].to_numpy() for plan in order["plan"])
-        noise = _half(ahead, first - second, 0.0, mode)
-        sure = ahead > (noise if mode == "sampled" else NOTHING)
-        found.append((*square, *order.iloc[0][["plan", metric]], ahead, sure))
+        order = group.dropna(subset="lost").sort_values("lost", kind="stable")
+        own = [effect.loc[(*square, plan)].to_numpy() for plan in order["plan"][:2]]
+        best = (None, math.nan) if order.empty else order.iloc[0][["plan", metric]]
+        found.append((*square, *best, *_lead(order["lost"].to_numpy(), own, mode)))
     return pd.DataFrame(found, columns=[*keys, "plan", metric, "ahead", "sure"])
+
+
+def _lead(lost: Array, effects: list[Array], mode: Mode) -> tuple[float, bool]:
+    """How far the first is ahead of the second, and whether that is more than luck."""
+    if len(lost) < 2:
+        return math.nan, True
+    ahead = float(lost[1] - lost[0])
+    noise = _half(ahead, effects[0] - effects[1], 0.0, mode)
+    return ahead, ahead > (noise if mode == "sampled" else NOTHING)
 
 
 def _cut(rows: "pd.DataFrame", by: tuple[str, str]) -> "pd.DataFrame":

@@ -198,6 +198,30 @@ def test_a_square_without_a_cell_stays_empty():
     assert len(words(drawn(plot_heat_map(rows, "profit", by=("budget", CPM), show="best")))) == 5
 
 
+def test_what_is_undefined_everywhere_has_a_note_in_the_place_of_a_figure(tmp_path):
+    """A plan that spends nothing has no return."""
+    formulas = {"none": lambda **v: v["budget"], "idle": lambda **v: 0.0}
+    rows = rows_of(formulas, LEVELS, metric="profit_incremental").assign(outlay=0.0, roi=np.nan)
+    assert words(drawn(plot_tornado(rows, "roi"))) == ["roi of none is undefined in every cell"]
+    for show in ("figure", "regret", "best"):
+        ax = drawn(plot_heat_map(rows, "roi", show=show, plan="none"))
+        assert words(ax) == ["roi is undefined in every cell"]
+        assert not ax.images
+    names = write_study_figures(rows, "roi", tmp_path)
+    kinds = ["tornado", "heat_map", "best_plan", "regret"]
+    assert names == [f"{kind}.{end}" for kind in kinds for end in ("svg", "png")]
+
+
+def test_a_square_without_a_defined_plan_is_white_and_has_no_word():
+    rows = rows_of({"none": lambda **v: 0.0, "p": lambda **v: 1.0}, LEVELS, "profit_incremental")
+    spent = (rows["plan"] == "p") & (rows["budget"] > 40e3)
+    rows = rows.assign(outlay=spent.astype(float), roi=np.nan)
+    ax = drawn(plot_heat_map(rows, "roi", by=("budget", CPM), show="best"))
+    assert words(ax) == ["p"] * 4
+    assert np.all(ax.images[0].get_array()[:, 0] == 1.0)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["p"]
+
+
 def test_the_parameters_are_those_that_move_the_plan_most_unless_named():
     ax = plot_heat_map(ROWS, "profit", plan="拉新为主")
     assert (ax.get_xlabel()[:4], ax.get_ylabel()) == ("slot", "budget [CNY]")

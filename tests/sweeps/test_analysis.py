@@ -44,6 +44,16 @@ def test_the_best_plan_of_every_cell():
     assert len(table) == 6
 
 
+def test_a_cell_in_which_all_plans_are_undefined_has_no_best_one():
+    rows = rows_of(
+        {"p": lambda a: 1.0, "q": lambda a: 2.0}, {"a": [0.0, 1.0]}, "profit_incremental"
+    )
+    table = best_plans(rows.assign(roi=np.nan, outlay=rows["a"]), "roi")
+    assert list(table["cell"]) == [0, 1]
+    assert list(table["plan"].isna()) == [True, False]
+    assert table["plan"][1] == "q"
+
+
 def test_the_regret_of_a_fixed_plan():
     gaps = np.array([(2 * a + b) - a * b for a, b in product(*LEVELS.values())])
     table = regrets(ROWS, "profit").set_index("plan")

@@ -10,6 +10,7 @@ from simulator.outcomes.compare import Sample, describe, paired_difference
 from simulator.sweeps.analysis import cell_figures, main_effects
 from simulator.sweeps.effects import (
     PARTS,
+    SWINGS,
     best_in_squares,
     in_parts,
     influences,
@@ -138,6 +139,22 @@ def test_what_is_undefined_has_no_part():
         swings(rows.drop(columns="a"), "roi")
 
 
+def test_a_plan_whose_ratio_is_undefined_everywhere_has_no_swing():
+    rows = returns_of(outlay=lambda plan, a, b: plan == "spends")
+    assert set(swings(rows, "roi")["plan"]) == {"spends"}
+    nothing = swings(rows[rows["plan"] == "none"], "roi")
+    assert nothing.empty
+    assert list(nothing.columns) == list(SWINGS) == list(swings(rows, "roi").columns)
+
+
+def returns_of(outlay):
+    """Two plans over two parameters, with a roi that is undefined where nothing is laid out."""
+    formulas = {"none": lambda a, b: 0.0, "spends": lambda a, b: a + b}
+    rows = rows_of(formulas, {"a": [0.0, 1.0], "b": [0.0, 1.0]}, metric="profit_incremental")
+    money = [float(outlay(*row)) for row in zip(rows["plan"], rows["a"], rows["b"], strict=True)]
+    return rows.assign(outlay=money, roi=np.nan)
+
+
 # --- squares ------------------------------------------------------------------------------------
 
 
@@ -170,6 +187,20 @@ def test_a_lead_that_luck_explains_is_not_sure():
     assert not table["sure"].any()
     sure = best_in_squares(rows, "profit", ("a", "b"), "expected")["sure"]
     assert sure.all()
+
+
+@pytest.mark.parametrize("mode", ["sampled", "expected"])
+def test_where_a_ratio_is_undefined_a_plan_has_no_part_in_a_square(mode):
+    rows = returns_of(outlay=lambda plan, a, b: (plan == "spends" and a + b > 0) or a * b > 0)
+    table = best_in_squares(rows, "roi", ("a", "b"), mode).set_index(["a", "b"])
+    assert table["plan"].fillna("nobody").to_dict() == {
+        (0, 0): "nobody", (0, 1): "spends", (1, 0): "spends", (1, 1): "spends",
+    }  # fmt: skip
+    assert table["ahead"].isna().to_dict() == {
+        (0, 0): True, (0, 1): True, (1, 0): True, (1, 1): False,
+    }  # fmt: skip
+    assert table.loc[(1, 1), "ahead"] == pytest.approx(2.0)
+    assert table["sure"].all()
 
 
 def test_many_numbers_are_cut_into_parts_of_equal_count():
