@@ -77,10 +77,19 @@ def _key(document: Any, parts: Parts) -> Any:
     return int(parts[-1])
 
 
+_IDLE = {
+    **dict.fromkeys(("format", "name", "question"), "changes no number"),
+    "anchors": "changes no number: anchors are met once, before anything is varied; write a file for each value",
+}
+"""Parts of a scenario that no cell can feel, and why."""
+
+
 def unknown(scenario: Scenario, path: str) -> str:
-    """Why a path leads nowhere in a scenario; nothing if it leads somewhere."""
+    """Why a path leads nowhere in a scenario, or to what moves nothing; nothing if it leads somewhere."""
     value: Any = scenario
     parts = full_path(tuple(path.split(".")))
+    if parts[0] in _IDLE:
+        return _IDLE[str(parts[0])]
     for depth, part in enumerate(parts, 1):
         if value is None:  # a part that the file does not have, but may
             return ""
@@ -91,7 +100,7 @@ def unknown(scenario: Scenario, path: str) -> str:
         if str(part) not in names:
             return "" if depth == len(parts) and _is_open(value) else _no_name(parts[:depth], names)
         value = _below(value, str(part))
-    return "" if parts[0] not in {"format", "name", "question"} else "changes no number"
+    return ""
 
 
 def _names_in(value: Any) -> list[str] | None:

@@ -193,6 +193,10 @@ HEAD = "scenarios: [brief]\n"
         ("scenarios: [breef]", "study.yaml:1:13: scenarios.0 names no scenario file: 'breef', did you mean 'brief'?"),
         (HEAD + "plans: [half_haf]", "study.yaml:2:8: plans do not fit brief: no plan is called 'half_haf', did you"),
         (HEAD + "over:\n  budgt: [50k]", "study.yaml:3:3: over.budgt is not known at budgt, did you mean 'budget'?"),
+        (
+            HEAD + "over:\n  anchors.gmv: [1m, 2m]",
+            "study.yaml:3:3: over.anchors.gmv changes no number: anchors are met once, before anything is varied",
+        ),
         (HEAD + "over:\n  budget: [50k, -1]", "study.yaml:3:17: over.budget.1 must be > 0 (got -1)"),
         (HEAD + "over: {budget: []}", "study.yaml:2:16: over.budget is an empty list"),
         (HEAD + "over: {budget: [1, 1]}", "over.budget names 1 twice"),
