@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from difflib import get_close_matches
-from numbers import Real
+from numbers import Integral, Real
 from typing import Annotated, Any
 
 from pydantic import (
@@ -49,6 +49,7 @@ _EXPONENT = r"(?:[eE][+-]?[0-9]{1,3})?"
 _SUFFIX = r"(?:[kKmM]|[bB][nN]|千万|百万|千|万|亿)?"
 _PERCENT = r"(?:[kKmM]|[bB][nN]|千万|百万|千|万|亿|%)?"
 _AMOUNT = re.compile(rf"({_NUMBER})({_EXPONENT})\s*({_PERCENT})")
+_DIGITS = re.compile(r"\s*[+-]?[0-9_]+\s*")
 _COMMA = re.compile(r"[+-]?[0-9]{1,3}([,，][0-9]{3})+.*")
 _CURRENCY = re.compile(r"(?:¥|CNY|RMB|人民币)?\s*(.*?)\s*(?:元|块|CNY|RMB)?", re.IGNORECASE)
 _WAN = re.compile(r"(.*[0-9.])\s*[wW]")
@@ -215,11 +216,17 @@ def _finite(read: Callable[[], float], value: object) -> float:
 
 
 def read_whole(value: object) -> int:
-    """An int from an amount that has no fraction."""
+    """An int from an amount that has no fraction, to the last digit.
+
+    >>> read_whole("12k"), read_whole("18446744073709551615")
+    (12000, 18446744073709551615)
+    """
     number = read_amount(value, percent=False)
     if not number.is_integer():
         raise ValueError(f"must be a whole number (got {shown(value)})")
-    return value if isinstance(value, int) else int(number)
+    if isinstance(value, Integral) or (isinstance(value, str) and _DIGITS.fullmatch(value)):
+        return int(value)  # a float knows 15 digits
+    return int(number)
 
 
 @dataclass(frozen=True)

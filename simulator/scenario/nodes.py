@@ -128,7 +128,7 @@ _WORDS: dict[str, bool | None] = {"": None, "~": None}
 _WORDS |= dict.fromkeys(("null", "Null", "NULL"))
 _WORDS |= dict.fromkeys(("true", "True", "TRUE"), True)
 _WORDS |= dict.fromkeys(("false", "False", "FALSE"), False)
-_INT = re.compile(r"[+-]?(0|[1-9][0-9]{0,17})")
+_INT = re.compile(r"[+-]?(0|[1-9][0-9]{0,19})")  # a seed has up to 20 digits
 _FLOAT = re.compile(r"[+-]?(\.[0-9]{1,30}|(0|[1-9][0-9]{0,30})(\.[0-9]{0,30})?)(e[+-]?[0-9]{1,3})?")
 
 _UNPRINTABLE = re.compile(

@@ -11,10 +11,12 @@ Every cell is played with the same seed and the same replications, so that cells
 the same luck. A rule is read by the small grammar below; nothing in it is ever executed.
 """
 
+import json
 import math
 import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Annotated, Any, Literal
@@ -22,7 +24,16 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
-from simulator.scenario.amounts import Number, Part, Whole, read_amount, shown, suggestion
+from simulator.scenario.amounts import (
+    Number,
+    Part,
+    Whole,
+    read_amount,
+    read_moment,
+    read_seconds,
+    shown,
+    suggestion,
+)
 
 MOST_CELLS = 100_000
 MOST_LEVELS = 10_000
@@ -85,8 +96,29 @@ def _check_list(levels: list[Any]) -> str:
         return "is an empty list: name at least one value"
     if len(levels) > MOST_LEVELS:
         return f"has {len(levels):,} values, more than {MOST_LEVELS:,}"
-    twice = [x for n, x in enumerate(levels) if x in levels[:n]][:1] if len(levels) <= 1000 else []
-    return f"names {shown(twice[0])} twice" if twice else ""
+    seen: dict[Hashable, Any] = {}
+    for level in levels:
+        meant = _meant(level)
+        if meant in seen:
+            return f"names {_twice(seen[meant], level)}"
+        seen[meant] = level
+    return ""
+
+
+def _meant(level: Any) -> Hashable:
+    """What a level says, however it is written."""
+    for read in (as_number, read_moment, read_seconds):
+        with suppress(ValueError):
+            if (value := read(level)) is not None:
+                return read.__name__, value
+    return json.dumps(level, sort_keys=True, default=str)
+
+
+def _twice(first: Any, second: Any) -> str:
+    words = shown(first), shown(second)
+    return (
+        f"{words[0]} twice" if words[0] == words[1] else f"one value twice: {' and '.join(words)}"
+    )
 
 
 # --------------------------------------------------------------------------- rules

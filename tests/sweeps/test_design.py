@@ -200,6 +200,13 @@ HEAD = "scenarios: [brief]\n"
         (HEAD + "over:\n  budget: [50k, -1]", "study.yaml:3:17: over.budget.1 must be > 0 (got -1)"),
         (HEAD + "over: {budget: []}", "study.yaml:2:16: over.budget is an empty list"),
         (HEAD + "over: {budget: [1, 1]}", "over.budget names 1 twice"),
+        (HEAD + "over: {budget: [40k, 60k, 40000]}", "over.budget names one value twice: '40k' and 40000"),
+        (HEAD + "over: {budget: [4万, 60k, 40k]}", "over.budget names one value twice: '4万' and '40k'"),
+        (HEAD + "over: {chain.fatigue: [2%, 0.02]}", "chain.fatigue names one value twice: '2%' and 0.02"),
+        (HEAD + "over: {x: [2021-03-20, '2021-03-20 00:00']}", "over.x names one value twice: '2021-03-20' and"),
+        (HEAD + "over: {x: [1d, 24h]}", "over.x names one value twice: '1d' and '24h'"),
+        (HEAD + "over: {x: [{value: 7, sd: 1}, {sd: 1, value: 7}]}", "over.x names"),
+        (HEAD + "seed: 18446744073709551616", "study.yaml:2:7: seed must be < 18446744073709551616 (got 1844"),
         (HEAD + "over: {budget: {from: 5k, to: 5k}}", "study.yaml:2:16: over.budget is an empty range"),
         (HEAD + "over: {budget: {from: -1e308, to: 1e308}}", "over.budget is wider than any number"),
         (HEAD + "over: {budget: {from: 5k, two: 6k}}", "over.budget.two is not a known field, did you mean 'to'?"),
@@ -240,6 +247,16 @@ HEAD = "scenarios: [brief]\n"
 def test_a_wrong_study_is_told_at_its_line(tmp_path, text, words):
     found = faults(tmp_path, text)
     assert [line for line in found if words in line], found
+
+
+def test_levels_that_differ_are_no_pair(tmp_path):
+    text = HEAD + "over: {budget: [40k, 40001, 4.1万], calendar.phases.sale.clock: [1h, 6h]}\n"
+    assert len(read_study(write_study(tmp_path, text)).cells) == 6
+
+
+@pytest.mark.parametrize("seed", ["18446744073709551615", "'18446744073709551615'"])
+def test_the_largest_seed_of_a_run_is_one_of_a_study_to_the_last_digit(tmp_path, seed):
+    assert read_study(write_study(tmp_path, f"{HEAD}seed: {seed}\n")).seed == 2**64 - 1
 
 
 def test_a_scenario_is_no_study_and_a_study_no_scenario(tmp_path):
