@@ -5,13 +5,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 from pydantic import ValidationError
 
 from simulator.errors import ScenarioError, UserError
 from simulator.outcomes.compare import Sample, describe
 from simulator.outcomes.metrics import BY_NAME, NO_ADS
+from simulator.scenario.amounts import moment_text
 from simulator.scenario.asked import asked, asked_progress
 from simulator.scenario.faults import problems_of
 from simulator.scenario.nodes import Node, Source, Tree
@@ -21,7 +24,6 @@ from simulator.sweeps.design import Kind
 from simulator.sweeps.runner import Runner, crew_of
 from simulator.sweeps.store import Content, Store, frame_of, read_store, survey
 from simulator.sweeps.study import (
-    METRICS,
     Case,
     Mode,
     Study,
@@ -49,37 +51,50 @@ LOOK = 1.0
 def sweep(
     question: Study | Scenario | str | os.PathLike[str], *,
     over: Mapping[str, Any] | None = None, plans: Sequence[str | Plan] | Plan = (),
-    store: str | os.PathLike[str] | None = None, replications: int = 100, seed: int = 11,
-    mode: Mode = "sampled", spreads: bool = True, metrics: Sequence[str] = METRICS,
-    design: Kind = "grid", points: int | None = None, where: Sequence[str] = (),
+    store: str | os.PathLike[str] | None = None, replications: int | None = None, seed: int | None = None,
+    mode: Mode | None = None, spreads: bool | None = None, metrics: Sequence[str] | None = None,
+    design: Kind | None = None, points: int | None = None, where: Sequence[str] | None = None,
     executor: Executor | str | None = None, jobs: int | None = None,
     progress: Progress | None = None, allow_mixed: bool = False,
 ) -> "pd.DataFrame":  # fmt: skip
     """Play plans in many versions of a scenario: a row per cell, plan and replication.
 
-    `question` is a scenario, with what is varied in `over`: a list of values or a pair (low, high)
-    for each dotted path; or the path of a study file, which says all that itself. With a `store`
+    `question` is a scenario, with what is varied in `over`: a list or array of values, or a pair
+    (low, high), for each dotted path; what is left out is as in a study file that leaves it out. Or it is
+    the path of a study file, which says all that itself, from plans to where. With a `store`
     (a folder) every part is kept as soon as it is done, and the next call goes on from there.
     `executor` is "process", "dask:tcp://host:port" or an executor of your own.
     """
+    settings = _given(
+        replications=replications, seed=seed, mode=mode, spreads=spreads, metrics=metrics,
+        design=design, points=points, where=where,
+    )  # fmt: skip
     if isinstance(question, Scenario):
-        settings = {
-            "replications": replications, "seed": seed, "mode": mode, "spreads": spreads,
-            "metrics": _plain(metrics), "design": design, "points": points, "where": _plain(where),
-        }  # fmt: skip
         study = vary(question, {} if over is None else over, plans, settings)
-    elif over or plans:
-        raise UserError("a study file says itself what is varied: leave out over and plans")
     else:
-        words = "a study is a scenario with what is varied, or the path of a study file"
-        asked(Study | str | os.PathLike, question, words)
-        study = question if isinstance(question, Study) else read_study(question)
+        study = _told(question, [*_given(over=over, plans=plans or None), *settings])
     asked_progress(progress)
     with crew_of(executor, jobs) as crew:
         place = None if store is None else open_store(study, store, allow_mixed=allow_mixed)
         sweeping = Sweeping(study, place, progress)
         sweeping.go(Runner(crew))
     return sweeping.frame()
+
+
+def _given(**settings: Any) -> dict[str, Any]:
+    """What was said, as a file would hold it."""
+    return {name: _plain(value) for name, value in settings.items() if value is not None}
+
+
+def _told(question: object, given: Sequence[str]) -> Study:
+    """The study of a file; what it decides cannot be decided once more."""
+    words = "a study is a scenario with what is varied, or the path of a study file"
+    asked(Study | str | os.PathLike, question, words)
+    if given:
+        raise UserError(
+            f"a study file says itself what is varied and how it is played: leave out {', '.join(given)}"
+        )
+    return question if isinstance(question, Study) else read_study(cast(str, question))
 
 
 def vary(
@@ -112,8 +127,22 @@ def vary(
 
 
 def _plain(value: Any) -> Any:
-    """A tuple as the list that a file would hold; what is neither is refused as there."""
-    return list(value) if isinstance(value, tuple) else value
+    """What a file would hold: a tuple or an array as a list, numbers without NumPy, dates as text.
+
+    >>> _plain((np.int64(3), np.datetime64("2021-03-20T08"), date(2021, 3, 20), "4万"))
+    [3, '2021-03-20 08:00', '2021-03-20', '4万']
+    """
+    if isinstance(value, Mapping):
+        return {_plain(key): _plain(own) for key, own in value.items()}
+    if isinstance(value, np.ndarray):
+        value = list(np.atleast_1d(value))
+    if isinstance(value, list | tuple | range) or hasattr(value, "to_list"):
+        return [_plain(own) for own in value]
+    if isinstance(value, np.datetime64):
+        value = value.astype("datetime64[s]").item()
+    if isinstance(value, date):  # or a moment
+        return moment_text(value) if isinstance(value, datetime) else value.isoformat()
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _levels(value: Any) -> Any:
@@ -122,8 +151,8 @@ def _levels(value: Any) -> Any:
             "over takes a pair (low, high), or (low, high, steps); more values stand in a list"
         )
     if isinstance(value, tuple):
-        return dict(zip(("from", "to", "steps"), value, strict=False))
-    return value
+        value = dict(zip(("from", "to", "steps"), value, strict=False))
+    return _plain(value)
 
 
 def open_store(study: Study, folder: str | os.PathLike[str], *, allow_mixed: bool = False) -> Store:

@@ -3,8 +3,11 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
+from datetime import date, datetime
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -16,12 +19,14 @@ from simulator.errors import UserError
 from simulator.sweeps.analysis import best_plans, regrets
 from simulator.sweeps.effects import swings
 from simulator.sweeps.study import read_study
-from simulator.sweeps.sweep import cells_of, estimate
+from simulator.sweeps.sweep import cells_of, estimate, vary
 from simulator.sweeps.tasks import tasks_of
 from tests.sweeps.studies import ROOT, STUDY, parts_in, write_study
 from tests.worlds import brief
 
 SHORT = STUDY.replace("steps: 4", "steps: 2").replace("replications: 3", "replications: 2")
+CPM = "slots.search_words.median_cpm"
+START = "calendar.phases.normal.start"
 STUDIES = sorted((ROOT / "scenarios/studies").glob("*.yaml"))
 
 
@@ -256,9 +261,63 @@ def test_a_pair_is_a_range_and_faults_are_told_as_in_a_file():
         sim.sweep(brief(), plans=["evn"])
 
 
-def test_a_study_says_itself_what_is_varied(study):
-    with pytest.raises(UserError, match="leave out over and plans"):
-        sim.sweep(study, over={"budget": [1]})
+@pytest.mark.parametrize(
+    ("path", "given", "plain"),
+    [
+        ("budget", np.arange(40_000, 60_001, 10_000), [40_000, 50_000, 60_000]),
+        ("budget", [np.int64(40_000), np.float32(6e4), "5万"], [40_000, 60_000.0, "5万"]),
+        ("budget", pd.Series([4e4, 6e4]), [4e4, 6e4]),
+        ("budget", range(40_000, 60_001, 20_000), [40_000, 60_000]),
+        ("budget", np.array(5e4), [5e4]),
+        (START, [date(2021, 3, 20), datetime(2021, 3, 21)], ["2021-03-20", "2021-03-21"]),
+        (
+            START, np.array(["2021-03-20", "2021-03-21"], "datetime64[ns]"),
+            ["2021-03-20", "2021-03-21"],
+        ),
+        (START, pd.to_datetime(["2021-03-20"]), ["2021-03-20"]),
+        (CPM, [{"value": np.int64(60), "sd": np.float64(0.2)}], [{"value": 60, "sd": 0.2}]),
+    ],
+)  # fmt: skip
+def test_values_from_python_are_those_that_a_file_would_hold(path, given, plain):
+    """Its manifest, which is JSON, takes them."""
+    settings = {"replications": np.int64(2), "seed": np.uint64(2**64 - 1)}
+    study = vary(brief(), {path: given}, ["half_half"], settings)
+    levels = study.design.over[path]
+    assert levels == plain
+    assert [type(level) for level in levels] == [type(level) for level in plain]
+    assert (study.replications, study.seed) == (2, 2**64 - 1)
+    assert json.loads(json.dumps(study.content()))["over"] == {path: plain}
+
+
+def test_rows_of_an_array_are_those_of_a_list():
+    options = {"plans": ["half_half"], "mode": "expected", "metrics": ("profit",)}
+    frame = sim.sweep(brief(), over={"budget": np.array([40_000, 60_000])}, **options)
+    again = sim.sweep(brief(), over={"budget": ["40k", 6e4]}, **options)
+    assert list(frame["budget"].unique()) == [40e3, 60e3]
+    pd.testing.assert_frame_equal(frame, again, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"over": {"budget": [1]}}, {"plans": ["half_half"]}, {"replications": 3}, {"seed": 11}, {"mode": "expected"},
+        {"metrics": ["gmv"]}, {"design": "sobol", "points": 8}, {"where": []}, {"spreads": False},
+        {"over": {}, "replications": 100},
+    ],
+)  # fmt: skip
+def test_what_a_study_file_decides_is_not_decided_once_more(study, given):
+    words = f"what is varied and how it is played: leave out {', '.join(given)}"
+    for question in (study, read_study(study)):
+        with pytest.raises(UserError, match=re.escape(words)):
+            sim.sweep(question, **given)
+
+
+def test_what_python_leaves_out_is_as_in_a_file_that_leaves_it_out(tmp_path):
+    study = vary(brief(), {}, (), {})
+    assert study.content() == read_study(write_study(tmp_path, "scenarios: [brief]\n")).content() | {
+        "scenarios": study.content()["scenarios"], "plans": study.content()["plans"],
+    }  # fmt: skip
+    assert (study.replications, study.seed, study.mode, study.spreads) == (100, 11, "sampled", True)
 
 
 # --- shipped studies ----------------------------------------------------------------------------
