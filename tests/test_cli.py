@@ -504,7 +504,11 @@ def test_the_tables_of_days_and_people_hold_every_plan_and_the_world_without_ads
             numbers = own.select_dtypes("number").to_numpy()
             there = wanted(plan).select_dtypes("number").to_numpy()
             np.testing.assert_allclose(numbers, there, rtol=1e-9)
-    assert (tmp_path / "days.csv").read_bytes().startswith(b"\xef\xbb\xbfplan,date,spend,gmv,")
+    assert (
+        (tmp_path / "days.csv")
+        .read_bytes()
+        .startswith(b"\xef\xbb\xbfplan,date,spend,gmv,new_customers_gross,visits,")
+    )
 
 
 # --------------------------------------------------------------------------- tables

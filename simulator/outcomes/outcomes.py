@@ -237,17 +237,18 @@ class Outcomes:
         return pd.DataFrame(numbers, index=pd.Index(table, name="metric"), columns=columns)
 
     def days(self, plan: str) -> "pd.DataFrame":
-        """Means by day: spend, gmv, new customers, visits; then spend and gmv of each scene.
+        """Means by day: spend, gmv, gross new customers, visits; then spend and gmv of each scene.
 
-        A day's new customers are gross: their refunds fall on later days.
+        Refunds of a day's new customers fall on later days; the whole plan's `new_customers` are net of them.
         """
         import pandas as pd
 
         if not self.axes.days:
             raise UserError("this run has no daily book; simulate it again with one")
         table: dict[str, Any] = {"date": pd.to_datetime(list(self.axes.days))}
-        for name in ("spend", "gmv", "new_customers", "visits"):
-            table[name] = self._mean(self.book.days[name], plan)
+        named = {"new_customers_gross": "new_customers"}  # as metrics call it
+        for name in ("spend", "gmv", "new_customers_gross", "visits"):
+            table[name] = self._mean(self.book.days[named.get(name, name)], plan)
         for measure in ("spend", "gmv"):
             by_scene = self._mean(self.book.days[f"scene_{measure}"], plan)
             names = [f"{measure}.{scene}" for scene in self.axes.scenes]

@@ -213,7 +213,7 @@ def test_days_people_and_products_are_means_over_the_plans_lanes(outcomes):
     n, book = outcomes.replications, outcomes.book
     second = slice(n, 2 * n)
     days = outcomes.days("launch first")
-    assert list(days.columns[:5]) == ["date", "spend", "gmv", "new_customers", "visits"]
+    assert list(days.columns[:5]) == ["date", "spend", "gmv", "new_customers_gross", "visits"]
     assert list(days["date"].dt.strftime("%Y-%m-%d")) == list(outcomes.axes.days)
     assert days["gmv"].to_numpy() == pytest.approx(book.days["gmv"][:, second].mean(axis=1))
     scene = book.days["scene_spend"][:, 1, second].mean(axis=1)

@@ -96,6 +96,16 @@ def test_bars_are_the_spend_of_the_scenes(sampled, scenario):
     assert [bar.get_x() for bar in ax.containers[0]] == list(date2num(table["date"]))
 
 
+def test_new_customers_of_all_days_are_the_gross_ones_of_the_run(sampled):
+    """`new_customers` are net of refunds, which a day's are not yet."""
+    figures, days = sampled.metrics("half_half"), sampled.days("half_half")
+    assert days["new_customers_gross"].sum() == pytest.approx(
+        figures["new_customers_gross"]["mean"]
+    )
+    assert figures["new_customers"]["mean"] < 0.99 * figures["new_customers_gross"]["mean"]
+    assert "new_customers" not in days
+
+
 def test_the_panel_below_is_gmv(sampled):
     below = gmv_axes(plot_days(sampled, "half_half"))
     heights = [bar.get_height() for bar in below.containers[0]]
