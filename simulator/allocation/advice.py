@@ -12,7 +12,7 @@ from simulator.allocation.problem import Array, Flags, Problem, Split, stack, su
 from simulator.allocation.repair import repair
 from simulator.allocation.slopes import slopes, states
 from simulator.outcomes.frontier import Move
-from simulator.outcomes.margin import Margin, State
+from simulator.outcomes.margin import YUAN, Margin, NextMoney, State
 
 MOVES = 5
 """Moves that are named; the rest is one step."""
@@ -20,8 +20,6 @@ UNPLANNED = "money without a plan"
 """Where money comes from, or goes to, if the two plans do not cost the same."""
 SAME = 0.002
 """A share of the budget that is not worth a move."""
-YUAN = 1.0
-"""Less is the rounding of sums [CNY]."""
 
 
 def margins_of(
@@ -48,6 +46,30 @@ def _margins(
             state=cast(State, str(state[c])),
         ) for c, cell in enumerate(problem.cells)
     }  # fmt: skip
+
+
+def next_money(
+    market: Market, problem: Problem, row: Split, margins: Mapping[str, Margin], step: float
+) -> NextMoney | None:
+    """What so much more money [CNY] brings, played beside the row; None where no cell can take any."""
+    inside = [cell in margins and margins[cell].state == "inside" for cell in problem.cells]
+    more = _with_more(problem, row, np.array(inside, dtype=bool), step)
+    given = float((more.money - row.money).sum())
+    if given < YUAN:
+        return None
+    both = stack([row, more])
+    values = market(both).values
+    profit = float(np.diff(values[:, 0] - problem.fixed_costs(both))[0])
+    second = float(np.diff(values[:, 1])[0]) if values.shape[1] > 1 else None
+    return NextMoney(step if abs(given - step) < YUAN else given, profit, second)
+
+
+def _with_more(problem: Problem, row: Split, inside: Flags, step: float) -> Split:
+    """The row with a step more [CNY] in cells inside their limits, by their money, as far as limits let."""
+    own = np.where(inside, row.money, 0.0)
+    wish = row.money + step * own / max(own.sum(), YUAN)
+    most = np.where(inside, np.inf, row.money)
+    return repair(problem, Split(wish, row.booked), problem.total(row) + step, most=most)
 
 
 # --------------------------------------------------------------------------- what binds

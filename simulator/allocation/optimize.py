@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from simulator.allocation.advice import binding_of, margins_of, moves_between
+from simulator.allocation.advice import binding_of, margins_of, moves_between, next_money
 from simulator.allocation.aims import Aims, join, nothing_beats
 from simulator.allocation.archive import Archive
 from simulator.allocation.effort import Effort, asked_effort
@@ -36,7 +36,7 @@ from simulator.errors import UserError
 from simulator.outcomes.compare import ratio_of_means
 from simulator.outcomes.frontier import Frontier, Past, Point
 from simulator.outcomes.goal import StoppedShort
-from simulator.outcomes.margin import Margin, told_targets
+from simulator.outcomes.margin import Margin, step_of, told_targets
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.asked import asked, asked_number
 from simulator.scenario.plan import Plan, asked_plan, package_prices
@@ -329,26 +329,32 @@ def _even(work: _Work) -> Plan:
 def _points(
     work: _Work, some: _Final, plans: Sequence[Plan], here: int, outcomes: Outcomes
 ) -> list[Point]:
-    """Every finalist with its figures; margins for those at the budget."""
-    first = list(range(here))
-    tables = [
-        told_targets(table, outcomes, plan.name)
-        for table, plan in zip(
-            margins_of(work.archive, work.problem, some.rows.take(first), some.aims.take(first)),
-            plans,
-            strict=False,
-        )
-    ]
+    """Every finalist with its figures; margins and next money for those at the budget."""
+    tables = _tables(work, some, plans[:here], outcomes) + [{}] * (len(plans) - here)
+    step = step_of(work.problem.budget - work.idle)
     return [
         Point(
             plan=plan, budget=_budget_of(some, n, plan.total(work.scenario)) - work.idle,
             unspent=_unspent(some, n, plan.total(work.scenario), work.idle),
             expected=dict(zip(work.wanted, some.values[n].tolist(), strict=True)),
-            price_of_new=_price(some.aims, n), margins=_ahead(work, tables[n]) if n < here else {},
+            price_of_new=_price(some.aims, n), margins=table,
             priced=bool(_shares(some.aims, n)[0] > TILT),
+            next_money=next_money(work.archive, work.problem, some.rows.take([n]), table, step),
         )
-        for n, plan in enumerate(plans)
+        for n, (plan, table) in enumerate(zip(plans, tables, strict=True))
     ]  # fmt: skip
+
+
+def _tables(
+    work: _Work, some: _Final, plans: Sequence[Plan], outcomes: Outcomes
+) -> list[dict[str, Margin]]:
+    """Values at the margin of the first rows, a plan each."""
+    first = list(range(len(plans)))
+    found = margins_of(work.archive, work.problem, some.rows.take(first), some.aims.take(first))
+    return [
+        _ahead(work, told_targets(table, outcomes, plan.name))
+        for table, plan in zip(found, plans, strict=True)
+    ]
 
 
 def _ahead(work: _Work, margins: dict[str, Margin]) -> dict[str, Margin]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from simulator.allocation.advice import binding_of, margins_of
+from simulator.allocation.advice import binding_of, margins_of, next_money
 from simulator.allocation.aims import Aims, linear
 from simulator.allocation.archive import Archive
 from simulator.allocation.effort import Effort, asked_effort
@@ -49,7 +49,7 @@ from simulator.allocation.search import TILT, Search
 from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, check_run, simulate
 from simulator.errors import UserError
-from simulator.outcomes.margin import Margin, told_targets
+from simulator.outcomes.margin import Margin, step_of, told_targets
 from simulator.outcomes.outcomes import Outcomes
 from simulator.outcomes.portfolio import (
     EQUAL,
@@ -398,13 +398,14 @@ def _best_so_far(work: _Work, problem: Problem) -> Split:
 def _answer(work: _Work, found: _Found, chance: _Chance) -> Portfolio:
     """Play all splits on fresh draws, and say what follows."""
     outcomes, finished = _promised(work, found, chance)
-    best = found.rows[SHARED]
+    best, margins = found.rows[SHARED], _margins(work, found, outcomes)
     plans = {m.label: _plan(work, found, SHARED, n) for n, m in enumerate(work.members)}
     answer = Portfolio(
         budget=work.budget, objective=OBJECTIVES[work.objective], plans=plans,
         money={name: _money(work, found.rows[name]) for name in found.splits},
         unspent=max(0.0, work.budget - _paid(work, found.problem, best)),
-        margins=_margins(work, found, outcomes), outcomes=outcomes, finished=finished,
+        margins=margins, outcomes=outcomes, finished=finished,
+        next_money=next_money(work.archive, found.problem, best, margins, step_of(work.budget)),
         package_prices={m.label: package_prices(m.scenario) for m in work.members},
     )  # fmt: skip
     binding = [*binding_of(found.problem, best, answer), *_files_that_bind(found.problem, best)]

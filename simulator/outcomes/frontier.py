@@ -17,7 +17,7 @@ import numpy as np
 
 from simulator.errors import UserError
 from simulator.outcomes.compare import Sample, paired_difference, ratio_of_means
-from simulator.outcomes.margin import Margin, margin_json, next_json, price_of_budget
+from simulator.outcomes.margin import Margin, NextMoney, margin_json, next_json, price_of_budget
 from simulator.outcomes.metrics import at_most, written
 from simulator.outcomes.outcomes import Outcomes
 from simulator.outcomes.wanted import (
@@ -81,6 +81,8 @@ class Point:
     margins: Mapping[str, Margin] = field(default_factory=dict)
     priced: bool = True
     """Whether the return counts in what is sought here; at the other end nothing has a price in it."""
+    next_money: NextMoney | None = None
+    """What a little more money brings; None where no cell is inside its limits, and at other budgets."""
 
     @property
     def shadow_price(self) -> float | None:
@@ -327,7 +329,7 @@ class Frontier:
             "current": self._plan_json(self.current_plan) | {"fits": self.current_fits},
             "even": self._plan_json(self.even_plan) if self.even_plan else None,
             "answer": answer.plan.name, "shadow_price": answer.shadow_price,
-            "next_10k": next_json(answer.margins, self.second),
+            "next_10k": next_json(answer.next_money, self.second),
             "marginal": {c: margin_json(m, answer.priced) for c, m in answer.margins.items()},
             "leader": self.leader, "moves": [vars(m) for m in self.moves], "binding": list(self.binding),
             "calls": self.calls, "evaluations": self.evaluations,
@@ -352,7 +354,7 @@ class Frontier:
             "plan": self.accounted(point.plan).money,
             **self._packages_json(point.plan), **self._figures(point.plan.name),
             "unspent": point.unspent, "price_of_new": point.price_of_new,
-            "shadow_price": point.shadow_price, "next_10k": next_json(point.margins, self.second),
+            "shadow_price": point.shadow_price, "next_10k": next_json(point.next_money, self.second),
         }  # fmt: skip
 
 

@@ -21,7 +21,9 @@ target of its bid holds it back, or held by a limit."""
 HELD_BACK = 0.95
 """A scene is held back by the target of its bid from so much of what that allows on."""
 STEP = 10_000
-"""What is said about the next money is about so much of it [CNY]; `Margin.second` is as well."""
+"""What is said about the next money is about so much of it [CNY] or less; `Margin.second` is as well."""
+YUAN = 1.0
+"""Less is no money [CNY]."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,30 @@ class Margin:
     worth: float
     """v and the second objective at its price of this plan: equal in all cells inside their limits."""
     state: State
+
+
+@dataclass(frozen=True)
+class NextMoney:
+    """What a little more money brings, played: cells inside their limits share it by their money.
+
+    A slope says nothing of a sixth of the budget; what profit bends by on the way is in these.
+    """
+
+    money: float
+    """How much more: `step_of` the budget, or less where limits leave less room [CNY]."""
+    profit: float
+    """Incremental profit [CNY]: net of what is spent."""
+    second: float | None = None
+    """Of the second objective, if there is one."""
+
+
+def step_of(budget: float) -> int:
+    """The next money that is spoken of: 10,000 CNY, or less where that were more than a fifth of the budget.
+
+    >>> [step_of(budget) for budget in (9e6, 60e3, 3e3, 20.0)]
+    [10000, 10000, 100, 1]
+    """
+    return min(STEP, 10 ** max(0, math.floor(math.log10(budget / 5))))
 
 
 def told_targets(margins: Mapping[str, Margin], outcomes: Outcomes, plan: str) -> dict[str, Margin]:
@@ -61,25 +87,13 @@ def price_of_budget(margins: Mapping[str, Margin]) -> float | None:
     return float(np.median(inside)) - 1 if inside else None
 
 
-def next_money(margins: Mapping[str, Margin]) -> tuple[float, float] | None:
-    """What the next 10,000 CNY bring, net in the return and in the second objective.
-
-    Cells inside their limits share them by their money; None where there is no such cell.
-    """
-    inside = [m for m in margins.values() if m.state == "inside"]
-    if not inside:
-        return None
-    shares = np.array([m.money for m in inside]) / sum(m.money for m in inside)
-    values, seconds = ([getattr(m, name) for m in inside] for name in ("value", "second"))
-    return STEP * (float(shares @ values) - 1), float(shares @ seconds)
-
-
-def next_json(margins: Mapping[str, Margin], second: str | None) -> dict[str, float] | None:
-    """The same by name."""
-    found = next_money(margins)
+def next_json(found: NextMoney | None, second: str | None) -> dict[str, float] | None:
+    """What the next money brings, by name; how much it is where that is not 10,000 CNY."""
     if found is None:
         return None
-    return {"profit_incremental": found[0]} | ({second: found[1]} if second else {})
+    more = {second: found.second} if second and found.second is not None else {}
+    money = {} if found.money == STEP else {"money": found.money}
+    return {"profit_incremental": found.profit} | more | money
 
 
 def margin_json(margin: Margin, priced: bool = True) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from simulator.outcomes.compare import (
     ratio_of_means,
 )
 from simulator.outcomes.frontier import packages_json
-from simulator.outcomes.margin import Margin, margin_json, next_json, price_of_budget
+from simulator.outcomes.margin import Margin, NextMoney, margin_json, next_json, price_of_budget
 from simulator.outcomes.metrics import BY_NAME
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.plan import Plan
@@ -56,6 +56,8 @@ class Portfolio:
     """Values of "file/scene.phase"; equal in worth inside all limits, whatever the file."""
     outcomes: Mapping[str, Outcomes] = field(repr=False)
     """Of every file: the shared split and its rivals on fresh draws."""
+    next_money: NextMoney | None = None
+    """What a little more money brings; None where no cell is inside its limits."""
     binding: tuple[str, ...] = ()
     """What holds the plan back, in words."""
     calls: int = 0
@@ -144,7 +146,7 @@ class Portfolio:
             "plans": {file: self._plan_json(file) for file in self.plans},
             "gains": {over: self._gain_json(over) for over in self.rivals},
             "shadow_price": self.shadow_price,
-            "next_10k": next_json(self.margins, self.second),
+            "next_10k": next_json(self.next_money, self.second),
             "marginal": {cell: margin_json(m, self.priced) for cell, m in self.margins.items()},
             "binding": list(self.binding), "calls": self.calls, "evaluations": self.evaluations,
         }  # fmt: skip

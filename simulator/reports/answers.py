@@ -14,7 +14,6 @@ from simulator.reports.sentences import (
     interval_of,
     next_of,
     signed,
-    step_of,
     why_no_more,
     with_interval,
     wrap,
@@ -153,13 +152,11 @@ def _gained(found: Portfolio, over: str) -> str:
 
 
 def _next(found: Portfolio) -> str:
-    price, step = found.shadow_price, step_of(found.budget)
-    if found.second and (words := next_of(found.margins, found.second, step)):
-        return words
-    if price is None:
+    if found.next_money is None:
         return f"More money {why_no_more(found.margins)}."
-    net = f"the next {step:,} CNY would bring {signed(price * step)} CNY net of themselves"
-    return f"Spend less: {net}." if price < -EVEN else f"{net[0].upper()}{net[1:]}."
+    words = next_of(found.next_money, found.second)
+    loses = (found.shadow_price or 0.0) < -EVEN and found.next_money.profit < 0
+    return f"Spend less: t{words[1:]}" if loses and not found.second else words
 
 
 def files_table(found: Portfolio) -> str:

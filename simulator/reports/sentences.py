@@ -4,13 +4,11 @@ Differences are paired over the same replications. Where an interval holds zero,
 explain the difference, and the text says so: a tie is called a tie.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 
 from simulator.outcomes.frontier import RETURNS, Frontier, Point
-from simulator.outcomes.margin import STEP, Margin
-from simulator.outcomes.margin import next_money as brought_by_next
+from simulator.outcomes.margin import Margin, NextMoney
 from simulator.outcomes.metrics import BY_NAME
 from simulator.reports.tables import width
 from simulator.scenario.amounts import compact
@@ -218,23 +216,28 @@ def next_money(frontier: Frontier, scenario: Scenario, point: Point) -> str:
 
     Away from the end of the best return the next money has no price in money alone: both figures are told.
     """
-    price = point.shadow_price
-    step = step_of(frontier.budget)
-    words = next_of(point.margins, frontier.second, step) if frontier.second else None
+    price, found = point.shadow_price, point.next_money
+    words = next_of(found, frontier.second) if found and frontier.second else None
     if words and not (point.priced and point is frontier.answered):
         return words
-    if price is None:
+    if price is None or found is None:
         return _no_price(frontier, scenario, point)
-    net = f"{signed(price * step)} CNY net of themselves"
     if price < -EVEN:
-        return _too_much(frontier, scenario, point, f"for the last {step:,} CNY bring {net}")
+        return _too_much(frontier, scenario, point)
     if words and point.price_of_new is not None:  # the shadow price holds more than money
         return words
-    if price <= EVEN:
-        return (
-            f"The budget is right: the next {step:,} CNY would bring {net}, about what they cost."
-        )
-    return f"The next {step:,} CNY would bring {net}, {_where(point, step)}."
+    return _more_or_right(point, price, found)
+
+
+def _more_or_right(point: Point, price: float, found: NextMoney) -> str:
+    """Where the next yuan [CNY per CNY] does not lose: whether as much as is spoken of pays as well."""
+    net, rate = next_of(found, None).rstrip("."), found.profit / found.money
+    if rate > EVEN:
+        return f"{net}, {_where(point, found.money)}."
+    if price > EVEN and rate < -EVEN:
+        return f"A little more pays, but t{net[1:]}."
+    about = ", about what they cost" if abs(rate) <= EVEN else ""
+    return f"The budget is right: t{net[1:]}{about}."
 
 
 def _no_price(frontier: Frontier, scenario: Scenario, point: Point) -> str:
@@ -263,30 +266,29 @@ def why_no_more(margins: Mapping[str, Margin]) -> str:
     return "finds nothing to buy" if not states or "full" in states else "brings less than it costs"
 
 
-def step_of(budget: float) -> int:
-    """The next money that is spoken of: 10,000 CNY, or less where that were more than a fifth of the budget.
-
-    >>> [step_of(budget) for budget in (9e6, 60e3, 3e3, 20.0)]
-    [10000, 10000, 100, 1]
-    """
-    return min(STEP, 10 ** max(0, math.floor(math.log10(budget / 5))))
-
-
-def _too_much(frontier: Frontier, scenario: Scenario, point: Point, last: str) -> str:
+def _too_much(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     """To spend less, or that enough is planned where profit does not fall.
 
     Money that stays counts as lost at a fixed budget: by that count the last yuan of a plan may not
     come back although profit rises with what is planned.
     """
+    less = _as_next_loses(point.next_money)
     if not frontier.others:
         left = point.unspent
         enough = f"Enough is planned: {unspent_words(left)}."
-        return enough if left > SMALL * frontier.budget else f"Spend less, {last}."
+        return enough if left > SMALL * frontier.budget else f"Spend less{less}."
     most = _of_most_profit(frontier)
     about = _highest(frontier, most)
     if _spends_less(frontier, most, point):
-        return f"Spend less: {about}, {last}."
+        return f"Spend less: {about}{less}."
     return f"Enough is planned: {about} spent, of {compact(most.total(scenario))} planned."
+
+
+def _as_next_loses(found: NextMoney | None) -> str:
+    """Why to spend less, where what more money would lose is known."""
+    if found is None or found.profit >= 0:
+        return ""
+    return f", for the next {found.money:,.0f} CNY would bring {brings_net(found)}"
 
 
 def _of_most_profit(frontier: Frontier) -> Plan:
@@ -306,17 +308,21 @@ def _highest(frontier: Frontier, most: Plan) -> str:
     return f"profit is highest {f'at about {compact(spend)} CNY' if spend > 0 else 'with nothing spent'}"
 
 
-def next_of(margins: Mapping[str, Margin], name: str, step: int) -> str | None:
-    """What the next money brings where something else than the return is sought."""
-    found = brought_by_next(margins)
-    if found is None:
-        return None
-    net, more = (signed(part * step / STEP) for part in found)
-    more += f" {unit_of(name)}{called(name)}"
-    return f"The next {step:,} CNY would bring {more}, and {net} CNY net of themselves."
+def next_of(found: NextMoney, name: str | None) -> str:
+    """What the next money brings, in what is sought beside the return first."""
+    more = f"{brings_net(found)}."
+    if name and found.second is not None:
+        second = f"{signed(found.second)} {unit_of(name)}{called(name)}"
+        more = f"{second}, and {more}"
+    return f"The next {found.money:,.0f} CNY would bring {more}"
 
 
-def _where(point: Point, step: int) -> str:
+def brings_net(found: NextMoney) -> str:
+    """What the next money brings in money."""
+    return f"{signed(found.profit)} CNY net of themselves"
+
+
+def _where(point: Point, step: float) -> str:
     """Where the next money belongs: a cell of less than that is full before it has taken it."""
     takes = {
         cell: margin.value

@@ -7,7 +7,7 @@ import numpy as np
 
 from simulator.outcomes.frontier import Frontier, Move, Point
 from simulator.outcomes.ledger import COUNTS, Ledger
-from simulator.outcomes.margin import Margin
+from simulator.outcomes.margin import Margin, NextMoney
 from simulator.outcomes.metrics import Terms
 from simulator.outcomes.outcomes import Axes, Outcomes
 
@@ -151,7 +151,8 @@ def make_frontier(scenario, *, mode="sampled", objectives=("roi", "new_customers
     }
     points = [
         Point(
-            plans[n], 60_000 * (0.7 if n.startswith("70%") else 1), 0.0, {}, price, tables.get(n, {})
+            plans[n], 60_000 * (0.7 if n.startswith("70%") else 1), 0.0, {}, price, tables.get(n, {}),
+            next_money=NextMoney(10_000, 2_000.0, 210.0) if n == "best 1" else None,
         )
         for n, price in (("best 1", None), ("best 2", 3.0), ("70% best 1", None), ("most profit", None))
     ]  # fmt: skip

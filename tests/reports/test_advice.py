@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from simulator.outcomes.frontier import Past
-from simulator.outcomes.margin import Margin
+from simulator.outcomes.margin import Margin, NextMoney
 from simulator.reports import advice, sentences
 from simulator.scenario import read_scenario
 from simulator.scenario.amounts import compact
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 MINIMAL = ROOT / "scenarios/minimal.yaml"
 
 
-def with_margins(frontier, **margins):
-    best = replace(frontier.best, margins=margins)
+def with_margins(frontier, next_money=None, **margins):
+    best = replace(frontier.best, margins=margins, next_money=next_money)
     return replace(frontier, points=(best, *frontier.points[1:]))
 
 
@@ -172,10 +172,11 @@ def test_a_current_plan_without_money_has_no_return(frontier, monkeypatch):
 def test_the_second_sentence_is_of_the_plan_that_is_picked(frontier, scenario):
     """Its price counts the second objective at a price of its own, and is no money."""
     cells = {"a.sale": Margin(50_000, 1.08, 220, 2.8, "inside")}
-    second = replace(frontier.points[1], margins=cells)
+    found = NextMoney(10_000, 790.0, 215.0)
+    second = replace(frontier.points[1], margins=cells, next_money=found)
     both = replace(frontier, points=(frontier.best, second))
     text = joined(sentences.answer(both, scenario, second.plan))
-    assert "would bring +220 new customers, and +800 CNY net of themselves." in text
+    assert "would bring +215 new customers, and +790 CNY net of themselves." in text
     assert "What binds best 1\n" in advice.advice_text(both, scenario, second.plan)
 
 
@@ -213,29 +214,34 @@ def test_where_the_search_for_profit_ended_is_told(frontier, scenario, times, to
 
 
 @pytest.mark.parametrize(
-    ("worth", "words"),
+    ("worth", "net", "words"),
     [
-        (1.3, "The next 10,000 CNY would bring +3,000 CNY net of themselves, most of all in a.sale."),
-        (1.01, "The budget is right: the next 10,000 CNY would bring +100 CNY net of themselves, about"
+        (1.3, 3_000, "The next 10,000 CNY would bring +3,000 CNY net of themselves, most of all in a.sale."),
+        (1.01, 100, "The budget is right: the next 10,000 CNY would bring +100 CNY net of themselves, about"
          " what they cost."),
+        (1.01, -1_171, "The budget is right: the next 10,000 CNY would bring -1,171 CNY net of themselves."),
+        (1.3, -1_171, "A little more pays, but the next 10,000 CNY would bring -1,171 CNY net of themselves."),
     ],
 )  # fmt: skip
-def test_the_second_sentence_follows_the_shadow_price(frontier, scenario, worth, words):
+def test_the_second_sentence_follows_the_shadow_price_and_what_was_played(
+    frontier, scenario, worth, net, words
+):
     cells = {
         "a.sale": Margin(50_000, worth + 0.1, 0, worth, "inside"),
         "b.sale": Margin(10_000, worth, 0, worth, "inside"),
         "c.sale": Margin(10_000, 9.0, 0, 9.0, "full"),
     }
-    assert next_money(with_margins(frontier, **cells)) == words
+    assert next_money(with_margins(frontier, NextMoney(10_000, net), **cells)) == words
 
 
 def test_spend_less_or_enough_is_planned(frontier, scenario):
     """Where the last yuan does not come back, what counts is whether profit falls with what is spent."""
     cells = {"a.sale": Margin(50_000, 0.6, 0, 0.6, "inside")}
-    poor = replace(frontier.best, margins=cells, unspent=0.0)
+    found = NextMoney(10_000, -4_000.0)
+    poor = replace(frontier.best, margins=cells, unspent=0.0, next_money=found)
     alone = replace(frontier, points=(poor,), others=())
     left = replace(alone, points=(replace(poor, unspent=9_000.0),))
-    last = "for the last 10,000 CNY bring -4,000 CNY net of themselves."
+    last = "for the next 10,000 CNY would bring -4,000 CNY net of themselves."
     assert next_money(alone) == f"Spend less, {last}"
     assert next_money(left) == "Enough is planned: 9,000 CNY stay unspent."
 
@@ -281,10 +287,13 @@ def test_what_the_plan_of_most_profit_spends_is_told(frontier, scenario):
     best, (cheap, dear) = frontier.best, frontier.others
     spends = {p.plan.name: frontier.figure(p.plan.name, "spend") for p in (best, cheap, dear)}
     assert spends[best.plan.name] < 0.9 * spends[dear.plan.name]
-    less = replace(frontier, points=(replace(dear, margins=cells),), others=(best,))
+    found = NextMoney(10_000, -4_000.0)
+    dear_now = replace(dear, margins=cells, next_money=found)
+    less = replace(frontier, points=(dear_now,), others=(best,))
     words = f"Spend less: profit is highest at about {compact(spends[best.plan.name])} CNY, for"
     assert next_money(less).startswith(words)
-    poor, four = replace(cheap, margins=cells), replace(dear, plan=times(dear.plan, 4))
+    poor = replace(cheap, margins=cells, next_money=found)
+    four = replace(dear, plan=times(dear.plan, 4))
     more = replace(frontier, points=(poor,), others=(four,))
     words = f"highest at about {compact(spends[dear.plan.name])} CNY spent, of 240k planned."
     assert next_money(more) == f"Enough is planned: profit is {words}"
@@ -305,7 +314,7 @@ def test_profit_is_highest_where_a_plan_that_is_shown_has_most(frontier, cells):
 def test_a_little_less_spent_is_no_advice(frontier):
     """Another plan of the budget with more profit may leave a few yuan."""
     cells = {"a.sale": Margin(50_000, 0.6, 0, 0.6, "inside")}
-    poor = replace(frontier.points[1], margins=cells)
+    poor = replace(frontier.points[1], margins=cells, next_money=NextMoney(10_000, -4_000.0))
     text = next_money(replace(frontier, points=(poor, frontier.best)))
     assert (
         text == "Enough is planned: profit is highest at about 60.0k CNY spent, of 60.0k planned."
@@ -314,7 +323,7 @@ def test_a_little_less_spent_is_no_advice(frontier):
 
 def test_small_budgets_are_told_of_small_steps(frontier, scenario):
     cells = {"a.sale": Margin(300, 1.3, 0, 1.3, "inside")}
-    small = replace(with_margins(frontier, **cells), budget=700)
+    small = with_margins(frontier, NextMoney(100, 30.0), **cells)
     assert next_money(small).startswith("The next 100 CNY would bring +30.0 CNY")
 
 
@@ -337,7 +346,7 @@ def test_a_cell_is_named_where_it_is_worth_more_and_can_take_the_money(
         "c.sale": Margin(50_000, 1.3, 0, 1.3, "inside"),
         "d.sale": Margin(0, empty, 0, empty, "empty"),
     }
-    words = next_money(with_margins(frontier, **cells))
+    words = next_money(with_margins(frontier, NextMoney(10_000, 3_000.0), **cells))
     assert words.endswith(f"net of themselves, {where}.")
 
 
@@ -348,20 +357,21 @@ def test_where_the_return_does_not_count_the_next_money_is_told_in_what_is_sough
         "a.sale": Margin(30_000, 1.4, 200, 300.0, "inside"),
         "b.sale": Margin(10_000, 0.6, 280, 320.0, "inside"),
     }
-    found = with_margins(frontier, **cells)
+    found = with_margins(frontier, NextMoney(10_000, 1_900.0, 215.0), **cells)
     end = replace(found, points=(replace(found.best, priced=False), *found.points[1:]))
     assert next_money(end) == (
-        "The next 10,000 CNY would bring +220 new customers, and +2,000 CNY net of themselves."
+        "The next 10,000 CNY would bring +215 new customers, and +1,900 CNY net of themselves."
     )
 
 
 def test_what_new_customers_are_worth_is_not_called_money(frontier, scenario):
     """Between the ends the shadow price counts them: money that loses may be worth spending."""
     cells = {"a.sale": Margin(40_000, 0.4, 90, 1.9, "inside")}
-    between = replace(frontier.points[1], margins=cells)
+    found = NextMoney(10_000, -6_100.0, 85.0)
+    between = replace(frontier.points[1], margins=cells, next_money=found)
     assert between.price_of_new and between.shadow_price == pytest.approx(0.9)
     assert next_money(replace(frontier, points=(between, frontier.best))) == (
-        "The next 10,000 CNY would bring +90.0 new customers, and -6,000 CNY net of themselves."
+        "The next 10,000 CNY would bring +85.0 new customers, and -6,100 CNY net of themselves."
     )
 
 
@@ -394,7 +404,7 @@ def test_money_that_pays_only_beyond_a_lock_is_told(frontier, scenario):
 
 def test_small_budgets_are_told_of_small_steps_in_what_is_sought_too(frontier, scenario):
     cells = {"a.sale": Margin(300, 1.4, 200, 300.0, "inside")}
-    found = replace(with_margins(frontier, **cells), budget=700)
+    found = with_margins(frontier, NextMoney(100, 40.0, 2.0), **cells)
     end = replace(found, points=(replace(found.best, priced=False), *found.points[1:]))
     words = "The next 100 CNY would bring +2.00 new customers, and +40.0 CNY net of themselves."
     assert next_money(end) == words
