@@ -289,7 +289,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
         else ("", _played(work, every, chance, "expected"))
     )
     finished = found.finished and outcomes.mode == "sampled"
-    points = _though_stopped(lambda: _points(work, some, plans, len(here), outcomes))
+    points = _though_stopped(lambda: _points(work, some, plans, len(here) + len(extra), outcomes))
     frontier = Frontier(
         scenario=chance.label or work.scenario.name, budget=work.problem.budget - work.idle, objectives=objectives,
         points=tuple(points[: len(here)]), others=tuple(points[len(here) :]), outcomes=outcomes,
@@ -327,10 +327,10 @@ def _even(work: _Work) -> Plan:
 
 
 def _points(
-    work: _Work, some: _Final, plans: Sequence[Plan], here: int, outcomes: Outcomes
+    work: _Work, some: _Final, plans: Sequence[Plan], told: int, outcomes: Outcomes
 ) -> list[Point]:
-    """Every finalist with its figures; margins and next money for those at the budget."""
-    tables = _tables(work, some, plans[:here], outcomes) + [{}] * (len(plans) - here)
+    """Every finalist with its figures; margins and next money for the first ones, which are at the budget."""
+    tables = _tables(work, some, plans[:told], outcomes) + [{}] * (len(plans) - told)
     step = step_of(work.problem.budget - work.idle)
     return [
         Point(
@@ -348,9 +348,12 @@ def _points(
 def _tables(
     work: _Work, some: _Final, plans: Sequence[Plan], outcomes: Outcomes
 ) -> list[dict[str, Margin]]:
-    """Values at the margin of the first rows, a plan each."""
+    """Values at the margin of the first rows, a plan each: of a yuan before it is paid, in the one that may
+    keep money as well.
+    """
     first = list(range(len(plans)))
-    found = margins_of(work.archive, work.problem, some.rows.take(first), some.aims.take(first))
+    aims = replace(some.aims.take(first), keeps=np.zeros(len(first), bool))
+    found = margins_of(work.archive, work.problem, some.rows.take(first), aims)
     return [
         _ahead(work, told_targets(table, outcomes, plan.name))
         for table, plan in zip(found, plans, strict=True)

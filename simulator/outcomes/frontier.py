@@ -82,7 +82,8 @@ class Point:
     priced: bool = True
     """Whether the return counts in what is sought here; at the other end nothing has a price in it."""
     next_money: NextMoney | None = None
-    """What a little more money brings; None where no cell is inside its limits, and at other budgets."""
+    """What a little more money brings; None where no cell is inside its limits, and at other budgets (the
+    plan that was wished is at the budget)."""
 
     @property
     def shadow_price(self) -> float | None:

@@ -53,7 +53,8 @@ def write_figures(
         "split_by_phase": plot_split(scenario, both, by="phase"),
         "waterfall": plot_gmv(frontier, picked),
     }
-    if frontier.point(picked.name if others else frontier.answered.plan.name).margins:
+    name = picked.name if others else frontier.answered.plan.name
+    if any(p.margins for p in (*frontier.points, *frontier.others) if p.plan.name == name):
         figures["marginal"] = plot_marginal(frontier, picked if others else None)
     return [file for name, ax in figures.items() for file in save(ax, folder, name)]
 
@@ -186,7 +187,7 @@ def plot_marginal(
     """
     frontier = asked_frontier(frontier)
     point = frontier.point(_name(plan) or frontier.answered.plan.name)
-    if point in frontier.others:
+    if point in frontier.others and not point.margins:
         raise UserError(f"{point.plan.name!r} is at another budget: it has no values at the margin")
     if not point.margins:
         raise UserError(f"{point.plan.name!r} has no cells: all money is that of packages")

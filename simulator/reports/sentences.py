@@ -42,8 +42,14 @@ def answer(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
     elif keep:
         then = [keep]
     else:
-        then = [next_money(frontier, scenario, margins_point(frontier, plan))]
+        then = _of_next(frontier, scenario, plan)
     return "\n".join(map(wrap, [against_current(frontier, scenario, plan), *then]))
+
+
+def _of_next(frontier: Frontier, scenario: Scenario, plan: Plan) -> list[str]:
+    """The second sentence of the plan itself; none where nothing is known of it at the margin."""
+    point = _own_point(frontier, plan)
+    return [next_money(frontier, scenario, point)] if point else []
 
 
 def against_current(frontier: Frontier, scenario: Scenario, plan: Plan) -> str:
@@ -217,6 +223,8 @@ def next_money(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     Away from the end of the best return the next money has no price in money alone: both figures are told.
     """
     price, found = point.shadow_price, point.next_money
+    if point.plan.name == frontier.wished:
+        return _beyond_wish(frontier, point)
     words = next_of(found, frontier.second) if found and frontier.second else None
     if words and not (point.priced and point is frontier.answered):
         return words
@@ -227,6 +235,13 @@ def next_money(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     if words and point.price_of_new is not None:  # the shadow price holds more than money
         return words
     return _more_or_right(point, price, found)
+
+
+def _beyond_wish(frontier: Frontier, point: Point) -> str:
+    """The second sentence of a plan that was asked for by its figures: what pays best is not what it is held to."""
+    if point.next_money:
+        return next_of(point.next_money, frontier.second)
+    return f"More money {why_no_more(point.margins)}: {unspent_words(point.unspent)}."
 
 
 def _more_or_right(point: Point, price: float, found: NextMoney) -> str:
@@ -346,8 +361,14 @@ def unspent_words(amount: float) -> str:
 
 
 def margins_point(frontier: Frontier, plan: Plan) -> Point:
-    """The point of the plan, or the answer's where the plan is not of the frontier."""
-    return next((p for p in frontier.points if p.plan.name == plan.name), frontier.answered)
+    """The point of the plan, or the answer's where nothing is known of the plan at the margin."""
+    return _own_point(frontier, plan) or frontier.answered
+
+
+def _own_point(frontier: Frontier, plan: Plan) -> Point | None:
+    """The point of the plan, if its margins are known: at the budget, and of the one that was wished."""
+    wished = [point for point in frontier.others if point.plan.name == frontier.wished]
+    return next((p for p in (*frontier.points, *wished) if p.plan.name == plan.name), None)
 
 
 # --------------------------------------------------------------------------- words

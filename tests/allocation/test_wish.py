@@ -6,7 +6,8 @@ from simulator.allocation.effort import SHORT
 from simulator.allocation.optimize import WISHED, optimize
 from simulator.allocation.replan import replan
 from simulator.errors import UserError
-from tests.worlds import booked, brief
+from simulator.reports.sentences import answer, signed
+from tests.worlds import booked, brief, minimal
 
 QUICK = {"effort": SHORT, "replications": 32, "budgets": ()}
 BOTH = ("roi", "new_customers")
@@ -26,6 +27,19 @@ def test_a_return_that_no_plan_for_the_budget_reaches_is_sought_below_it():
         for p in cheaper.points
         if cheaper.figure(p.plan.name, "roi") >= 0.2
     )
+
+
+@pytest.mark.slow
+def test_of_a_wished_plan_its_own_next_money_is_told():
+    """Kept to 5,600 new customers it spends less than the budget, and its next yuan is worth more."""
+    world = minimal()
+    found = optimize(world, BOTH, at_least={"new_customers": 5_600}, **QUICK)
+    own, best = found.point(WISHED), found.best
+    assert own.margins.keys() == best.margins.keys()
+    assert 0.9 < own.margins["new_customer.normal"].value < 2  # before the yuan is paid
+    assert own.next_money.money == 10_000 and own.next_money.second > 0
+    text = " ".join(answer(found, world, own.plan).split())
+    assert f"and {signed(own.next_money.profit)} CNY net of themselves." in text
 
 
 @pytest.mark.slow

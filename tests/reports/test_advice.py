@@ -180,6 +180,38 @@ def test_the_second_sentence_is_of_the_plan_that_is_picked(frontier, scenario):
     assert "What binds best 1\n" in advice.advice_text(both, scenario, second.plan)
 
 
+def wished(frontier, next_money=None, **margins):
+    """Beside a best plan that would gain 3,000 CNY, one that was asked for by its figures."""
+    rich = with_margins(frontier, NextMoney(10_000, 3_000.0, 215.0), **margins)
+    cheap, most = rich.others
+    point = replace(cheap, margins=margins, next_money=next_money)
+    return replace(rich, others=(point, most), wished=cheap.plan.name)
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        (NextMoney(10_000, -900.0, 88.0),
+         "The next 10,000 CNY would bring +88.0 new customers, and -900 CNY net of themselves."),
+        (None, "More money finds nothing to buy: every cell has what it can use."),
+    ],
+)  # fmt: skip
+def test_beside_a_wish_the_next_money_is_that_of_the_wished_plan(frontier, scenario, found, words):
+    cells = {"a.sale": Margin(50_000, 0.91, 88, 0.91, "inside" if found else "full")}
+    both = wished(frontier, found, **cells)
+    said = joined(sentences.answer(both, scenario, both.others[0].plan))
+    assert said.endswith(words) and said.count("would bring") == bool(found)
+
+
+def test_where_no_next_money_is_known_of_a_plan_none_of_another_is_told(frontier, scenario):
+    """A plan at another budget that is picked: what the best plan would gain is not what it would."""
+    cells = {"a.sale": Margin(50_000, 1.3, 210, 1.3, "inside")}
+    rich = with_margins(frontier, NextMoney(10_000, 3_000.0, 215.0), **cells)
+    assert "would bring" in sentences.answer(rich, scenario, rich.best.plan)
+    said = sentences.answer(rich, scenario, rich.others[0].plan)
+    assert said.startswith("70% best 1") and "would bring" not in said
+
+
 def test_plans_that_cost_differently_are_told_apart(frontier, scenario):
     double = replace(frontier, budget=120_000)
     text = sentences.against_current(double, scenario, frontier.best.plan)

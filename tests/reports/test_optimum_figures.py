@@ -271,3 +271,14 @@ def test_names_with_signs_of_mathematics_are_words(frontier, scenario):
 def test_what_cannot_be_drawn_is_told_in_a_sentence(draw, words):
     with pytest.raises(UserError, match=words):
         draw(make_frontier(read_scenario(ROOT / "scenarios/minimal.yaml")))
+
+
+def test_the_margin_of_a_wished_plan_is_drawn_and_an_even_split_has_none(
+    frontier, scenario, tmp_path
+):
+    cheap, most = frontier.others
+    both = replace(frontier, others=(replace(cheap, margins=frontier.best.margins), most))
+    assert len(drawn(plot_marginal(both, "70% best 1")).patches) == 3
+    even = replace(frontier.current_plan, name="even split")
+    names = write_figures(replace(frontier, even_plan=even), scenario, even, tmp_path)
+    assert "frontier.svg" in names and "marginal.svg" not in names
