@@ -37,6 +37,7 @@ from simulator.outcomes.compare import ratio_of_means
 from simulator.outcomes.frontier import Frontier, Past, Point
 from simulator.outcomes.goal import StoppedShort
 from simulator.outcomes.margin import Margin, step_of, told_targets
+from simulator.outcomes.most_profit import MOST, with_most_named
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.asked import asked, asked_number
 from simulator.scenario.plan import Plan, asked_plan, package_prices
@@ -309,7 +310,7 @@ def _explained(work: _Work, frontier: Frontier, rows: Split) -> Frontier:
     moves = _though_stopped(lambda: moves_between(work.archive, work.problem, own, row))
     binding = binding_of(work.problem, row, found)
     told = replace(frontier, answer=found.plan.name, moves=tuple(moves), binding=tuple(binding))
-    return told.unbeaten()
+    return with_most_named(told.unbeaten())
 
 
 def _fits(work: _Work) -> bool:
@@ -419,7 +420,7 @@ def _other_names(work: _Work, found: _Final, others: Sequence[int]) -> list[str]
     for n in others:
         share = round(100 * found.aims.budget[n] / work.problem.budget)
         seen[share] = seen.get(share, 0) + 1
-        names.append("most profit" if found.aims.keeps[n] else f"{share}% best {seen[share]}")
+        names.append(MOST if found.aims.keeps[n] else f"{share}% best {seen[share]}")
     return names
 
 

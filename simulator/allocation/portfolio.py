@@ -408,6 +408,7 @@ def _answer(work: _Work, found: _Found, chance: _Chance) -> Portfolio:
         next_money=next_money(work.archive, found.problem, best, margins, step_of(work.budget)),
         package_prices={m.label: package_prices(m.scenario) for m in work.members},
     )  # fmt: skip
+    answer = answer.without_beaten_most()
     binding = [*binding_of(found.problem, best, answer), *_files_that_bind(found.problem, best)]
     return replace(
         answer, binding=tuple(binding), calls=work.market.calls,

@@ -88,9 +88,25 @@ class Search(Ascent):
         self.climb(self.effort.settle_steps, end, enough=0.0, told=(words, 0.8, 0.85))
         for row in end:
             self.even_out(row, self.effort.even_steps)
+        self._best_kept()
         self.rows = settle(self.market, self.problem, self.known.rows, aims)
         self._unless_better(first)
         return self.known.rows
+
+    def _best_kept(self) -> None:
+        """Rows that may keep money: the best of all that were played here, climbed with.
+
+        They were sought by what the search asks; another aim may serve them better by what judges it.
+        """
+        aims, rows = self.known
+        kept = np.flatnonzero(aims.keeps)
+        best = [self.best_ever(aims.take(kept[[n]])) for n in range(kept.size)]
+        if best:
+            both = best_of(
+                self.market, self.problem, aims.take(kept), [rows.take(kept), stack(best)]
+            )
+            self.put(kept, both[0])
+            self.climb(self.effort.settle_steps, kept)
 
     def _unless_better(self, others: Split) -> None:
         """The other rows where they are better by what counts."""

@@ -5,7 +5,7 @@ Figures are sums over the files, replication by replication, on draws that the s
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,6 +119,12 @@ class Portfolio:
         if self.mode == "expected":
             return found.mean, found.mean, found.mean
         return found.mean, *found.interval
+
+    def without_beaten_most(self) -> "Portfolio":
+        """Without the split of most profit where the shared one surely has more on the fresh draws."""
+        if MOST not in self.money or self.gain(PROFIT, MOST)[1] <= 0:
+            return self
+        return replace(self, money={name: own for name, own in self.money.items() if name != MOST})
 
     def table(self) -> "pd.DataFrame":
         """A row per split: money of every file; roi, incremental profit and new customers of all, each with

@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from simulator.outcomes.frontier import FREE, Frontier, Move
 from simulator.outcomes.margin import STEP, Margin
 from simulator.outcomes.metrics import BY_NAME
+from simulator.outcomes.most_profit import MOST, ties_with_most
 from simulator.reports.sentences import (
     MEASURE,
     SMALL,
     answer,
     called,
     interval_of,
+    listed,
     margins_point,
     signed,
     unit_of,
@@ -110,6 +112,9 @@ def _legend(frontier: Frontier) -> Iterator[str]:
         yield f"  planned: {gone} before {frontier.past.until:%Y-%m-%d}, and what is planned from it on"
     if frontier.others and frontier.others[-1].budget > 0.98 * FREE * frontier.budget:
         yield f"  {frontier.others[-1].plan.name}: looked for up to {FREE:g} times the budget"
+    if ties := ties_with_most(frontier):
+        words = f"  {MOST}: by chance alone less incremental profit than {listed(ties)}"
+        yield wrap(words, indent=4)
     if frontier.leader:
         measure = called(MEASURE.get(frontier.objectives[0], frontier.objectives[0]))
         yield f"  best {measure} in a race under chance: {frontier.leader}"

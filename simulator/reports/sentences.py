@@ -10,6 +10,7 @@ from statistics import median
 from simulator.outcomes.frontier import RETURNS, Frontier, Point
 from simulator.outcomes.margin import Margin, NextMoney
 from simulator.outcomes.metrics import BY_NAME
+from simulator.outcomes.most_profit import PROFIT, most_profit
 from simulator.reports.tables import width
 from simulator.scenario.amounts import compact
 from simulator.scenario.plan import Plan
@@ -23,7 +24,6 @@ ALIKE = 0.02
 """Share by which a cell must be worth more than usual to be named."""
 SMALL = 0.002
 """A share of the budget that is not worth a word when it stays unspent."""
-PROFIT = "profit_incremental"
 CALLED = {PROFIT: "incremental profit"}
 MEASURE = {"roi": PROFIT}
 """By what a return is judged: on the whole budget it is incremental profit."""
@@ -200,7 +200,7 @@ def better_kept(frontier: Frontier, plan: Plan) -> str | None:
     """
     if not frontier.past or not frontier.others or not _all_lose(margins_point(frontier, plan)):
         return None
-    most = frontier.others[-1].plan.name
+    most = most_profit(frontier)
     less = frontier.figure(plan.name, "spend") - frontier.figure(most, "spend")
     gain = frontier.gain(most, PROFIT, plan.name)
     if less < SMALL * frontier.budget or gain[0] <= 0:
@@ -307,8 +307,8 @@ def _as_next_loses(found: NextMoney | None) -> str:
 
 
 def _of_most_profit(frontier: Frontier) -> Plan:
-    """The plan with the highest profit of all that are shown: a search that is stopped may not have sought it."""
-    return max(frontier.plans.values(), key=lambda plan: frontier.figure(plan.name, PROFIT))
+    """The plan of most profit, of all that are shown: a search that is stopped may not have sought it."""
+    return frontier.plans[most_profit(frontier)]
 
 
 def _spends_less(frontier: Frontier, most: Plan, point: Point) -> bool:
