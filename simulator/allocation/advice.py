@@ -93,11 +93,11 @@ class Advised(Protocol):
         """What one more yuan brings net."""
 
 
-def binding_of(problem: Problem, row: Split, point: Advised) -> Iterator[str]:
-    """In words: what would let the plan bring more."""
+def binding_of(problem: Problem, row: Split, point: Advised, left: float) -> Iterator[str]:
+    """In words: what would let the plan bring more; `left` stays on the fresh draws [CNY]."""
     price, stays = point.shadow_price, point.unspent > SAME * problem.budget
     if stays:
-        yield f"about {point.unspent:,.0f} CNY stay unspent: {_why_unspent(problem, row, point)}"
+        yield f"about {left:,.0f} CNY stay unspent: {_why_unspent(problem, row, point)}"
     if price is not None:
         less = "; spend less" if price < 0 else ""
         also = ", money that stays being lost" if stays else less

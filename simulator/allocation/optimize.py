@@ -308,7 +308,7 @@ def _explained(work: _Work, frontier: Frontier, rows: Split) -> Frontier:
     found = max(points, key=lambda p: frontier.statistic(p.plan.name, aim))
     row, own = rows.take([points.index(found)]), read_plans(work.problem, [frontier.current_plan])
     moves = _though_stopped(lambda: moves_between(work.archive, work.problem, own, row))
-    binding = binding_of(work.problem, row, found)
+    binding = binding_of(work.problem, row, found, frontier.left(found.plan.name))
     told = replace(frontier, answer=found.plan.name, moves=tuple(moves), binding=tuple(binding))
     return with_most_named(told.unbeaten())
 

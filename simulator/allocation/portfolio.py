@@ -409,7 +409,10 @@ def _answer(work: _Work, found: _Found, chance: _Chance) -> Portfolio:
         package_prices={m.label: package_prices(m.scenario) for m in work.members},
     )  # fmt: skip
     answer = answer.without_beaten_most()
-    binding = [*binding_of(found.problem, best, answer), *_files_that_bind(found.problem, best)]
+    binding = [
+        *binding_of(found.problem, best, answer, answer.left),
+        *_files_that_bind(found.problem, best),
+    ]
     return replace(
         answer, binding=tuple(binding), calls=work.market.calls,
         evaluations=work.market.evaluations, asked=work.market.asked,

@@ -73,7 +73,8 @@ class Point:
     budget: float
     """What was to be split [CNY]."""
     unspent: float
-    """What is expected to be left over [CNY]: cells that run out of people or of bids that pay, in part by chance."""
+    """What expected mode leaves over [CNY]: cells that run out of people or of bids that pay. It decides what is
+    said of the plan; how much stays is shown by the fresh draws (`Frontier.left`)."""
     expected: Mapping[str, float]
     """Metrics of expected mode."""
     price_of_new: float | None
@@ -238,11 +239,9 @@ class Frontier:
         return replace(plan, money=money)
 
     def left(self, plan: str) -> float:
-        """What a plan for the budget is expected to leave of it [CNY]."""
-        for point in (*self.points, *self.others):
-            if point.plan.name == plan:
-                return point.unspent
-        return max(0.0, self.budget - self.figure(plan, "spend"))
+        """What a plan leaves of what was to be split on the fresh draws, in the mean [CNY]: one measure for all."""
+        budgets = {p.plan.name: p.budget for p in (*self.points, *self.others)}
+        return max(0.0, budgets.get(plan, self.budget) - self.figure(plan, "spend"))
 
     def gain(self, plan: str, metric: str, over: str | None = None) -> tuple[float, float, float]:
         """A plan less another (the current one by default): mean and interval on paired draws.
@@ -354,7 +353,7 @@ class Frontier:
             "name": point.plan.name, "budget": point.budget,
             "plan": self.accounted(point.plan).money,
             **self._packages_json(point.plan), **self._figures(point.plan.name),
-            "unspent": point.unspent, "price_of_new": point.price_of_new,
+            "unspent": self.left(point.plan.name), "price_of_new": point.price_of_new,
             "shadow_price": point.shadow_price, "next_10k": next_json(point.next_money, self.second),
         }  # fmt: skip
 

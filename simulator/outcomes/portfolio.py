@@ -51,7 +51,7 @@ class Portfolio:
     money: Mapping[str, Mapping[str, float]]
     """What every file gets in each split, packages included [CNY]: [split][file]."""
     unspent: float
-    """What no cell can take [CNY]."""
+    """What expected mode leaves over [CNY]; how much stays is shown by the fresh draws (`left`)."""
     margins: Mapping[str, Margin]
     """Values of "file/scene.phase"; equal in worth inside all limits, whatever the file."""
     outcomes: Mapping[str, Outcomes] = field(repr=False)
@@ -89,6 +89,11 @@ class Portfolio:
     def rivals(self) -> list[str]:
         """Splits that the shared one is held against."""
         return [name for name in RIVALS if name in self.money]
+
+    @property
+    def left(self) -> float:
+        """What the shared split leaves of the budget on the fresh draws, in the mean [CNY]."""
+        return max(0.0, self.budget - self.figure(SHARED, "spend"))
 
     @property
     def mode(self) -> str:
@@ -147,7 +152,7 @@ class Portfolio:
     def as_json(self) -> dict[str, Any]:
         """For other programs."""
         return {
-            "budget": self.budget, "objective": self.objective, "finished": self.finished, "unspent": self.unspent,
+            "budget": self.budget, "objective": self.objective, "finished": self.finished, "unspent": self.left,
             "money": {split: dict(files) for split, files in self.money.items()},
             "plans": {file: self._plan_json(file) for file in self.plans},
             "gains": {over: self._gain_json(over) for over in self.rivals},

@@ -267,5 +267,5 @@ def binding_lines(frontier: Frontier, plan: Plan) -> list[str]:
     lines = list(frontier.binding)
     point = margins_point(frontier, plan)
     if point is not frontier.answered and point.unspent > SMALL * frontier.budget:
-        lines.append(f"{point.plan.name}: {unspent_words(point.unspent)}")
+        lines.append(f"{point.plan.name}: {unspent_words(frontier, point)}")
     return lines or ["nothing but the budget"]

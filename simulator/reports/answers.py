@@ -167,7 +167,7 @@ def files_table(found: Portfolio) -> str:
         for file in found.plans
     ]
     whole = ["in all", *(compact(sum(found.money[split].values())) for split in splits)]
-    unspent = [f"  unspent: {compact(found.unspent)}"] if found.unspent >= 1 else []
+    unspent = [f"  unspent: {compact(found.left)}"] if found.left >= 1 else []
     head = ["file", *(split.replace(" ", "\n", 1) for split in splits)]
     return "\n".join([columns([head, *rows, whole], left=1), *unspent])
 

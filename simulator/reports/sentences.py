@@ -241,7 +241,7 @@ def _beyond_wish(frontier: Frontier, point: Point) -> str:
     """The second sentence of a plan that was asked for by its figures: what pays best is not what it is held to."""
     if point.next_money:
         return next_of(point.next_money, frontier.second)
-    return f"More money {why_no_more(point.margins)}: {unspent_words(point.unspent)}."
+    return f"More money {why_no_more(point.margins)}: {unspent_words(frontier, point)}."
 
 
 def _more_or_right(point: Point, price: float, found: NextMoney) -> str:
@@ -268,7 +268,7 @@ def _no_price(frontier: Frontier, scenario: Scenario, point: Point) -> str:
         )
     if sure > 0 and _spends_less(frontier, most, point):
         return f"Spend less: {_highest(frontier, most)}."
-    return f"More money {why_no_more(point.margins)}: {unspent_words(point.unspent)}."
+    return f"More money {why_no_more(point.margins)}: {unspent_words(frontier, point)}."
 
 
 def why_no_more(margins: Mapping[str, Margin]) -> str:
@@ -289,9 +289,8 @@ def _too_much(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     """
     less = _as_next_loses(point.next_money)
     if not frontier.others:
-        left = point.unspent
-        enough = f"Enough is planned: {unspent_words(left)}."
-        return enough if left > SMALL * frontier.budget else f"Spend less{less}."
+        enough = f"Enough is planned: {unspent_words(frontier, point)}."
+        return enough if point.unspent > SMALL * frontier.budget else f"Spend less{less}."
     most = _of_most_profit(frontier)
     about = _highest(frontier, most)
     if _spends_less(frontier, most, point):
@@ -351,13 +350,11 @@ def _where(point: Point, step: float) -> str:
     return f"most of all in {dearest}"
 
 
-def unspent_words(amount: float) -> str:
-    """Money that stays, or that there is use for all of it."""
-    return (
-        f"{compact(round(amount))} CNY stay unspent"
-        if amount >= 0.5
-        else "every cell has what it can use"
-    )
+def unspent_words(frontier: Frontier, point: Point) -> str:
+    """Money that stays, as the table shows it, or that there is use for all of it."""
+    if point.unspent < 0.5:
+        return "every cell has what it can use"
+    return f"{compact(round(frontier.left(point.plan.name)))} CNY stay unspent"
 
 
 def margins_point(frontier: Frontier, plan: Plan) -> Point:

@@ -42,7 +42,7 @@ def split_of(*money: float) -> Split:
 )  # fmt: skip
 def test_limits_that_bind_are_named(limits, money, words):
     problem = make_problem([1, 1], BUDGET, **limits)
-    assert list(binding_of(problem, split_of(*money), Plan())) == words
+    assert list(binding_of(problem, split_of(*money), Plan(), 0.0)) == words
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_limits_that_bind_are_named(limits, money, words):
 )
 def test_why_money_stays_is_told(state: str, price: float | None, why: str):
     plan = Plan(5e4, {"s0.p0": Margin(4e5, 1.2, 0.0, 1.2, state)}, price)
-    first = next(iter(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), plan)))
+    first = next(iter(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), plan, 5e4)))
     assert first == f"about 50,000 CNY stay unspent: {why}"
 
 
@@ -65,7 +65,7 @@ def test_money_without_a_plan_that_would_lose_is_told_from_money_that_some_days_
     plan = Plan(5e4, {"s0.p0": Margin(4e5, 0.8, 0.0, 0.8, "inside")}, -0.2)
     problem = make_problem([1, 1], BUDGET)
     first = [
-        next(iter(binding_of(problem, split_of(*x), plan))) for x in ((4e5, 5.5e5), (4e5, 6e5))
+        next(iter(binding_of(problem, split_of(*x), plan, 5e4))) for x in ((4e5, 5.5e5), (4e5, 6e5))
     ]
     assert [line.partition(": ")[2] for line in first] == [
         "more of it in the cells would lose", "not every day can use all of it",
@@ -75,7 +75,7 @@ def test_money_without_a_plan_that_would_lose_is_told_from_money_that_some_days_
 def test_a_return_that_is_not_sought_says_nothing_of_what_pays():
     """Beside another objective no shadow price is known, whatever the cells bring."""
     plan = Plan(5e4, {"s0.p0": Margin(4e5, 1.2, 0.0, 1.2, "inside")}, None)
-    first = next(iter(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), plan)))
+    first = next(iter(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), plan, 5e4)))
     assert first.endswith("not every day can use all of it")
 
 
@@ -95,14 +95,14 @@ def test_packages_that_are_left_out_beside_money_are_named(limits: dict, words: 
     problem = make_problem([1, 1], BUDGET, **booking | flags | limits)
     plan = Plan(1e5, {"s1.p0": Margin(5e5, 1.2, 0.0, 1.2, "inside")}, 0.2)
     row = Split(np.array([[4e5, 5e5]]), np.zeros((1, 1), bool))
-    why = next(iter(binding_of(problem, row, plan))).partition(": ")[2]
+    why = next(iter(binding_of(problem, row, plan, 1e5))).partition(": ")[2]
     assert why == f"not every day can use all of it{words}"
 
 
 def test_what_stays_and_what_is_full_is_named():
     full = Margin(4e5, 1.2, 0.0, 1.2, "full")
     plan = Plan(unspent=5e4, margins={"s0.p0": full}, shadow_price=-0.25)
-    assert list(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), plan)) == [
+    assert list(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), plan, 5e4)) == [
         "about 50,000 CNY stay unspent: the cells below have no more to buy",
         "budget: one more yuan brings -0.25 CNY net, money that stays being lost",
         "no more to buy: s0.p0",
@@ -110,7 +110,7 @@ def test_what_stays_and_what_is_full_is_named():
 
 
 def test_less_is_better_where_nothing_stays_and_the_last_yuan_does_not_come_back():
-    lines = [list(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), Plan(shadow_price=price)))
+    lines = [list(binding_of(make_problem([1, 1], BUDGET), split_of(4e5, 6e5), Plan(shadow_price=price), 0.0))
              for price in (-0.25, 0.25)]  # fmt: skip
     assert lines == [
         ["budget: one more yuan brings -0.25 CNY net; spend less"],

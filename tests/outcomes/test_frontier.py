@@ -111,3 +111,17 @@ def test_a_plan_that_spends_a_part_at_a_high_return_beats_no_other():
 def test_what_a_frontier_cannot_answer_is_told_in_a_sentence(ask, words):
     with pytest.raises(UserError, match=words):
         ask(make_frontier(minimal()))
+
+
+def test_what_stays_is_one_measure_in_all_rows():
+    """That of the fresh draws: what expected mode leaves over stands in no table."""
+    frontier = make_frontier(minimal())
+    best, second = frontier.points
+    points = replace(best, unspent=7_000.0), replace(second, unspent=9_000.0, budget=61_500.0)
+    found = replace(frontier, points=points)
+    assert found.left("best 1") == found.left("now") == pytest.approx(0.0, abs=1e-6)
+    assert found.left("best 2") == pytest.approx(1_500)
+    assert found.table().loc["best 2", "unspent"] == pytest.approx(1_500)
+    document = found.as_json()
+    rows = [*document["frontier"], *document["other_budgets"], document["current"]]
+    assert [row["unspent"] for row in rows] == pytest.approx([0, 1_500, 0, 0, 0], abs=1e-6)

@@ -75,3 +75,5 @@ def test_a_shared_split_that_surely_brings_more_leaves_no_split_of_most_profit(m
         outcomes={"shop": replace(made.outcomes, axes=replace(axes, plans=plans))},
     )  # fmt: skip
     assert (MOST in found.without_beaten_most().rivals) == stays
+    short = replace(found, budget=6.3e4, unspent=9.0)
+    assert short.as_json()["unspent"] == pytest.approx(3_000)  # on the fresh draws

@@ -272,7 +272,7 @@ def test_spend_less_or_enough_is_planned(frontier, scenario):
     found = NextMoney(10_000, -4_000.0)
     poor = replace(frontier.best, margins=cells, unspent=0.0, next_money=found)
     alone = replace(frontier, points=(poor,), others=())
-    left = replace(alone, points=(replace(poor, unspent=9_000.0),))
+    left = replace(alone, points=(replace(poor, unspent=9_000.0, budget=69_000),))
     last = "for the next 10,000 CNY would bring -4,000 CNY net of themselves."
     assert next_money(alone) == f"Spend less, {last}"
     assert next_money(left) == "Enough is planned: 9,000 CNY stay unspent."
@@ -410,13 +410,17 @@ def test_what_new_customers_are_worth_is_not_called_money(frontier, scenario):
 def test_cells_that_would_lose_are_not_said_to_be_sold_out(frontier, scenario):
     """Nothing is planned because nothing pays, not because there is nothing to buy."""
     none = with_margins(frontier, **{"a.sale": Margin(0, 0.4, 0, 0.4, "empty")})
-    left = replace(none, points=(replace(none.best, unspent=60_000.0), *none.points[1:]))
+    left = replace(
+        none, points=(replace(none.best, unspent=60_000.0, budget=120_000), *none.points[1:])
+    )
     assert next_money(left) == "More money brings less than it costs: 60.0k CNY stay unspent."
 
 
 def test_money_that_finds_nothing_to_buy_is_told(frontier, scenario):
     full = with_margins(frontier, **{"a.sale": Margin(50_000, 1.2, 0, 1.2, "full")})
-    left = replace(full, points=(replace(full.best, unspent=9_000.0), *full.points[1:]))
+    left = replace(
+        full, points=(replace(full.best, unspent=9_000.0, budget=69_000), *full.points[1:])
+    )
     text = next_money(left)
     assert text == "More money finds nothing to buy: 9,000 CNY stay unspent."
 
@@ -542,7 +546,7 @@ def test_what_the_first_yuan_of_a_scene_pays_for_is_told_where_it_costs_many(fro
 def test_unspent_money_of_the_plan_is_told_where_it_matters(frontier):
     second = frontier.points[1]
     for left, told in ((100.0, False), (2_000.0, True)):
-        points = (frontier.best, replace(second, unspent=left))
+        points = (frontier.best, replace(second, unspent=left, budget=62_000.0))
         lines = advice.binding_lines(replace(frontier, points=points), second.plan)
         assert ("best 2: 2,000 CNY stay unspent" in lines) == told
 
