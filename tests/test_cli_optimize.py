@@ -586,7 +586,8 @@ def test_a_real_search_is_the_same_with_any_number_of_processes():
     best, own = document["frontier"][0], document["current"]
     assert best["roi"]["mean"] >= own["roi"]["mean"]
     spent = sum(sum(phases.values()) for phases in best["plan"].values())
-    assert spent + best["unspent"] == pytest.approx(60_000, rel=3e-6)  # full to a millionth
+    assert spent == pytest.approx(60_000, rel=3e-6)  # full to a millionth
+    assert 0 <= best["unspent"] < 0.01 * 60_000  # what chance leaves of it
 
 
 @pytest.mark.slow
