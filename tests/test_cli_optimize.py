@@ -19,6 +19,7 @@ import pytest
 from click.testing import CliRunner
 
 from simulator import cli
+from simulator.allocation.effort import SHORT
 from simulator.allocation.truth import left_out
 from simulator.cli_optimize import _goal_written
 from simulator.console import uninterrupted
@@ -52,7 +53,7 @@ def room(monkeypatch):
         return stand_in.answer
 
     frontier = make_frontier(read_scenario(MINIMAL))
-    stand_in = SimpleNamespace(optimize=optimize, SHORT="short", calls=calls, answer=frontier)
+    stand_in = SimpleNamespace(optimize=optimize, calls=calls, answer=frontier)
     goal = make_goal(frontier)
 
     def replan(scenario, plan, since, *, objectives, **options):
@@ -104,7 +105,7 @@ def test_it_passes_on_what_it_is_told(room):
     assert answer(*more, "--quick", "--set", "budget=70k").exit_code == 0
     scenario, objectives, options = room.calls.pop()
     assert (scenario.budget, objectives, options["budget"]) == (70_000, ("gmv",), 80_000)
-    assert (options["current"].name, options["effort"]) == ("mostly_new", "short")
+    assert (options["current"].name, options["effort"]) == ("mostly_new", SHORT)
     assert (options["replications"], options["seed"]) == (9, 5)
 
 
@@ -406,7 +407,7 @@ def test_a_least_budget_is_asked_as_it_is_written(room):
     assert answer(*LEAST, *options, "--plan", "mostly_new").exit_code == 0
     scenario, target, found = room.calls.pop()
     assert (scenario, target) == (read_scenario(MINIMAL), {"new_customers": 5_400})
-    assert (found["sure"], found["most"], found["seed"], found["effort"]) == (0.9, 90e3, 3, "short")
+    assert (found["sure"], found["most"], found["seed"], found["effort"]) == (0.9, 90e3, 3, SHORT)
     assert (found["limits"].locks, found["current"].name) == ({"harvest": 5_000}, "mostly_new")
 
 
