@@ -10,7 +10,7 @@ plan sought anew at every budget that is tried.
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -42,6 +42,7 @@ from simulator.allocation.repair import repair
 from simulator.allocation.search import TILT
 from simulator.engine.simulate import check_run
 from simulator.errors import UserError
+from simulator.outcomes.compare import quantile_interval
 from simulator.outcomes.goal import Goal, StoppedShort, TargetMissed
 from simulator.outcomes.metrics import at_most, written
 from simulator.scenario.asked import asked_number
@@ -53,6 +54,10 @@ LADDER = (1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 MOST = 4.0
 """Most that is tried, as a multiple of the scenario's budget."""
 ROUNDS = 8
+BATCHES = 8
+"""A quantile is read from so many times the replications that are asked for: of one batch it is mostly luck."""
+NOISE = 0.25
+"""A bracket is closed when what is reached at its ends differs by no more of the interval of a quantile."""
 ASIDE = np.array([-0.08, 0.01, 0.1])
 """Where a round tries: at the secant's budget and beside it, as shares of the bracket."""
 
@@ -82,7 +87,9 @@ def least_budget(
     ladder = _Ladder(quest, draws, name, value)
     row, finished = ladder.found()
     least = {metric_of(name): value}
-    return quest.answer(row, draws, name, least, tried=ladder.curve, label=label, finished=finished)
+    return quest.answer(row, draws, name, least, tried=ladder.curve, label=label, finished=finished,
+        between=ladder.between,
+    )  # fmt: skip
 
 
 def _top(scenario: Scenario, most: float | None, limits: Limits) -> float:
@@ -124,13 +131,36 @@ class _Ladder:
     name: str
     target: float
     budgets: Array = field(default_factory=lambda: np.zeros(0))
-    values: Array = field(default_factory=lambda: np.zeros(0))
+    levels: Array = field(default_factory=lambda: np.zeros((0, 3)))
+    """What is reached and where it lies at 95%: the mean of expected mode has no width: [budget, 3]."""
     rows: list[Split] = field(default_factory=list)
 
     @property
     def metric(self) -> str:
         """The figure that is wanted."""
         return metric_of(self.name)
+
+    @property
+    def values(self) -> Array:
+        """What the best plans reach: [budget]."""
+        return self.levels[:, 0]
+
+    @property
+    def between(self) -> tuple[float, float | None] | None:
+        """Budgets at which the target may be reached as surely as asked [CNY]; None at the end: beyond them."""
+        if self.draws.sure is None or not self.levels.size:
+            return None
+        low, high = (self._crossing(self.levels[:, n]) for n in (2, 1))
+        return low or 0.0, high
+
+    def _crossing(self, level: Array) -> float | None:
+        """The budget at which a level that rises with it reaches the target [CNY]."""
+        if level[-1] < self.target:
+            return None
+        at = int(np.argmax(level >= self.target))
+        if at == 0:
+            return float(self.budgets[0])
+        return float(np.interp(self.target, level[at - 1 : at + 1], self.budgets[at - 1 : at + 1]))
 
     @property
     def curve(self) -> list[tuple[float, float]]:
@@ -190,22 +220,22 @@ class _Ladder:
         self._keep(budgets, found.rows)
 
     def _keep(self, budgets: Array, rows: Split) -> None:
-        values = self._reached(rows, self._aims(budgets))
+        levels = self._reached(rows, self._aims(budgets))
         every = np.concatenate([self.budgets, budgets])
         order = np.argsort(every, kind="stable")
         known = [*self.rows, *(rows.take([n]) for n in range(len(rows)))]
         self.budgets, self.rows = every[order], [known[n] for n in order]
-        self.values = np.maximum.accumulate(np.concatenate([self.values, values])[order])
+        self.levels = np.maximum.accumulate(np.concatenate([self.levels, levels])[order])
 
     def _reached(self, rows: Split, aims: Aims) -> Array:
-        """The metric, in the mean or as surely as asked: [row]."""
+        """The metric, in the mean or as surely as asked, and both ends of its interval: [row, 3]."""
         draws = self.draws
         if draws.sure is None:
-            return self._expected(rows, aims, self.quest.archive(rows))
-        outcomes = self.quest.play(rows, draws)
-        return np.array([
-            np.quantile(outcomes.values(n, self.metric), 1 - draws.sure) for n in outcomes.plans
-        ])  # fmt: skip
+            return self._expected(rows, aims, self.quest.archive(rows))[:, None].repeat(3, axis=1)
+        many = replace(draws, replications=BATCHES * draws.replications)
+        outcomes, share = self.quest.play(rows, many), 1 - draws.sure
+        values = [outcomes.values(name, self.metric) for name in outcomes.plans]
+        return np.array([[np.quantile(x, share), *quantile_interval(x, share)] for x in values])
 
     def _expected(self, rows: Split, aims: Aims, answers: Answers) -> Array:
         """The metric in the mean: [row]; of profits only the return, which is first, has paid fixed costs."""
@@ -218,10 +248,11 @@ class _Ladder:
         return int(np.argmax(self.values >= self.target))
 
     def _is_close(self, at: int) -> bool:
+        _, low, high = self.levels[at]
         slack = (self.values[at] - self.target) <= CLOSE / 4 * abs(self.target)
-        return bool(
-            slack or self.budgets[at] - self.budgets[at - 1] <= CLOSE / 4 * self.budgets[at]
-        )
+        luck = self.values[at] - self.values[at - 1] <= NOISE * (high - low)
+        narrow = self.budgets[at] - self.budgets[at - 1] <= CLOSE / 4 * self.budgets[at]
+        return bool(slack or narrow or luck)
 
     def _near(self, at: int) -> Array:
         """The secant's budget, and one to either side."""
@@ -234,7 +265,9 @@ class _Ladder:
         """The row planned at what it spends, if that still reaches the target."""
         row, aims = self.rows[at], self._aims(self.budgets[[at]])
         settled = self.quest.settled(row, aims)
-        return settled if self._reached(settled, aims)[0] >= self.target * (1 - CLOSE / 4) else row
+        return (
+            settled if self._reached(settled, aims)[0, 0] >= self.target * (1 - CLOSE / 4) else row
+        )
 
     # ------------------------------------------------------------------ stopped
     def _cheapest_so_far(self) -> Split:
@@ -247,7 +280,7 @@ class _Ladder:
         reach = reach[np.argsort(costs[reach], kind="stable")]
         if self.draws.sure and reach.size:
             some = spread(reach)
-            values = self._reached(rows.take(some), self._aims(costs[some]))
+            values = self._reached(rows.take(some), self._aims(costs[some]))[:, 0]
             reach = some[values >= self.target]
         if not reach.size:
             words = f"stopped before a budget was found that {self._asked}"

@@ -97,6 +97,7 @@ class Quest:
     def answer(
         self, row: Split, draws: Draws, name: str, least: Mapping[str, float], *,
         tried: Sequence[tuple[float, float]], label: str | None, finished: bool = True,
+        between: tuple[float, float | None] | None = None,
     ) -> Goal:  # fmt: skip
         """Play the plan and the current one on fresh draws; without chance if it is stopped."""
         plan = make_plans(self.scenario, self.problem, row, [GOAL])[0]
@@ -110,7 +111,7 @@ class Quest:
             budget=plan.total(self.scenario), plan=plan, current_plan=own,
             expected={m: expected[m]["mean"] or 0.0 for m in dict.fromkeys([metric, *least])},
             outcomes=outcomes or certain, sure=draws.sure, tried=tuple(sorted(tried)),
-            package_prices=package_prices(self.scenario), finished=outcomes is not None,
+            package_prices=package_prices(self.scenario), finished=outcomes is not None, between=between,
         )  # fmt: skip
 
     def _promised(self, plans: Sequence[Plan], draws: Draws, label: str | None) -> Outcomes | None:

@@ -154,6 +154,33 @@ def quantiles(values: Array, shares: Sequence[float]) -> list[float]:
     return [float(q) for q in np.quantile(known, shares, method="median_unbiased")]
 
 
+def quantile_interval(values: Array, share: float) -> Interval:
+    """Where a quantile lies at 95% confidence: between two values by rank (Conover 1999, section 3.2).
+
+    The share of values below it is binomial: share -+ 1.96 sqrt(share (1 - share) / n), cut at both ends.
+
+    >>> low, high = quantile_interval(np.arange(101.0), 0.1)
+    >>> round(low, 1), round(high, 1)
+    (4.1, 15.9)
+    """
+    half = student_t(10**6) * math.sqrt(share * (1 - share) / values.size)
+    ends = np.clip([share - half, share + half], 0.0, 1.0)
+    return Interval(*(float(x) for x in np.quantile(values, ends)))
+
+
+def share_interval(share: float, n: int) -> Interval:
+    """Where a share of n replications lies at 95% confidence (Wilson 1927).
+
+    >>> low, high = share_interval(0.9, 100)
+    >>> round(low, 3), round(high, 3)
+    (0.826, 0.945)
+    """
+    z = student_t(10**6)
+    middle, below = share + z * z / (2 * n), 1 + z * z / n
+    half = z * math.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    return Interval((middle - half) / below, (middle + half) / below)
+
+
 def paired_difference(a: Sample, b: Sample) -> Difference:
     """R_a - R_b -+ t sd(e_a - e_b) / sqrt(n)  [y / x]: replications are paired (Law 2015, 10.2.1).
 

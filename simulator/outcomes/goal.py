@@ -54,6 +54,9 @@ class Goal:
     probability; for a given budget the weights tried."""
     package_prices: Mapping[str, float] = field(default_factory=dict, repr=False)
     """Price of every package of the file [CNY]."""
+    between: tuple[float, float | None] | None = None
+    """With `sure`: the budgets that the draws of the search leave possible at 95% [CNY]; None at the end for
+    more than was tried."""
     finished: bool = True
     """False after Ctrl-C: a smaller budget may do, and figures are expected values alone."""
 
@@ -78,6 +81,7 @@ class Goal:
             "scenario": self.scenario, "metric": self.metric, "least": dict(self.least),
             "sure": self.sure, "finished": self.finished, "budget": self.budget, "plan": self.plan.money,
             **packages_json(self.plan, self.package_prices), "expected": dict(self.expected),
+            "budget_between": list(self.between) if self.between else None,
             "chances": {name: self.chance(name) for name in self.least},
             **{name: found[name] for name in dict.fromkeys([self.metric, *self.least, "roi", "spend"])},
         }  # fmt: skip

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from simulator.outcomes.compare import share_interval
 from simulator.outcomes.frontier import FREE
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.metrics import BY_NAME, written
@@ -51,15 +52,53 @@ def least_sentence(goal: Goal) -> str:
             f"the cheapest plan so far that gets there, with {written(metric, goal.value)} expected. "
             f"A search to the end may find a cheaper one."
         )
-    takes = (
-        f"takes {goal.budget:,.0f} CNY at least" if goal.budget >= 0.5 else "needs no advertising"
-    )
+    takes = takes_words(goal) if goal.budget >= 0.5 else "needs no advertising"
     sure = interval_of(goal.outcomes.metrics(goal.plan.name)[metric])
     return (
         f"To reach {_amount(target, metric)} {takes}, sought {how}: on draws that the search has not seen "
         f"the plan brings {written(metric, goal.value)} in the mean (95% interval {sure}), and gets "
-        f"there in {_share(goal, goal.plan)} of runs.{'' if goal.sure else SURER}"
+        f"there in {_share(goal, goal.plan)} of {_runs(goal)}.{_uncertain(goal) or SURER}"
     )
+
+
+def takes_words(goal: Goal) -> str:
+    """The budget to the yuan where it is sought in the mean; with certainty no finer than it is known."""
+    if not goal.between:
+        return f"takes {goal.budget:,.0f} CNY at least"
+    low, high = goal.between
+    return f"takes about {known_to(goal.budget, (high or 2 * goal.budget) - low):,.0f} CNY"
+
+
+def known_to(amount: float, width: float) -> float:
+    """An amount without the digits that an interval of this width leaves open; one digit stays.
+
+    >>> known_to(72_975, 40_000), known_to(72_975, 800), known_to(4_300, 90_000)
+    (70000, 73000, 4000)
+    """
+    places = math.floor(math.log10(max(width / 2, 1.0)))
+    return round(amount, -min(places, math.floor(math.log10(amount))))
+
+
+def _runs(goal: Goal) -> str:
+    """How many runs a share is of, and where it lies at 95%."""
+    if not goal.sure:
+        return "runs"
+    n, chance = goal.outcomes.replications, goal.chance(goal.metric) or 0.0
+    low, high = share_interval(chance, n)
+    return f"{n} runs (95% interval {low:.0%} to {high:.0%})"
+
+
+def _uncertain(goal: Goal) -> str:
+    """Of a budget that is sought with certainty: between which ones the draws do not tell."""
+    if not goal.sure:
+        return ""
+    if not goal.between:
+        return " On other draws another budget is the least."
+    low, high = goal.between
+    span = (
+        f"{compact(low)} CNY or more" if high is None else f"{compact(low)} to {compact(high)} CNY"
+    )
+    return f" The least budget is uncertain: {span} is possible (95%)."
 
 
 def _share(goal: Goal, plan: Plan) -> str:

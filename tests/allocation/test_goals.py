@@ -1,16 +1,19 @@
 """Goals both ways: what they answer is the least, the most, and what a fresh run of the plan says."""
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from simulator.allocation.archive import Archive
 from simulator.allocation.bounds import best_target
 from simulator.allocation.effort import SHORT
 from simulator.allocation.fair import fair_points
-from simulator.allocation.goals import least_budget
+from simulator.allocation.goals import _Ladder, least_budget
 from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Limits
+from simulator.allocation.quest import Draws
 from simulator.errors import RunError, UserError
 from simulator.outcomes.goal import StoppedShort, TargetMissed
 from tests.worlds import booked, brief, expected, one, sampled
@@ -102,6 +105,46 @@ def test_a_target_out_of_reach_names_what_is_near():
     assert caught.value.exit_code == RunError.exit_code
     goal = least_budget(brief(), {"new_customers": 0.99 * caught.value.nearest}, **QUICK)
     assert goal.budget < 120_000
+
+
+# --- as surely as asked ---------------------------------------------------------------------------
+
+
+def ladder(*levels, sure=0.9):
+    """Budgets of 10, 20 .. thousand CNY, and what they reach: as read, and both ends of its interval."""
+    budgets = 1e4 * np.arange(1, len(levels) + 1)
+    return _Ladder(None, Draws(100, 1, sure), "new_customers", 50.0, budgets, np.array(levels))
+
+
+def test_a_bracket_inside_the_noise_is_closed():
+    wide, narrow = (ladder((40, 40 - x, 40 + x), (52, 52 - x, 52 + x)) for x in (30.0, 20.0))
+    assert (wide._is_close(1), narrow._is_close(1)) == (True, False)
+
+
+def test_where_the_least_budget_lies_is_what_the_interval_of_the_quantile_leaves_open():
+    found = ladder((30, 20, 40), (45, 35, 55), (55, 45, 65))
+    assert found.between == (pytest.approx(10_000 + 10_000 * 10 / 15), None)
+    found = ladder((30, 20, 40), (45, 35, 55), (70, 60, 80))
+    assert found.between[1] == pytest.approx(20_000 + 10_000 * 15 / 25)
+    assert ladder((30, 30, 30), (60, 60, 60), sure=None).between is None
+
+
+@pytest.mark.slow
+def test_other_draws_answer_nearly_the_same_and_get_there_as_surely():
+    """Of one batch of draws the quantile was so much luck that budgets differed by a factor of two."""
+    world, target = brief("products.coffee.luck_sd=0.1"), {"new_customers": 2250}
+    options = {"sure": 0.9, "effort": SHORT, "replications": 50}
+    goals = [least_budget(world, target, seed=seed, **options) for seed in (11, 12, 13)]
+    budgets = [goal.budget for goal in goals]
+    assert max(budgets) < 1.3 * min(budgets)
+    for goal in goals:
+        low, high = goal.between
+        assert low < goal.budget < high < 2 * low
+        plans = [replace(goal.plan, name="again")]
+        fresh = sampled(world, plans, replications=400, seed=99, spreads=True)
+        assert (fresh.values("again", "new_customers") >= 2250).mean() == pytest.approx(
+            0.9, abs=0.06
+        )
 
 
 # --- stopped ------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from simulator.outcomes.compare import share_interval
 from simulator.outcomes.goal import Goal
 from simulator.outcomes.margin import Margin
 from simulator.outcomes.portfolio import SHARED, Portfolio
@@ -61,6 +62,25 @@ def test_what_a_plan_brings_has_its_unit(goal, mode):
 
 def test_a_share_of_runs_is_told_as_it_was_asked_for(goal):
     assert "sought in 99.5% of runs" in answers.least_sentence(replace(goal, sure=0.995))
+
+
+@pytest.mark.parametrize(
+    ("between", "words"),
+    [
+        ((51_200.0, 93_100.0), ["takes about 60,000 CNY, sought in 90%", "51.2k to 93.1k CNY is possible (95%)."]),
+        ((62_900.0, 63_900.0), ["takes about 63,200 CNY, sought in 90%", "62.9k to 63.9k CNY is possible (95%)."]),
+        ((51_200.0, None), ["takes about 60,000 CNY, sought in 90%", "51.2k CNY or more is possible (95%)."]),
+        (None, ["takes 63,218 CNY at least, sought in 90%", " On other draws another budget is the least."]),
+    ],
+)  # fmt: skip
+def test_a_budget_that_is_sought_surely_is_told_no_finer_than_it_is_known(goal, between, words):
+    sought = replace(goal, budget=63_218.0, sure=0.9, between=between)
+    text = answers.least_sentence(sought)
+    assert words[0] in text and text.endswith(words[1])
+    chance = sought.chance("new_customers")
+    low, high = share_interval(chance, 20)
+    assert f"there in {chance:.0%} of 20 runs (95% interval {low:.0%} to {high:.0%})." in text
+    assert sought.as_json()["budget_between"] == (list(between) if between else None)
 
 
 def test_an_interrupted_search_says_what_it_has_found_so_far(goal, scenario):
