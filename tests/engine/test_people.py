@@ -115,8 +115,10 @@ def test_returns_cost_their_freight_times_the_refunds(refund, freight):
     refunds, before = one(usual, "refunds", "contribution")
     again, after = one(dear, "refunds", "contribution")
     assert again == pytest.approx(refunds)
-    handling = float(brief().commerce.refund_handling)
-    assert before - after == pytest.approx(refunds * (freight - handling), rel=1e-9, abs=1e-6)
+    commerce = brief().commerce
+    sent = refunds * (1 - commerce.refund_fast_share)
+    dearer = sent * (freight - float(commerce.refund_handling))
+    assert before - after == pytest.approx(dearer, rel=1e-9, abs=1e-6)
 
 
 def test_refund_odds_are_multiplied():
