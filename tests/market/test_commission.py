@@ -65,7 +65,8 @@ def test_of_a_cap_that_is_used_up_only_visits_that_cost_something_stay_away(
     shop.pay_fees(3)
     one = np.ones((1, 1, 1))
     meeting = Meeting(
-        people=10 * one, deciding=10 * one, filling=one, browse=1.0, ready=1.0, level=np.ones((1, 1)), kappa=one, order=one,
+        people=10 * one, deciding=10 * one, filling=one, browse=1.0, ready=1.0, level=np.ones((1, 1)),
+        kappa=one, order=one,
         order_value=np.ones((1, 1)),
     )  # fmt: skip
     assert shop.bring(0, meeting).visits.tolist() == [[come]]
