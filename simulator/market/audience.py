@@ -399,10 +399,16 @@ def people_moved(goal: str, n: np.ndarray, visit_moves: np.ndarray) -> np.ndarra
     favourite or a cart where there was none.
     """
     if goal == "perform":
-        moves = (visit_moves[2] + visit_moves[3]) * BEFORE_PERFORM
+        moved = into_baskets(n, visit_moves)
     else:
-        moves = visit_moves[("engage", "enthuse").index(goal)]
-    return np.asarray(ratio(by_band(n * moves[:, None]), by_band(n)))
+        moved = by_band(n * visit_moves[("engage", "enthuse").index(goal)][:, None])
+    return np.asarray(ratio(moved, by_band(n)))
+
+
+def into_baskets(n: np.ndarray, visit_moves: np.ndarray) -> np.ndarray:
+    """People who take a favourite or a cart where there was none, per visit: [band, segment, lane]."""
+    moves = (visit_moves[2] + visit_moves[3]) * BEFORE_PERFORM
+    return by_band(n * moves[:, None])
 
 
 def deciding(n: np.ndarray, propensity: np.ndarray) -> np.ndarray:

@@ -15,13 +15,12 @@ from functools import reduce
 import numpy as np
 
 from simulator.market.audience import (
-    BEFORE_PERFORM,
     Contact,
     Crowd,
     Pulse,
-    by_band,
     deciding,
     habitual,
+    into_baskets,
     ratio,
     renewal,
 )
@@ -119,8 +118,7 @@ def without_basket(baskets: Baskets, crowd: Crowd) -> Array:
 
 def filling(baskets: Baskets, crowd: Crowd, people: People) -> Array:
     """Baskets that people of each band fill per touch, at usual wishes: [band, segment, lane]."""
-    moves = (people.visit_moves[2] + people.visit_moves[3]) * BEFORE_PERFORM
-    fills = by_band(crowd.n * moves[:, None])
+    fills = into_baskets(crowd.n, people.visit_moves)
     fills[BANDED] = without_basket(baskets, crowd) * people.cart_again
     return fills
 

@@ -7,6 +7,10 @@ from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario import parse_scenario
 
 EVEN = ", ".join(["1"] * 24)
+SLOT = (
+    "kind: contract, source: s, cpm: 10, opportunities: 1m, ctr: 10%, cvr: 1%, arrival: 100%, precision: 0, "
+    "make_good_days: 1"
+)
 WORLD = f"""
 name: plain
 budget: 10m
@@ -45,32 +49,12 @@ attribution: {{window_days: 1}}
 sources:
   s: {{organic_visits: 0, organic_bands: {{outside: 1, lapsed: 1, aware: 1, active: 1, customers: 1}}, organic_cvr: 1%}}
 slots:
-  sa: &slot
-    kind: contract
-    source: s
-    cpm: 10
-    opportunities: 1m
-    ctr: 10%
-    cvr: 1%
-    arrival: 100%
-    precision: 0
-    make_good_days: 1
-    packages: {{pa: {{impressions: 100k, phases: [a], scene: A}}}}
-  sb:
-    kind: contract
-    source: s
-    cpm: 10
-    opportunities: 1m
-    ctr: 10%
-    cvr: 1%
-    arrival: 100%
-    precision: 0
-    make_good_days: 1
-    packages: {{pb: {{impressions: 100k, phases: [b], scene: B}}}}
+  sa: {{{SLOT}, packages: {{pa: {{impressions: 100k, phases: [a], scene: A}}}}}}
+  sb: {{{SLOT}, packages: {{pb: {{impressions: 100k, phases: [b], scene: B}}}}}}
 scenes:
   A: {{slots: [sa], audience: {{outside: 1, aware: 1, active: 1, customers: 1, lapsed: 1}}, budget: 1000}}
   B: {{slots: [sb], audience: {{outside: 1, aware: 1, active: 1, customers: 1, lapsed: 1}}, budget: 1000}}
-""".replace("&slot", "")
+"""
 NO_B = "slots.sb.packages.pb.impressions=1"
 APART = (
     "segments.all.people=100m",
