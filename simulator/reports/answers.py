@@ -17,6 +17,7 @@ from simulator.reports.sentences import (
     signed,
     why_no_more,
     with_interval,
+    within,
     wrap,
 )
 from simulator.reports.tables import Bold, columns, cut
@@ -195,7 +196,7 @@ def _next(found: Portfolio) -> str:
         return f"More money {why_no_more(found.margins)}."
     words = next_of(found.next_money, found.second)
     loses = (found.shadow_price or 0.0) < -EVEN and found.next_money.profit < 0
-    return f"Spend less: t{words[1:]}" if loses and not found.second else words
+    return f"Spend less: {within(words)}" if loses and not found.second else words
 
 
 def files_table(found: Portfolio) -> str:

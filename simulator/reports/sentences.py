@@ -250,9 +250,9 @@ def _more_or_right(point: Point, price: float, found: NextMoney) -> str:
     if rate > EVEN:
         return f"{net}, {_where(point, found.money)}."
     if price > EVEN and rate < -EVEN:
-        return f"A little more pays, but t{net[1:]}."
+        return f"A little more pays, but {within(net)}."
     about = ", about what they cost" if abs(rate) <= EVEN else ""
-    return f"The budget is right: t{net[1:]}{about}."
+    return f"The budget is right: {within(net)}{about}."
 
 
 def _no_price(frontier: Frontier, scenario: Scenario, point: Point) -> str:
@@ -329,6 +329,15 @@ def next_of(found: NextMoney, name: str | None) -> str:
         second = f"{signed(found.second)} {unit_of(name)}{called(name)}"
         more = f"{second}, and {more}"
     return f"The next {found.money:,.0f} CNY would bring {more}"
+
+
+def within(sentence: str) -> str:
+    """A sentence as a part of another one.
+
+    >>> within("The next yuan pays.")
+    'the next yuan pays.'
+    """
+    return sentence[:1].lower() + sentence[1:]
 
 
 def brings_net(found: NextMoney) -> str:
