@@ -10,7 +10,6 @@ from simulator.engine.lanes import (
     plan_bookings,
     plan_money,
     plan_partners,
-    shock_factor,
     shock_names,
 )
 from simulator.engine.points import Points, make_points
@@ -261,8 +260,8 @@ def _shocks(
         if points is None:
             factor = draws.factor(name, sd, 1)
         else:
-            z = points.shocks[row, list(chunk.replications)]
-            factor = np.tile(shock_factor(z, sd), len(chunk.plans))[None]
+            some = points.shocks[row, list(chunk.replications)]
+            factor = np.tile(some, len(chunk.plans))[None]
         if name == "demand":
             demand = factor
         else:

@@ -1,7 +1,7 @@
 """Points of expected mode: what common shocks and unknown numbers may be, every point as likely as another.
 
 symbol   meaning                                                    unit    shape
-z        standard normal of a common shock                          1       [shock, point]
+factor   of a common shock, of mean one over the points               1       [shock, point]
 value    of an unknown number                                       its own [point]
 
 Where unknown numbers stand at their means the points are those of the shocks alone (`quadrature`).
@@ -27,7 +27,7 @@ class Points:
     """Shocks and unknown numbers of every point."""
 
     shocks: np.ndarray
-    """z: [shock, point]."""
+    """Factors: [shock, point]."""
     numbers: Mapping[str, np.ndarray]
     """Values by path: [point]; none where all stand at their means."""
 
@@ -42,16 +42,16 @@ def make_points(scenario: Scenario, vectors: int, order: int = 0) -> Points:
 
     Another `order` pairs the values of the numbers in another way.
     """
-    shocks = [name for name, _ in shock_names(scenario)]
+    shocks = dict(shock_names(scenario))
     numbers = uncertain_paths(scenario) if vectors else {}
     if not numbers:
-        return Points(quadrature(len(shocks)), {})
+        return Points(_factors(quadrature(len(shocks)), shocks), {})
     streams = streams_of(scenario)
     names = list(dict.fromkeys(streams.values()))
     z = strata([f"parameter/{n}" for n in names], vectors, order)
     rows = dict(zip(names, z, strict=True))
     values = {path: _value(number, rows[streams[path]]) for path, number in numbers.items()}
-    return Points(strata(shocks, vectors, order), values)
+    return Points(_factors(strata(list(shocks), vectors, order), shocks), values)
 
 
 def side_by_side(sets: Sequence[Points]) -> Points:
@@ -68,8 +68,19 @@ def streams_of(scenario: Scenario) -> dict[str, str]:
     return {path: stream_of(path, continued) for path in uncertain_paths(scenario)}
 
 
+def _factors(z: np.ndarray, shocks: Mapping[str, float]) -> np.ndarray:
+    rows = [_mean_one(row, sd) for row, sd in zip(z, shocks.values(), strict=True)]
+    return np.array(rows).reshape(z.shape)
+
+
+def _mean_one(z: np.ndarray, sd: float) -> np.ndarray:
+    """A factor of mean one over the points themselves: they hit the mean of z and z^2, not that of exp(z)."""
+    factor = shock_factor(z, sd)
+    return factor / factor.mean()
+
+
 def _value(number: Uncertain, z: np.ndarray) -> np.ndarray:
-    return value_of(number, shock_factor(z, number.sd), ndtr(z))
+    return value_of(number, _mean_one(z, number.sd), ndtr(z))
 
 
 def value_of(number: Uncertain, factor: np.ndarray, uniform: np.ndarray) -> np.ndarray:

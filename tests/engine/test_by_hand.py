@@ -221,3 +221,13 @@ def test_a_signature_that_takes_long_loses_no_orders() -> None:
     late = play(*free, "segments.all.order_delay_days=10")
     assert figure(late, "paid_orders") == pytest.approx(1_700, rel=0.04)
     assert figure(play(*free), "paid_orders") == pytest.approx(1_700, rel=1e-3)
+
+
+@pytest.mark.parametrize("products", [1, 2, 5])
+def test_common_luck_changes_no_mean(products: int) -> None:
+    """Sales are proportional to luck as long as nothing runs out: a visit that buys one time in 10,000 is."""
+    rare = ("sources.s.organic_cvr=0", "slots.sa.cvr=0.01%", "slots.sb.cvr=0.01%")
+    shop = [f"p{n}: {{price: 100, margin: 50%, refund: 0, luck_sd: 1}}" for n in range(products)]
+    lucky = play(f"products={{{', '.join(shop)}}}", *rare)
+    calm = play(f"products={{{', '.join(shop)}}}".replace("luck_sd: 1", "luck_sd: 0"), *rare)
+    assert figure(lucky, "gmv") == pytest.approx(figure(calm, "gmv"), rel=1e-3)

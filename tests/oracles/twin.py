@@ -60,6 +60,7 @@ from tests.oracles.twin_goods import (
     odds,
     prob,
     scaled_to_one,
+    shock_count,
     shock_factor,
     told,
 )
@@ -175,7 +176,8 @@ class World:
         self.supply = Supply(scenario)
         self.chain = Chain(scenario)
         self.people = {g: Segment(g, scenario, self.chain) for g in scenario.segments}
-        self.demand = shock_factor(scenario.chance.demand_sd, shocks.get("demand", 0.0))
+        demand, count = scenario.chance.demand_sd, shock_count(scenario)
+        self.demand = shock_factor(demand, shocks.get("demand", 0.0), count)
         self.contracts = Contracts(scenario, self.clock, self.supply, packages)
         self.placements = make_placements(scenario, self.goods)
         self.scenes = {s: Scene(s, scenario, money.get(s, {})) for s in scenario.scenes}

@@ -25,10 +25,16 @@ def prob(o: float) -> float:
     return o / (1 + o)
 
 
-def shock_factor(sd: float, z: float) -> float:
-    """Section 13: exp(S z - S^2 / 2), S^2 = ln(1 + sd^2)."""
-    variance = math.log1p(sd * sd)
-    return math.exp(math.sqrt(variance) * z - variance / 2)
+def shock_factor(sd: float, z: float, n: int) -> float:
+    """Section 13: exp(S z) n / (n - 1 + cosh(S sqrt(n))), S^2 = ln(1 + sd^2), n the number of shocks."""
+    spread = math.sqrt(math.log1p(sd * sd))
+    return math.exp(spread * z) * n / (n - 1 + math.cosh(spread * math.sqrt(n))) if n else 1.0
+
+
+def shock_count(scenario: Scenario) -> int:
+    """Common shocks that have a spread: demand and the luck of products."""
+    spreads = [scenario.chance.demand_sd, *(p.luck_sd for p in scenario.products.values())]
+    return sum(sd > 0 for sd in spreads)
 
 
 # --------------------------------------------------------------------------- choices (section 10)
@@ -141,7 +147,7 @@ class Product:
         self.seller = self.price  # what the seller takes in the phase, stages aside
         self.unit_cost = self.price * (1 - item.margin)  # at order value 1
         self.own_power = item.product_power * (1 - cycle.generation_decay) ** (item.generation - 1)
-        self.power = self.own_power * shock_factor(item.luck_sd, z)
+        self.power = self.own_power * shock_factor(item.luck_sd, z, shock_count(scenario))
         self.refund_odds = odds(item.refund)
         self.standing = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
         self.stages = dict(self.standing)  # mean of the day
