@@ -164,7 +164,7 @@ class Contacts:
     def _sign(self, met: Met, per_day: np.ndarray) -> None:
         """Companies order days after the visit that decided it; whose visit it was stays known."""
         rate = np.asarray(per_day * self.floor.world.steps.days[self.floor.step])
-        fresh, people = met.contact.buys * self.tally.people, self.tally.people
+        fresh, people = met.contact.buys * self.tally.deciding, self.tally.deciding
         now = self._signed("orders", fresh, rate)
         met.contact.buys = np.where(people > 0, ratio(now, np.maximum(people, 1e-9)), 0.0)
         if met.paid is not None:

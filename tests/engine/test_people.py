@@ -219,24 +219,6 @@ def test_a_late_order_is_credited_to_the_scene_whose_visit_decided_it(mode):
     assert 0 < stopped < 0.7 * late
 
 
-@pytest.mark.parametrize("mode", [expected, sampled])
-def test_a_partner_is_paid_for_the_orders_that_its_visits_decided(mode):
-    """He comes on the last three days alone, and most of his visitors' orders after them: when those who stand
-    where they stood are readier than they were.
-    """
-    options = {"replications": 16} if mode is sampled else {}
-    partner = (
-        "commissions.star={source: search, visits: 200, bands: {active: 1}, cvr: 6%, rate: 10%"
-    )
-    still = ("products.coffee.refund=0", "products.coffee.discount=null")
-
-    def gmv(*sets):
-        outcomes = mode(minimal(*still, f"{partner}, phases: [sale]}}", *sets), **options)
-        return lanes_of(outcomes, outcomes.plans[0]).commissions["gmv"].mean()
-
-    assert gmv(LATE) == pytest.approx(gmv(), rel=0.12 if mode is expected else 0.2)
-
-
 # --- personal pages and pictures ------------------------------------------------------------------
 
 BANDS = ("outside", "aware", "active", "customers", "lapsed")

@@ -165,9 +165,10 @@ class Segment:
         """Z per person once decisions wait for their order (section 6)."""
         if self.delay == 0:
             return buys
-        people = self.band_people()
-        acted = {b: self.signed(b, each * people[b], days) for b, each in buys.items()}
-        return {b: x / people[b] if people[b] > 0 else 0.0 for b, x in acted.items()}
+        people, ready = self.band_people(), self.ready_to_order()
+        deciding = {b: n * ready[b] for b, n in people.items()}
+        acted = {b: self.signed(b, each * deciding[b], days) for b, each in buys.items()}
+        return {b: x / deciding[b] if deciding[b] > 0 else 0.0 for b, x in acted.items()}
 
     def signed(self, what: Any, fresh: float, days: float) -> float:
         """What of the decisions of one kind is ordered now."""
