@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.engine.floor import Floor
+from simulator.market.audience import ratio
 from simulator.market.columns import prob
-from simulator.market.groups import add_up, weigh
+from simulator.market.groups import weigh
 from simulator.market.media import Media
 from simulator.market.scenes import BUYABLE
 from simulator.market.today import Halo, Today
@@ -101,10 +102,15 @@ def _carts(floor: Floor, scene: np.ndarray) -> np.ndarray:
 
 def _orders(floor: Floor, scene: np.ndarray, buy: np.ndarray) -> np.ndarray:
     """Orders per visit of a use, or their value [CNY]; readiness is the mean of the day: [use, segment, lane]."""
-    world, roi = floor.world, floor.world.bidding.roi[scene]
+    roi = floor.world.bidding.roi[scene]
     order = prob(buy) * floor.schedule.readiness[floor.step]
     if not np.count_nonzero(roi):
         return np.asarray(order)
-    each = world.goods.price[floor.phase] * floor.terms().price
-    price = add_up(floor.today.mix.take(scene, axis=0) * each)[:, None] * world.people.order_value
-    return np.asarray(order * np.where(roi[:, None, None], price, 1.0))
+    return np.asarray(order * np.where(roi[:, None, None], _gmv(floor).take(scene, axis=0), 1.0))
+
+
+def _gmv(floor: Floor) -> np.ndarray:
+    """Mean gmv of an order on a visit of each scene, subsidies by others left out [CNY]: [scene, segment, lane]."""
+    today = floor.today
+    worth = np.einsum("ipl,pgl->igl", today.mix, today.kappa * floor.price_paid())
+    return ratio(worth, today.scene_kappa)

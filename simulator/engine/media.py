@@ -101,6 +101,11 @@ class Media:
         for old in ("appeal", "contacts", "tally", "bidder", "odds", "work", "carry"):
             vars(self).pop(old, None)  # gone before the new ones are made
         floor, world, scenes = self.floor, self.floor.world, len(self.floor.world.names.scenes)
+        self.package_of = _package_of(media, world.packages)
+        parts = np.array([np.flatnonzero(row)[0] for row in self.package_of], dtype=np.intp)
+        self.inventory = world.packages.inventory[parts]
+        """Slot whose opportunities a contract use takes."""
+        self.together = (self.inventory[:, None] == self.inventory).astype(float)
         self.media, self.bidder = media, Bidder(world, media, floor.state.bids)
         self.of_scene = Groups(media.scene, scenes)
         action = world.bidding.action[media.scene]
@@ -110,7 +115,6 @@ class Media:
         bought = {goal for n, goal in enumerate(BUYABLE) if (self.action == n).any()}
         self.goals = bought & set(MOVED)
         """Moves of people for which a scene bounds its cost."""
-        self.package_of = _package_of(media, world.packages)
         self.tally = Tally(floor, media)
         shape = self.tally.clicks.shape
         self.odds, self.work = np.zeros((2, *shape)), np.zeros(shape)
@@ -148,12 +152,15 @@ class Media:
         if self.server.idle(floor.state.bookings, floor.step):
             shown[...] = 0.0
             return None
+        free = floor.world.phases.available[floor.phase]
         supply = self.on_offer * traffic[packs.inventory]
-        supply *= floor.world.phases.available[floor.phase]
+        supply *= free
         paid, served = self.server.serve(floor.state.bookings, supply, floor.step, floor.draws)
         charge_packages(floor, self.server.price(paid))
         by_use = np.einsum("uq,ql->ul", self.package_of, served)
         np.multiply(by_use[:, None], self.media.package_share, out=shown)
+        whole = self.floor.world.media.slot_opportunities[self.inventory] * traffic[self.inventory]
+        self.taken = ratio(shown, (whole * free)[:, None] * self.media.segment_share)
         return served
 
     def _supply(self, traffic: np.ndarray, served: np.ndarray | None) -> np.ndarray:
@@ -196,7 +203,7 @@ class Media:
         bands = self.tally.people / world.people.size
         self.tally.booked = served is not None and bool(np.count_nonzero(served))
         if self.tally.booked:
-            self.bidder.entry.aim(bands)
+            self.bidder.entry.aim(bands, self.taken, self.together)
         before = int(world.steps.phase[floor.step - 1]) if floor.step else None
         self.bidder.follow(phase, before)
         money, smooth = self._targets()
@@ -205,13 +212,14 @@ class Media:
             self.tally.impressions[: self.media.auctions] = 0.0
             return None
         supply, fresh = self._supply(traffic, served), bool(self.fresh[floor.step])
-        ln_quality = floor.today.ln_quality
+        ln_quality, on_sale = floor.today.ln_quality, floor.today.on_sale
         field = Field(
-            money, smooth, supply, bands, ln_quality, None, slept, phase, fresh, late=self.late
-        )
+            money, smooth * on_sale, on_sale, supply, bands, ln_quality, None, slept, phase, fresh,
+            late=self.late,
+        )  # fmt: skip
         if floor.linkage:
             market = float(floor.schedule.market_step[floor.step])
-            field.free = floor.linkage.counted(smooth, floor.today.mix, market)
+            field.free = floor.linkage.counted(field.smooth, floor.today.mix, market)
         if len(self.bidder.bounded):
             self.bidder.prepare(field)
             field.actions = self._actions(appeal)
@@ -226,7 +234,7 @@ class Media:
         floor, bidding, f = self.floor, self.floor.world.bidding, self.floor.phase
         purses, pace = bidding.purses, floor.schedule.pace[floor.step]
         left = money_left(purses, floor.money, floor.state.spent, f)
-        left *= bidding.active[f][:, None]
+        left *= bidding.active[f][:, None] & (floor.today.on_sale > 0)
         if floor.steered:
             left *= at_most(floor.controls.pace, 1.0)
         if purses.plain:

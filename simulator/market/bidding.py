@@ -41,7 +41,9 @@ class Field:
     money: np.ndarray
     """Spend that the pace allows each scene [CNY]: [scene, lane]."""
     smooth: np.ndarray
-    """The same if every scene were paced smoothly: its weight among own scenes."""
+    """The same if every scene were paced smoothly, as far as it is on sale: its weight among own scenes."""
+    on_sale: np.ndarray
+    """Part of a scene that still sells, of runs that stop with the goods: [scene, lane]."""
     supply: np.ndarray
     """Opportunities of the use's slot and segment."""
     bands: np.ndarray
@@ -213,6 +215,7 @@ class Bidder:
         (spend,) = _sums(self.of_scene, self.opportunities, self.costs[:1])
         theta = at_most(ratio(field.money, spend), 1.0)
         theta[(spend <= 0) & (field.money > 0)] = 1.0
+        theta *= field.on_sale
         self.opportunities *= theta.take(self.scene, axis=0)[:, None]
         allowed = None if field.actions is None else self.limit * self._done(field)[0]
         return Entered(self.opportunities, self.rates, allowed)

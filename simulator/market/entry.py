@@ -17,6 +17,7 @@ creative.
 
 import numpy as np
 
+from simulator.market.audience import ratio
 from simulator.market.bounds import at_least
 from simulator.market.groups import Groups, batches, weigh
 from simulator.market.media import Media
@@ -100,11 +101,16 @@ class Entry:
         for slots, each in zip(self.meetings, affinity, strict=True):
             slots.spread("bju,jbsl->jusl", each, pull[slots.at], out)
 
-    def aim(self, bands: np.ndarray) -> None:
-        """Contract impressions: precision x the audience + (1 - precision) x everybody."""
+    def aim(self, bands: np.ndarray, taken: np.ndarray, together: np.ndarray) -> None:
+        """Contract impressions: precision x the audience, as far as it has opportunities, the rest to everybody.
+
+        `taken`: part of what is on offer to each contract use that it takes [use, segment, lane]; `together`:
+        1 where uses take from one inventory [use, use].
+        """
         selected = self.affinity[:, self.media.auctions :, None] * bands[:, None]
         total = selected.sum(axis=0)
         precise = np.where(total > 0, self.media.precision[:, None], 0.0)
+        precise *= within_crowds(precise, total, taken, together)
         selected *= precise / at_least(total, TINY)
         np.multiply(bands[:, None], 1 - precise, out=self.aimed)
         self.aimed += selected
@@ -173,3 +179,21 @@ class Entry:
         weight = self.pull.take(self.asked_slot, axis=0) * weight
         part = weigh("bu,ubsl->usl", table[:, self.asked], weight)
         return np.asarray(part / at_least(whole.take(self.asked, axis=0), TINY))
+
+
+def within_crowds(
+    precise: np.ndarray, crowd: np.ndarray, taken: np.ndarray, together: np.ndarray
+) -> np.ndarray:
+    """Part of the precision for which the crowds of an inventory have opportunities: [use, segment, lane].
+
+    `crowd`: its part of the people, `taken`: part of what is on offer that the use takes [use, segment, lane].
+
+    >>> fifth, hundredth = np.full((1, 1, 1), 0.2), np.full((1, 1, 1), 0.01)
+    >>> aim = within_crowds(np.ones((1, 1, 1)), hundredth, fifth, np.ones((1, 1)))
+    >>> round(float(0.2 * (aim + (1 - aim) * 0.01).item()), 6)  # the crowd is shown all that it has
+    0.01
+    """
+    beyond = precise * taken * (1 / at_least(crowd, TINY) - 1)
+    wanted, gone = (np.einsum("uv,vsl->usl", together, x) for x in (beyond, taken))
+    room = at_least(1 - gone, 0.0)
+    return np.asarray(ratio(room, np.maximum(wanted, room)))

@@ -216,13 +216,13 @@ class Till:
         self.found = np.zeros((count, lanes))
 
     def look(self, phase: int, second: int) -> bool:
-        """Stand at a moment; whether buyers answer otherwise than before."""
+        """Stand at a moment; whether buyers pay otherwise than before."""
         start, end = self.offers.window
         opened = (start <= second) & (second < end)
         found = self.funds.available(self.sampled) * opened[:, None]
         same = phase == self.phase and np.array_equal(found, self.found)
         self.phase, self.open, self.found = phase, opened, found
-        return self.offers.elastic and not same
+        return not same
 
     def response(self) -> np.ndarray | None:
         """Odds multiplier of the prices [product, segment, lane], None where they move nobody."""
@@ -231,8 +231,16 @@ class Till:
         plain, helped = self.offers.response[:, self.phase]
         if not self.found.any():
             return np.asarray(plain)
-        chance = np.einsum("cp,cl->pl", self.members, self.found)[:, None]
-        return np.asarray(plain + (helped - plain) * chance)
+        return np.asarray(plain + (helped - plain) * self._chance())
+
+    def foreseen(self, price: np.ndarray) -> np.ndarray:
+        """Subsidy that the next order at a price [product, segment, lane] finds, in the mean [CNY]."""
+        each = subsidy_of(price, self.offers.rate[:, None], self.offers.cap[:, None])
+        return np.asarray(each * self._chance())
+
+    def _chance(self) -> np.ndarray:
+        """That the next order finds subsidy money: [product, 1, lane]."""
+        return np.einsum("cp,cl->pl", self.members, self.found)[:, None]
 
     def charge(self, orders: np.ndarray, noise: np.ndarray, unit_cost: np.ndarray) -> Bill:
         """Bill paid orders [product, segment, lane]; `noise` of their value [product, lane]; unit cost of a

@@ -26,7 +26,7 @@ class Bidding:
     roi: np.ndarray
     quick: np.ndarray
     held: np.ndarray
-    """True where the multiplier is not moved by the budget (quick custom and cost control)."""
+    """True where the bid is the file's (custom bids)."""
     action: np.ndarray
     """Index of the action in BUYABLE."""
     purses: Purses
@@ -46,7 +46,7 @@ def make_bidding(layout: Layout) -> Bidding:
     return Bidding(
         target=column([1.0 if bid.target is None else bid.target for bid in bids]),
         cost=mode == "cost_control", roi=mode == "roi_control",
-        quick=quick, held=(mode == "custom_bid") | (quick & (mode == "cost_control")),
+        quick=quick, held=mode == "custom_bid",
         action=np.array([BUYABLE.index(_action(bid)) for bid in bids]), purses=make_purses(layout.scenes),
         active=_active(layout),
         boost=column([scene.organic_boost for scene in layout.scenes]),

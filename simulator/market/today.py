@@ -28,6 +28,7 @@ from simulator.market.world import World
 from simulator.scenario.goods import PRODUCT_STAGES
 
 HIT = PRODUCT_STAGES.index("hit")
+STEEP = 3  # how fast a scene closes while its last product runs out (docs/model.md section 5)
 ALONE = 1e-6  # a hit with less beside it pulls nobody there; nearer to nothing, the rest of 1 loses its digits
 
 
@@ -62,6 +63,8 @@ class Today:
     """Product power that a scene shows, tastes included: [scene, segment, lane]."""
     ln_quality: np.ndarray
     """Log quality score: [scene, lane]."""
+    on_sale: np.ndarray
+    """Part of a scene that still sells, of runs that stop with the goods: [scene, lane]."""
     free_mix: np.ndarray
     """omix"""
     free_kappa: np.ndarray
@@ -155,7 +158,7 @@ class Assortment:
             scene_kappa=_means(mix, by_segment), scene_ctr=clicks,
             scene_power=_means(mix, power[:, None] if taste is None else power[:, None] * taste),
             ln_quality=ln_quality(shelf.score) + np.log(add_up(mix * effects.quality)),
-            filling=power * shown, free_mix=free_mix,
+            on_sale=_any_there(mix, to_have)[:, 0] ** STEEP, filling=power * shown, free_mix=free_mix,
             free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
             presale=(there * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
             partner_mix=partner_mix,

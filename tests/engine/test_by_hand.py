@@ -5,6 +5,7 @@ import pytest
 import simulator as sim
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario import parse_scenario
+from simulator.scenario.amounts import read_amount
 
 EVEN = ", ".join(["1"] * 24)
 SLOT = (
@@ -71,6 +72,18 @@ TWO_PRICES = (
     "products={p: {price: 100, margin: 50%, refund: 0, organic: 0}, q: {price: 1000, margin: 50%, refund: 0}}",
     "scenes.A.products={p: 1}",
 )
+
+
+AUCTION = (
+    "segments.all.people=100m",
+    "slots.sa.packages.pa.impressions=1",
+    NO_B,
+    "slots.au={kind: auction, source: s, opportunities: 1m, median_cpm: 40, sigma: 0.8, ctr: 10%, cvr: 1%, "
+    "arrival: 100%}",
+    "scenes.A={slots: [sa, au], phases: [a], prediction: 0, budget: 9m}",
+    "budget=10m",
+)
+REPLICATIONS = {"expected": {}, "sampled": {"replications": 64}}
 
 
 def play(*changes: str, mode: str = "expected", **options: object) -> Outcomes:
@@ -253,3 +266,75 @@ def test_common_luck_changes_no_mean(products: int) -> None:
     lucky = play(f"products={{{', '.join(shop)}}}", *rare)
     calm = play(f"products={{{', '.join(shop)}}}".replace("luck_sd: 1", "luck_sd: 0"), *rare)
     assert figure(lucky, "gmv") == pytest.approx(figure(calm, "gmv"), rel=1e-3)
+
+
+def bid(**facts: object) -> str:
+    return f"scenes.A.bid={{{', '.join(f'{name}: {fact}' for name, fact in facts.items())}}}"
+
+
+@pytest.mark.parametrize("mode", ["expected", "sampled"])
+def test_a_scene_stops_when_all_that_it_shows_is_sold_out(mode: str) -> None:
+    """400 orders a day at 25 CNY: 500 units last for 1.25 days, and half a day more is the clock's."""
+    limit = bid(mode="cost_control", target=25)
+    every = play(*AUCTION, limit, mode=mode, **REPLICATIONS[mode])
+    short = ("products.p.stock=500", "calendar.phases.a.clock=1h")
+    few = play(*AUCTION, limit, *short, mode=mode, **REPLICATIONS[mode])
+    assert figure(few, "spend") < 500 * 25 * 1.06 < 0.3 * figure(every, "spend")
+    awaited = "products.p.restocks=[{at: 2021-03-10 00:00, units: 1}]"
+    waits = play(*AUCTION, limit, *short, awaited, mode=mode, **REPLICATIONS[mode])
+    assert figure(waits, "spend") == pytest.approx(figure(every, "spend"), rel=0.03)
+
+
+def test_what_is_sold_out_leaves_its_opportunities_to_other_scenes() -> None:
+    other = (
+        "scenes.B={slots: [sb, au], phases: [a], prediction: 0, budget: 900k, products: {q: 1}}",
+        "products={p: {price: 100, margin: 50%, refund: 0, stock: 1}, q: {price: 100, margin: 50%, refund: 0}}",
+        "scenes.A.products={p: 1}",
+        "calendar.phases.a.clock=1h",
+    )
+    beside, alone = play(*AUCTION, *other), play(*AUCTION, *other, "scenes.A.budget=0.01")
+    one, two = (found.scenes(found.plans[0])["B"]["clicks"]["mean"] for found in (beside, alone))
+    assert one == pytest.approx(two, rel=0.02)
+
+
+@pytest.mark.parametrize(("shown", "orders"), [("50k", 25), ("100k", 50), ("1m", 50), ("5m", 50)])
+def test_a_contract_shows_its_crowd_no_more_than_the_crowd_sees(shown: str, orders: int) -> None:
+    """1% of the people, of 5m opportunities in five days: 50,000 impressions, of which one in 1,000 buys; nobody
+    else does. Half of a small booking reaches them: precision 50%.
+    """
+    found = play(
+        "segments.all.people=100m", "segments.all.start={engage: 1%}", NO_B, "slots.sa.precision=0.5",
+        "chain.buy_propensity.outside=0", "chain.visit_moves.outside={engage: 0}",
+        "chain.buy_propensity.discover=0",
+        "scenes.A={audience: {outside: 0, aware: 1, active: 0, customers: 0, lapsed: 0}, budget: 100k}",
+        f"slots.sa.packages.pa.impressions={shown}",
+    )  # fmt: skip
+    assert figure(found, "impressions") == pytest.approx(
+        {"50k": 5e4, "100k": 1e5, "1m": 1e6, "5m": 5e6}[shown]
+    )
+    assert figure(found, "orders") == pytest.approx(orders, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "coupon", ["coupons.c={platform: 20%}", "subsidies.s={rate: 20%, quota: 100m}", "coupons.c={merchant: 10%, order_value: 1.2}"]
+)  # fmt: skip
+def test_a_return_is_bid_for_in_the_gmv_that_the_books_count(coupon: str) -> None:
+    found = play(*AUCTION, bid(mode="roi_control", target=3), f"incentives.{coupon}")
+    assert found.scenes(found.plans[0])["A"]["roas"]["mean"] == pytest.approx(3, rel=0.01)
+
+
+def test_a_return_is_that_of_what_is_bought_not_of_what_is_shown() -> None:
+    """One order in four is of q, at 300: 150 CNY on average, not 200."""
+    goods = (
+        "products={p: {price: 100, margin: 50%, refund: 0, product_power: 3}, "
+        "q: {price: 300, margin: 50%, refund: 0}}"
+    )
+    found = play(*AUCTION, goods, bid(mode="roi_control", target=10))
+    assert found.scenes(found.plans[0])["A"]["roas"]["mean"] == pytest.approx(10, rel=0.01)
+
+
+def test_money_that_never_runs_out_is_spent_alike_at_any_pace() -> None:
+    limit = bid(mode="cost_control", target=20)
+    slow, fast = play(*AUCTION, limit), play(*AUCTION, limit, "scenes.A.pacing=quick")
+    assert figure(fast, "spend") == pytest.approx(figure(slow, "spend"), rel=1e-3)
+    assert figure(fast, "spend") / figure(fast, "orders") == pytest.approx(20, rel=0.01)

@@ -341,6 +341,10 @@ class World:
             self._look_at_sky(step)
             for p, product in self.goods.products.items():
                 product.seller = self.prices.seller(p, step.phase_name)
+                effect = product.price_effect
+                product.price_paid = {
+                    g: self.prices.mean_paid(p, g, effect, step) for g in self.people
+                }
             self.goods.bring_mixes(
                 self.prices.responses(step)
             )  # after the day's close and all deliveries
@@ -387,8 +391,8 @@ class World:
         for scene in counting:
             scene.free_gmv = 0.0
             for p, product in self.goods.products.items():
-                claims = sum(s.smooth * self.goods.mixes[s.name].get(p, 0.0) for s in counting)
-                own = scene.smooth * self.goods.mixes[scene.name].get(p, 0.0)
+                claims = sum(s.claim * self.goods.mixes[s.name].get(p, 0.0) for s in counting)
+                own = scene.claim * self.goods.mixes[scene.name].get(p, 0.0)
                 scene.free_gmv += own / claims * product.free_gmv * market if claims > 0 else 0.0
 
     def _call(self, environment: simpy.Environment, act: Callable[[Scene], None]) -> simpy.Event:
@@ -407,7 +411,7 @@ class World:
 
     def finish_step(self, step: Step, pi: dict[str, dict[str, float]]) -> dict[str, Any]:
         """Steps 4 to 7 of the list above; returns what a trace shows."""
-        self._show_contracts(pi)
+        self._show_contracts(step, pi)
         self._look_at_people()
         scene_buys: dict[Any, float] = dict(self._click(step))
         contacts, free_buys = self._contacts(step)
@@ -455,13 +459,22 @@ class World:
         self.filling = {g: people.baskets_filled() for g, people in self.people.items()}
 
     # ----- section 6: clicks and visits
-    def _show_contracts(self, pi: dict[str, dict[str, float]]) -> None:
+    def _show_contracts(self, step: Step, pi: dict[str, dict[str, float]]) -> None:
         shown = self.contracts.impressions()
+        crowds = {
+            (i, g): sum(scene.audience[b] * share[b] for b in BANDS)
+            for i, scene in self.scenes.items()
+            for g, share in pi.items()
+        }
+        bear = self.contracts.within_crowds(shown, crowds, step)
         for j in self.placements:
             if j.contract:
                 j.impressions = shown.get((j.scene, j.slot, j.segment), 0.0)
                 j.reached = self.contracts.reached(
-                    j.slot, self.scenes[j.scene].audience, pi[j.segment]
+                    j.slot,
+                    self.scenes[j.scene].audience,
+                    pi[j.segment],
+                    bear.get((self.contracts.pool(j.slot), j.segment), 1.0),
                 )
 
     def _click(self, step: Step) -> dict[tuple[str, str], float]:

@@ -149,6 +149,7 @@ class Product:
         self.own_power = item.product_power * (1 - cycle.generation_decay) ** (item.generation - 1)
         self.power = self.own_power * shock_factor(item.luck_sd, z, shock_count(scenario))
         self.refund_odds = odds(item.refund)
+        self.price_paid: dict[str, float] = {}  # by a buyer of each segment, in the mean
         self.standing = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
         self.stages = dict(self.standing)  # mean of the day
         self.bring_effects()
@@ -518,10 +519,17 @@ class Goods:
         sold = {p: weight * self.there[p] for p, weight in weights.items()}
         return scaled_to_one(sold) or scaled_to_one(weights)
 
-    def paid_in(self, scene: str) -> float:
-        """Mean of seller_pf x the stages' price over a scene's products, at this phase's prices."""
-        goods = ((weight, self.products[p]) for p, weight in self.mixes[scene].items())
-        return sum(weight * good.seller * good.price_effect for weight, good in goods)
+    def paid_in(self, scene: str, g: str) -> float:
+        """Mean gmv of an order of g on a visit of the scene, by what is bought."""
+        goods = self.mixes[scene].items()
+        worth = sum(m * self.kappa(p, g) * self.products[p].price_paid[g] for p, m in goods)
+        total = self.scene_kappa[scene][g]
+        return worth / total if total > 0 else 0.0
+
+    def on_sale(self, scene: str) -> float:
+        """open_i: how surely the surest product of the scene is to be had, cubed."""
+        there = [self.may_wait[p] for p, m in self.mixes[scene].items() if m > 0]
+        return max(there, default=0.0) ** 3
 
     def _means(self, figure: str) -> dict[str, float]:
         return {

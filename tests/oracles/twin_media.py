@@ -504,12 +504,38 @@ class Contracts:
                 shown[key] = shown.get(key, 0.0) + impressions
         return shown
 
-    def reached(self, slot: str, audience: dict[str, float], pi: dict[str, float]) -> dict:
-        """e_b = precision a pi / sum a pi + (1 - precision) pi."""
+    def pool(self, slot: str) -> str:
+        """Whose opportunities a contract slot takes."""
+        return pool_of(self.scenario, slot)
+
+    def within_crowds(
+        self, shown: dict[Any, float], crowds: dict[tuple[str, str], float], step: Step
+    ) -> dict[tuple[str, str], float]:
+        """lambda by pool and segment: the part of the precision for which the crowds have opportunities."""
+        gone: dict[tuple[str, str], float] = {}
+        beyond: dict[tuple[str, str], float] = {}
+        for (scene, slot, g), impressions in shown.items():
+            if impressions > 0:
+                key, crowd = (self.pool(slot), g), crowds[scene, g]
+                offered = self.supply.of_slot(key[0], step) * self.supply.share[g]
+                part = impressions / (offered * (1 - step.phase.rival_booked))
+                gone[key] = gone.get(key, 0.0) + part
+                if crowd > 0:
+                    more = self.precision[slot] * part * (1 / crowd - 1)
+                    beyond[key] = beyond.get(key, 0.0) + more
+        return {
+            key: min(1.0, max(0.0, 1 - gone[key]) / x) if x > 0 else 1.0
+            for key, x in beyond.items()
+        }
+
+    def reached(
+        self, slot: str, audience: dict[str, float], pi: dict[str, float], bear: float
+    ) -> dict[str, float]:
+        """e_b = aim a pi / sum a pi + (1 - aim) pi."""
         aimed = sum(audience[b] * pi[b] for b in BANDS)
         if aimed <= 0:
             return dict(pi)
-        precision = self.precision[slot]
+        precision = self.precision[slot] * bear
         return {b: precision * audience[b] * pi[b] / aimed + (1 - precision) * pi[b] for b in BANDS}
 
 
@@ -537,11 +563,8 @@ class Scene:
         self.clock: Clock | None = None
         self.pace_left: dict[str, dict[int, float]] = {}
         self.service = math.exp(0.6 * (scenario.service_score - 4.6))
-        self.order_value = {g: order_value_of(s) for g, s in scenario.segments.items()}
         self.cart_move = cart_move(scenario)
-        self.held = facts.bid.mode == "custom_bid" or (
-            facts.bid.mode == "cost_control" and facts.pacing == "quick"
-        )
+        self.held = facts.bid.mode == "custom_bid"
         self.held_at = math.log(facts.bid.target or 1.0)
         self.lift_on_clicks = facts.bid.mode != "roi_control" and facts.bid.cost_per in {
             "impression",
@@ -552,6 +575,7 @@ class Scene:
         self.limited = facts.bid.mode in {"cost_control", "roi_control"} and not self.held
         self.limit = self._limit()
         self.x = self.level = self.target = self.smooth = self.cost = self.theta = 0.0
+        self.open = 1.0
         self.targeted = self.allowed = 0.0
         self.late = self.slept = self.sleeps = False
         self.quality = self.log_quality = 0.0
@@ -569,10 +593,16 @@ class Scene:
     def active(self) -> bool:
         return self.target > 0
 
+    @property
+    def claim(self) -> float:
+        """Smooth money, as far as there is something on sale."""
+        return self.smooth * self.open
+
     # ----- opening the step: target and (1) the move of the level
     def open_step(self, step: Step, goods: Goods) -> None:
-        room = self._room(step)
-        self.smooth = self._smooth(step, room)
+        self.open = goods.on_sale(self.name)
+        room = self._room(step) if self.open > 0 else 0.0
+        self.smooth = self._smooth(step, room) if self.open > 0 else 0.0
         self.target = room if self.facts.pacing == "quick" else self.smooth
         self.slept, self.sleeps = self.sleeps, self.smooth <= 0
         rest = 0.5 if self.facts.pacing == "quick" else 0.05
@@ -663,7 +693,7 @@ class Scene:
         """omega_j = smooth (alpha_i v_j / exp(mu0_j))^2."""
         if placement.value <= 0:
             return 0.0
-        return self.smooth * math.exp(2 * (self.x + placement.log_value - placement.log_price))
+        return self.claim * math.exp(2 * (self.x + placement.log_value - placement.log_price))
 
     # ----- bidding: (2) actions, (3) Newton, (4) evaluation, (5) throttle
     def learn(self, step: Step, market: "Market") -> None:
@@ -688,7 +718,7 @@ class Scene:
         self._bring_offers()
         found = self._evaluate()
         self.cost = found.cost
-        self.theta = min(1.0, self.target / self.cost) if self.cost > 0 else 1.0
+        self.theta = self.open * (min(1.0, self.target / self.cost) if self.cost > 0 else 1.0)
         if self.limited:
             counted = self.free_gmv + self.theta * (found.actions - self.free_gmv)
             self.allowed += self.limit * counted
@@ -780,12 +810,7 @@ class Scene:
         buys = prob(j.buy_odds * kappa * phase.cvr * market.demand_shock * market.eager[j.segment])
         orders = j.arrival * buys * market.readiness[step.phase_name, step.date]
         if bid.mode == "roi_control":
-            return (
-                orders
-                * market.readiness_of(j)
-                * goods.paid_in(self.name)
-                * self.order_value[j.segment]
-            )
+            return orders * market.readiness_of(j) * goods.paid_in(self.name, j.segment)
         return orders * market.readiness_of(j, bid.cost_per)
 
 

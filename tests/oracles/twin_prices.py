@@ -111,6 +111,12 @@ class Prices:
         full, less = (max(0.01, x / usual) ** -facts.price_elasticity for x in (price, helped))
         return float((1 - chance) * full + chance * less)
 
+    def mean_paid(self, p: str, g: str, effect: float, step: Step) -> float:
+        """What a buyer of g pays in the mean for an order, stages (`effect`) and subsidies included."""
+        value = order_value_of(self.scenario.segments[g])
+        price, fund = self.buyer(p, step.phase_name) * effect * value, self.fund_of[p]
+        return price - (fund.chance(step) * fund.of_order(price) if fund else 0.0)
+
     def subsidy(self, p: str, price: float, step: Step) -> float:
         """s of an order at a price, while the subsidy is open."""
         fund = self.fund_of[p]
