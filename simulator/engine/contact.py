@@ -46,12 +46,14 @@ class Contacts:
             touched[-1] = self._into_baskets(sent.touches)
             touches, buys = touches + sent.touches, buys + sent.buys
             free_buys = free_buys + self._by_segment(sent.buys)
-        contact, paid, share = Contact(np.zeros(touches.shape), touches, buys), None, None
+        contact = Contact(np.zeros(touches.shape), touches, buys, touches[0].copy())
+        paid, share = None, None
         readiness = float(self.floor.world.steps.readiness[self.floor.step])
         if brought is not None:
             self._add_paid(contact, brought)
         if guests is not None:
             contact.touches += guests.touches
+            contact.unseen += guests.touches[0]
             contact.buys += guests.buys
             visits = visits + guests.visits.sum(axis=0)
         if self.floor.tracers:
@@ -62,8 +64,8 @@ class Contacts:
         halo_buys = self.tally.halo_buys if appeal.halo else None
         buying = None if guests is None else self._by_partner(guests)
         met = Met(
-            contact, free_buys, scene_buys, paid, None if paid is None else paid[1], per_person, visits,
-            halo_buys, buying, share, touched, readiness,
+            contact, free_buys, scene_buys, paid, None if paid is None else paid[1],
+            (self.tally.people, per_person), visits, halo_buys, buying, share, touched, readiness,
         )  # fmt: skip
         if self.order_rate is not None:
             self._sign(met, self.order_rate)
@@ -173,12 +175,10 @@ class Contacts:
             met.paid = touches, np.where(np.isinf(rate), buys, 0.0)
         if met.guest_share is not None:
             met.guest_share = ratio(self._signed("guests", met.guest_share * fresh, rate), now)
-        in_one = self.floor.today.response is None
         for name in ("free_buys", "scene_buys", "halo_buys", "guest_buys"):
             buying = getattr(met, name)
             if buying is not None:
-                signed = self._signed(name, buying * met.readiness, rate)
-                setattr(met, name, signed.sum(axis=-2, keepdims=True) if in_one else signed)
+                setattr(met, name, self._signed(name, buying * met.readiness, rate))
         met.readiness = 1.0
 
     def _signed(self, what: str, fresh: np.ndarray, rate: np.ndarray) -> np.ndarray:

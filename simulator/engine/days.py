@@ -62,19 +62,24 @@ class Days:
         """What buyers see from now on; a midnight closes the day before."""
         if due.midnight:
             self.close(self.floor.day - 1)
-        elif due.decisions:
+        for product in due.launches:
+            self.floor.cycles.launch(self.floor.state.shelf, product)
+        if due.decisions or due.launches:
             self.floor.refresh()
-        else:
+        elif not due.midnight:
             self.floor.look_again()
         self.floor.look_at_sky()
 
     def _forfeit(self) -> None:
-        """Deposits whose balance was not paid are kept; prospects fall back to engage."""
+        """Deposits whose balance was not paid are kept, those on what is sold out paid back; prospects fall back to
+        engage.
+        """
         floor, state, goods = self.floor, self.floor.state, self.floor.world.goods
         n, baskets = state.crowd.n, state.baskets
         people = (n[Stage.DEPOSIT] + baskets.deposits) * floor.world.people.order_value
         mix = shares(baskets.presold, np.broadcast_to(goods.organic, baskets.presold.shape))
-        floor.book.add(forfeited=people * (mix * goods.deposit).sum(axis=0))
+        kept = mix * state.stock.available(floor.sampled) * goods.deposit
+        floor.book.add(forfeited=people * kept.sum(axis=0))
         n[Stage.ENGAGE] += n[Stage.DEPOSIT]
         n[Stage.DEPOSIT] = 0.0
         if floor.tracers:
@@ -88,10 +93,9 @@ class Days:
         self._give_back(self.returns.advance(state.refunds))
         each = ratio(day.take_back, day.due_back)
         self.returns.enter(state.refunds, self._will_return(day), each)
-        second = int(floor.world.steps.start[floor.step])
         market = float(floor.schedule.market_day[finished])
         self._judge(day)
-        floor.cycles.close_day(state.shelf, day.paid, market, second)
+        floor.cycles.close_day(state.shelf, day.paid, market)
         if floor.linkage:
             floor.linkage.close_day(day.gmv, market)
         state.day = Day.empty(*day.paid.shape)

@@ -175,8 +175,9 @@ class Floor:
 
     @property
     def by_segment(self) -> bool:
-        """Buying visits are kept apart by segment: prices, or signatures, make segments differ."""
-        return self.today.response is not None or self.world.people.order_delay is not None
+        """Buying visits are kept apart by segment: there is a choice of products, or signatures are waited for."""
+        choice = self.today.response is not None or len(self.world.names.products) > 1
+        return choice or self.world.people.order_delay is not None
 
     def learn(self, scene_buys: np.ndarray, ready: float) -> None:
         """Orders of this step that tell variants apart; `scene_buys` [scene, segment, lane], and their readiness."""

@@ -264,7 +264,7 @@ class Media:
         """Actions per impression of the bounded uses: [bounded use, segment, lane]."""
         uses = self.bidder.bounded
         worn = wear(self.floor.state.crowd.fatigue, self.floor.world.people.fatigue)
-        odds = appeal.click.take(uses, axis=0) * worn
+        odds = appeal.click.take(uses, axis=0) * self.bidder.entry.mean_of(worn, seen=True)
         if self.media.creative is not None:
             odds *= self.bidder.entry.appeal.take(uses, axis=0)
         click = prob(odds)
@@ -354,20 +354,20 @@ class Media:
 
     # ------------------------------------------------------------------ 5 clicks and visits
     def _clicks(self, entered: Entered | None, appeal: Appeal) -> tuple[np.ndarray, np.ndarray]:
-        """Clicks, visits and buying visits; returns impressions per person and buying visits by scene."""
-        floor, world, media = self.floor, self.floor.world, self.media
-        per_person = np.add.reduce(self.tally.impressions, axis=0) / world.people.size
-        self.tally.advertised = bool(np.count_nonzero(per_person))
+        """Clicks, visits and buying visits; returns impressions per person of each band and buying visits by scene."""
+        floor, media, entry = self.floor, self.media, self.bidder.entry
+        self.tally.advertised = bool(np.count_nonzero(self.tally.impressions))
         if not self.tally.advertised:
             self.tally.clear()
-            return per_person, np.zeros_like(floor.controls.pace)[:, None]
-        fades = self.fading(float(world.steps.days[floor.step]))
-        level = blend(fades, floor.state.crowd.fatigue, per_person)
+            return np.zeros(self.tally.people.shape), np.zeros_like(floor.controls.pace)[:, None]
+        shown = entry.shown_to(self.tally.impressions, contracts=self.tally.booked)
+        per_person = ratio(shown, self.tally.people)
         click, buy = self.odds
-        np.multiply(appeal.click, wear(level, world.people.fatigue), out=click)
+        entry.mean_of_reached(self._worn(per_person), contracts=self.tally.booked, out=click)
+        click *= appeal.click
         np.copyto(buy, appeal.buy)
         if media.creative is not None:
-            click *= self.bidder.entry.appeal
+            click *= entry.appeal
         if entered is not None:
             self._lift(click, buy, entered)
         self._to_prob(self.odds)
@@ -385,6 +385,12 @@ class Media:
         for name, total in zip(("clicks", "impressions", "visits"), totals, strict=False):
             floor.book.scenes[name] += total
         return per_person, scene_buys
+
+    def _worn(self, per_person: np.ndarray) -> np.ndarray:
+        """Wear-out in the mean of the step: [band, segment, lane]."""
+        floor, world = self.floor, self.floor.world
+        fades = self.fading(float(world.steps.days[floor.step]))
+        return wear(blend(fades, floor.state.crowd.fatigue, per_person), world.people.fatigue)
 
     def _weigh(self) -> np.ndarray:
         """Touches of scenes by the baskets that those who come fill; returns buying visits by their readiness:

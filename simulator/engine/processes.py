@@ -13,6 +13,7 @@ from typing import Any
 import simpy
 
 from simulator.market.calendar import DAY, Steps, seconds_between
+from simulator.market.goods import ANY_DAY
 from simulator.market.guarantee import WINDOW_DAYS
 from simulator.market.world import World
 
@@ -32,6 +33,8 @@ class Due:
     """(product, units)"""
     decisions: list[int] = field(default_factory=list)
     """Product tests."""
+    launches: list[int] = field(default_factory=list)
+    """Products."""
 
     def restocks_of(self, product: int, units: int) -> None:
         """Goods arrive."""
@@ -41,10 +44,14 @@ class Due:
         """A product test ends."""
         self.decisions.append(trial)
 
+    def launch_of(self, product: int) -> None:
+        """A product is launched."""
+        self.launches.append(product)
+
     def clear(self) -> None:
         """Everything has been read."""
         self.midnight = self.forfeit = self.closing = self.window = False
-        self.restocks, self.decisions = [], []
+        self.restocks, self.decisions, self.launches = [], [], []
 
 
 def post(env: simpy.Environment, agenda: Iterable[tuple[int, Callable[[], None]]]) -> Events:
@@ -55,7 +62,7 @@ def post(env: simpy.Environment, agenda: Iterable[tuple[int, Callable[[], None]]
 
 
 def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]]:
-    """One agenda each for midnights, windows of balances, contracts and guarantees, deliveries, tests."""
+    """One agenda each for midnights, windows of balances, contracts and guarantees, deliveries, tests, launches."""
     steps, goods = world.steps, world.goods
 
     def flag(name: str) -> Callable[[], None]:
@@ -70,6 +77,11 @@ def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]
     ]
     tests = world.trials.decide_at.tolist() if world.trials else []
     decisions = [(_next_step(steps, t), partial(due.decision_of, n)) for n, t in enumerate(tests)]
+    launches = [
+        (_next_step(steps, t), partial(due.launch_of, p))
+        for p, t in enumerate(goods.launch.tolist())
+        if t != ANY_DAY
+    ]
     return [
         [(int(t), flag("midnight")) for t in first],
         [(t, flag("forfeit")) for t in ends if t <= last],
@@ -80,6 +92,7 @@ def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]
         ],
         [item for item in deliveries if item[0] <= last],
         [item for item in decisions if item[0] <= last],
+        [item for item in launches if item[0] <= last],
         [(int(t), flag("window")) for t in first[WINDOW_DAYS - 1 :: WINDOW_DAYS]],
     ]
 

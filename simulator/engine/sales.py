@@ -26,11 +26,10 @@ from simulator.market.basket import (
     choose_instead,
     cut_by_stock,
     payment_attempts,
-    scale_orders,
     shares,
     wishes,
 )
-from simulator.market.bounds import at_least, at_most
+from simulator.market.bounds import at_least
 from simulator.market.columns import bar
 from simulator.market.fulfilment import payment_success
 from simulator.market.groups import Groups, add_up
@@ -84,8 +83,10 @@ class Sales:
         floor.book.totals |= zip(COUNTED, self.counted, strict=True)
         self.gate = calendar_gate(floor.world)
         """Load of payment and success [step, lane] each; None where the shop's own attempts are the load."""
-        self.released_part = np.zeros(())
-        """Part of the orders out of favourites and carts that the sale released: [2, segment, lane]."""
+        self.released_part = self.presold_part = np.zeros(())
+        """Part of the orders, and of the deposits, out of favourites and carts that the sale released:
+        [2, segment, lane].
+        """
         self.days = floor.world.steps.days
         """Length of each step [d]."""
         self.asked = bool(floor.linkage or floor.partners or floor.tracers)
@@ -94,9 +95,12 @@ class Sales:
         """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""
         self.filling = np.zeros((0, floor.lanes))
         """Product weights of the step's new baskets: [product, lane]."""
+        self.found: np.ndarray | None = None
+        """Part of a product's orders that finds goods [product, lane]; None where all do."""
 
     def sell(self, met: Met) -> None:
         """Move people, take orders, and write them down."""
+        self._choose(met)
         pulse = self._pulse(met)
         flows, baskets = self._moves(met, pulse)
         orders = self._orders(flows, baskets, met)
@@ -109,18 +113,30 @@ class Sales:
     def _pulse(self, met: Met) -> Pulse:
         floor, world = self.floor, self.floor.world
         steps, phases, s, f = world.steps, world.phases, floor.step, floor.phase
-        days, buy = float(self.days[s]), float(steps.buy[s])
+        days, buy = float(self.days[s]) if s < steps.selling else 0.0, float(steps.buy[s])
         self.release_mix, ready = self._read_release()
         load, self.pay = self._pass_gate(met, ready)
         floor.book.peak(payment_load=load)
-        opened = floor.today.presale if floor.schedule.can_deposit[s] else NONE
+        visits, carts = self._presold_parts() if floor.schedule.can_deposit[s] else (NONE, NONE)
         return Pulse(
-            days=days, browse=float(steps.browse[s]) or days,
+            days=days, browse=float(steps.browse[s]) or 1.0,
             now=steps.middle(s), pay=self.pay,
             cart=phases.cart[f] * self._wanted(met), release=phases.release[f] * buy * ready,
-            deposit=phases.deposit[f] * opened,
-            deposit_release=phases.deposit_release[f] * buy * opened, balance=self._balance(), buy=buy,
+            deposit=phases.deposit[f] * visits,
+            deposit_release=phases.deposit_release[f] * buy, balance=self._balance(), buy=buy,
+            presold=carts,
         )  # fmt: skip
+
+    def _presold_parts(self) -> tuple[np.ndarray, np.ndarray]:
+        """Part that can be presold of what visits would buy [segment, lane], and of what baskets hold [1, lane]."""
+        visits, carts = self._presold(self.first_choice), self._presold(self.standing)
+        return np.add.reduce(visits), np.add.reduce(carts)[None]
+
+    def _presold(self, mix: np.ndarray) -> np.ndarray:
+        """What of product weights [product, .., lane] is a presale and can be had."""
+        floor = self.floor
+        part = floor.world.goods.presale[:, None] * floor.available
+        return mix * (part if mix.ndim == part.ndim else part[:, None])
 
     def _balance(self) -> np.ndarray:
         """Hazard that a deposit's balance is paid in this step: [1, lane]."""
@@ -154,15 +170,14 @@ class Sales:
         load = np.asarray(tried / (costs.pay_capacity * (24 * float(self.days[s]))))
         return load, payment_success(costs.pay_fail, world.phases.wallet[f], costs.pay_retry, load)
 
-    def _read_release(self) -> tuple[np.ndarray | None, np.ndarray | float]:
-        """Prices move baskets too: products of a segment's released ones [product, segment, lane], and its
+    def _read_release(self) -> tuple[np.ndarray, np.ndarray | float]:
+        """Products of a segment's released baskets [product, segment or 1, lane], and where prices move them its
         readiness against usual prices [segment, lane].
         """
-        today = self.floor.today
+        today, standing = self.floor.today, self.standing[:, None]
         if today.prices is None:
-            return None, 1.0
-        standing = shares(self.floor.state.baskets.products, today.free_mix)
-        wanted = standing[:, None] * today.prices
+            return standing, 1.0
+        wanted = standing * today.prices
         ready = wanted.sum(axis=0)
         return wanted / ready, ready
 
@@ -171,6 +186,7 @@ class Sales:
         crowd, held, draws = self.floor.state.crowd, self.floor.state.baskets, self.floor.draws
         self.chain.fill(crowd, met.contact, pulse)
         self.released_part = self._part_of(self.chain.baskets, BASKET_STAGES)
+        self.presold_part = self.chain.presold_part()
         risks = basket_hazards(held, crowd, met.contact, pulse, self.floor.world.people)
         buying, moving = self.chain.chances(crowd)
         buyers, (paid, added) = self._draw(
@@ -201,26 +217,36 @@ class Sales:
         total = np.add.reduce(orders) + baskets.orders + baskets.balances
         direct = at_least(total - release - balance, 0.0)
         kinds, stock = [direct, release], floor.state.stock
-        self.direct_mix = self._direct_mix(met)
+        habit = self._by_habit(flows).sum(axis=0)
+        self.direct_mix = self._with_habit(ratio(habit, direct))
         self.presale = bool(floor.schedule.presale[floor.step])
         if self.presale:
             kinds.append(balance)
-            presale = self.direct_mix * floor.world.goods.presale[:, None]
-            self.presold_mix = shares(presale, self.direct_mix)
         weights = wishes(kinds, self._mixes())
         found = stock.found(add_up(weights), floor.sampled)
+        turned: np.ndarray | float = 1.0
         if found is not None:
-            self.direct_mix = choose_instead(self.direct_mix, found, floor.world.goods.substitution)
+            first, sub = self.direct_mix, floor.world.goods.substitution
+            self.direct_mix = choose_instead(first, found[:, None], sub)
+            turned = ratio(self.direct_mix, first)
             weights = wishes(kinds, self._mixes())
         if self.asked:
-            visited = direct.sum(axis=0) - self._by_habit(flows).sum(axis=(0, 1))
-            on_visits = at_least(visited, 0.0) * self.direct_mix
+            on_visits = add_up(at_least(direct - habit, 0.0) * (self.first_choice * turned))
             self.bought *= np.minimum(ratio(on_visits, add_up(weights)), 1.0)
         wanted = floor.draws.split("product", direct + release + balance, weights)
         demand = add_up(wanted)
         sold = stock.sell(demand, floor.sampled)
+        self.found = None if sold is demand else np.where(demand > 0, ratio(sold, demand), 1.0)
         self._send(demand, sold)
         return Orders(wanted, cut_by_stock(wanted, demand, sold, floor.draws))
+
+    def _with_habit(self, part: np.ndarray) -> np.ndarray:
+        """Product weights of direct orders [product, segment, lane], of which a part is bought by habit."""
+        if self.chain.habit is None:
+            return self.first_choice
+        today = self.floor.today
+        usual = today.free_mix[:, None] * ratio(today.kappa, today.free_kappa)
+        return np.asarray(self.first_choice + (usual - self.first_choice) * part)
 
     def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:
         """From the depot while it has goods, then from shops: both [product, lane]."""
@@ -234,14 +260,16 @@ class Sales:
 
     def _mixes(self) -> list[np.ndarray]:
         """Product weights of direct orders, of released baskets, and of balances where there are any:
-        [product, segment, lane].
+        [product, segment or 1, lane].
         """
-        held, direct = self.floor.state.baskets, self.direct_mix
-        released = self.release_mix
-        if released is None:
-            released = shares(held.products, direct)[:, None]
-        mixes = [direct[:, None], released]
-        return [*mixes, shares(held.presold, self.presold_mix)[:, None]] if self.presale else mixes
+        mixes = [self.direct_mix, self.release_mix]
+        return [*mixes, self._of_deposits()[:, None]] if self.presale else mixes
+
+    def _of_deposits(self) -> np.ndarray:
+        """Product weights of standing deposits: [product, lane]."""
+        every = self.every_choice
+        instead = shares(every * self.floor.world.goods.presale[:, None], every)
+        return shares(self.floor.state.baskets.presold, instead)
 
     def _released(self, flows: np.ndarray) -> np.ndarray:
         """Orders out of favourites and carts that the sale released: [2, segment, lane]."""
@@ -258,43 +286,63 @@ class Sales:
             return np.zeros_like(orders)
         return np.asarray(orders * self._part_of(self.chain.habit, CUSTOMER_STAGES))
 
-    def _direct_mix(self, met: Met) -> np.ndarray:
-        """u: product weights of orders from visits, paid ones by scene and free ones."""
+    def _choose(self, met: Met) -> None:
+        """What visitors would buy, of all segments and of each [product, segment, lane], and what baskets hold
+        [product, lane], as the step begins.
+        """
+        instead = self.floor.today.free_mix
+        weights = self._choices(met)
+        self.first_choice = shares(weights, instead[:, None], least=0.0)
+        self.every_choice = shares(add_up(weights), instead, least=0.0)
+        self.standing = shares(self.floor.state.baskets.products, instead)
+
+    def _choices(self, met: Met) -> np.ndarray:
+        """Product weights of orders from visits, paid ones by scene and free ones: [product, segment, lane]."""
         today = self.floor.today
         each = ratio(met.scene_buys, today.scene_kappa)
-        free = today.free_mix[:, None] * (met.free_buys / today.free_kappa)
-        if today.response is None:
-            paid = np.add.reduce(today.mix * each)[:, None]
-        else:
-            paid = np.einsum("ipl,igl->pgl", today.mix, each)
-        weights = (paid + free) * today.kappa
+        free = today.free_mix[:, None] * ratio(met.free_buys, today.free_kappa)
+        weights = (np.einsum("ipl,igl->pgl", today.mix, each) + free) * today.kappa
         looks = None
         if today.halo and met.halo_buys is not None:
             looks = today.halo.mix * met.halo_buys[:, None]
             weights += np.add.reduce(looks)
-        every = add_up(weights)
-        if self.asked:
-            self._ask(each, looks, met)
-            every = every + self.bought[len(each) :].sum(axis=0)
-            self.bought = ratio(self.bought, every)
-        return shares(every, today.free_mix)
+        if self.asked or met.guest_buys is not None:
+            return self._ask(weights, each, looks, met)
+        return weights
 
-    def _ask(self, each: np.ndarray, looks: np.ndarray | None, met: Met) -> None:
-        """What scenes' visits, and then partners', weigh among a product's orders: [.., product, lane]."""
+    def _ask(
+        self, weights: np.ndarray, each: np.ndarray, looks: np.ndarray | None, met: Met
+    ) -> np.ndarray:
+        """All weights, partners' included; what scenes' visits, and then partners', are of a product's orders."""
         today = self.floor.today
         self.bought = today.mix * np.einsum("igl,pgl->ipl", each, today.kappa)
         if looks is not None:
-            self.bought += add_up(looks[:-1])
+            self.bought += looks[:-1].sum(axis=2)
         if met.guest_buys is not None:
             each = ratio(met.guest_buys, today.partner_kappa)
-            by_guest = today.partner_mix * np.einsum("igl,pgl->ipl", each, today.kappa)
-            self.bought = np.concatenate([self.bought, by_guest])
+            by_guest = today.partner_mix[:, :, None] * (each[:, None] * today.kappa)
+            self.bought = np.concatenate([self.bought, by_guest.sum(axis=2)])
+            weights = weights + by_guest.sum(axis=0)
+        self.bought = ratio(self.bought, add_up(weights))
+        return weights
 
     def _cut(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> None:
-        """Nobody moves on for an order that found no goods."""
-        asked = [flows[ORDER], baskets.orders[None], baskets.balances[None]]
-        asked = scale_orders(asked, orders, self.floor.draws)
-        flows[ORDER], baskets.orders, baskets.balances = asked[0], asked[1][0], asked[2][0]
+        """Nobody moves on for an order that found no goods: of each kind of orders by its own products."""
+        if orders.paid is orders.wanted or self.found is None:
+            return
+        direct, release, *rest = (add_up_of(mix, self.found) for mix in self._mixes())
+        balance = rest[0] if rest else np.ones(1)
+        rows = np.concatenate([flows[ORDER], baskets.orders[None], baskets.balances[None]])
+        found = np.empty(rows.shape)
+        found[:STAGES], found[-2], found[-1] = direct, release, balance
+        found[BASKET_STAGES] += self.released_part * (release - direct)
+        found[Stage.DEPOSIT] = balance
+        short = (orders.paid < orders.wanted).any(axis=0)
+        parts = self.floor.draws.split("cut", orders.paid.sum(axis=0), rows * found)
+        rows = np.where(short, np.minimum(parts, rows), rows)
+        left = self.released_part * ratio(release, found[BASKET_STAGES])
+        self.released_part = np.where(short, left, self.released_part)
+        flows[ORDER], baskets.orders, baskets.balances = rows[:STAGES], rows[-2], rows[-1]
 
     # ------------------------------------------------------------------ for the books (9)
     def _sum_up(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
@@ -336,7 +384,8 @@ class Sales:
         crowd.n[Stage.NUMEROUS] += moved
         crowd.old[0] = np.minimum(crowd.old[0], crowd.n[Stage.INITIAL])
         apply_baskets(floor.state.baskets, baskets)
-        self.chain.remember(crowd, met.contact, pulse, met.per_person)
+        if pulse.days:
+            self.chain.remember(crowd, met.contact, pulse, met.shown)
 
     def _first_again(self, again: np.ndarray) -> np.ndarray:
         """First-time buyers among the customers whose basket was bought: they become numerous."""
@@ -345,37 +394,49 @@ class Sales:
         return np.asarray(self.floor.draws.split("basket_stage", again, mix)[0])
 
     def _basket_products(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
-        """Products in standing baskets: what leaves goes in proportion, what comes has today's mix."""
-        n, held, moved = self.floor.state.crowd.n, self.floor.state.baskets, self.moved
-        stock = np.add.reduce(n[BASKET_STAGES], axis=(0, 1)) + np.add.reduce(held.carts)
+        """Products in standing baskets: what is bought or presold leaves as what it is, the rest that leaves in
+        proportion; what comes has today's mix.
+        """
+        held, moved = self.floor.state.baskets, self.moved
         out = moved["emptied"] + moved["basket_orders"]
         out += moved["basket_deposits"] + moved["basket_dropped"]
         into = moved["filled"] + moved["basket_added"]
-        if self.release_mix is not None:
-            out = self._left_by_product(flows, baskets, out)
-        held.products *= 1 - at_most(ratio(out, stock), 1.0)
-        held.products += into * shares(self.filling, self.floor.today.free_mix)
+        gone = self._bought_out(flows, baskets)
         if self.presale:
-            self._presold()
+            presold = self._presell(flows, baskets)
+            gone += presold
+        held.products -= gone + at_least(out - np.add.reduce(gone), 0.0) * self.standing
+        at_least(held.products, 0.0, out=held.products)
+        held.products += into * shares(self.filling, self.floor.today.free_mix)
 
-    def _presold(self) -> None:
-        """The same of what is presold."""
-        n, held, moved = self.floor.state.crowd.n, self.floor.state.baskets, self.moved
-        waiting = np.add.reduce(n[Stage.DEPOSIT]) + np.add.reduce(held.deposits)
-        gone = moved["balances"] + moved["basket_balances"]
-        fresh = moved["deposits"] + moved["basket_deposits"]
-        held.presold *= 1 - at_most(ratio(gone, waiting), 1.0)
-        held.presold += fresh * self.presold_mix
-
-    def _left_by_product(
-        self, flows: np.ndarray, baskets: CustomerMoves, out: np.ndarray
-    ) -> np.ndarray:
-        """Baskets that left [product, lane], as if all products had left like each: prices release some more."""
-        assert self.release_mix is not None
+    def _bought_out(self, flows: np.ndarray, baskets: CustomerMoves) -> np.ndarray:
+        """Released orders by what was there to be bought: [product, lane]."""
         bought = self._released(flows).sum(axis=0) + baskets.orders
-        standing = shares(self.floor.state.baskets.products, self.floor.today.free_mix)
-        by_product = np.einsum("pgl,gl->pl", self.release_mix, bought)
-        return np.asarray(out - bought.sum(axis=0) + ratio(by_product, standing))
+        mix = self.release_mix if self.found is None else self.release_mix * self.found[:, None]
+        return add_up(ratio(mix, np.add.reduce(mix)) * bought)
+
+    def _presell(self, flows: np.ndarray, baskets: CustomerMoves) -> np.ndarray:
+        """Deposits take the place of balances; return those out of baskets: [product, lane]."""
+        held, moved, deposits = self.floor.state.baskets, self.moved, flows[DEPOSIT]
+        paid = self._of_deposits()
+        if self.found is not None:
+            paid = paid * self.found
+        gone = (moved["balances"] + moved["basket_balances"]) * ratio(paid, np.add.reduce(paid))
+        released = deposits[BASKET_STAGES] * self.presold_part
+        on_visits = np.add.reduce(deposits) - np.add.reduce(released)
+        visited, waited = self._presold(self.first_choice), self._presold(self.standing)
+        fresh = add_up(on_visits * ratio(visited, np.add.reduce(visited)))
+        out = add_up(np.add.reduce(released) + baskets.deposits)
+        presold = out * ratio(waited, np.add.reduce(waited))
+        held.presold -= gone
+        at_least(held.presold, 0.0, out=held.presold)
+        held.presold += fresh + presold
+        return presold
+
+
+def add_up_of(mix: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Part of product weights [product, segment or 1, lane] that finds goods: [segment or 1, lane]."""
+    return np.asarray(np.add.reduce(mix * found[:, None]))
 
 
 def _in_rows(people: np.ndarray, *baskets: np.ndarray) -> np.ndarray:

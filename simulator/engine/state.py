@@ -4,18 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from simulator.market.asset import wanted_at_start
-from simulator.market.audience import Crowd
+from simulator.market.asset import liked_at_start, wanted_at_start
+from simulator.market.audience import Crowd, ratio
 from simulator.market.basket import BANDED, CUSTOMER_STAGES, Baskets, quiet_carts
 from simulator.market.bounds import at_least
 from simulator.market.contract import Bookings
 from simulator.market.draws import Draws
 from simulator.market.fulfilment import POOLS, Refunds, Stock
 from simulator.market.lifecycle import LifeCycles, Shelf
+from simulator.market.people import BANDS_N
 from simulator.market.phases import NORMAL
 from simulator.market.purse import Spent
 from simulator.market.shipping import Queue
 from simulator.market.world import World
+from simulator.scenario.chain import Stage
 
 
 @dataclass
@@ -83,10 +85,10 @@ def first_state(
     lanes, names = booked.shape[-1], world.names
     products, segments = len(names.products), len(names.segments)
     n = first_people(world, lanes, draws, sampled=sampled)
-    zeros, goods = np.zeros((segments, lanes)), world.goods
+    zeros, goods, carts = np.zeros((segments, lanes)), world.goods, first_carts(world, n, draws)
     return State(
-        crowd=Crowd(n, n[7:11].copy(), zeros.copy(), zeros.copy()),
-        baskets=Baskets.of(first_carts(world, n, draws), products), bookings=Bookings.of(booked),
+        crowd=Crowd(n, n[7:11].copy(), zeros.copy(), np.zeros((BANDS_N, segments, lanes))),
+        baskets=Baskets.of(carts, first_goods(world, n, carts)), bookings=Bookings.of(booked),
         shelf=cycles.start(lanes, draws), stock=Stock.of(goods.stock + goods.pool, lanes),
         depot=Stock.of(goods.stock, lanes) if goods.pool.any() else None,
         queue=Queue.of(lanes) if world.depot else None,
@@ -107,6 +109,13 @@ def first_carts(world: World, n: np.ndarray, draws: Draws) -> np.ndarray:
     quiet = quiet_carts(world.people, touches, wanted_at_start(world), release)
     carts = np.broadcast_to(quiet, n.shape[1:])
     return np.minimum(draws.round_off("carts", carts), n[CUSTOMER_STAGES].sum(axis=0))
+
+
+def first_goods(world: World, n: np.ndarray, carts: np.ndarray) -> np.ndarray:
+    """What all baskets of the start hold, put in by free visitors: [product, lane]."""
+    liked = liked_at_start(world)
+    mix = ratio(liked, liked.sum(axis=0))
+    return np.asarray((mix * (n[Stage.FAVOURITE] + n[Stage.CART] + carts)).sum(axis=1))
 
 
 def _offsets(products: int, draws: Draws) -> np.ndarray:

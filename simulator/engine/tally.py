@@ -74,8 +74,8 @@ class Met:
     """
     owners: np.ndarray | None
     """Part of the orders on visits, late ones included, that each scene paid for: [scene, band, segment, lane]."""
-    per_person: np.ndarray
-    """Paid impressions per person: [segment, lane]."""
+    shown: tuple[np.ndarray, np.ndarray]
+    """People, and paid impressions of each of them: [band, segment, lane] each."""
     visits: np.ndarray
     """All visits: [lane]."""
     halo_buys: np.ndarray | None

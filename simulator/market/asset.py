@@ -51,12 +51,17 @@ def _stage(world: World, figure: str) -> np.ndarray:
 
 def wanted_at_start(world: World) -> np.ndarray:
     """Product power that free visits meet at the start, tastes included, without luck: [segment or 1, replication]."""
+    return np.asarray(liked_at_start(world).sum(axis=0))
+
+
+def liked_at_start(world: World) -> np.ndarray:
+    """The same by product: [product, segment or 1, replication]."""
     goods = world.goods
     liked = (goods.organic * goods.power * _stage(world, "cvr"))[:, None]
     if world.people.new_taste is not None:
         young = goods.stage[:, NEW_STAGES].sum(axis=1)[:, None, None]
         liked = liked * (1 + world.people.new_taste * young)
-    return np.asarray(liked.sum(axis=0))
+    return np.asarray(liked)
 
 
 def people_value(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -134,4 +139,5 @@ def _free_contact(world: World, segments: int) -> Contact:
     touches = (free.rate * free.touch[:, None, None]).sum(axis=0)
     buys = (free.rate * prob(free.buy_odds * kappa)[:, None]).sum(axis=0)
     shape = (BANDS_N, segments, world.replications)
-    return Contact(np.zeros(shape), *(np.broadcast_to(x, shape).copy() for x in (touches, buys)))
+    touches, buys = (np.broadcast_to(x, shape).copy() for x in (touches, buys))
+    return Contact(np.zeros(shape), touches, buys, touches[0].copy())

@@ -4,7 +4,7 @@ symbol   meaning                                            unit                
 n        people by chain stage                              people               [stage, segment, lane]
 old      customers and lapsed who last bought before start  people               [4, segment, lane]
 a        decayed viewed impressions per outside person      views per person     [segment, lane]
-F        decayed impressions per person (wear-out)          impressions          [segment, lane]
+F        decayed impressions per person (wear-out)          impressions          [band, segment, lane]
 X, Y, Z  views, touches, buying visits per person           per person and step  [band, segment, lane]
 H        hazards of one step                                1                    [kind, stage, segment, lane]
 
@@ -19,6 +19,7 @@ from functools import cache
 import numpy as np
 
 from simulator.market.bounds import at_least, at_most
+from simulator.market.columns import bar
 from simulator.market.draws import Draws
 from simulator.market.groups import FEW, Groups, runs
 from simulator.market.people import STAGES, People
@@ -112,6 +113,8 @@ class Contact:
     views: np.ndarray
     touches: np.ndarray
     buys: np.ndarray
+    unseen: np.ndarray | float = 0.0
+    """Touches of strangers by visits that no ad brought: [segment, lane]."""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,7 @@ class Pulse:
     """The numbers of one step that the chain needs; arrays are [1, lane] or scalars."""
 
     days: float
+    """Length of the step for what time alone does; 0 once sales have closed."""
     browse: float
     """Visits of the step against a normal day: contacts are counted per day of browsing."""
     now: float
@@ -130,12 +134,19 @@ class Pulse:
     release: np.ndarray
     """Hazard of a cart's release in this step."""
     deposit: np.ndarray
-    """Deposit hazard of a visit against its buying hazard, presale share included."""
+    """Deposit hazard of a visit against its buying hazard, presale share included: [segment or 1, lane]."""
     deposit_release: np.ndarray
+    """Hazard that a presale product in a cart is paid a deposit on in this step."""
     balance: np.ndarray
     """Hazard that a deposit's balance is paid in this step."""
     buy: float = 1.0
     """Purchases of the step against a normal day."""
+    presold: np.ndarray | float = 1.0
+    """Part of what baskets hold that can be presold."""
+
+    def presell(self, part: np.ndarray | float = 1.0) -> np.ndarray:
+        """Hazard of a deposit out of a basket that is released `part` as fast as a cart."""
+        return np.asarray(bar(self.presold * -np.expm1(-part * self.deposit_release)))
 
 
 def wear(impressions_per_person: np.ndarray, fatigue: np.ndarray) -> np.ndarray:
@@ -148,6 +159,18 @@ def wear(impressions_per_person: np.ndarray, fatigue: np.ndarray) -> np.ndarray:
     """
     y = at_least(impressions_per_person, 1e-12)
     return np.asarray(np.exp(-fatigue * (y / -np.expm1(-y) - 1)))
+
+
+def carried_over(stock: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """A stock per person once people have moved, newcomers with the mean of all: [band, segment, lane].
+
+    >>> one, two = np.array([[1.0], [3.0]]), np.array([[2.0], [2.0]])
+    >>> carried_over(np.array([[4.0], [0.0]]), one, two).ravel().tolist()  # the mean is 1
+    [2.5, 0.0]
+    """
+    mean = ratio((stock * before).sum(axis=0), before.sum(axis=0))
+    new = ratio(at_least(after - before, 0.0), after)
+    return np.where(after > 0, stock + (mean - stock) * new, mean)
 
 
 Weights = tuple[np.ndarray, np.ndarray]
@@ -250,9 +273,13 @@ class Chain:
         self._wear = cache(lambda days: fading(wear_rate(people, days)))
         """By the length of a step."""
         self._visit_moves, self._base_moves = map(_upward, (people.visit_moves, people.base_moves))
+        self._no_further = at_least(1 - np.add.reduce(people.visit_moves[:, 0]), 0.0)
+        """Part of the visits of strangers after which they know the brand and no more: [replication]."""
         self._contact = np.zeros((3, STAGES, segments, lanes))
         self.baskets = np.zeros((2, segments, lanes))
         """Release part of the order hazard of favourite and cart."""
+        self.presold = np.zeros((2, segments, lanes))
+        """The same of the deposit hazard."""
         self.habit: np.ndarray | None = None
         """Orders of habit in the order hazard of customers: [3, segment, lane]."""
 
@@ -267,7 +294,7 @@ class Chain:
             self.habit = habitual(p, crowd, pulse.now) * (pulse.pay * pulse.buy)
             self.hazards[ORDER, 7:10] += self.habit
         reach = reach_hazard(crowd.exposure, contact.views[0], p.frequency_shape)
-        self.hazards[PASS_ON, 0] = reach
+        self.hazards[PASS_ON, 0] = reach + contact.unseen * self._no_further
         self.hazards[PASS_ON, 8] = p.keen_rate * pulse.days
 
     def _by_stage(self, contact: Contact) -> np.ndarray:
@@ -300,8 +327,9 @@ class Chain:
         np.multiply(ready[:6], pulse.deposit, out=h[DEPOSIT, :6])
         if self.traced:
             self.visited[DEPOSIT, :6] = h[DEPOSIT, :6]
-        h[DEPOSIT, 4] += p.favourite_release * pulse.deposit_release
-        h[DEPOSIT, 5] += pulse.deposit_release
+        self.presold[0] = pulse.presell(p.favourite_release)
+        self.presold[1] = pulse.presell()
+        h[DEPOSIT, 4:6] += self.presold
 
     def _fill_decay(
         self, crowd: Crowd, views: np.ndarray, touches: np.ndarray, pulse: Pulse
@@ -319,6 +347,10 @@ class Chain:
         rate = [pulse.days / max(limit - pulse.now, pulse.days) for limit in ageing]
         old = ratio(crowd.old, crowd.n[7:11])
         np.multiply(np.array(rate)[:, None, None], old, out=h[DECAY, 7:11])
+
+    def presold_part(self) -> np.ndarray:
+        """Part of the deposit hazard of favourite and cart that is their release: [2, segment, lane]."""
+        return ratio(self.presold, self.hazards[DEPOSIT, 4:6])
 
     def on_visits(self) -> np.ndarray:
         """Part of each hazard that visits cause, releases and base moves excluded: like hazards, but without
@@ -341,7 +373,7 @@ class Chain:
     ) -> np.ndarray:
         """Flows of the step [kind, stage, segment, lane] from who moves; the crowd is not changed yet."""
         self.flows[ORDER], self.flows[DEPOSIT] = buyers, 0.0
-        if np.count_nonzero(pulse.deposit) or np.count_nonzero(pulse.deposit_release):
+        if np.count_nonzero(pulse.deposit) or np.count_nonzero(self.presold):
             self._split("purchase", buyers, UNPAID, slice(ORDER, CART), draws)
         self.flows[DECAY] = others
         self.flows[DECAY, 6] = 0.0
@@ -385,11 +417,15 @@ class Chain:
         crowd.old[...] = np.minimum(rounded, at_least(left, 0.0))
 
     def remember(
-        self, crowd: Crowd, contact: Contact, pulse: Pulse, impressions: np.ndarray
+        self, crowd: Crowd, contact: Contact, pulse: Pulse, shown: tuple[np.ndarray, np.ndarray]
     ) -> None:
-        """Carry exposure and wear-out to the next step; `impressions` [segment, lane] per person."""
+        """Carry exposure and wear-out to the next step; `shown`: people by band as the step began, and the
+        impressions that each has met [band, segment, lane].
+        """
         crowd.exposure = blend(self._reach(pulse.days), crowd.exposure, contact.views[0])
-        crowd.fatigue = blend(self._wear(pulse.days), crowd.fatigue, impressions)
+        before, impressions = shown
+        stock = blend(self._wear(pulse.days), crowd.fatigue, impressions)
+        crowd.fatigue = carried_over(stock, before, by_band(crowd.n))
 
 
 def people_moved(goal: str, n: np.ndarray, visit_moves: np.ndarray) -> np.ndarray:

@@ -47,10 +47,9 @@ class Baskets:
     """KT: [product, lane]."""
 
     @classmethod
-    def of(cls, carts: Array, products: int) -> "Baskets":
-        """The carts [segment, lane] of the start; what is in them counts as what is put into carts next."""
-        none = [np.zeros((products, carts.shape[-1])) for _ in range(2)]
-        return cls(carts, np.zeros_like(carts), *none)
+    def of(cls, carts: Array, products: Array) -> "Baskets":
+        """Customers' carts of the start [segment, lane], and what is in all baskets [product, lane]."""
+        return cls(carts, np.zeros_like(carts), products, np.zeros_like(products))
 
 
 def quiet_carts(people: People, touches: Array, wanted: Array, release: Array) -> Array:
@@ -102,7 +101,7 @@ def basket_hazards(
     """Competing hazards of customers' baskets."""
     touches = contact.touches[BANDED]
     out = np.empty((3, *touches.shape))
-    out[0], out[1] = pulse.pay * pulse.release, pulse.deposit_release
+    out[0], out[1] = pulse.pay * pulse.release, pulse.presell()
     out[2] = _dropping(touches, people, browse=pulse.browse, days=pulse.days)
     free = without_basket(baskets, crowd)
     fill = -np.expm1(-touches * people.cart_again * pulse.cart)
@@ -163,14 +162,14 @@ def apply_baskets(baskets: Baskets, moves: CustomerMoves) -> None:
         np.maximum(rest, 0.0, out=rest)
 
 
-def shares(weights: np.ndarray, instead: np.ndarray) -> np.ndarray:
-    """Weights [product, lane] scaled to sum 1, or `instead` where there are none.
+def shares(weights: np.ndarray, instead: np.ndarray, least: float = 1e-9) -> np.ndarray:
+    """Weights [product, .., lane] scaled to sum 1, or `instead` where they sum to `least` or less.
 
     >>> shares(np.array([[1.0], [3.0]]), np.array([[0.5], [0.5]])).ravel().tolist()
     [0.25, 0.75]
     """
     total = np.add.reduce(weights)
-    some = total > 1e-9
+    some = total > least
     if np.count_nonzero(some) == some.size:
         return np.asarray(weights / total)
     return np.where(some, ratio(weights, total), instead)
@@ -198,7 +197,7 @@ def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
 
 
 def choose_instead(mix: Array, found: Array, substitution: Array) -> Array:
-    """Product weights once visitors have seen what is sold out  [product, lane].
+    """Product weights once visitors have seen what is sold out  [product, .., lane].
 
     u [a (1 + s (1 - A) / A1) + (1 - a)(1 - s A / A1)], A = sum u a, A1 = max(A, 1%): of those who find the
     first choice u sold out the part s (`substitution`) takes what is there, the others go on wanting it;
@@ -223,16 +222,3 @@ def cut_by_stock(wanted: Array, demand: Array, sold: Array, draws: Draws) -> Arr
         return wanted
     parts = draws.split("stock", sold, np.ascontiguousarray(wanted.swapaxes(0, 1))).swapaxes(0, 1)
     return np.where(short[:, None], np.minimum(parts, wanted), wanted)
-
-
-def scale_orders(flows: list[np.ndarray], orders: Orders, draws: Draws) -> list[np.ndarray]:
-    """Order flows [.., segment, lane] cut down to what is paid for where goods were short."""
-    if orders.paid is orders.wanted:
-        return flows
-    short = (orders.paid < orders.wanted).any(axis=0)
-    if not np.count_nonzero(short):
-        return flows
-    rows = np.concatenate(flows)
-    parts = draws.split("cut", orders.paid.sum(axis=0), rows)
-    parts = np.where(short, np.minimum(parts, rows), rows)
-    return np.split(parts, np.cumsum([len(f) for f in flows])[:-1])

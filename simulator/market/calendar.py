@@ -94,6 +94,8 @@ class Steps:
     """Calendar day, 0 for the first."""
     advertising: int
     """Number of steps before the run-off."""
+    selling: int
+    """Number of steps before sales close."""
 
     def __len__(self) -> int:
         return len(self.start)
@@ -185,7 +187,8 @@ def make_steps(calendar: Calendar, runoff_days: int) -> Steps:
     offset = start - _next_midnight(shape.origin, 0)
     day = np.floor_divide(offset, DAY) - np.floor_divide(offset[0], DAY)
     last = int(np.count_nonzero(phase < len(names) - 1))
-    return Steps(shape, names, start, end, phase, weights[:, 0], weights[:, 1], day, last)
+    selling = int(np.count_nonzero(start < closed))
+    return Steps(shape, names, start, end, phase, weights[:, 0], weights[:, 1], day, last, selling)
 
 
 def phase_of_runoff(start: datetime) -> Phase:

@@ -173,6 +173,27 @@ class Entry:
             if contracts:
                 np.einsum("busl,bsl->usl", self.noticed, own, out=mean[n:])
 
+    def shown_to(self, impressions: np.ndarray, *, contracts: bool) -> np.ndarray:
+        """Impressions [use, segment, lane] by the band that they reach: [band, segment, lane]."""
+        n, total = self.media.auctions, np.zeros(self.banded.shape[1:])
+        each = impressions[:n] / at_least(self.reach, TINY)
+        for slots, affinity in zip(self.meetings, self.selected, strict=True):
+            part = weigh("bju,jusl->jbsl", affinity, slots.gather(each))
+            total += np.add.reduce(part * self.pull[slots.at])
+        if contracts:
+            total += np.einsum("busl,usl->bsl", self.aimed, impressions[n:])
+        return total
+
+    def mean_of_reached(
+        self, weight: np.ndarray, *, contracts: bool, out: np.ndarray
+    ) -> np.ndarray:
+        """Mean of weight [band, segment, lane] over whom every use reaches: [use, segment, lane]."""
+        n = self.media.auctions
+        self._add_over_bands(self.pull * weight, self.selected, out[:n])
+        out[:n] /= at_least(self.reach, TINY)
+        out[n:] = np.einsum("busl,bsl->usl", self.aimed, weight) if contracts else 1.0
+        return out
+
     def mean_of(self, weight: np.ndarray, *, seen: bool) -> np.ndarray:
         """Mean of weight [band, segment, lane] over whom the asked uses reach, those who click if not seen."""
         table, whole = (self.affinity, self.reach) if seen else (self.drawn, self.clicked)

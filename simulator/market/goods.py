@@ -17,6 +17,8 @@ from simulator.market.promotion import salvage_of, seller_price
 from simulator.scenario.goods import PRODUCT_STAGES, Product
 from simulator.scenario.schema import Scenario
 
+ANY_DAY = np.iinfo(np.int64).max  # the launch of a product without a date
+
 
 @dataclass(frozen=True)
 class Goods:
@@ -54,7 +56,7 @@ class Goods:
     stage: np.ndarray
     """One-hot stage at the start: [product, stage]."""
     launch: np.ndarray
-    """Second from which a sampling product may launch: [product]."""
+    """When a sampling product is launched [s]; ANY_DAY where it may be at any time: [product]."""
     items: np.ndarray
     """Items for which each product stands: [product]."""
     score: np.ndarray
@@ -88,7 +90,9 @@ def make_goods(layout: Layout) -> Goods:
         for r in p.restocks
     )
     price, salvage = seller_price(s, layout.steps.phases), salvage_of(s)
-    launch = [0 if p.launch is None else round((p.launch - origin).total_seconds()) for p in goods]
+    launch = [
+        ANY_DAY if p.launch is None else round((p.launch - origin).total_seconds()) for p in goods
+    ]
     return Goods(
         price=price, least_price=ratio(salvage, price), list_price=column([p.price for p in goods]),
         unit_cost=column([p.price * (1 - p.margin) for p in goods]), salvage=salvage,

@@ -20,7 +20,7 @@ import numpy as np
 from simulator.market.audience import ratio
 from simulator.market.bounds import at_least
 from simulator.market.draws import Draws
-from simulator.market.goods import Goods
+from simulator.market.goods import ANY_DAY, Goods
 from simulator.market.groups import membership
 from simulator.market.rivals import USUAL
 from simulator.scenario.goods import LifeCycle
@@ -30,8 +30,9 @@ NEXT = ((0, 1), (1, 2), (2, 3), (3, 4), (1, 5), (2, 5), (3, 5), (4, 5))
 SOURCE, TARGET = np.array(NEXT).T
 LEAVES = membership(SOURCE, len(FIRST_LEVEL))
 CHANGES = membership(TARGET, len(FIRST_LEVEL)) - LEAVES
-NEW_STAGES = slice(0, 2)  # sampling, launch
-LAUNCH_RATE = 1 / 3  # per day once the launch date has passed
+SAMPLING, LAUNCH = 0, 1
+NEW_STAGES = slice(SAMPLING, LAUNCH + 1)
+LAUNCH_RATE = 1 / 3  # per day, of products without a date
 
 
 @dataclass
@@ -138,7 +139,7 @@ class LifeCycles:
         most = 1 - self.goods.least_price[phase]
         return np.asarray(1 - (np.minimum(cut, most) * self.ordered(shelf)).sum(axis=0))
 
-    def close_day(self, shelf: Shelf, orders: np.ndarray, market: float, second: int) -> None:
+    def close_day(self, shelf: Shelf, orders: np.ndarray, market: float) -> None:
         """End of a day: sales level, organic weight, stage moves; `market`: purchases of the day in the
         calendar, a normal day being 1, so that the end of a sale is no decline of the product.
         """
@@ -146,13 +147,13 @@ class LifeCycles:
         shelf.trend += (orders / market - shelf.trend) / np.array([7.0, 28.0])[:, None, None]
         memory = self.rules.organic_memory
         shelf.weight += (1 - memory) * (self.organic_target(shelf) - shelf.weight)
-        hazard = self._hazards(shelf, second)
+        hazard = self._hazards(shelf)
         if self.sampled:
             self._ring(shelf, hazard)
         else:
             self._flow(shelf, hazard)
 
-    def _hazards(self, shelf: Shelf, second: int) -> np.ndarray:
+    def _hazards(self, shelf: Shelf) -> np.ndarray:
         """Hazards of one day: [transition, product, lane]."""
         r = self.rules
         level = shelf.week / (r.category_orders * self.items)
@@ -160,11 +161,18 @@ class LifeCycles:
         fall = ratio(*shelf.trend) / r.decline_at
         decline = (1 - hill(fall, r.steepness)) / r.decline_days
         rows = np.empty((len(NEXT), *shelf.week.shape))
-        rows[0] = (self.goods.launch <= second)[:, None] * LAUNCH_RATE
+        rows[0] = (self.goods.launch == ANY_DAY)[:, None] * LAUNCH_RATE
         rows[1:3] = hill(against, r.steepness) / r.promotion_days
         rows[3] = 1 / np.asarray(r.core_days, dtype=float)
         rows[4:] = decline
         return rows
+
+    @staticmethod
+    def launch(shelf: Shelf, product: int) -> None:
+        """The day of a launch has come: no samples are sold any more."""
+        for stage in (shelf.at, shelf.stage):
+            stage[LAUNCH, product] += stage[SAMPLING, product]
+            stage[SAMPLING, product] = 0.0
 
     def _flow(self, shelf: Shelf, hazard: np.ndarray) -> None:
         """Shares that leave in the course of the coming day, and the mean of the day: y (1 - e^-H)/H stays."""

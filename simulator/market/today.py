@@ -73,8 +73,6 @@ class Today:
     """Omega"""
     filling: np.ndarray
     """How much a touch makes people want each product that is there, against an average one: [way, product, lane]."""
-    presale: np.ndarray
-    """Share of presale products among free visits: [lane]."""
     halo: Halo | None
     """None where hits do not pull the store."""
     eager: np.ndarray | None
@@ -160,7 +158,7 @@ class Assortment:
             ln_quality=ln_quality(shelf.score) + np.log(add_up(mix * effects.quality)),
             on_sale=_any_there(mix, to_have)[:, 0] ** STEEP, filling=power * shown, free_mix=free_mix,
             free_kappa=(free_mix[:, None] * by_segment).sum(axis=0), organic=gain.sum(axis=0),
-            presale=(there * goods.presale[:, None]).sum(axis=0), halo=halo, response=response,
+            halo=halo, response=response,
             partner_mix=partner_mix,
             partner_kappa=_means(partner_mix, by_segment) if len(partner_mix) else partner_mix,
             eager=weather.of_segments() if weather else None,

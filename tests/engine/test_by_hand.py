@@ -309,15 +309,18 @@ def test_a_contract_shows_its_crowd_no_more_than_the_crowd_sees(shown: str, orde
         "scenes.A={audience: {outside: 0, aware: 1, active: 0, customers: 0, lapsed: 0}, budget: 100k}",
         f"slots.sa.packages.pa.impressions={shown}",
     )  # fmt: skip
-    assert figure(found, "impressions") == pytest.approx(
-        {"50k": 5e4, "100k": 1e5, "1m": 1e6, "5m": 5e6}[shown]
-    )
+    assert figure(found, "impressions") == pytest.approx(read_amount(shown), abs=1.5)
     assert figure(found, "orders") == pytest.approx(orders, rel=0.02)
 
 
 @pytest.mark.parametrize(
-    "coupon", ["coupons.c={platform: 20%}", "subsidies.s={rate: 20%, quota: 100m}", "coupons.c={merchant: 10%, order_value: 1.2}"]
-)  # fmt: skip
+    "coupon",
+    [
+        "coupons.c={platform: 20%}",
+        "subsidies.s={rate: 20%, quota: 100m}",
+        "coupons.c={merchant: 10%, order_value: 1.2}",
+    ],
+)
 def test_a_return_is_bid_for_in_the_gmv_that_the_books_count(coupon: str) -> None:
     found = play(*AUCTION, bid(mode="roi_control", target=3), f"incentives.{coupon}")
     assert found.scenes(found.plans[0])["A"]["roas"]["mean"] == pytest.approx(3, rel=0.01)

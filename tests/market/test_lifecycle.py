@@ -25,7 +25,7 @@ def hits(*, sampled: bool) -> tuple[LifeCycles, Shelf]:
 
 def close(cycles: LifeCycles, shelf: Shelf, days: int) -> None:
     for _ in range(days):
-        cycles.close_day(shelf, shelf.week.copy(), 1.0, 0)
+        cycles.close_day(shelf, shelf.week.copy(), 1.0)
 
 
 def test_a_clock_rings_in_the_day_in_which_its_hazard_is_used_up():

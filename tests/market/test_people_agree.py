@@ -13,6 +13,7 @@ from simulator.market.audience import (
     Crowd,
     Pulse,
     blend,
+    by_band,
     fading,
     ratio,
     reach_hazard,
@@ -116,7 +117,7 @@ def march(habits, hours, tracers=()):
     """The engine in steps of some hours: people by day, all orders, credits [all or direct, tracer, scene]."""
     chain, draws, nobody = Chain(engine_people(habits), 1, 1), Expected(1), np.zeros((1, 1))
     n = PEOPLE * habits.start[:, None, None]
-    crowd = Crowd(n, n[7:].copy(), nobody.copy(), nobody.copy())
+    crowd = Crowd(n, n[7:].copy(), nobody.copy(), 0 * by_band(n))
     stages, credited, ordered = [n.ravel().copy()], np.zeros((2, len(tracers), PAID)), 0.0
     for hour in range(0, 24 * len(habits.views), hours):
         part = habits.hours[hour % 24 : hour % 24 + hours].sum()
@@ -133,7 +134,7 @@ def march(habits, hours, tracers=()):
             credited[:, number] += credit(tracer, chain, crowd, paid[1])
             tracer.move(flows, crowd.n, paid, chain.on_visits())
         chain.settle(crowd, nobody, draws)
-        chain.remember(crowd, contact, pulse, nobody)
+        chain.remember(crowd, contact, pulse, (by_band(n), 0 * by_band(n)))
         if (hour + hours) % 24 == 0:
             stages.append(crowd.n.ravel().copy())
     return np.array(stages), ordered, credited
@@ -145,7 +146,8 @@ def meet(habits, day, part):
     bought = visits * habits.buying[:, None, None, None] / PAY
     touches = (visits * habits.touch[:, None, None, None]).sum(axis=0)
     views = habits.views[day][:, None, None] * part
-    return Contact(views, touches, bought.sum(axis=0)), visits, bought
+    unseen = visits[PAID, 0] * habits.touch[PAID]
+    return Contact(views, touches, bought.sum(axis=0), unseen), visits, bought
 
 
 def pulse_of(habits, hour, hours, part):

@@ -339,7 +339,8 @@ def live_an_hour(
         visit = (toss >= 0) & (event < scenes)
         reaction = rng.random(who.size)[:, None] >= reactions[np.minimum(event, scenes - 1), stage]
         outcome[visit] = reaction.sum(axis=1)[visit]
-        outcome[toss < 0] = SEE
+        known = visit & (event == scenes - 1) & (stage == OUTSIDE) & (outcome == NOTHING)
+        outcome[(toss < 0) | known] = SEE
         crowd.touch(who, now, event, visit & (event < scenes - 1))
         orders.append(crowd.last_touch(who, now, outcome == ORDER))
         crowd.stage[who] = LEADS_TO[outcome, stage]

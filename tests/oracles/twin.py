@@ -55,6 +55,7 @@ from tests.oracles.twin_deals import Deals
 from tests.oracles.twin_goods import (
     Goods,
     Halo,
+    Looks,
     Product,
     best_of,
     odds,
@@ -80,8 +81,7 @@ DAY_COUNTS = ("gmv", "spend", "new_customers", "visits")
 SCENE_COUNTS = ("impressions", "clicks", "visits", "spend")
 OnStep = Callable[[int, dict[str, Any]], None]
 Wait = Generator[simpy.Event, Any, None]
-Looks = tuple[Halo, str, float]
-"""What a hit shows, to a segment, and buying looks at it."""
+Flows = dict[str, Hazards]  # by segment
 
 TOTALS = (
     "impressions", "viewed", "clicks", "visits", "paid_visits", "free_visits", "favourites",
@@ -119,17 +119,32 @@ class Buyers:
     """Orders of one segment in a step by kind, wanted and then paid."""
 
     wanted: dict[str, float]
-    new: float  # of the wanted ones, those from stages 0..6
-    by_habit: float  # of the direct ones, those without a visit
+    new: dict[str, float]  # of the wanted ones, those from stages 0..6
+    by_habit: float  # R_g: of the direct ones, those without a visit
+    found: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Of an order of a kind what is for a product and finds it."""
     by_product: dict[str, float] = field(default_factory=dict)
 
     @property
-    def total(self) -> float:
-        return sum(self.wanted.values())
+    def on_visits(self) -> float:
+        """V_g."""
+        return self.wanted[DIRECT] - self.by_habit
+
+    @property
+    def habit_share(self) -> float:
+        direct = self.wanted[DIRECT]
+        return self.by_habit / direct if direct > 0 else 0.0
+
+    def part(self, kind: str) -> float:
+        """The part of the wanted orders of a kind that finds goods."""
+        return sum(self.found[kind].values())
 
     @property
     def new_share(self) -> float:
-        return self.new / self.total if self.total > 0 else 0.0
+        """Of the paid orders those of new customers."""
+        paid = sum(x * self.part(kind) for kind, x in self.wanted.items())
+        new = sum(x * self.part(kind) for kind, x in self.new.items())
+        return new / paid if paid > 0 else 0.0
 
 
 def run_twin(
@@ -246,6 +261,13 @@ class World:
             )
             customers = sum(people.people[stage] for stage in CUSTOMERS)
             people.carts = customers * fill / (fill + release + drop)
+            self._fill_with_products(people)
+
+    def _fill_with_products(self, people: Segment) -> None:
+        """Section 1, K: all baskets of the start hold what free visitors put in."""
+        held = sum(people.people[stage] for stage in BASKET) + people.carts
+        for p, part in scaled_to_one(self.goods.liked_first(people.name)).items():
+            self.goods.baskets[p] += held * part
 
     # ----------------------------------------------------------------- processes beside the market
     def start(self, environment: simpy.Environment) -> None:
@@ -268,6 +290,7 @@ class World:
     def forfeits(self, environment: simpy.Environment, end: int) -> Wait:
         """Section 7: deposits left at a balance window's end are kept by the seller."""
         yield environment.timeout(end)
+        yield environment.timeout(0)  # after the deliveries of the moment
         value = self.goods.deposit_value()
         for g, people in self.people.items():
             lost = people.forfeit()
@@ -313,9 +336,7 @@ class World:
             self._judge()
             level = self.market_levels[self.clock.date(moment - 1)]
             for product in self.goods.products.values():
-                launch = product.item.launch
-                launched = launch is None or self.clock.seconds(launch) <= moment
-                product.close_day(launched, level)
+                product.close_day(level)
 
     def windows(self, environment: simpy.Environment) -> Wait:
         """Section 17: every seven days guaranteed returns are settled."""
@@ -338,6 +359,7 @@ class World:
         """The steps, one after the other."""
         for step in steps:
             yield environment.timeout(0)  # after everything that was due at this moment
+            self._launch(step)
             self._look_at_sky(step)
             for p, product in self.goods.products.items():
                 product.seller = self.prices.seller(p, step.phase_name)
@@ -356,6 +378,13 @@ class World:
                 on_step(step.index, values)
             yield environment.timeout(step.end - step.start)
         yield environment.timeout(0)
+
+    def _launch(self, step: Step) -> None:
+        """Section 10: products whose launch has come."""
+        for product in self.goods.products.values():
+            launch = product.item.launch
+            if launch is not None and self.clock.seconds(launch) <= step.start:
+                product.launch()
 
     def _look_at_sky(self, step: Step) -> None:
         """Shocks of the step reach products, people and traffic."""
@@ -422,11 +451,11 @@ class World:
             self._learn(scene_buys, 1.0)
         else:
             self._learn(scene_buys, step.readiness)
-        self.goods.choose(scene_buys, free_buys, [(halo, buys) for halo, _, buys in looks])
+        self.goods.choose(scene_buys, free_buys, looks)
         self._fill(contacts)
         terms = self._terms(step, contacts)
         trace = self._trace(contacts)
-        flows: dict[str, Hazards] = {}
+        flows: Flows = {}
         baskets: dict[str, dict[str, float]] = {}
         for g, people in self.people.items():
             own = terms
@@ -440,7 +469,8 @@ class World:
         self._sell(step, buyers, terms.success)
         for g in self.people:
             self._cut(flows[g], baskets[g], buyers[g])
-        self._weigh_baskets(flows, baskets)
+        self._weigh_deposits(flows, baskets, buyers)
+        self._weigh_baskets(flows, baskets, buyers)
         for g, people in self.people.items():
             people.apply(flows[g], baskets[g])
             self._age(step, people, contacts[g])
@@ -480,14 +510,20 @@ class World:
     def _click(self, step: Step) -> dict[tuple[str, str], float]:
         """Clicks, visits and buying visits of every placement; returns bz_ig by scene and segment."""
         phase, goods = step.phase, self.goods
-        shown = dict.fromkeys(self.people, 0.0)
+        shown = {g: dict.fromkeys(BANDS, 0.0) for g in self.people}
         for j in self.placements:
-            shown[j.segment] += j.impressions
+            for b, share in j.reached.items():
+                shown[j.segment][b] += j.impressions * share
         wear = {g: people.wear_of_step(shown[g], step.days) for g, people in self.people.items()}
         buys = {(scene, g): 0.0 for scene in self.scenes for g in self.people}
         for j in self.placements:
             kappa = goods.scene_kappa[j.scene][j.segment]
-            click = j.click_odds * goods.scene_ctr[j.scene] * phase.ctr * wear[j.segment]
+            click = (
+                j.click_odds
+                * goods.scene_ctr[j.scene]
+                * phase.ctr
+                * j.mean_of_reached(wear[j.segment])
+            )
             buy = j.buy_odds * kappa * phase.cvr * self.demand * j.buy_lift
             buy *= self.sky.segment(j.segment)
             click *= j.appeal
@@ -556,6 +592,7 @@ class World:
                 touches[b] += (j.visits + j.looks) * j.touch * share
                 buys[b] += (j.buying + j.look_buying) * share
                 taken[j.segment][b] += j.visits * share * replaces
+        of_ads = {g: touches["outside"] for g, (_, touches, _) in sums.items()}
         self._guests(step, sums, taken)
         free_buys = self._free_visits(step, sums, taken)
         contacts = {}
@@ -565,7 +602,9 @@ class World:
                 {b: x / n[b] if n[b] > 0 else 0.0 for b, x in part.items()} for part in sums[g]
             )
             ready = {b: z * step.readiness for b, z in buys.items()}
-            contacts[g] = Contacts(views, touches, people.put_off(ready, step.days))
+            unseen = max(0.0, sums[g][1]["outside"] - of_ads[g])
+            unseen /= n["outside"] if n["outside"] > 0 else 1.0
+            contacts[g] = Contacts(views, touches, people.put_off(ready, step.days), unseen)
         return contacts, free_buys
 
     def _guests(
@@ -685,22 +724,34 @@ class World:
         self.totals["peak_payment_load"] = max(self.totals["peak_payment_load"], load)
         fail = min(0.5, payment.fail * self._empty_wallets(step) * load**2)
         success = 1 - fail * (1 - payment.retry)
-        presale = sum(self.goods.presale(self.goods.organic_shown).values())  # dep
-        open_later = any(end > step.start for _, end, _ in self.clock.balances)
-        dep = presale if open_later else 0.0
+        visits, kept = self._deposits_open(step)
         return StepTerms(
             days=step.days,
+            living=step.days if step.start < self.clock.close_of_sales else 0.0,
             browsing=step.browse if step.browse > 0 else step.days,
             middle=self._middle(step),
             cart=float(phase.cart),
             liked=self.goods.liked,
             success=success,
             release=bar(phase.release) * step.buy,
-            deposit=dep * phase.deposit / phase.cvr if phase.cvr > 0 else 0.0,
-            deposit_release=dep * bar(phase.deposit_release) * step.buy,
+            deposit={
+                g: dep * phase.deposit / phase.cvr if phase.cvr > 0 else 0.0
+                for g, dep in visits.items()
+            },
+            deposit_release=bar(phase.deposit_release) * step.buy,
+            presold=kept,
             balance=bar(success * self.balances.get(step.index, 0.0)),
             buying=step.buy,
         )
+
+    def _deposits_open(self, step: Step) -> tuple[dict[str, float], float]:
+        """dep_g and depk of section 7, 0 where no deposit can be settled."""
+        goods = self.goods
+        if not any(end > step.start for _, end, _ in self.clock.balances):
+            return dict.fromkeys(self.people, 0.0), 0.0
+        first = goods.first_choice
+        visits = {g: sum(goods.presale_there(first[g]).values()) for g in self.people}
+        return visits, sum(goods.presale_there(goods.standing()).values())
 
     def _middle(self, step: Step) -> float:
         return (step.start + step.end) / 2 / DAY
@@ -741,7 +792,7 @@ class World:
             kind: sum(moves.get(kind, 0.0) for moves in flows.values()) + basket.get(kind, 0.0)
             for kind in ORDERS
         }
-        new = sum(flows[stage].get(kind, 0.0) for stage in NEWCOMERS for kind in ORDERS)
+        new = {kind: sum(flows[stage].get(kind, 0.0) for stage in NEWCOMERS) for kind in ORDERS}
         habit = sum(flows[stage][DIRECT] * part for stage, part in people.habit_part.items())
         return Buyers(wanted, new, habit)
 
@@ -749,20 +800,25 @@ class World:
         """Wanted orders by product meet the stock; paid ones are booked."""
         goods = self.goods
         self.guest_sales: dict[str, list[tuple[float, float]]] = {p.name: [] for p in self.partners}
-        first_choice = self._wanted(buyers)
+        goods.choose_directly({g: b.habit_share for g, b in buyers.items()})
+        first_choice = self._wanted(buyers, self._mixes())
         goods.choose_instead({p: sum(x.values()) for p, x in first_choice.items()})
+        mixes, found = self._mixes(), {}
         sent: dict[str, float] = {}  # from the depot
-        for p, wanted in self._wanted(buyers).items():
+        for p, wanted in self._wanted(buyers, mixes).items():
             product, total = goods.products[p], sum(wanted.values())
-            part = product.serve(total)
-            by_visits = sum(b.wanted[DIRECT] - b.by_habit for b in buyers.values())
-            on_visits = by_visits * goods.direct[p]
+            part = found[p] = product.serve(total)
+            on_visits = sum(b.on_visits * goods.visitors[g][p] for g, b in buyers.items())
             self._link(product, min(1.0, on_visits / total) if total > 0 else 0.0)
             self.totals["orders"] += total * part / success
             self.totals["unmet"] += total * (1 - part)
             sent[p] = total * part - product.from_shops
             for g, x in wanted.items():
                 buyers[g].by_product[p] = x * part
+        for g, b in buyers.items():
+            b.found = {
+                kind: {p: x * found[p] for p, x in mix.items()} for kind, mix in mixes[g].items()
+            }
         self.late_part: dict[str, float] = {}
         if self.scenario.shipping is not None:
             sold = {p: sum(b.by_product[p] for b in buyers.values()) for p in sent}
@@ -838,24 +894,28 @@ class World:
         for product in self.goods.products.values():
             product.score = score
 
-    def _wanted(self, buyers: dict[str, Buyers]) -> dict[str, dict[str, float]]:
-        """X_pg by product and segment."""
-        goods = self.goods
-        direct, balance = goods.direct, goods.deposit_mix()
-        mixes = {
+    def _mixes(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Product weights of orders by segment and kind: d_pg, K^_p and KT^_p."""
+        goods, balance = self.goods, self.goods.deposit_mix()
+        return {
             g: {
-                DIRECT: direct,
+                DIRECT: goods.direct[g],
                 RELEASE: goods.basket_mix(g, self.prices.elastic),
                 BALANCE: balance,
             }
-            for g in buyers
+            for g in self.people
         }
+
+    def _wanted(
+        self, buyers: dict[str, Buyers], mixes: dict[str, dict[str, dict[str, float]]]
+    ) -> dict[str, dict[str, float]]:
+        """X_pg by product and segment."""
         return {
             p: {
                 g: sum(b.wanted[kind] * mixes[g][kind].get(p, 0.0) for kind in ORDERS)
                 for g, b in buyers.items()
             }
-            for p in goods.products
+            for p in self.goods.products
         }
 
     def _book(self, step: Step, product: Product, g: str, buyers: Buyers, funded: float) -> None:
@@ -894,55 +954,64 @@ class World:
             self.totals["gmv_campaign"] += gmv
 
     def _cut(self, flows: Hazards, basket: dict[str, float], buyers: Buyers) -> None:
-        """Orders without goods do not happen: their people stay where they were."""
-        wanted = buyers.total
-        part = sum(buyers.by_product.values()) / wanted if wanted > 0 else 1.0
-        for moves in (*flows.values(), basket):
-            for kind in ORDERS:
+        """Orders without goods do not happen, kind by kind: their people stay where they were."""
+        for kind in ORDERS:
+            part = buyers.part(kind)
+            for moves in (*flows.values(), basket):
                 if kind in moves:
                     moves[kind] *= part
 
     def _weigh_baskets(
-        self, flows: dict[str, Hazards], baskets: dict[str, dict[str, float]]
+        self, flows: Flows, baskets: dict[str, dict[str, float]], buyers: dict[str, Buyers]
     ) -> None:
-        """K and KT after the step."""
+        """K after the step: what is bought leaves as what it is, all else like what stands there."""
         goods = self.goods
-        standing = left = entered = held = settled = taken = 0.0
-        released: dict[str, float] = {}
-        for g, people in self.people.items():
+        standing = goods.standing()
+        bought = dict.fromkeys(goods.products, 0.0)  # r_p + e_p
+        left = entered = 0.0
+        for g in self.people:
             moves, basket = flows[g], baskets[g]
-            standing += sum(people.people[stage] for stage in BASKET) + people.carts
             left += sum(sum(moves[stage].values()) for stage in BASKET) - moves["favourite"]["cart"]
             left += basket[RELEASE] + basket["deposit"] + basket["drop"]
-            released[g] = sum(moves[stage][RELEASE] for stage in BASKET) + basket[RELEASE]
             entered += (
                 sum(moves[stage].get(to, 0.0) for stage in NEWCOMERS[:4] for to in BASKET)
                 + basket["add"]
             )
-            held += people.people["deposit"] + people.deposits
-            settled += moves["deposit"][BALANCE] + basket[BALANCE]
-            taken += sum(m.get("deposit", 0.0) for m in moves.values()) + basket["deposit"]
-        gone = {p: self._left_of(p, left, released) for p in goods.products}
+            released = sum(moves[stage][RELEASE] for stage in BASKET) + basket[RELEASE]
+            add(bought, released, buyers[g].found[RELEASE])
+            add(bought, self._deposits_kept(g, moves, basket), goods.presale_there(standing))
+        others = left - sum(bought.values())
         for p, new in goods.new_baskets.items():
-            kept = 1 - gone[p] / standing if standing > 0 else 1.0
-            goods.baskets[p] = goods.baskets[p] * max(0.0, kept) + new * entered
-            kept = 1 - settled / held if held > 0 else 1.0
-            goods.deposits[p] = goods.deposits[p] * max(0.0, kept) + goods.new_deposits[p] * taken
+            kept = max(0.0, goods.baskets[p] - bought[p] - others * standing[p])
+            goods.baskets[p] = kept + new * entered
 
-    def _left_of(self, p: str, left: float, released: dict[str, float]) -> float:
-        """What left of all baskets; where prices move people, as if all had been released like p."""
-        goods, standing = self.goods, self.goods.standing()[p]
-        if not self.prices.elastic or standing <= 0:
-            return left
-        bought = sum(x * goods.basket_mix(g, True)[p] for g, x in released.items())
-        return left - sum(released.values()) + bought / standing
+    def _deposits_kept(self, g: str, moves: Hazards, basket: dict[str, float]) -> float:
+        """Deposits of the step that are for what stood in favourites and carts."""
+        part = self.people[g].kept_part
+        return sum(moves[stage]["deposit"] * part[stage] for stage in BASKET) + basket["deposit"]
+
+    def _weigh_deposits(
+        self, flows: Flows, baskets: dict[str, dict[str, float]], buyers: dict[str, Buyers]
+    ) -> None:
+        """KT after the step."""
+        goods = self.goods
+        settled = dict.fromkeys(goods.products, 0.0)
+        new = dict.fromkeys(goods.products, 0.0)
+        for g in self.people:
+            moves, basket = flows[g], baskets[g]
+            add(settled, moves["deposit"][BALANCE] + basket[BALANCE], buyers[g].found[BALANCE])
+            kept = self._deposits_kept(g, moves, basket)
+            taken = sum(m.get("deposit", 0.0) for m in moves.values()) + basket["deposit"]
+            add(new, max(0.0, taken - kept), goods.presale_there(goods.first_choice[g]))
+            add(new, kept, goods.presale_there(goods.standing()))
+        for p, x in goods.deposits.items():
+            goods.deposits[p] = max(0.0, x - settled[p]) + new[p]
 
     # ----- the end of the step
     def _age(self, step: Step, people: Segment, contacts: Contacts) -> None:
         mine = self.placements_of[people.name]
-        impressions = sum(j.impressions for j in mine)
         people.viewed += sum(j.impressions * j.viewability for j in mine)
-        people.age_contacts(contacts.views["outside"], impressions, step.days)
+        people.age_contacts(contacts.views["outside"], step.days)
 
     def _count(
         self, step: Step, flows: dict[str, Hazards], baskets: dict[str, dict[str, float]]
@@ -1012,7 +1081,7 @@ class World:
             "Y": {(g, b): c.touches[b] for g, c in contacts.items() for b in BANDS},
             "Z": {(g, b): c.buys[b] for g, c in contacts.items() for b in BANDS},
             "n": {g: dict(people.people) for g, people in self.people.items()},
-            "u": dict(self.goods.direct),
+            "u": dict(self.goods.first_choice_of_all),
             "placements": {
                 (j.scene, j.slot, j.segment): (j.opportunities, j.impressions, j.clicks, j.spend)
                 for j in self.placements
@@ -1123,6 +1192,12 @@ class World:
         """N (1 - (1 + x / r_f)^-r_f)."""
         shape = self.scenario.chain.frequency_shape
         return people.size * -math.expm1(-shape * math.log1p(people.viewed / people.size / shape))
+
+
+def add(sums: dict[str, float], count: float, weights: dict[str, float]) -> None:
+    """Add a count, divided by weights, to sums by product."""
+    for p, part in scaled_to_one(weights).items():
+        sums[p] += count * part
 
 
 def made_for(creatives: Creatives | None) -> float:

@@ -118,14 +118,16 @@ class Worth:
         """A normal day, at the very start."""
         return StepTerms(
             days=1.0,
+            living=1.0,
             browsing=1.0,
             middle=0.0,
             cart=1.0,
             liked=self.goods.liked_at_start,
             success=1.0,
             release=bar(self.phase.release),
-            deposit=0.0,
+            deposit=dict.fromkeys(self.goods.segments, 0.0),
             deposit_release=0.0,
+            presold=0.0,
             balance=0.0,
             buying=1.0,
         )
@@ -139,4 +141,4 @@ class Worth:
             for b, rate in self.rates[m][g].items():
                 touches[b] += rate * source.touch
                 buys[b] += rate * buy
-        return Contacts(dict.fromkeys(BANDS, 0.0), touches, buys)
+        return Contacts(dict.fromkeys(BANDS, 0.0), touches, buys, touches["outside"])

@@ -63,16 +63,22 @@ class StepTerms:
     """What the hazards of all segments share in a step."""
 
     days: float  # D
+    living: float  # D of what people do without sales: 0 after their close
     browsing: float  # V, or D where V is 0
     middle: float  # t [d]
     cart: float  # phase.cart
     liked: dict[str, float]  # q_g of section 8
     success: float  # Pi
     release: float  # bar(release) U
-    deposit: float  # dep d, 0 where no deposit can be settled
-    deposit_release: float  # dep bar(deposit_release) U, likewise
+    deposit: dict[str, float]  # dep_g d, 0 where no deposit can be settled
+    deposit_release: float  # bar(deposit_release) U
+    presold: float  # depk, 0 where no deposit can be settled
     balance: float  # bar(Pi q)
     buying: float  # U
+
+    def out_of_baskets(self, phi: float) -> float:
+        """Hazard of a deposit out of a basket: only the part depk of them is for presale goods."""
+        return bar(self.presold * -math.expm1(-phi * self.deposit_release))
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,7 @@ class Contacts:
     views: dict[str, float]
     touches: dict[str, float]
     buys: dict[str, float]
+    unseen: float = 0.0  # Yo: touches of strangers by visits that no scene brought
 
 
 class Chain:
@@ -112,7 +119,7 @@ class Chain:
 
     def old_hazard(self, step: StepTerms, days: float) -> float:
         """D / (days - t); never above 1."""
-        return step.days / max(days - step.middle, step.days)
+        return step.living / max(days - step.middle, step.days)
 
     def habit(self, days: float) -> float:
         """Mean of h over ages 0..days; 0 without orders of habit."""
@@ -153,13 +160,15 @@ class Segment:
         self.old = {stage: self.people[stage] for stage in WITH_OLD}
         self.carts = self.deposits = 0.0  # B, T
         self.exposure = 0.0  # a
-        self.fatigue = 0.0  # F
+        self.fatigue = dict.fromkeys(BANDS, 0.0)  # F
+        self.before = self.shown = dict.fromkeys(BANDS, 0.0)  # n and x of section 6
         self.viewed = 0.0
         self.new_unrefunded = 0.0
         self.first_refunds = self.first_refunded = 0.0  # of its orders in all; people so far
         self.delay = float(facts.order_delay_days)
         self.decided: dict[Any, float] = {}
         self.habit_part: dict[str, float] = {}  # of the direct orders of the step
+        self.kept_part: dict[str, float] = {}  # of its deposits, those out of baskets
 
     def put_off(self, buys: dict[str, float], days: float) -> dict[str, float]:
         """Z per person once decisions wait for their order (section 6)."""
@@ -241,7 +250,9 @@ class Segment:
                 moves |= self._forgetting(stage, step, x + y if stage == "discover" else y)
                 moves |= self._purchases(stage, step, buys)
             table[stage] = moves
-        table["outside"]["discover"] = self._reach(contacts.views["outside"])
+        seen, visited = contacts.views["outside"], contacts.unseen
+        further = sum(self.chain.visit["outside"].values())
+        table["outside"]["discover"] = self._reach(seen) + visited * max(0.0, 1 - further)
         return table
 
     def habit(self, stage: str, middle: float) -> float:
@@ -259,7 +270,7 @@ class Segment:
         moves = {}
         for to, per_visit in self.chain.visit.get(stage, {}).items():
             sale = step.cart * step.liked[self.name] if to in {"favourite", "cart"} else 1.0
-            moves[to] = per_visit * touches * sale + self.chain.alone[stage][to] * step.days
+            moves[to] = per_visit * touches * sale + self.chain.alone[stage][to] * step.living
         return moves
 
     def _reach(self, views: float) -> float:
@@ -278,16 +289,19 @@ class Segment:
         else:
             to, window = "engage", rules.basket_days
         spread = rules.frequency_shape
-        return {to: step.days / window * renewal(contacts, window, step.browsing, spread)}
+        return {to: step.living / window * renewal(contacts, window, step.browsing, spread)}
 
     def _purchases(self, stage: str, step: StepTerms, buys: float) -> dict[str, float]:
         """Orders and deposits of stages 0..5."""
         ready = {"cart": 1.0, "favourite": float(self.chain.rules.favourite_release)}
         standing = ready.get(stage, 0.0)
+        kept = step.out_of_baskets(standing)
+        deposit = step.deposit[self.name] * buys + kept
+        self.kept_part[stage] = kept / deposit if deposit > 0 else 0.0
         return {
             DIRECT: step.success * buys,
             RELEASE: step.success * standing * step.release,
-            "deposit": step.deposit * buys + standing * step.deposit_release,
+            "deposit": deposit,
         }
 
     def _old_moves(self, stage: str, step: StepTerms) -> dict[str, float]:
@@ -299,7 +313,7 @@ class Segment:
             return {"outside": old * self.chain.old_hazard(step, gap)}
         moves = {"lapsed": old * self.chain.old_hazard(step, rules.lapse_days)}
         if stage == "numerous":
-            moves["keen"] = self.chain.keen_per_day * step.days
+            moves["keen"] = self.chain.keen_per_day * step.living
         return moves
 
     # ----- moves (section 7, "Leaving")
@@ -332,8 +346,8 @@ class Segment:
         window, spread = self.chain.rules.basket_days, self.chain.rules.frequency_shape
         hazards = {
             RELEASE: step.success * step.release,
-            "deposit": step.deposit_release,
-            "drop": step.days / window * renewal(touches, window, step.browsing, spread),
+            "deposit": step.out_of_baskets(1.0),
+            "drop": step.living / window * renewal(touches, window, step.browsing, spread),
         }
         each = self.chain.customer_cart * step.cart * step.liked[self.name]
         added = self.without_basket() * -math.expm1(-touches * each)
@@ -375,19 +389,29 @@ class Segment:
             left = self.old[stage] * max(0.0, 1 - gone) - aged
             self.old[stage] = min(max(0.0, left), people - aged)
 
-    def age_contacts(self, views: float, impressions: float, days: float) -> None:
-        """a_g and F_g after the step (sections 7 and 6)."""
+    def age_contacts(self, views: float, days: float) -> None:
+        """a_g and F_gb after the step (sections 7 and 6), people having moved."""
         rules = self.chain.rules
         window, half_life = rules.reach_window_days, rules.fatigue_half_life_days
         self.exposure = decayed(self.exposure, views, days / window)
-        mean = impressions / self.size
-        self.fatigue = decayed(self.fatigue, mean, days / half_life * math.log(2))
+        stock = {
+            b: decayed(y, self.shown[b], days / half_life * math.log(2))
+            for b, y in self.fatigue.items()
+        }
+        mean = sum(stock[b] * n for b, n in self.before.items()) / self.size
+        for b, after in self.band_people().items():
+            stay, come = min(self.before[b], after), max(0.0, after - self.before[b])
+            self.fatigue[b] = (stock[b] * stay + mean * come) / after if after > 0 else mean
 
-    def wear_of_step(self, impressions: float, days: float) -> float:
-        """wear_g of section 6, at the mean stock of the step."""
+    def wear_of_step(self, impressions: dict[str, float], days: float) -> dict[str, float]:
+        """wear_gb of section 6, at the mean stock of the step."""
         h = days * math.log(2) / self.chain.rules.fatigue_half_life_days
-        stock = self.fatigue * -math.expm1(-h) / h
-        return self.wear(stock + impressions / self.size * (h + math.expm1(-h)) / h**2)
+        self.before = self.band_people()
+        self.shown = {b: impressions[b] / n if n > 0 else 0.0 for b, n in self.before.items()}
+        return {
+            b: self.wear(y * -math.expm1(-h) / h + self.shown[b] * (h + math.expm1(-h)) / h**2)
+            for b, y in self.fatigue.items()
+        }
 
     def wear(self, y: float) -> float:
         """exp(-fatigue (f - 1)), f = y / (1 - e^-y)."""

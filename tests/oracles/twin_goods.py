@@ -240,12 +240,19 @@ class Product:
         boost = 1 + min(self.cycle.organic_boost_cap, share)
         return boost * self.organic_share() / self.organic_share_at_start
 
-    def close_day(self, launched: bool, level: float) -> None:
+    def launch(self) -> None:
+        """All that is in sampling is a launch from now on."""
+        for stages in (self.standing, self.stages):
+            stages["launch"] += stages["sampling"]
+            stages["sampling"] = 0.0
+        self.bring_effects()
+
+    def close_day(self, level: float) -> None:
         """Orders of the finished day change the stage and the organic weight."""
         self.week += (self.paid_today - self.week) / 7
         self.level_week += (self.paid_today / level - self.level_week) / 7
         self.level_month += (self.paid_today / level - self.level_month) / 28
-        self._move_stages(launched)
+        self._move_stages()
         memory = self.cycle.organic_memory
         self.organic_weight = memory * self.organic_weight + (1 - memory) * self.organic_aim()
         self.week_gmv += (self.gmv_today - self.week_gmv) / 7
@@ -254,9 +261,9 @@ class Product:
         self._open_day()
         self.bring_effects()
 
-    def _move_stages(self, launched: bool) -> None:
+    def _move_stages(self) -> None:
         moved, mean = dict(self.standing), dict(self.standing)
-        for stage, hazards in self._stage_hazards(launched).items():
+        for stage, hazards in self._stage_hazards().items():
             total = sum(hazards.values())
             if total <= 0:
                 continue
@@ -269,7 +276,7 @@ class Product:
                 mean[to] += away * hazard / total
         self.standing, self.stages = moved, mean
 
-    def _stage_hazards(self, launched: bool) -> dict[str, dict[str, float]]:
+    def _stage_hazards(self) -> dict[str, dict[str, float]]:
         cycle = self.cycle
         x = self.week / self.category_orders
         kept = self._hill(self.level_week / self.level_month / cycle.decline_at)
@@ -277,7 +284,7 @@ class Product:
         to_potential = self._hill(x / cycle.potential_at) / cycle.promotion_days
         to_hit = self._hill(x / cycle.hit_at) / cycle.promotion_days
         return {
-            "sampling": {"launch": 1 / 3 if launched else 0.0},
+            "sampling": {"launch": 1 / 3 if self.item.launch is None else 0.0},
             "launch": {"potential": to_potential, "clearance": decline},
             "potential": {"hit": to_hit, "clearance": decline},
             "hit": {"core": 1 / cycle.core_days, "clearance": decline},
@@ -392,6 +399,10 @@ class Halo:
     mix: dict[str, float]  # of the orders so made
 
 
+Looks = tuple[Halo, str, float]
+"""What a hit shows, to a segment, and buying looks at it."""
+
+
 class Goods:
     """All products, the mixes that scenes and free visits show, and the weights of baskets."""
 
@@ -418,7 +429,9 @@ class Goods:
             dict.fromkeys(organic, 1.0)
         )
         self.segments = list(scenario.segments)
-        self.liked_at_start = {g: self._liked_at_start(g) for g in self.segments}  # q_0g
+        self.liked_at_start = {  # like_0g
+            g: sum(self.liked_first(g).values()) for g in self.segments
+        }
         self.baskets = dict.fromkeys(self.products, 0.0)  # K
         self.deposits = dict.fromkeys(self.products, 0.0)  # KT
         self.halo = float(scenario.life_cycle.halo)
@@ -477,12 +490,12 @@ class Goods:
         """Mean of kappa_pg without weather and prices."""
         return sum(w * self.products[p].liked * self.taste(p, g) for p, w in mix.items())
 
-    def _liked_at_start(self, g: str) -> float:
-        """Of a free visit in the first stages, without luck."""
-        return sum(
-            share * self.products[p].own_power * self.products[p].cvr * self.taste(p, g)
+    def liked_first(self, g: str) -> dict[str, float]:
+        """Of a free visit in the first stages, by product and without luck."""
+        return {
+            p: share * self.products[p].own_power * self.products[p].cvr * self.taste(p, g)
             for p, share in self.organic_start.items()
-        )
+        }
 
     def halo_of(self, mix: dict[str, float], g: str) -> "Halo":
         """Section 10: what a visit's further looks are, and what they buy."""
@@ -538,29 +551,29 @@ class Goods:
         }
 
     def weights_of_orders(
-        self, scene_buys: dict[tuple[str, str], float], free_buys: dict[str, float],
-        looks: list[tuple["Halo", float]],
-    ) -> dict[str, float]:  # fmt: skip
-        """u_p of section 9 from bz_ig and bz_og; by the organic mix where nobody buys."""
-        weights = dict.fromkeys(self.products, 0.0)
+        self, scene_buys: dict[tuple[Any, str], float], free_buys: dict[str, float],
+        looks: list[Looks],
+    ) -> dict[str, dict[str, float]]:  # fmt: skip
+        """What visits and looks of every segment add to u_pg of section 9, not scaled."""
+        weights = {g: dict.fromkeys(self.products, 0.0) for g in self.segments}
         for (scene, g), buys in scene_buys.items():
             for p, share in self.mixes[scene].items():
-                weights[p] += buys * share * self.kappa(p, g) / self.scene_kappa[scene][g]
+                weights[g][p] += buys * share * self.kappa(p, g) / self.scene_kappa[scene][g]
         for g, buys in free_buys.items():
-            for p, share in self.organic_mix.items():
-                weights[p] += buys * share * self.kappa(p, g) / self.organic_kappa[g]
-        for halo, buys in looks:
+            for p, share in self.bought_freely(g).items():
+                weights[g][p] += buys * share
+        for halo, g, buys in looks:
             for p, share in halo.mix.items():
-                weights[p] += buys * share
-        made = self._made(scene_buys, looks)
-        self.by_scene = {  # q_ip
-            p: {s: part.get(p, 0.0) / weight if weight > 0 else 0.0 for s, part in made.items()}
-            for p, weight in weights.items()
-        }
-        return shares(weights) or self.organic_mix
+                weights[g][p] += buys * share
+        return weights
+
+    def bought_freely(self, g: str) -> dict[str, float]:
+        """f_pg of section 9: what free visits of a segment buy."""
+        mix = self.organic_mix.items()
+        return {p: share * self.kappa(p, g) / self.organic_kappa[g] for p, share in mix}
 
     def _made(
-        self, scene_buys: dict[tuple[Any, str], float], looks: list[tuple["Halo", float]]
+        self, scene_buys: dict[tuple[Any, str], float], looks: list[Looks]
     ) -> dict[Any, dict[str, float]]:
         """What each scene, or partner, adds to the weights of products, looks of its visits included."""
         made: dict[Any, dict[str, float]] = {key: {} for key, _ in scene_buys}
@@ -568,7 +581,7 @@ class Goods:
             for p, share in self.mixes[key].items():
                 part = buys * share * self.kappa(p, g) / self.scene_kappa[key][g]
                 made[key][p] = made[key].get(p, 0.0) + part
-        for halo, buys in looks:
+        for halo, _, buys in looks:
             owners = (s for s, by in self.halos.items() if any(h is halo for h in by.values()))
             key = next(owners, None)
             for p, share in halo.mix.items() if key in made else ():
@@ -622,41 +635,68 @@ class Goods:
         instead = self.substitution * (1 - anything) / max(anything, 0.01)
         return {p: x * (1 + instead) for p, x in found.items()}
 
+    # ----- what is bought (section 9)
     def choose(
-        self, scene_buys: dict[tuple[str, str], float], free_buys: dict[str, float],
-        looks: list[tuple["Halo", float]],
+        self, scene_buys: dict[tuple[Any, str], float], free_buys: dict[str, float],
+        looks: list[Looks],
     ) -> None:  # fmt: skip
-        """u_p by first choice, and the weights of new deposits: its presale products, or all of it."""
-        self.direct = self.weights_of_orders(scene_buys, free_buys, looks)
-        self.new_deposits = shares(self.presale(self.direct)) or self.direct
+        """u_pg and u_p, the first choices of visitors, and q_ip, of which way they are."""
+        added = self.weights_of_orders(scene_buys, free_buys, looks)
+        weights = {p: sum(row[p] for row in added.values()) for p in self.products}
+        self.first_choice = {g: scaled_to_one(row) or self.organic_mix for g, row in added.items()}
+        self.first_choice_of_all = scaled_to_one(weights) or self.organic_mix
+        made = self._made(scene_buys, looks)
+        self.by_scene = {  # q_ip
+            p: {s: part.get(p, 0.0) / weight if weight > 0 else 0.0 for s, part in made.items()}
+            for p, weight in weights.items()
+        }
+
+    def choose_directly(self, habit: dict[str, float]) -> None:
+        """d_pg from the part of every segment's direct orders that is of habit."""
+        self.visitors = dict(self.first_choice)  # u_pg, below after turning
+        self.direct = {}
+        for g, part in habit.items():
+            free = self.bought_freely(g)
+            self.direct[g] = {
+                p: (1 - part) * u + part * free[p] for p, u in self.visitors[g].items()
+            }
 
     def choose_instead(self, wanted: dict[str, float]) -> None:
         """Section 9: a part of the direct orders that find nothing turns to what is there.
 
-        `wanted` is X_p by their first choice.
+        `wanted` is X_p by their first choice. Visitors and orders of habit turn alike.
         """
         found = {p: product.would_find(wanted[p]) for p, product in self.products.items()}
         if min(found.values()) < 1:
-            anything = sum(weight * found[p] for p, weight in self.direct.items())
-            turning = self.substitution / max(anything, 0.01)
-            joined, kept = 1 + turning * (1 - anything), 1 - turning * anything
-            self.direct = {
-                p: weight * (found[p] * joined + (1 - found[p]) * kept)
-                for p, weight in self.direct.items()
-            }
+            for g, weights in self.direct.items():
+                turned = self._turned(weights, found)
+                self.direct[g] = {p: x * turned[p] for p, x in weights.items()}
+                self.visitors[g] = {p: x * turned[p] for p, x in self.visitors[g].items()}
+
+    def _turned(self, weights: dict[str, float], found: dict[str, float]) -> dict[str, float]:
+        """The factors of the weights of a segment's direct orders when some turn."""
+        anything = sum(weight * found[p] for p, weight in weights.items())  # A
+        turning = self.substitution / max(anything, 0.01)
+        joined, kept = 1 + turning * (1 - anything), 1 - turning * anything
+        return {p: x * joined + (1 - x) * kept for p, x in found.items()}
 
     def presale(self, weights: dict[str, float]) -> dict[str, float]:
         """The part of weights that belongs to presale products."""
         return {p: weight * self.products[p].item.presale for p, weight in weights.items()}
 
+    def presale_there(self, weights: dict[str, float]) -> dict[str, float]:
+        """That of presale products as far as they are to be had; its sum is dep_g, or depk."""
+        return {p: x * self.there[p] for p, x in self.presale(weights).items()}
+
     def basket_mix(self, g: str, elastic: bool) -> dict[str, float]:
-        """K^_p: u_p while the baskets are empty; section 17 where prices move people."""
+        """K^_p of released orders; section 17 where prices move people."""
         if not elastic:
-            return shares(self.baskets) or self.direct
+            return self.standing()
         ready = self.basket_readiness(g)
         return {p: k * self.responses[p][g] / ready for p, k in self.standing().items()}
 
     def standing(self) -> dict[str, float]:
+        """K^_p: omix_p while the baskets are empty."""
         return shares(self.baskets) or self.organic_mix
 
     def basket_readiness(self, g: str) -> float:
@@ -664,20 +704,22 @@ class Goods:
         return sum(k * self.responses[p][g] for p, k in self.standing().items())
 
     def deposit_mix(self) -> dict[str, float]:
-        """KT^_p: u_p of presale products while there is no deposit."""
-        return shares(self.deposits) or self.new_deposits
+        """KT^_p: u_p of presale products while there is no deposit, or of all."""
+        first = self.first_choice_of_all
+        return shares(self.deposits) or shares(self.presale(first)) or first
 
     def deposit_value(self) -> float:
-        """Mean deposit of an order of value 1 [CNY]."""
-        products = self.products
-        return sum(
-            weight * products[p].price * products[p].item.deposit
-            for p, weight in self.deposit_mix().items()
-        )
+        """Mean deposit of an order of value 1, as far as its goods are to be had now [CNY]."""
+        total = 0.0
+        for p, weight in self.deposit_mix().items():
+            product = self.products[p]
+            there = find_goods(product.stock, product.demand)
+            total += weight * there * product.price * product.item.deposit
+        return total
 
 
 def shares(weights: dict[str, float]) -> dict[str, float]:
-    """Weights of orders scaled to sum 1; nothing where their sum is 1e-9 or less."""
+    """Weights of baskets scaled to sum 1; nothing where their sum is 1e-9 or less."""
     return scaled_to_one(weights) if sum(weights.values()) > 1e-9 else {}
 
 

@@ -97,6 +97,10 @@ class Placement:
             b: x * self.creative[b] / appeal if appeal > 0 else 0.0 for b, x in self.reached.items()
         }
 
+    def mean_of_reached(self, by_band: dict[str, float]) -> float:
+        """Sum of e_jb times a figure of the bands."""
+        return sum(share * by_band[b] for b, share in self.reached.items())
+
     def mean_of_clickers(self, by_band: dict[str, float]) -> float:
         """Sum of e^c_jb times a figure of the bands."""
         return sum(share * by_band[b] for b, share in self.clickers().items())
@@ -787,7 +791,12 @@ class Scene:
             rate = 1 / 1000 if one else j.viewability * market.not_seen(j)
             return lambda _: rate
         goods, phase = market.goods, step.phase
-        clicks = j.click_odds * goods.scene_ctr[self.name] * phase.ctr * market.wear[j.segment]
+        clicks = (
+            j.click_odds
+            * goods.scene_ctr[self.name]
+            * phase.ctr
+            * j.mean_of_reached(market.wear[j.segment])
+        )
         clicks *= j.appeal
         rate = prob(clicks) * self._after_click(j, step, market)
         return lambda factor: rate * factor
@@ -845,7 +854,7 @@ class Market:
         self.eager: dict[str, float] = {}
         self.readiness: dict[tuple[str, str], float] = {}  # by phase and date
         self.groups: dict[tuple[str, str], list[tuple[Scene, Placement]]] = {}
-        self.wear: dict[str, float] = {}
+        self.wear: dict[str, dict[str, float]] = {}
         self.propensity: dict[str, dict[str, float]] = {}
         self.offered: dict[tuple[str, str], float] = {}  # O'
         self.pi: dict[str, dict[str, float]] = {}
@@ -857,7 +866,10 @@ class Market:
     def open(self, step: Step, taken: dict[Any, float], pi: dict[str, dict[str, float]]) -> None:
         """O' of every group and mu of every placement."""
         self.pi = pi
-        self.wear = {g: people.wear(people.fatigue) for g, people in self.people.items()}
+        self.wear = {
+            g: {b: people.wear(y) for b, y in people.fatigue.items()}
+            for g, people in self.people.items()
+        }
         self.propensity = {g: people.band_propensity() for g, people in self.people.items()}
         log_cpm = math.log(step.phase.cpm)
         scarcity = {slot: self._scarcity(slot, step, taken) for slot, _ in self.groups}
