@@ -34,6 +34,8 @@ class Sold:
     """Orders that shops send: [product, lane]."""
     pay: np.ndarray
     """Success of payment: [1, lane]."""
+    agreed: np.ndarray | float
+    """Price of an order against that of the day, for balances are paid at that of their deposit: [product, lane]."""
 
 
 class Books:
@@ -48,7 +50,7 @@ class Books:
         """Bill the orders of a step, and write down what came of them."""
         floor, day, orders, moved = self.floor, self.floor.state.day, sold.orders, sold.moved
         paid = add_up(orders.paid)
-        bill = self._bill(orders.paid, paid)
+        bill = self._bill(orders.paid, paid, sold.agreed)
         gmv = bill.total.gmv
         day.paid += paid
         day.gmv += gmv
@@ -65,11 +67,11 @@ class Books:
         if floor.tracers:
             self._credit(sold, self._takings(sold, paid, bill), met)
 
-    def _bill(self, orders: np.ndarray, paid: np.ndarray) -> Bill:
+    def _bill(self, orders: np.ndarray, paid: np.ndarray, agreed: np.ndarray | float) -> Bill:
         """What the paid orders bring: [product, segment, lane], and their sums [product, lane]."""
         floor, world, goods = self.floor, self.floor.world, self.floor.world.goods
         sd = world.scenario.commerce.order_value_sd
-        noise = floor.draws.mean_noise("order_value", paid, sd) * floor.terms().price
+        noise = floor.draws.mean_noise("order_value", paid, sd) * (floor.terms().price * agreed)
         if floor.till is not None:
             return floor.till.charge(orders, noise, goods.unit_cost)
         price, values = goods.price[floor.phase] * noise, orders * world.people.order_value

@@ -78,14 +78,15 @@ class Days:
         n, baskets = state.crowd.n, state.baskets
         people = (n[Stage.DEPOSIT] + baskets.deposits) * floor.world.people.order_value
         mix = shares(baskets.presold, np.broadcast_to(goods.organic, baskets.presold.shape))
-        kept = mix * state.stock.available(floor.sampled) * goods.deposit
+        agreed = ratio(baskets.agreed, baskets.presold)
+        kept = mix * state.stock.available(floor.sampled) * goods.deposit * agreed
         floor.book.add(forfeited=people * kept.sum(axis=0))
         n[Stage.ENGAGE] += n[Stage.DEPOSIT]
         n[Stage.DEPOSIT] = 0.0
         if floor.tracers:
             floor.tracers.forfeit()
         baskets.deposits[...] = 0.0
-        baskets.presold[...] = 0.0
+        baskets.presold[...] = baskets.agreed[...] = 0.0
 
     def close(self, finished: int) -> None:
         """Close a day: refunds that fall due, that day's refunds to come, products."""

@@ -109,12 +109,15 @@ class Floor:
             self.read = Terms(self.today, self.phase, price, self._read_refund_odds())
         return self.read
 
+    def price(self) -> np.ndarray:
+        """What a buyer of order value 1 pays, subsidies aside [CNY]: [product, lane]."""
+        return (self.world.offers or self.world.goods).price[self.phase] * self.terms().price
+
     def price_paid(self) -> np.ndarray:
         """What buyers pay for an order, subsidies off as far as there is money for them [CNY]:
         [product, segment, lane].
         """
-        price = (self.world.offers or self.world.goods).price[self.phase] * self.terms().price
-        paid = price[:, None] * self.world.people.order_value
+        paid = self.price()[:, None] * self.world.people.order_value
         return paid - self.till.foreseen(paid) if self.till else paid
 
     def _read_refund_odds(self) -> np.ndarray:

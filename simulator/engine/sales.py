@@ -95,6 +95,8 @@ class Sales:
         """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""
         self.filling = np.zeros((0, floor.lanes))
         """Product weights of the step's new baskets: [product, lane]."""
+        self.agreed: np.ndarray | float = 1.0
+        """Price of an order against that of the day: [product, lane]."""
         self.found: np.ndarray | None = None
         """Part of a product's orders that finds goods [product, lane]; None where all do."""
 
@@ -238,7 +240,9 @@ class Sales:
         sold = stock.sell(demand, floor.sampled)
         self.found = None if sold is demand else np.where(demand > 0, ratio(sold, demand), 1.0)
         self._send(demand, sold)
-        return Orders(wanted, cut_by_stock(wanted, demand, sold, floor.draws))
+        orders = Orders(wanted, cut_by_stock(wanted, demand, sold, floor.draws))
+        self.agreed = self._agreed(balance, orders.paid) if self.presale else 1.0
+        return orders
 
     def _with_habit(self, part: np.ndarray) -> np.ndarray:
         """Product weights of direct orders [product, segment, lane], of which a part is bought by habit."""
@@ -270,6 +274,14 @@ class Sales:
         every = self.every_choice
         instead = shares(every * self.floor.world.goods.presale[:, None], every)
         return shares(self.floor.state.baskets.presold, instead)
+
+    def _agreed(self, balances: np.ndarray, paid: np.ndarray) -> np.ndarray:
+        """Mean price of a product's orders against that of the day: balances are paid at that of their deposit."""
+        held, value = self.floor.state.baskets, self.floor.world.people.order_value
+        found = self._of_deposits() if self.found is None else self._of_deposits() * self.found
+        part = found * ratio(add_up(balances * value), add_up(paid * value))
+        then = ratio(held.agreed, held.presold * self.floor.price())
+        return np.where(held.presold > 0, 1 + np.minimum(part, 1.0) * (then - 1), 1.0)
 
     def _released(self, flows: np.ndarray) -> np.ndarray:
         """Orders out of favourites and carts that the sale released: [2, segment, lane]."""
@@ -358,7 +370,17 @@ class Sales:
     def _sold(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> Sold:
         """What the books ask of the step."""
         waiting = self._not_on_visits(flows) if self.floor.tracers else None
-        return Sold(flows, baskets, orders, self.moved, waiting, self.bought, self.pooled, self.pay)
+        return Sold(
+            flows,
+            baskets,
+            orders,
+            self.moved,
+            waiting,
+            self.bought,
+            self.pooled,
+            self.pay,
+            self.agreed,
+        )
 
     def _not_on_visits(self, flows: np.ndarray) -> np.ndarray:
         """Orders that no visit of the step brought: released, of deposits, and by habit [stage, segment, lane]."""
@@ -428,8 +450,10 @@ class Sales:
         fresh = add_up(on_visits * ratio(visited, np.add.reduce(visited)))
         out = add_up(np.add.reduce(released) + baskets.deposits)
         presold = out * ratio(waited, np.add.reduce(waited))
+        agreed = ratio(held.agreed, held.presold)
         held.presold -= gone
         at_least(held.presold, 0.0, out=held.presold)
+        held.agreed[...] = held.presold * agreed + (fresh + presold) * self.floor.price()
         held.presold += fresh + presold
         return presold
 

@@ -45,11 +45,14 @@ class Baskets:
     """K: [product, lane]."""
     presold: np.ndarray
     """KT: [product, lane]."""
+    agreed: np.ndarray
+    """VT: KT at the prices of the days when the deposits were paid [CNY]: [product, lane]."""
 
     @classmethod
     def of(cls, carts: Array, products: Array) -> "Baskets":
         """Customers' carts of the start [segment, lane], and what is in all baskets [product, lane]."""
-        return cls(carts, np.zeros_like(carts), products, np.zeros_like(products))
+        none = np.zeros((2, *products.shape))
+        return cls(carts, np.zeros_like(carts), products, *none)
 
 
 def quiet_carts(people: People, touches: Array, wanted: Array, release: Array) -> Array:

@@ -103,7 +103,7 @@ def make_goods(layout: Layout) -> Goods:
         pool=np.array([_pool_units(p) for p in goods]), pool_cost=_pool_cost(s),
         restocks=tuple(restocks),
         presale=np.array([p.presale for p in goods]),
-        deposit=column([p.price * p.deposit for p in goods]),
+        deposit=column([p.deposit for p in goods]),
         organic=organic / organic.sum(axis=0), mix=_mix(s), stage_affinity=_stage_affinity(s),
         stage=np.array([[p.product_stage == x for x in PRODUCT_STAGES] for p in goods]),
         launch=np.array(launch), items=np.array([float(p.items) for p in goods]),

@@ -207,3 +207,21 @@ def test_a_free_visit_makes_a_brand_known(mode: str) -> None:
     people = found.people("none")["all"]
     assert people["discover"] == pytest.approx(170_000, rel=0.02)
     assert people["outside"] + people["discover"] == pytest.approx(100e6, rel=1e-9)
+
+
+@BOTH
+@pytest.mark.parametrize(("discount", "price"), [("{a: 50%}", 50), ("{b: 50%}", 100)])
+def test_a_balance_and_a_deposit_that_is_kept_have_the_price_of_its_day(
+    mode: str, discount: str, price: float
+) -> None:
+    """505 deposits in phase a: half of them are paid in b, of the rest 10% of the price is kept."""
+    found = run(
+        mode, *FREE, "calendar.phases.a={start: 2021-03-01, release: 0, deposit: 1, cvr: 0.001}",
+        "calendar.balances=[{start: 2021-03-06, end: 2021-03-08, completion: 50%}]",
+        f"products.p={{price: 100, margin: 50%, refund: 0, presale: true, discount: {discount}}}",
+        "calendar.phases.b={start: 2021-03-06, release: 0, cvr: 0.001}", daily=True,
+    )  # fmt: skip
+    gmv = found.days(found.plans[0])["gmv"][5:7].sum()
+    assert figure(found, "balances") == near(505 / 2, mode, 0.05)
+    assert gmv == near(505 / 2 * price, mode, 0.06)
+    assert figure(found, "forfeited") == near(505 / 2 * price / 10, mode, 0.05)

@@ -296,6 +296,7 @@ class World:
             lost = people.forfeit()
             self.totals["forfeited"] += lost * value * order_value_of(self.scenario.segments[g])
         self.goods.deposits = dict.fromkeys(self.goods.deposits, 0.0)
+        self.goods.agreed = dict.fromkeys(self.goods.deposits, 0.0)
 
     def deliveries(self, environment: simpy.Environment, product: Product) -> Wait:
         """Section 9: restocks, those before the start at once."""
@@ -469,7 +470,7 @@ class World:
         self._sell(step, buyers, terms.success)
         for g in self.people:
             self._cut(flows[g], baskets[g], buyers[g])
-        self._weigh_deposits(flows, baskets, buyers)
+        self._weigh_deposits(step, flows, baskets, buyers)
         self._weigh_baskets(flows, baskets, buyers)
         for g, people in self.people.items():
             people.apply(flows[g], baskets[g])
@@ -819,6 +820,8 @@ class World:
             b.found = {
                 kind: {p: x * found[p] for p, x in mix.items()} for kind, mix in mixes[g].items()
             }
+        for p, product in goods.products.items():
+            product.agreed = self._agree(p, step, buyers)
         self.late_part: dict[str, float] = {}
         if self.scenario.shipping is not None:
             sold = {p: sum(b.by_product[p] for b in buyers.values()) for p in sent}
@@ -843,10 +846,24 @@ class World:
             funded |= dict.fromkeys(own, fund.grant(asked))
         return funded
 
+    def _day_price(self, p: str, step: Step) -> float:
+        """P, as far as the stage takes it."""
+        return self.prices.buyer(p, step.phase_name) * self.goods.products[p].price_effect
+
     def _price(self, p: str, g: str, step: Step) -> float:
-        """P v, as far as the stage takes it."""
-        price = self.prices.buyer(p, step.phase_name) * self.goods.products[p].price_effect
+        """P v, balances being paid at the price of their deposit."""
+        price = self._day_price(p, step) * self.goods.products[p].agreed
         return price * order_value_of(self.scenario.segments[g])
+
+    def _agree(self, p: str, step: Step, buyers: dict[str, Buyers]) -> float:
+        """Section 9: the mean price of a product's orders against that of the day."""
+        then = self.goods.agreed_price(p)
+        value = {g: order_value_of(facts) for g, facts in self.scenario.segments.items()}
+        orders = sum(b.by_product[p] * value[g] for g, b in buyers.items())
+        if then <= 0 or orders <= 0:
+            return 1.0
+        paid = sum(b.wanted[BALANCE] * b.found[BALANCE][p] * value[g] for g, b in buyers.items())
+        return 1 + min(1.0, paid / orders) * (then / self._day_price(p, step) - 1)
 
     def _link(self, product: Product, direct: float) -> None:
         """Section 10: which part of the product's orders were made on scenes' visits, and x kappa_i."""
@@ -928,7 +945,7 @@ class World:
         gmv, size = orders * (price - subsidy), self.prices.size(p, phase)
         cost = orders * order_value * size * product.unit_cost
         product.sell(orders, gmv, cost)
-        aid = self.prices.aid(p, phase) * product.price_effect
+        aid = self.prices.aid(p, phase) * product.price_effect * product.agreed
         aid = orders * (subsidy + aid * order_value)
         product.be_helped(aid)
         product.boosted_today += gmv * product.boosted_part
@@ -991,7 +1008,11 @@ class World:
         return sum(moves[stage]["deposit"] * part[stage] for stage in BASKET) + basket["deposit"]
 
     def _weigh_deposits(
-        self, flows: Flows, baskets: dict[str, dict[str, float]], buyers: dict[str, Buyers]
+        self,
+        step: Step,
+        flows: Flows,
+        baskets: dict[str, dict[str, float]],
+        buyers: dict[str, Buyers],
     ) -> None:
         """KT after the step."""
         goods = self.goods
@@ -1005,7 +1026,9 @@ class World:
             add(new, max(0.0, taken - kept), goods.presale_there(goods.first_choice[g]))
             add(new, kept, goods.presale_there(goods.standing()))
         for p, x in goods.deposits.items():
-            goods.deposits[p] = max(0.0, x - settled[p]) + new[p]
+            kept, price = max(0.0, x - settled[p]), self._day_price(p, step)
+            goods.agreed[p] = kept * goods.agreed_price(p) + new[p] * price
+            goods.deposits[p] = kept + new[p]
 
     # ----- the end of the step
     def _age(self, step: Step, people: Segment, contacts: Contacts) -> None:

@@ -149,6 +149,7 @@ class Product:
         self.own_power = item.product_power * (1 - cycle.generation_decay) ** (item.generation - 1)
         self.power = self.own_power * shock_factor(item.luck_sd, z, shock_count(scenario))
         self.refund_odds = odds(item.refund)
+        self.agreed = 1.0  # price of the step's orders against that of the day
         self.price_paid: dict[str, float] = {}  # by a buyer of each segment, in the mean
         self.standing = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
         self.stages = dict(self.standing)  # mean of the day
@@ -434,6 +435,7 @@ class Goods:
         }
         self.baskets = dict.fromkeys(self.products, 0.0)  # K
         self.deposits = dict.fromkeys(self.products, 0.0)  # KT
+        self.agreed = dict.fromkeys(self.products, 0.0)  # VT
         self.halo = float(scenario.life_cycle.halo)
         self.substitution = float(scenario.commerce.substitution)
         self.bring_mixes({p: dict.fromkeys(self.segments, 1.0) for p in self.products})
@@ -708,13 +710,17 @@ class Goods:
         first = self.first_choice_of_all
         return shares(self.deposits) or shares(self.presale(first)) or first
 
+    def agreed_price(self, p: str) -> float:
+        """VT_p / KT_p: at what price its standing deposits were paid."""
+        return self.agreed[p] / self.deposits[p] if self.deposits[p] > 0 else 0.0
+
     def deposit_value(self) -> float:
         """Mean deposit of an order of value 1, as far as its goods are to be had now [CNY]."""
         total = 0.0
         for p, weight in self.deposit_mix().items():
             product = self.products[p]
             there = find_goods(product.stock, product.demand)
-            total += weight * there * product.price * product.item.deposit
+            total += weight * there * product.item.deposit * self.agreed_price(p)
         return total
 
 
