@@ -5,10 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.engine.floor import Floor
-from simulator.market.audience import ratio
+from simulator.market.audience import deciding, ratio
 from simulator.market.columns import prob
-from simulator.market.groups import weigh
+from simulator.market.groups import add_up, weigh
 from simulator.market.media import Media
+from simulator.market.phases import NORMAL
 from simulator.market.scenes import BUYABLE
 from simulator.market.today import Halo, Today
 
@@ -66,6 +67,16 @@ def read_appeal(floor: Floor, media: Media, uses: np.ndarray, action: np.ndarray
     halo = _halo(floor, media.scene, today.halo) if today.halo else None
     per_click = _per_click(floor, media, buy, uses, action)
     return Appeal(today, phase, click, buy, per_click, free_buys, chance, halo)
+
+
+def usual_free_sales(floor: Floor) -> np.ndarray:
+    """What free visits of a normal day sell as the run begins [CNY]: [product, lane]."""
+    world, today, crowd = floor.world, floor.today, floor.state.crowd
+    chance = prob(world.free.buy_odds * today.free_kappa)
+    buys = weigh("mbs,msl->bsl", world.free.by_phase[NORMAL], chance)
+    orders = (buys * deciding(crowd.n, world.people.propensity)).sum(axis=0)
+    mix = today.free_mix[:, None] * ratio(today.kappa, today.free_kappa)
+    return add_up(mix * (orders * world.people.order_value)) * floor.price()
 
 
 def _halo(floor: Floor, scene: np.ndarray, halo: Halo) -> HaloAppeal:

@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from simulator.engine.appeal import Appeal, HaloAppeal, read_appeal
+from simulator.engine.appeal import Appeal, HaloAppeal, read_appeal, usual_free_sales
 from simulator.engine.contact import Contacts
 from simulator.engine.days import charge_packages
 from simulator.engine.floor import Floor
@@ -219,6 +219,8 @@ class Media:
         )  # fmt: skip
         if floor.linkage:
             market = float(floor.schedule.market_step[floor.step])
+            if floor.step == 0:
+                floor.linkage.free = usual_free_sales(floor)
             field.free = floor.linkage.counted(field.smooth, floor.today.mix, market)
         if len(self.bidder.bounded):
             self.bidder.prepare(field)

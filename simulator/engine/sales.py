@@ -350,11 +350,19 @@ class Sales:
         found[BASKET_STAGES] += self.released_part * (release - direct)
         found[Stage.DEPOSIT] = balance
         short = (orders.paid < orders.wanted).any(axis=0)
-        parts = self.floor.draws.split("cut", orders.paid.sum(axis=0), rows * found)
-        rows = np.where(short, np.minimum(parts, rows), rows)
+        rows = np.where(short, self._share_out(orders.paid.sum(axis=0), rows, found), rows)
         left = self.released_part * ratio(release, found[BASKET_STAGES])
         self.released_part = np.where(short, left, self.released_part)
         flows[ORDER], baskets.orders, baskets.balances = rows[:STAGES], rows[-2], rows[-1]
+
+    def _share_out(self, paid: np.ndarray, rows: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """Paid orders [segment, lane] over the moves [row, segment, lane], by those that find goods; what a row
+        has no room for goes to the others.
+        """
+        draws = self.floor.draws
+        parts = np.minimum(draws.split("cut", paid, rows * found), rows)
+        rest = at_least(paid - np.add.reduce(parts), 0.0)
+        return np.minimum(parts + draws.split("cut", rest, rows - parts), rows)
 
     # ------------------------------------------------------------------ for the books (9)
     def _sum_up(self, flows: np.ndarray, baskets: CustomerMoves) -> None:

@@ -341,3 +341,11 @@ def test_money_that_never_runs_out_is_spent_alike_at_any_pace() -> None:
     slow, fast = play(*AUCTION, limit), play(*AUCTION, limit, "scenes.A.pacing=quick")
     assert figure(fast, "spend") == pytest.approx(figure(slow, "spend"), rel=1e-3)
     assert figure(fast, "spend") / figure(fast, "orders") == pytest.approx(20, rel=0.01)
+
+
+def test_a_whole_site_scene_knows_the_free_sales_of_the_shop_from_the_first_day_on() -> None:
+    """10,000 CNY a day from free visits: what a return of 20 on the whole allows is spent on every day alike."""
+    whole_site = bid(mode="roi_control", target=20, counts_organic="true")
+    found = play(*AUCTION, "sources.s.organic_visits=10k", whole_site, daily=True)
+    spend = found.days(found.plans[0])["spend"].tolist()[:5]
+    assert spend == pytest.approx([spend[4]] * 5, rel=0.02)

@@ -119,7 +119,6 @@ IDLE_IN_COFFEE = {
     "calendar.phases.*.usual_discount": "nobody answers to prices",
     "calendar.phases.[!w]*.rival_booked": AMPLE,
     "calendar.phases.wave_1.rival_booked": AMPLE,
-    "slots.focus_picture.opportunities": AMPLE,
     "slots.taobao_splash.opportunities": AMPLE,
     "slots.focus_picture.cpm": "its packages have prices of their own",
     "slots.taobao_splash.cpm": "its package has a price of its own",
@@ -133,7 +132,6 @@ IDLE_IN_EVERYTHING = {
     "calendar.phases.after.wallet_topup": TOO_LATE,
     "calendar.phases.normal.rival_booked": "no package is delivered then",
     "calendar.phases.presale.rival_booked": AMPLE,
-    "calendar.phases.after.rival_booked": AMPLE,
     "slots.focus.opportunities": "it shares the inventory of the feed",
     "products.old.deposit": NO_PRESALE,
     "products.start.deposit": NO_PRESALE,
@@ -706,9 +704,8 @@ def test_what_is_sold_out_is_not_sold_and_the_demand_is_recorded(mode):
     assert (more.totals["paid_orders"] > 699).all()
     assert (more.totals["paid_orders"] <= 700).all()
     asked, before = (b.totals["paid_orders"] + b.totals["unmet"] for b in (more, short))
-    assert (before < asked).all() and (
-        asked < 1.1 * before
-    ).all()  # some wait for what is announced
+    assert (before < asked).all()  # some wait for what is announced, and ads go on until it is gone
+    assert (asked < 1.25 * before).all()
 
 
 @pytest.mark.parametrize("mode", [expected, sampled])

@@ -416,6 +416,9 @@ class World:
     def _count_free(self, step: Step) -> None:
         """Section 5: free sales that count towards scenes' return targets."""
         counting = [s for s in self.scenes.values() if s.facts.bid.counts_organic]
+        if step.index == 0 and counting:
+            for p, product in self.goods.products.items():
+                product.free_gmv = self._usual_sales(p, step)
         ready = self.market.readiness[step.phase_name, step.date]
         market = step.browse * ready * step.phase.traffic * step.phase.cvr
         for scene in counting:
@@ -424,6 +427,25 @@ class World:
                 claims = sum(s.claim * self.goods.mixes[s.name].get(p, 0.0) for s in counting)
                 own = scene.claim * self.goods.mixes[scene.name].get(p, 0.0)
                 scene.free_gmv += own / claims * product.free_gmv * market if claims > 0 else 0.0
+
+    def _usual_sales(self, p: str, step: Step) -> float:
+        """Section 5: what free visits of a normal day sell of p as the run begins."""
+        goods, total = self.goods, 0.0
+        for g, people in self.people.items():
+            n, ready, facts = (
+                people.band_people(),
+                people.ready_to_order(),
+                self.scenario.segments[g],
+            )
+            eager = cvr_of(facts) * goods.organic_kappa[g] * self.scenario.personalisation
+            orders = sum(
+                rate * n[b] * ready[b] * prob(odds(source.organic_cvr) * eager)
+                for m, source in self.scenario.sources.items()
+                for b, rate in self.free_rates[m][g].items()
+            )
+            part = goods.organic_mix[p] * goods.kappa(p, g) / goods.organic_kappa[g]
+            total += orders * part * order_value_of(facts)
+        return total * self._day_price(p, step)
 
     def _call(self, environment: simpy.Environment, act: Callable[[Scene], None]) -> simpy.Event:
         """Wake all scenes and wait for their answers."""
