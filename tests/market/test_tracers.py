@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
 from simulator.market.audience import CART, ENGAGE, ENTHUSE, KINDS, ORDER, PASS_ON, STAY, TO
-from simulator.market.tracers import WIDTHS, Credit, Openers, Tracers, Trail, classes_within
+from simulator.market.tracers import (
+    WIDTHS,
+    Credit,
+    Openers,
+    Takings,
+    Tracers,
+    Trail,
+    classes_within,
+    gmv_of,
+)
 
 STAGES, SEGMENTS, LANES, SCENES = 11, 2, 3, 3
 SHAPE = (STAGES, SEGMENTS, LANES)
@@ -465,3 +474,53 @@ def test_a_contact_ends_a_window_after_its_last_touch():
     assert tracer.share(n).max() < 1e-3
     tracer.touch(visits[[1, 0, 2]], n)
     assert tracer.share(n)[1].min() > 0.999
+
+
+# --- gmv ------------------------------------------------------------------------------------------
+
+
+def gmv_by_hand(credit: Credit, takings: Takings) -> list[float]:
+    """Docs/model.md, Attributed orders: w_i, w_0 and the proportion, one scene and segment after the other."""
+    scenes, segments = range(len(credit.orders)), range(credit.orders.shape[1])
+    rho = [sum(credit.direct[i, :, 0]) / sum(credit.visited[i, :, 0]) for i in scenes]
+    own_gmv = sum(rho[i] * takings.own_gmv[i, 0] for i in scenes)
+    own_orders = sum(rho[i] * takings.own_orders[i, 0] for i in scenes)
+    rest = (takings.gmv[0] - own_gmv) / (takings.orders[0] - own_orders)
+    credited = []
+    for i in scenes:
+        own = takings.own_gmv[i, 0] / takings.own_orders[i, 0]
+        credited.append(sum(
+            takings.worth[g, 0]
+            * (credit.direct[i, g, 0] * own + (credit.orders - credit.direct)[i, g, 0] * rest)
+            for g in segments
+        ))  # fmt: skip
+    nobody = sum(
+        (credit.organic + credit.guests)[g, 0] * takings.worth[g, 0] * rest for g in segments
+    )
+    scale = takings.gmv[0] / (sum(credited) + nobody)
+    return [float(x * scale) for x in credited]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_credited_gmv_is_that_of_the_equation(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    visited = rng.uniform(20, 40, (3, 2, 1))
+    direct, indirect = (
+        rng.uniform(0.3, 0.9, visited.shape) * visited,
+        rng.uniform(1, 9, visited.shape),
+    )
+    guests, organic = rng.uniform(5, 50, (2, 2, 1))
+    credit = Credit(direct + indirect, direct, 0 * direct, visited, guests, organic)
+    orders = credit.orders.sum(axis=(0, 1)) + (guests + organic).sum(axis=0)
+    own = visited.sum(axis=1)
+    takings = Takings(
+        orders * 180.0, orders, own * rng.uniform(50, 250, own.shape), own, rng.uniform(100, 400, (2, 1))
+    )  # fmt: skip
+    assert gmv_of(credit, takings).ravel() == pytest.approx(gmv_by_hand(credit, takings), rel=1e-12)
+
+
+def test_where_all_orders_are_on_own_visits_the_others_have_the_mean_of_all() -> None:
+    one = np.ones((1, 1, 1))
+    credit = Credit(3 * one, 2 * one, 0 * one, 2 * one, 0 * one[0], one[0])
+    takings = Takings(np.array([200.0]), np.array([2.0]), 200 * one[0], 2 * one[0], one[0])
+    assert gmv_of(credit, takings).item() == pytest.approx(200 * 300 / 400)
