@@ -106,7 +106,9 @@ class ContractSlot(SlotBase):
     packages: dict[str, Package] = {}
     """What can be booked."""
     precision: Annotated[Rate, Field(le=1)] = 0.6
-    """Share of impressions that follow the scene's audience; the rest goes to everybody."""
+    """Share of impressions that follow the scene's audience, as far as its people have opportunities; the rest goes
+    to everybody.
+    """
     shares: str | None = None
     """Auction slot with which it shares inventory: contracts are served first."""
     make_good: Annotated[Multiple, Field(le=2)] = 1.05
