@@ -87,7 +87,9 @@ def agendas(world: World, due: Due) -> list[list[tuple[int, Callable[[], None]]]
         [(t, flag("forfeit")) for t in ends if t <= last],
         [
             (int(t), flag("closing"))
-            for t in sorted(set(world.packages.close.tolist()))
+            for t in sorted(
+                {*world.packages.close.tolist(), *world.packages.make_good_close.tolist()}
+            )
             if t <= last
         ],
         [item for item in deliveries if item[0] <= last],

@@ -144,10 +144,15 @@ class Server:
         return np.where(bookings.booked == 0, self.packages.fee, full)
 
     def close(self, bookings: Bookings, second: int, draws: Draws) -> np.ndarray:
-        """Windows that end now: note the shortfall; return what must be paid for it [package, lane].
+        """Windows that end by now: note the shortfall; return what must be paid for it [package, lane].
 
-        Where the remedy is a refund the deposit on it is paid back; a make-good leaves it owed, however small.
+        Where the remedy is a refund the deposit on it is paid back; a make-good leaves it owed, however small, and
+        what is owed when its window ends is paid back, too.
         """
+        over = (self.packages.make_good_close <= second)[:, None]
+        lost = np.where(over, bookings.owed, 0.0)
+        bookings.owed -= lost
+        back = ratio(lost, self.packages.make_good) * self.packages.cpm / 1000
         ends = (self.packages.close == second)[:, None]
         short = np.where(ends, bookings.left, 0.0)
         bookings.left -= short
@@ -155,7 +160,7 @@ class Server:
         bookings.owed += draws.round_off("owed", short * self.packages.make_good)
         price = short * self.packages.cpm / 1000
         owes = self.packages.make_good_close > self.packages.close
-        return np.where(owes[:, None], price, 0.0) - self.deposit * price
+        return np.where(owes[:, None], price, 0.0) - self.deposit * price - back
 
 
 class Caps:

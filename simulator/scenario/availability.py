@@ -40,12 +40,14 @@ class Available:
     price: float
     """Of the whole package [CNY]."""
     owed: bool
-    """What is missing is paid for all the same, and made good later."""
+    """What is missing is made good later, as far as it can be."""
+    unpaid: float
+    """Booked impressions that never come, neither in time nor later."""
 
     @property
     def paid(self) -> float:
         """What the package costs in the end [CNY]."""
-        return self.price if self.owed else self.price * self.impressions / self.booked
+        return self.price * (1 - self.unpaid / self.booked)
 
     @property
     def short(self) -> bool:
@@ -56,9 +58,10 @@ class Available:
         if not self.short:
             return f"{self.package}: all of {_short(self.booked)} impressions available"
         there = f"{_short(self.impressions)} of {_short(self.booked)} impressions available"
-        money = f"CNY {math.floor(self.paid):,} of {self.price:,.0f} can be spent"
-        if self.owed:
-            money = f"all of CNY {self.price:,.0f} is paid, for the remedy is make_good"
+        all_of = self.paid > PLENTY * self.price
+        part = "all of CNY" if all_of else f"CNY {math.floor(self.paid):,} of"
+        can = "is paid, for the remedy is make_good" if self.owed else "can be spent"
+        money = f"{part} {self.price:,.0f} {can}"
         return f"{self.package}: {there}: {money}"
 
 
@@ -77,7 +80,8 @@ def available(scenario: Scenario, packages: Collection[str] | None = None) -> li
         _serve(busy)
     return [
         Available(
-            q.name, q.impressions, q.impressions - q.left, package_price(scenario, q.name), q.until > q.end
+            q.name, q.impressions, q.impressions - q.left, package_price(scenario, q.name), q.until > q.end,
+            q.unpaid,
         )
         for q in booked
     ]  # fmt: skip
@@ -187,6 +191,15 @@ class _Booked:
             for share, size in self.people
         )
         return max(0.0, fits - self.seen)
+
+    @property
+    def unpaid(self) -> float:
+        """Booked impressions that came neither in time nor later; none where nothing is owed for them."""
+        if self.until <= self.end:
+            return self.left
+        if self.owed is None:
+            return self.left if self.make_good else 0.0
+        return self.owed / self.make_good if self.make_good else 0.0
 
     def take(self, served: float) -> None:
         """Impressions of the step."""

@@ -69,7 +69,7 @@ class Product(Part):
     salvage: Annotated[Level, Field(ge=0)] | None = None
     """Worth of a unit left or back at the end [CNY]: no price goes below it, what is left is written down to it."""
     launch: Moment | None = None
-    """Moment at which a sampling product goes on sale as a new launch; without one it does so after three days or so."""
+    """Moment at which a sampling product goes on sale as a new launch; without one after three days or so."""
     items: Annotated[Whole, Field(ge=1, le=1_000_000)] = 1
     """Items for which the product stands; stock and organic are those of all, stages follow their mean."""
     tail: Annotated[Amount, Field(ge=0, le=5)] = 1.0

@@ -349,3 +349,16 @@ def test_a_whole_site_scene_knows_the_free_sales_of_the_shop_from_the_first_day_
     found = play(*AUCTION, "sources.s.organic_visits=10k", whole_site, daily=True)
     spend = found.days(found.plans[0])["spend"].tolist()[:5]
     assert spend == pytest.approx([spend[4]] * 5, rel=0.02)
+
+
+@pytest.mark.parametrize("mode", ["expected", "sampled"])
+def test_what_is_neither_delivered_nor_made_good_is_paid_back(mode: str) -> None:
+    """Of 100,000 impressions 75,000 come, 26,250 are owed, 15,000 made good: 10,714 booked ones are not paid."""
+    few = (
+        "segments.all.people=100m",
+        "slots.sa.opportunities=15k",
+        NO_B,
+    )
+    found = play(*few, mode=mode, **REPLICATIONS[mode])
+    paid = found.packages(found.plans[0])["paid"]["sa.pa"]
+    assert paid == pytest.approx(1_000 - 11_250 / 1.05 * 10 / 1_000, rel=1e-3)

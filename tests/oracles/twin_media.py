@@ -330,7 +330,8 @@ class Package:
         self.delivered = self.shortfall = self.make_good_due = self.make_good_served = 0.0
         ends = [span.end for span in clock.spans if span.name in self.facts.phases]
         self.end = max(ends, default=0)
-        good_end = self.end + slot.make_good_days * DAY
+        self.good_end = good_end = self.end + slot.make_good_days * DAY
+        self.settled = False
         self.pace_left = clock.remaining(lambda step: step.phase_name in self.facts.phases)
         self.good_pace_left = clock.remaining(lambda step: self.end <= step.start < good_end)
         self.closed = False
@@ -347,6 +348,10 @@ class Package:
         self.spend = 0.0
         if not self.billed and step.start >= self.bill_at:
             self.billed, self.spend = True, self.deposit * self.price
+        if self.closed and step.start >= self.good_end and self.make_good_due > 0:
+            missing = (self.make_good_due - self.make_good_served) / self.make_good
+            self.spend -= 0.0 if self.settled else missing * self.cpm / 1000
+            self.settled = True
         if self.closed or step.start < self.end:
             return
         self.closed = True

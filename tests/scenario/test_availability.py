@@ -72,10 +72,11 @@ def test_words_and_money():
     first = available(coffee(few, "slots.focus_picture.remedy=refund"))[0]
     part = first.impressions / first.booked
     assert f"CNY {int(first.price * part):,} of {first.price:,.0f} can be spent" in str(first)
-    line = str(available(scenario)[0])
+    (alone,) = available(scenario, ["focus_picture.warm_up"])
+    line, paid = str(alone), alone.paid
     assert line.startswith("focus_picture.warm_up: ")
     assert line.endswith(
-        f" available: all of CNY {first.price:,.0f} is paid, for the remedy is make_good"
+        f" available: CNY {int(paid):,} of {first.price:,.0f} is paid, for the remedy is make_good"
     )
     plans = [Plan("with", {}, frozenset({"focus_picture.warm_up"})), Plan("bare", {}, frozenset())]
     assert lines_of(scenario, plans, short_only=True) == [line]
