@@ -117,6 +117,10 @@ def test_the_header_of_the_basics_tells_the_first_hour():
 # --- runs ---------------------------------------------------------------------------------------
 
 
+SOLD_OUT = {"flash_presale"}
+"""Everything is gone in half a minute, and the ads stop with it."""
+
+
 @pytest.mark.slow
 @both_modes
 @every_file
@@ -124,7 +128,8 @@ def test_every_plan_spends_sells_and_differs_from_no_ads(name: str, mode: str):
     outcomes, scenario = run(name, mode), read(name)
     for plan in plans_of(scenario):
         spend, gmv = (outcomes.sample(plan.name, metric) for metric in ("spend", "gmv"))
-        assert 0.5 * plan.auction_money < np.mean(spend.top)
+        if name not in SOLD_OUT:
+            assert 0.5 * plan.auction_money < np.mean(spend.top)
         assert np.max(spend.top) <= scenario.budget * (1 + 1e-9)
         assert np.mean(gmv.top) > 0
         assert differing(lanes_of(outcomes, plan.name), lanes_of(outcomes, "no ads"))

@@ -320,7 +320,7 @@ def forty_splits(power: float) -> float:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("world", "floor"), [(every_split, 1.0), (forty_splits, 0.5)])
+@pytest.mark.parametrize(("world", "floor"), [(every_split, 1.0), (forty_splits, 0.3)])
 def test_a_weak_product_reaches_the_floor_with_no_split(
     world: Callable[[float], float], floor: float
 ):
