@@ -117,7 +117,8 @@ def _orders(floor: Floor, scene: np.ndarray, buy: np.ndarray) -> np.ndarray:
     order = prob(buy) * floor.schedule.readiness[floor.step]
     if not np.count_nonzero(roi):
         return np.asarray(order)
-    return np.asarray(order * np.where(roi[:, None, None], _gmv(floor).take(scene, axis=0), 1.0))
+    worth = _gmv(floor).take(scene, axis=0)
+    return np.asarray(np.multiply(order, worth, out=order, where=roi[:, None, None]))
 
 
 def _gmv(floor: Floor) -> np.ndarray:

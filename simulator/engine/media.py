@@ -127,6 +127,7 @@ class Media:
         """Read anew what shelf and phase mean, where either has changed."""
         floor, seen = self.floor, self.appeal
         if seen is None or seen.today is not floor.today or seen.phase != floor.phase:
+            self.appeal = seen = None  # gone before the new one is made
             self.appeal = seen = read_appeal(floor, self.media, self.bidder.bounded, self.action)
             if self.media.auctions and not len(self.media.shared_slots):
                 self.bidder.meet(self._rivals(), floor.today.ln_quality)
