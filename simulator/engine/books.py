@@ -159,8 +159,8 @@ class Books:
         """The step's orders [product, lane] and their gmv, and what of both was made on visits of scenes."""
         scenes, both = len(self.floor.world.names.scenes), np.array([bill.total.gmv, paid])
         (gmv, orders), own = add_up(both), np.einsum("ipl,kpl->kil", sold.bought[:scenes], both)
-        worth = ratio(bill.gmv_of_segments(), sold.orders.paid.sum(axis=0))
-        return Takings(gmv, orders, own[0], own[1], worth)
+        value = np.broadcast_to(self.floor.world.people.order_value, sold.orders.paid.shape[1:])
+        return Takings(gmv, orders, own[0], own[1], value)
 
     def _credit(self, sold: Sold, takings: Takings, met: Met) -> None:
         """Credit this step's orders and their gmv to scenes."""

@@ -126,8 +126,7 @@ class Contacts:
         floor, world, today = self.floor, self.floor.world, self.floor.today
         assert floor.partners is not None
         terms = floor.terms()
-        price = (world.offers or world.goods).price[floor.phase] * terms.price
-        kept = price[:, None] * (1 - prob(terms.refund_odds))
+        kept = floor.price()[:, None] * (1 - prob(terms.refund_odds))
         mix = today.partner_mix[:, :, None] * (today.kappa * kept)
         floor.partners.pay_fees(floor.step)
         guests = floor.partners.bring(floor.phase, Meeting(

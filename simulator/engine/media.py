@@ -160,7 +160,7 @@ class Media:
         charge_packages(floor, self.server.price(paid))
         by_use = np.einsum("uq,ql->ul", self.package_of, served)
         np.multiply(by_use[:, None], self.media.package_share, out=shown)
-        whole = self.floor.world.media.slot_opportunities[self.inventory] * traffic[self.inventory]
+        whole = floor.world.media.slot_opportunities[self.inventory] * traffic[self.inventory]
         self.taken = ratio(shown, (whole * free)[:, None] * self.media.segment_share)
         return served
 
@@ -209,6 +209,8 @@ class Media:
         self.bidder.follow(phase, before)
         money, smooth = self._targets()
         slept, self.sleeps = self.sleeps, smooth <= 0
+        if floor.linkage and floor.step == 0:
+            floor.linkage.free = usual_free_sales(floor)
         if not self.media.auctions or not np.count_nonzero(money):
             self.tally.impressions[: self.media.auctions] = 0.0
             return None
@@ -220,8 +222,6 @@ class Media:
         )  # fmt: skip
         if floor.linkage:
             market = float(floor.schedule.market_step[floor.step])
-            if floor.step == 0:
-                floor.linkage.free = usual_free_sales(floor)
             field.free = floor.linkage.counted(field.smooth, floor.today.mix, market)
         if len(self.bidder.bounded):
             self.bidder.prepare(field)

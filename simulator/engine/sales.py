@@ -119,14 +119,15 @@ class Sales:
         self.release_mix, ready = self._read_release()
         load, self.pay = self._pass_gate(met, ready)
         floor.book.peak(payment_load=load)
-        visits, carts = self._presold_parts() if floor.schedule.can_deposit[s] else (NONE, NONE)
+        opened = bool(floor.schedule.can_deposit[s])
+        visits, carts = self._presold_parts() if opened else (NONE, NONE)
         return Pulse(
             days=days, browse=float(steps.browse[s]) or 1.0,
             now=steps.middle(s), pay=self.pay,
             cart=phases.cart[f] * self._wanted(met), release=phases.release[f] * buy * ready,
             deposit=phases.deposit[f] * visits,
             deposit_release=phases.deposit_release[f] * buy, balance=self._balance(), buy=buy,
-            presold=carts,
+            presale=opened, presold=carts,
         )  # fmt: skip
 
     def _presold_parts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -267,18 +268,12 @@ class Sales:
         [product, segment or 1, lane].
         """
         mixes = [self.direct_mix, self.release_mix]
-        return [*mixes, self._of_deposits()[:, None]] if self.presale else mixes
-
-    def _of_deposits(self) -> np.ndarray:
-        """Product weights of standing deposits: [product, lane]."""
-        every = self.every_choice
-        instead = shares(every * self.floor.world.goods.presale[:, None], every)
-        return shares(self.floor.state.baskets.presold, instead)
+        return [*mixes, self.of_deposits[:, None]] if self.presale else mixes
 
     def _agreed(self, balances: np.ndarray, paid: np.ndarray) -> np.ndarray:
         """Mean price of a product's orders against that of the day: balances are paid at that of their deposit."""
         held, value = self.floor.state.baskets, self.floor.world.people.order_value
-        found = self._of_deposits() if self.found is None else self._of_deposits() * self.found
+        found = self.of_deposits if self.found is None else self.of_deposits * self.found
         part = found * ratio(add_up(balances * value), add_up(paid * value))
         then = ratio(held.agreed, held.presold * self.floor.price())
         return np.where(held.presold > 0, 1 + np.minimum(part, 1.0) * (then - 1), 1.0)
@@ -299,14 +294,17 @@ class Sales:
         return np.asarray(orders * self._part_of(self.chain.habit, CUSTOMER_STAGES))
 
     def _choose(self, met: Met) -> None:
-        """What visitors would buy, of all segments and of each [product, segment, lane], and what baskets hold
-        [product, lane], as the step begins.
+        """What visitors would buy [product, segment, lane], and what baskets and deposits hold [product, lane], as
+        the step begins.
         """
         instead = self.floor.today.free_mix
         weights = self._choices(met)
         self.first_choice = shares(weights, instead[:, None], least=0.0)
-        self.every_choice = shares(add_up(weights), instead, least=0.0)
-        self.standing = shares(self.floor.state.baskets.products, instead)
+        every = shares(add_up(weights), instead, least=0.0)
+        held, goods = self.floor.state.baskets, self.floor.world.goods
+        self.standing = shares(held.products, instead)
+        presold = shares(every * goods.presale[:, None], every)
+        self.of_deposits = shares(held.presold, presold)
 
     def _choices(self, met: Met) -> np.ndarray:
         """Product weights of orders from visits, paid ones by scene and free ones: [product, segment, lane]."""
@@ -318,7 +316,7 @@ class Sales:
         if today.halo and met.halo_buys is not None:
             looks = today.halo.mix * met.halo_buys[:, None]
             weights += np.add.reduce(looks)
-        if self.asked or met.guest_buys is not None:
+        if self.asked:
             return self._ask(weights, each, looks, met)
         return weights
 
@@ -379,16 +377,8 @@ class Sales:
         """What the books ask of the step."""
         waiting = self._not_on_visits(flows) if self.floor.tracers else None
         return Sold(
-            flows,
-            baskets,
-            orders,
-            self.moved,
-            waiting,
-            self.bought,
-            self.pooled,
-            self.pay,
-            self.agreed,
-        )
+            flows, baskets, orders, self.moved, waiting, self.bought, self.pooled, self.pay, self.agreed
+        )  # fmt: skip
 
     def _not_on_visits(self, flows: np.ndarray) -> np.ndarray:
         """Orders that no visit of the step brought: released, of deposits, and by habit [stage, segment, lane]."""
@@ -448,7 +438,7 @@ class Sales:
     def _presell(self, flows: np.ndarray, baskets: CustomerMoves) -> np.ndarray:
         """Deposits take the place of balances; return those out of baskets: [product, lane]."""
         held, moved, deposits = self.floor.state.baskets, self.moved, flows[DEPOSIT]
-        paid = self._of_deposits()
+        paid = self.of_deposits
         if self.found is not None:
             paid = paid * self.found
         gone = (moved["balances"] + moved["basket_balances"]) * ratio(paid, np.add.reduce(paid))

@@ -141,6 +141,8 @@ class Pulse:
     """Hazard that a deposit's balance is paid in this step."""
     buy: float = 1.0
     """Purchases of the step against a normal day."""
+    presale: bool = True
+    """Deposits can be paid in this step."""
     presold: np.ndarray | float = 1.0
     """Part of what baskets hold that can be presold."""
 
@@ -373,7 +375,7 @@ class Chain:
     ) -> np.ndarray:
         """Flows of the step [kind, stage, segment, lane] from who moves; the crowd is not changed yet."""
         self.flows[ORDER], self.flows[DEPOSIT] = buyers, 0.0
-        if np.count_nonzero(pulse.deposit) or np.count_nonzero(self.presold):
+        if pulse.presale:
             self._split("purchase", buyers, UNPAID, slice(ORDER, CART), draws)
         self.flows[DECAY] = others
         self.flows[DECAY, 6] = 0.0

@@ -3,7 +3,7 @@
 symbol   meaning                                                   unit     shape
 B, T     carts and paid deposits of existing customers             baskets  [segment, lane]
 K, KT    weights of products in all standing baskets / deposits    baskets  [product, lane]
-u        product weights of direct orders, sum 1                   1        [product, lane]
+u        product weights of direct orders, sum 1                   1        [product, segment, lane]
 
 Customers stay in their stage while a basket waits; prospects with a basket are people of the chain
 (docs/model.md sections 8 and 9).

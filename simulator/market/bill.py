@@ -69,11 +69,6 @@ class Bill:
             return Money(gmv, cost, aid)
         return Money(gmv - granted, cost, aid + granted)
 
-    def gmv_of_segments(self) -> np.ndarray:
-        """Gmv of all products: [segment, lane]."""
-        gmv = np.asarray((self.values * self.price[:, None]).sum(axis=0))
-        return gmv if self.granted is None else gmv - self.granted.sum(axis=0)
-
 
 def part_of(whole: np.ndarray, by_segment: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Sum over segments of a share of each [product, segment (or 1), lane]; `whole` is that of all of it.

@@ -84,7 +84,7 @@ class Takings:
     """On visits of a scene [CNY]: [scene, lane], like own_orders."""
     own_orders: np.ndarray
     worth: np.ndarray
-    """Gmv of a mean order of a segment [CNY]: [segment, lane]."""
+    """Order value of a segment, whatever it buys: [segment, lane]."""
 
 
 def gmv_of(credit: Credit, takings: Takings) -> np.ndarray:

@@ -63,7 +63,7 @@ class Product(Part):
     presale: bool = False
     """Whether deposits are taken for this product, in phases before the end of a balance window."""
     deposit: Annotated[Rate, Field(le=1)] = 0.1
-    """Deposit as a share of the price; kept by the seller when the balance is not paid."""
+    """Deposit as a share of the price; kept by the seller when the balance is not paid, unless it is sold out."""
     discount: dict[str, Rate] = {}
     """Price cut by phase, share of list price."""
     salvage: Annotated[Level, Field(ge=0)] | None = None

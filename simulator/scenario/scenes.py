@@ -48,7 +48,9 @@ class Bid(Part):
     target: Annotated[Amount, Field(gt=0)] | None = None
     """Bid or average cost per action [CNY], or gmv per yuan for roi_control; later orders of visitors do not count."""
     counts_organic: bool = False
-    """roi_control of whole-site promotion 全站推广: the target counts the products' free sales too, as of yesterday."""
+    """roi_control of whole-site promotion 全站推广: the target counts the products' free sales too, as of yesterday;
+    on the first day as of a normal day.
+    """
 
 
 Objective = Literal[

@@ -116,7 +116,7 @@ class ContractSlot(SlotBase):
     make_good_days: Annotated[Amount, Field(gt=0, le=60)] = 30
     """Days after the package's last phase in which make-good is served."""
     remedy: Literal["make_good", "refund"] = "make_good"
-    """What the seller owes for a shortfall: impressions later, or the money back."""
+    """What the seller owes for a shortfall: impressions later, as far as there are any, or the money back."""
     lead_days: Annotated[Amount, Field(ge=0, le=365)] = 0
     """Days before its first impression by which a package must be booked."""
     price_steps: PriceSteps = PriceSteps()

@@ -409,3 +409,18 @@ def test_the_stress_scenario_strains_the_linkage():
     cost = run.commissions("stress")["cost"]
     assert cost["taoke"] == pytest.approx(2500, rel=1e-3)
     assert cost["star"] > 3000
+
+
+@pytest.mark.parametrize("run", [expected, sampled])
+def test_what_a_whole_site_scene_knows_on_the_first_day_does_not_hang_on_other_plans(run) -> None:
+    """It begins at noon; only another plan has money in the morning."""
+    scenario = minimal(
+        "calendar.phases.normal={start: 2021-03-20, clock: 6h}", "calendar.end=2021-03-25",
+        "calendar.phases.sale={start: 2021-03-20 12:00, traffic: 2, cvr: 2.2, clock: 6h}",
+        "scenes.harvest={preset: harvest, slots: [search_words, feed], budget: 30k, phases: [sale], "
+        "bid: {mode: roi_control, target: 6, counts_organic: true}}",
+    )  # fmt: skip
+    options = {"replications": 2} if run is sampled else {}
+    own, other = plan(scenario, "own", harvest=3e4), plan(scenario, "other", new_customer=3e4)
+    beside, alone = (run(scenario, plans, **options) for plans in ([other, own], [own]))
+    assert np.array_equal(beside.values("own", "gmv"), alone.values("own", "gmv"))

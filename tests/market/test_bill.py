@@ -38,10 +38,3 @@ def test_equal_odds_bring_back_that_part_of_everything(subsidised: bool):
         part = getattr(bill.total, name) * chance[:, 0]
         assert getattr(back, name) == pytest.approx(part, rel=1e-12)
         assert getattr(apart, name) == pytest.approx(part, rel=1e-12)
-
-
-@pytest.mark.parametrize("subsidised", [True, False])
-def test_gmv_is_the_same_by_product_and_by_segment(subsidised: bool):
-    bill = a_bill(subsidised=subsidised)
-    by_segment = [of_segment(bill, g).total.gmv.sum(axis=0) for g in range(3)]
-    assert bill.gmv_of_segments() == pytest.approx(np.array(by_segment), rel=1e-12)
