@@ -100,6 +100,8 @@ def _check_deposits(scenario: Scenario) -> Iterator[Fault]:
     """Who could never pay the balance pays no deposit: a presale that nothing settles is a slip."""
     calendar = scenario.calendar
     presold = [name for name, product in scenario.products.items() if product.presale]
+    if presold:
+        yield from _check_readiness(calendar)
     taking = deposit_phases(calendar) if calendar.phases else []
     if not taking or not presold or settled_phases(calendar):
         return
@@ -109,6 +111,15 @@ def _check_deposits(scenario: Scenario) -> Iterator[Fault]:
     yield Fault(
         ("products", presold[0], "presale"), f"{rule} ends after the start of {first}; {mend}"
     )
+
+
+def _check_readiness(calendar: Calendar) -> Iterator[Fault]:
+    """A visit pays a deposit in proportion to its chance to buy: without one it would pay none, and say nothing."""
+    for name, phase in calendar.phases.items():
+        if phase.deposit > 0 and phase.cvr <= 0:
+            rule = "must be above 0 where visits pay deposits, for they do so in proportion to it"
+            mend = "write 0.001 for a phase in which hardly anything is bought outright"
+            yield Fault(("calendar", "phases", name, "cvr"), f"{rule}; {mend}")
 
 
 def deposit_phases(calendar: Calendar) -> list[str]:

@@ -29,6 +29,14 @@ def test_a_presale_whose_balances_nobody_can_pay_is_refused(windows: str):
     assert NO_BALANCE in complaint(f"calendar.balances={windows}")
 
 
+def test_a_presale_phase_whose_visits_would_pay_no_deposit_is_refused():
+    none = "calendar.phases.presale.cvr=0"
+    assert "calendar.phases.presale.cvr must be above 0 where visits pay deposits" in complaint(
+        none
+    )
+    assert doubts(none, "calendar.phases.presale.deposit=0") == []
+
+
 @pytest.mark.parametrize(
     "setting", ["products.coffee.presale=false", "calendar.phases.presale.deposit=0"]
 )
