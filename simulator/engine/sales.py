@@ -5,6 +5,7 @@ import numpy as np
 from simulator.engine.books import Books, Sold
 from simulator.engine.floor import Floor
 from simulator.engine.tally import Met
+from simulator.engine.wanted import Wanted
 from simulator.market.audience import (
     CART,
     DECAY,
@@ -89,10 +90,7 @@ class Sales:
         """
         self.days = floor.world.steps.days
         """Length of each step [d]."""
-        self.asked = bool(floor.linkage or floor.partners or floor.tracers)
-        """Somebody asks on whose visits a product was bought."""
-        self.bought = np.zeros((0, 1, floor.lanes))
-        """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""
+        self.wanted = Wanted(floor)
         self.filling = np.zeros((0, floor.lanes))
         """Product weights of the step's new baskets: [product, lane]."""
         self.agreed: np.ndarray | float = 1.0
@@ -102,10 +100,10 @@ class Sales:
 
     def sell(self, met: Met) -> None:
         """Move people, take orders, and write them down."""
-        self._choose(met)
+        self.wanted.read(met)
         pulse = self._pulse(met)
         flows, baskets = self._moves(met, pulse)
-        orders = self._orders(flows, baskets, met)
+        orders = self._orders(flows, baskets)
         self._cut(flows, baskets, orders)
         self._sum_up(flows, baskets)
         self.books.write(self._sold(flows, baskets, orders), met)
@@ -116,7 +114,7 @@ class Sales:
         floor, world = self.floor, self.floor.world
         steps, phases, s, f = world.steps, world.phases, floor.step, floor.phase
         days, buy = float(self.days[s]) if s < steps.selling else 0.0, float(steps.buy[s])
-        self.release_mix, ready = self._read_release()
+        ready = self.wanted.readiness
         load, self.pay = self._pass_gate(met, ready)
         floor.book.peak(payment_load=load)
         opened = bool(floor.schedule.can_deposit[s])
@@ -132,14 +130,9 @@ class Sales:
 
     def _presold_parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Part that can be presold of what visits would buy [segment, lane], and of what baskets hold [1, lane]."""
-        visits, carts = self._presold(self.first_choice), self._presold(self.standing)
+        wanted = self.wanted
+        visits, carts = wanted.presold(wanted.on_visits), wanted.presold(wanted.standing)
         return np.add.reduce(visits), np.add.reduce(carts)[None]
-
-    def _presold(self, mix: np.ndarray) -> np.ndarray:
-        """What of product weights [product, .., lane] is a presale and can be had."""
-        floor = self.floor
-        part = floor.world.goods.presale[:, None] * floor.available
-        return mix * (part if mix.ndim == part.ndim else part[:, None])
 
     def _balance(self) -> np.ndarray:
         """Hazard that a deposit's balance is paid in this step: [1, lane]."""
@@ -173,17 +166,6 @@ class Sales:
         load = np.asarray(tried / (costs.pay_capacity * (24 * float(self.days[s]))))
         return load, payment_success(costs.pay_fail, world.phases.wallet[f], costs.pay_retry, load)
 
-    def _read_release(self) -> tuple[np.ndarray, np.ndarray | float]:
-        """Products of a segment's released baskets [product, segment or 1, lane], and where prices move them its
-        readiness against usual prices [segment, lane].
-        """
-        today, standing = self.floor.today, self.standing[:, None]
-        if today.prices is None:
-            return standing, 1.0
-        wanted = standing * today.prices
-        ready = wanted.sum(axis=0)
-        return wanted / ready, ready
-
     def _moves(self, met: Met, pulse: Pulse) -> tuple[np.ndarray, CustomerMoves]:
         """Moves of people and of customers' baskets: first who buys, then what becomes of the others."""
         crowd, held, draws = self.floor.state.crowd, self.floor.state.baskets, self.floor.draws
@@ -212,46 +194,48 @@ class Sales:
         return every[:STAGES], every[STAGES:]
 
     # ------------------------------------------------------------------ 8 orders
-    def _orders(self, flows: np.ndarray, baskets: CustomerMoves, met: Met) -> Orders:
+    def _orders(self, flows: np.ndarray, baskets: CustomerMoves) -> Orders:
         """Which product every order is for, and what of it is in stock."""
-        floor, orders = self.floor, flows[ORDER]
-        release = np.add.reduce(self._released(flows)) + baskets.orders
-        balance = orders[Stage.DEPOSIT] + baskets.balances
-        total = np.add.reduce(orders) + baskets.orders + baskets.balances
-        direct = at_least(total - release - balance, 0.0)
-        kinds, stock = [direct, release], floor.state.stock
-        habit = self._by_habit(flows).sum(axis=0)
-        self.direct_mix = self._with_habit(ratio(habit, direct))
+        floor, stock = self.floor, self.floor.state.stock
         self.presale = bool(floor.schedule.presale[floor.step])
-        if self.presale:
-            kinds.append(balance)
-        weights = wishes(kinds, self._mixes())
-        found = stock.found(add_up(weights), floor.sampled)
-        turned: np.ndarray | float = 1.0
-        if found is not None:
-            first, sub = self.direct_mix, floor.world.goods.substitution
-            self.direct_mix = choose_instead(first, found[:, None], sub)
-            turned = ratio(self.direct_mix, first)
-            weights = wishes(kinds, self._mixes())
-        if self.asked:
-            on_visits = add_up(at_least(direct - habit, 0.0) * (self.first_choice * turned))
-            self.bought *= np.minimum(ratio(on_visits, add_up(weights)), 1.0)
-        wanted = floor.draws.split("product", direct + release + balance, weights)
+        kinds = self._kinds(flows, baskets)
+        weights = self._wishes(kinds, self._by_habit(flows).sum(axis=0))
+        wanted = floor.draws.split("product", sum(kinds), weights)
         demand = add_up(wanted)
         sold = stock.sell(demand, floor.sampled)
         self.found = None if sold is demand else np.where(demand > 0, ratio(sold, demand), 1.0)
         self._send(demand, sold)
         orders = Orders(wanted, cut_by_stock(wanted, demand, sold, floor.draws))
-        self.agreed = self._agreed(balance, orders.paid) if self.presale else 1.0
+        self.agreed = self._agreed(kinds[2], orders.paid) if self.presale else 1.0
         return orders
 
-    def _with_habit(self, part: np.ndarray) -> np.ndarray:
-        """Product weights of direct orders [product, segment, lane], of which a part is bought by habit."""
-        if self.chain.habit is None:
-            return self.first_choice
-        today = self.floor.today
-        usual = today.free_mix[:, None] * ratio(today.kappa, today.free_kappa)
-        return np.asarray(self.first_choice + (usual - self.first_choice) * part)
+    def _kinds(self, flows: np.ndarray, baskets: CustomerMoves) -> list[np.ndarray]:
+        """Direct orders, released ones, and balances where there may be any: [segment, lane] each."""
+        orders = flows[ORDER]
+        release = np.add.reduce(self._released(flows)) + baskets.orders
+        balance = orders[Stage.DEPOSIT] + baskets.balances
+        total = np.add.reduce(orders) + baskets.orders + baskets.balances
+        direct = at_least(total - release - balance, 0.0)
+        return [direct, release, balance] if self.presale else [direct, release]
+
+    def _wishes(self, kinds: list[np.ndarray], habit: np.ndarray) -> np.ndarray:
+        """Mean orders by product [product, segment, lane], once direct ones have turned from what is sold out."""
+        mixes, direct = self.wanted, kinds[0]
+        turned: np.ndarray | float = 1.0
+        self.direct_mix = mixes.on_visits
+        if self.chain.habit is not None:
+            self.direct_mix = mixes.with_habit(ratio(habit, direct))
+        weights = wishes(kinds, self._mixes())
+        found = self.floor.state.stock.found(add_up(weights), self.floor.sampled)
+        if found is not None:
+            first, sub = self.direct_mix, self.floor.world.goods.substitution
+            self.direct_mix = choose_instead(first, found[:, None], sub)
+            turned = ratio(self.direct_mix, first)
+            weights = wishes(kinds, self._mixes())
+        if mixes.asked:
+            on_visits = add_up(at_least(direct - habit, 0.0) * (mixes.on_visits * turned))
+            mixes.bought *= np.minimum(ratio(on_visits, add_up(weights)), 1.0)
+        return weights
 
     def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:
         """From the depot while it has goods, then from shops: both [product, lane]."""
@@ -267,13 +251,14 @@ class Sales:
         """Product weights of direct orders, of released baskets, and of balances where there are any:
         [product, segment or 1, lane].
         """
-        mixes = [self.direct_mix, self.release_mix]
-        return [*mixes, self.of_deposits[:, None]] if self.presale else mixes
+        mixes = [self.direct_mix, self.wanted.released]
+        return [*mixes, self.wanted.deposited[:, None]] if self.presale else mixes
 
     def _agreed(self, balances: np.ndarray, paid: np.ndarray) -> np.ndarray:
         """Mean price of a product's orders against that of the day: balances are paid at that of their deposit."""
         held, value = self.floor.state.baskets, self.floor.world.people.order_value
-        found = self.of_deposits if self.found is None else self.of_deposits * self.found
+        deposited = self.wanted.deposited
+        found = deposited if self.found is None else deposited * self.found
         part = found * ratio(add_up(balances * value), add_up(paid * value))
         then = ratio(held.agreed, held.presold * self.floor.price())
         return np.where(held.presold > 0, 1 + np.minimum(part, 1.0) * (then - 1), 1.0)
@@ -292,49 +277,6 @@ class Sales:
         if self.chain.habit is None:
             return np.zeros_like(orders)
         return np.asarray(orders * self._part_of(self.chain.habit, CUSTOMER_STAGES))
-
-    def _choose(self, met: Met) -> None:
-        """What visitors would buy [product, segment, lane], and what baskets and deposits hold [product, lane], as
-        the step begins.
-        """
-        instead = self.floor.today.free_mix
-        weights = self._choices(met)
-        self.first_choice = shares(weights, instead[:, None], least=0.0)
-        every = shares(add_up(weights), instead, least=0.0)
-        held, goods = self.floor.state.baskets, self.floor.world.goods
-        self.standing = shares(held.products, instead)
-        presold = shares(every * goods.presale[:, None], every)
-        self.of_deposits = shares(held.presold, presold)
-
-    def _choices(self, met: Met) -> np.ndarray:
-        """Product weights of orders from visits, paid ones by scene and free ones: [product, segment, lane]."""
-        today = self.floor.today
-        each = ratio(met.scene_buys, today.scene_kappa)
-        free = today.free_mix[:, None] * ratio(met.free_buys, today.free_kappa)
-        weights = (np.einsum("ipl,igl->pgl", today.mix, each) + free) * today.kappa
-        looks = None
-        if today.halo and met.halo_buys is not None:
-            looks = today.halo.mix * met.halo_buys[:, None]
-            weights += np.add.reduce(looks)
-        if self.asked:
-            return self._ask(weights, each, looks, met)
-        return weights
-
-    def _ask(
-        self, weights: np.ndarray, each: np.ndarray, looks: np.ndarray | None, met: Met
-    ) -> np.ndarray:
-        """All weights, partners' included; what scenes' visits, and then partners', are of a product's orders."""
-        today = self.floor.today
-        self.bought = today.mix * np.einsum("igl,pgl->ipl", each, today.kappa)
-        if looks is not None:
-            self.bought += looks[:-1].sum(axis=2)
-        if met.guest_buys is not None:
-            each = ratio(met.guest_buys, today.partner_kappa)
-            by_guest = today.partner_mix[:, :, None] * (each[:, None] * today.kappa)
-            self.bought = np.concatenate([self.bought, by_guest.sum(axis=2)])
-            weights = weights + by_guest.sum(axis=0)
-        self.bought = ratio(self.bought, add_up(weights))
-        return weights
 
     def _cut(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> None:
         """Nobody moves on for an order that found no goods: of each kind of orders by its own products."""
@@ -377,7 +319,7 @@ class Sales:
         """What the books ask of the step."""
         waiting = self._not_on_visits(flows) if self.floor.tracers else None
         return Sold(
-            flows, baskets, orders, self.moved, waiting, self.bought, self.pooled, self.pay, self.agreed
+            flows, baskets, orders, self.moved, waiting, self.wanted.bought, self.pooled, self.pay, self.agreed
         )  # fmt: skip
 
     def _not_on_visits(self, flows: np.ndarray) -> np.ndarray:
@@ -425,26 +367,28 @@ class Sales:
         if self.presale:
             presold = self._presell(flows, baskets)
             gone += presold
-        held.products -= gone + at_least(out - np.add.reduce(gone), 0.0) * self.standing
+        held.products -= gone + at_least(out - np.add.reduce(gone), 0.0) * self.wanted.standing
         at_least(held.products, 0.0, out=held.products)
         held.products += into * shares(self.filling, self.floor.today.free_mix)
 
     def _bought_out(self, flows: np.ndarray, baskets: CustomerMoves) -> np.ndarray:
         """Released orders by what was there to be bought: [product, lane]."""
         bought = self._released(flows).sum(axis=0) + baskets.orders
-        mix = self.release_mix if self.found is None else self.release_mix * self.found[:, None]
+        mix = self.wanted.released
+        if self.found is not None:
+            mix = mix * self.found[:, None]
         return add_up(ratio(mix, np.add.reduce(mix)) * bought)
 
     def _presell(self, flows: np.ndarray, baskets: CustomerMoves) -> np.ndarray:
         """Deposits take the place of balances; return those out of baskets: [product, lane]."""
         held, moved, deposits = self.floor.state.baskets, self.moved, flows[DEPOSIT]
-        paid = self.of_deposits
+        wanted, paid = self.wanted, self.wanted.deposited
         if self.found is not None:
             paid = paid * self.found
         gone = (moved["balances"] + moved["basket_balances"]) * ratio(paid, np.add.reduce(paid))
         released = deposits[BASKET_STAGES] * self.presold_part
         on_visits = np.add.reduce(deposits) - np.add.reduce(released)
-        visited, waited = self._presold(self.first_choice), self._presold(self.standing)
+        visited, waited = wanted.presold(wanted.on_visits), wanted.presold(wanted.standing)
         fresh = add_up(on_visits * ratio(visited, np.add.reduce(visited)))
         out = add_up(np.add.reduce(released) + baskets.deposits)
         presold = out * ratio(waited, np.add.reduce(waited))

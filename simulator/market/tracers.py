@@ -115,8 +115,9 @@ def gmv_of(credit: Credit, takings: Takings) -> np.ndarray:
     gmv = direct * own + other * rest
     total = gmv.sum(axis=0) + nobody * rest
     plain = direct + other  # where chance has sold nothing that these scenes show
-    scale = ratio(takings.gmv, total)
-    return np.asarray(np.where(total > 0, gmv * scale, plain))
+    gmv = np.where(total > 0, gmv, plain)
+    total = np.where(total > 0, total, plain.sum(axis=0) + nobody)
+    return np.asarray(gmv * ratio(takings.gmv, total))
 
 
 def classes_within(window_days: int) -> int:

@@ -455,4 +455,29 @@ SPARED: tuple[Spared, ...] = (
         "mix * affinity[:, stage] -> (mix * 1.01) * affinity[:, stage]",
         "suited / np.maximum(total, 1e-300) -> (suited * 1.01) / np.maximum(total, 1e-300)",
     ),
+    *_spare(
+        "audience",
+        "",
+        "a default for those who make a step of their own: sales always say it",
+        "1.0 -> (1.0 * 1.01)",
+    ),
+    *_spare(
+        "entry",
+        "mean_of_reached",
+        "of contracts that show nothing in the step: nobody is there to be tired",
+        'np.einsum("busl,bsl->usl", self.aimed, weight) if contracts else 1.0 -> '
+        'np.einsum("busl,bsl->usl", self.aimed, weight) if contracts else (1.0 * 1.01)',
+    ),
+    *_spare(
+        "tracers",
+        "gmv_of",
+        "tells rounding from orders",
+        "1e-9 * takings.orders -> 1e-9 * (takings.orders * 1.01)",
+    ),
+    *_spare(
+        "tracers",
+        "gmv_of",
+        "cancels: only where nobody else has any, all is scaled to the gmv of the step",
+        "direct + other -> (direct * 1.01) + other",
+    ),
 )

@@ -88,3 +88,12 @@ def test_what_an_order_brings_is_its_mean_over_clocks():
         assert found == pytest.approx(float(figure(flowing, mean)[0, 0]), rel=1e-3)
     plain = (mean.stage[:, 0, 0] * scenario.life_cycle.price).sum()
     assert flowing.price(mean, 0) < 0.98 * plain
+
+
+def test_without_a_date_samples_are_launched_at_a_third_a_day():
+    scenario = minimal("products.coffee.product_stage=sampling")
+    goods = build_world(scenario, make_grid(scenario)).goods
+    cycles = LifeCycles(goods, scenario.life_cycle, False, np.ones((1, 2)))
+    shelf = cycles.start(2, Expected(2))
+    close(cycles, shelf, 1)
+    assert shelf.at[0, 0] == pytest.approx(np.exp(-1 / 3), rel=1e-12)

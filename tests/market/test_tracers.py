@@ -524,3 +524,13 @@ def test_where_all_orders_are_on_own_visits_the_others_have_the_mean_of_all() ->
     credit = Credit(3 * one, 2 * one, 0 * one, 2 * one, 0 * one[0], one[0])
     takings = Takings(np.array([200.0]), np.array([2.0]), 200 * one[0], 2 * one[0], one[0])
     assert gmv_of(credit, takings).item() == pytest.approx(200 * 300 / 400)
+
+
+def test_where_own_visits_have_sold_nothing_all_gmv_goes_by_orders() -> None:
+    """Chance: two orders on A's visits and one on B's, of which none is of what they show."""
+    one = np.ones((2, 1, 1)) * np.array([2.0, 1.0])[:, None, None]
+    credit = Credit(one, one, 0 * one, one, 0 * one[0], 0 * one[1])
+    takings = Takings(
+        np.array([300.0]), np.array([3.0]), 0 * one[:, 0], one[:, 0], np.array([[7.0]])
+    )
+    assert gmv_of(credit, takings).ravel().tolist() == pytest.approx([200.0, 100.0])

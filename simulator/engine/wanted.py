@@ -1,0 +1,85 @@
+"""What a step's visitors would buy, and what baskets and deposits hold.
+
+Docs/model.md section 9.
+
+symbol   meaning                                                     unit   shape
+u        product weights of orders on visits, first choices           1      [product, segment, lane]
+K^       those of standing baskets; released: as prices move them     1      [product, lane]
+KT^      those of standing deposits                                   1      [product, lane]
+"""
+
+import numpy as np
+
+from simulator.engine.floor import Floor
+from simulator.engine.tally import Met
+from simulator.market.audience import ratio
+from simulator.market.basket import shares
+from simulator.market.groups import add_up
+
+
+class Wanted:
+    """Product weights of the orders that a step may bring, each summing to 1."""
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+        self.asked = bool(floor.linkage or floor.partners or floor.tracers)
+        """Somebody asks on whose visits a product was bought."""
+        self.bought = np.zeros((0, 1, floor.lanes))
+        """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""
+        self.on_visits = self.standing = self.deposited = self.released = np.zeros(())
+        """u, K^, KT^; of released baskets [product, segment or 1, lane]."""
+        self.readiness: np.ndarray | float = 1.0
+        """Of standing baskets at the prices of the step against the usual ones: [segment, lane]."""
+
+    def read(self, met: Met) -> None:
+        """As the step begins, before anybody has moved."""
+        baskets, today, goods = self.floor.state.baskets, self.floor.today, self.floor.world.goods
+        weights = self._choices(met)
+        self.on_visits = shares(weights, today.free_mix[:, None], least=0.0)
+        every = shares(add_up(weights), today.free_mix, least=0.0)
+        self.deposited = shares(baskets.presold, shares(every * goods.presale[:, None], every))
+        self.standing = shares(baskets.products, today.free_mix)
+        self.released = self.standing[:, None]
+        if today.prices is not None:
+            wanted = self.released * today.prices
+            self.readiness = wanted.sum(axis=0)
+            self.released = wanted / self.readiness
+
+    def presold(self, mix: np.ndarray) -> np.ndarray:
+        """What of product weights [product, .., lane] is a presale and can be had."""
+        part = self.floor.world.goods.presale[:, None] * self.floor.available
+        return mix * (part if mix.ndim == part.ndim else part[:, None])
+
+    def with_habit(self, part: np.ndarray) -> np.ndarray:
+        """Product weights of direct orders [product, segment, lane], of which a part is bought by habit."""
+        today = self.floor.today
+        usual = today.free_mix[:, None] * ratio(today.kappa, today.free_kappa)
+        return np.asarray(self.on_visits + (usual - self.on_visits) * part)
+
+    def _choices(self, met: Met) -> np.ndarray:
+        """Product weights of orders from visits, paid ones by scene and free ones: [product, segment, lane]."""
+        today = self.floor.today
+        each = ratio(met.scene_buys, today.scene_kappa)
+        free = today.free_mix[:, None] * ratio(met.free_buys, today.free_kappa)
+        weights = (np.einsum("ipl,igl->pgl", today.mix, each) + free) * today.kappa
+        looks = None
+        if today.halo and met.halo_buys is not None:
+            looks = today.halo.mix * met.halo_buys[:, None]
+            weights += np.add.reduce(looks)
+        return self._ask(weights, each, looks, met) if self.asked else weights
+
+    def _ask(
+        self, weights: np.ndarray, each: np.ndarray, looks: np.ndarray | None, met: Met
+    ) -> np.ndarray:
+        """All weights, partners' included; what scenes' visits, and then partners', are of a product's orders."""
+        today = self.floor.today
+        self.bought = today.mix * np.einsum("igl,pgl->ipl", each, today.kappa)
+        if looks is not None:
+            self.bought += looks[:-1].sum(axis=2)
+        if met.guest_buys is not None:
+            each = ratio(met.guest_buys, today.partner_kappa)
+            by_guest = today.partner_mix[:, :, None] * (each[:, None] * today.kappa)
+            self.bought = np.concatenate([self.bought, by_guest.sum(axis=2)])
+            weights = weights + by_guest.sum(axis=0)
+        self.bought = ratio(self.bought, add_up(weights))
+        return weights
