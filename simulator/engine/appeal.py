@@ -75,8 +75,7 @@ def usual_free_sales(floor: Floor) -> np.ndarray:
     chance = prob(world.free.buy_odds * today.free_kappa)
     buys = weigh("mbs,msl->bsl", world.free.by_phase[NORMAL], chance)
     orders = (buys * deciding(crowd.n, world.people.propensity)).sum(axis=0)
-    mix = today.free_mix[:, None] * ratio(today.kappa, today.free_kappa)
-    return add_up(mix * (orders * world.people.order_value)) * floor.price()
+    return add_up(today.bought_free() * (orders * world.people.order_value)) * floor.price()
 
 
 def _halo(floor: Floor, scene: np.ndarray, halo: Halo) -> HaloAppeal:

@@ -84,10 +84,8 @@ class Sales:
         floor.book.totals |= zip(COUNTED, self.counted, strict=True)
         self.gate = calendar_gate(floor.world)
         """Load of payment and success [step, lane] each; None where the shop's own attempts are the load."""
-        self.released_part = self.presold_part = np.zeros(())
-        """Part of the orders, and of the deposits, out of favourites and carts that the sale released:
-        [2, segment, lane].
-        """
+        self.released_part = np.zeros(())
+        """Part of the orders out of favourites and carts that the sale released: [2, segment, lane]."""
         self.days = floor.world.steps.days
         """Length of each step [d]."""
         self.wanted = Wanted(floor)
@@ -130,8 +128,7 @@ class Sales:
 
     def _presold_parts(self) -> tuple[np.ndarray, np.ndarray]:
         """Part that can be presold of what visits would buy [segment, lane], and of what baskets hold [1, lane]."""
-        wanted = self.wanted
-        visits, carts = wanted.presold(wanted.on_visits), wanted.presold(wanted.standing)
+        visits, carts = self.wanted.presold_on_visits, self.wanted.presold_standing
         return np.add.reduce(visits), np.add.reduce(carts)[None]
 
     def _balance(self) -> np.ndarray:
@@ -171,7 +168,6 @@ class Sales:
         crowd, held, draws = self.floor.state.crowd, self.floor.state.baskets, self.floor.draws
         self.chain.fill(crowd, met.contact, pulse)
         self.released_part = self._part_of(self.chain.baskets, BASKET_STAGES)
-        self.presold_part = self.chain.presold_part()
         risks = basket_hazards(held, crowd, met.contact, pulse, self.floor.world.people)
         buying, moving = self.chain.chances(crowd)
         buyers, (paid, added) = self._draw(
@@ -282,7 +278,7 @@ class Sales:
         """Nobody moves on for an order that found no goods: of each kind of orders by its own products."""
         if orders.paid is orders.wanted or self.found is None:
             return
-        direct, release, *rest = (add_up_of(mix, self.found) for mix in self._mixes())
+        direct, release, *rest = (part_found(mix, self.found) for mix in self._mixes())
         balance = rest[0] if rest else np.ones(1)
         rows = np.concatenate([flows[ORDER], baskets.orders[None], baskets.balances[None]])
         found = np.empty(rows.shape)
@@ -386,9 +382,9 @@ class Sales:
         if self.found is not None:
             paid = paid * self.found
         gone = (moved["balances"] + moved["basket_balances"]) * ratio(paid, np.add.reduce(paid))
-        released = deposits[BASKET_STAGES] * self.presold_part
+        released = deposits[BASKET_STAGES] * self.chain.presold_part()
         on_visits = np.add.reduce(deposits) - np.add.reduce(released)
-        visited, waited = wanted.presold(wanted.on_visits), wanted.presold(wanted.standing)
+        visited, waited = wanted.presold_on_visits, wanted.presold_standing
         fresh = add_up(on_visits * ratio(visited, np.add.reduce(visited)))
         out = add_up(np.add.reduce(released) + baskets.deposits)
         presold = out * ratio(waited, np.add.reduce(waited))
@@ -400,7 +396,7 @@ class Sales:
         return presold
 
 
-def add_up_of(mix: np.ndarray, found: np.ndarray) -> np.ndarray:
+def part_found(mix: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Part of product weights [product, segment or 1, lane] that finds goods: [segment or 1, lane]."""
     return np.asarray(np.add.reduce(mix * found[:, None]))
 

@@ -30,6 +30,8 @@ class Wanted:
         """u, K^, KT^; of released baskets [product, segment or 1, lane]."""
         self.readiness: np.ndarray | float = 1.0
         """Of standing baskets at the prices of the step against the usual ones: [segment, lane]."""
+        self.presold_on_visits = self.presold_standing = np.zeros(())
+        """What of u and of K^ is a presale and can be had, in steps in which deposits are asked for."""
 
     def read(self, met: Met) -> None:
         """As the step begins, before anybody has moved."""
@@ -39,21 +41,24 @@ class Wanted:
         every = shares(add_up(weights), today.free_mix, least=0.0)
         self.deposited = shares(baskets.presold, shares(every * goods.presale[:, None], every))
         self.standing = shares(baskets.products, today.free_mix)
+        schedule, s = self.floor.schedule, self.floor.step
+        if schedule.can_deposit[s] or schedule.presale[s]:
+            self.presold_on_visits = self._presold(self.on_visits)
+            self.presold_standing = self._presold(self.standing)
         self.released = self.standing[:, None]
         if today.prices is not None:
             wanted = self.released * today.prices
             self.readiness = wanted.sum(axis=0)
             self.released = wanted / self.readiness
 
-    def presold(self, mix: np.ndarray) -> np.ndarray:
+    def _presold(self, mix: np.ndarray) -> np.ndarray:
         """What of product weights [product, .., lane] is a presale and can be had."""
         part = self.floor.world.goods.presale[:, None] * self.floor.available
         return mix * (part if mix.ndim == part.ndim else part[:, None])
 
     def with_habit(self, part: np.ndarray) -> np.ndarray:
         """Product weights of direct orders [product, segment, lane], of which a part is bought by habit."""
-        today = self.floor.today
-        usual = today.free_mix[:, None] * ratio(today.kappa, today.free_kappa)
+        usual = self.floor.today.bought_free()
         return np.asarray(self.on_visits + (usual - self.on_visits) * part)
 
     def _choices(self, met: Met) -> np.ndarray:

@@ -90,6 +90,10 @@ class Today:
     partner_kappa: np.ndarray
     """[partner, segment, lane]"""
 
+    def bought_free(self) -> np.ndarray:
+        """Product weights of orders on free visits: [product, segment or 1, lane]."""
+        return self.free_mix[:, None] * ratio(self.kappa, self.free_kappa)
+
     def wanted(self, touches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What a step's touches [way, lane] fill baskets with [product, lane]; and all of them, looks
         included [lane].
