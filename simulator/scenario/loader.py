@@ -180,9 +180,14 @@ def _preset(node: Node, path: Parts, prefix: str = "") -> _Place:
     place = _Place.of_preset(prefix + name)
     if place is None or not isinstance(node.value, str):
         known = [word.removeprefix(prefix) for word in preset_names() if word.startswith(prefix)]
-        near = suggestion(name, known) or (_elsewhere(name) if prefix else "")
+        near = suggestion(name, known) or (_elsewhere(name) if prefix else _as_file(name))
         stop(node, f"names no preset: {shown(node.plain())}{near}", *path)
     return place
+
+
+def _as_file(name: str) -> str:
+    """How a file is named, for one that is meant."""
+    return f"; a file is written {shown('./' + name)}" if name.endswith((".yaml", ".yml")) else ""
 
 
 def _elsewhere(name: str) -> str:

@@ -333,7 +333,7 @@ def test_positions_lead_into_the_extended_file(write, preset):
          "did you mean 'categories/coffee'?"),
         ("../x/../etc", "file.yaml:1:10: extends names no file: '../x/../etc'"),
         ("categories/../categories/coffee", "names no preset"),
-        ("coffee.yaml", "names no preset"),
+        ("coffee.yaml", "names no preset: 'coffee.yaml'; a file is written './coffee.yaml'"),
         ('"./\\0"', "file.yaml:1:10: has an unprintable character"),
         (f"./{'x' * 5000}", "names no file"),
         ("x" * 5000, "names no preset"),
