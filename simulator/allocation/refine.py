@@ -134,10 +134,12 @@ def best_of(
 
 
 def close(market: Market, problem: Problem, aims: Aims, split: Split) -> tuple[Split, Array]:
-    """Every cell closed in turn, its money given to others of its phase: the best, and its gain.
+    """Every cell closed in turn, its money given to others of its phase or of its scene, and every scene, its
+    money given to all others: the best, and its gain.
 
-    Scenes that meet outbid each other, and the higher score takes most: a share in the middle can be
-    worse than none and than all, where slopes show no way to either.
+    Scenes that meet outbid each other, and the higher score takes most; people who are shown ads all the time
+    tire of them, and rest in a pause; a scene costs to run. So a share in the middle can be worse than none
+    and than all, where slopes show no way to either.
     """
     row, money = _closed(problem, split)
     own, goal = aims.take(row), Split(money, split.booked[row])
@@ -145,8 +147,9 @@ def close(market: Market, problem: Problem, aims: Aims, split: Split) -> tuple[S
     owner = np.concatenate([np.arange(len(aims)), row])
     wide = aims.take(owner)
     scores = wide.score(wide.values(problem, every, market(every)))
-    best = np.array([np.where(owner == n, scores, -np.inf).argmax() for n in range(len(aims))])
-    return every.take(best), scores[best] - scores[: len(aims)]
+    best = [np.where(owner == n, scores, -np.inf).argmax() for n in range(len(aims))]
+    place = np.array(best, dtype=np.intp)
+    return every.take(place), scores[place] - scores[: len(aims)]
 
 
 def switch(market: Market, problem: Problem, aims: Aims, split: Split) -> tuple[Split, Array]:
@@ -186,19 +189,40 @@ def _filled(split: Split) -> Array:
 
 
 def _closed(problem: Problem, split: Split) -> tuple[NDArray[np.intp], Array]:
-    """Rows with one cell closed, for all others of the phase or for one: of which row, and their money."""
+    """Rows with one cell closed, for all others of the phase, of the scene or for one, or with one scene closed:
+    of which row, and their money.
+    """
     phase = np.array([cell.partition(".")[2] for cell in problem.cells])
     alone = np.eye(len(phase), dtype=bool)
     meets = (phase == phase[:, None]) & ~alone
+    kin = (problem.scene_of == problem.scene_of[:, None]) & ~alone
     freed = np.maximum(split.money - problem.low, 0.0)
-    mates = split.money[:, None] * meets
-    share = mates / np.maximum(mates.sum(axis=2), 1e-9)[..., None]
     row, cell = np.nonzero(freed > NOTHING * problem.budget)
-    to_all = split.money[row] - freed[row, cell][:, None] * (alone[cell] - share[row, cell])
+    shared = [_to_mates(split, freed, mates, row, cell) for mates in (meets, kin)]
     large = (split.money > LARGE * problem.budget) & (freed > 0)
     one, gone, mate = np.nonzero(large[:, :, None] & large[:, None] & meets)
     to_one = split.money[one] - freed[one, gone][:, None] * (1.0 * alone[gone] - alone[mate])
-    return np.concatenate([row, one]), np.concatenate([to_all, to_one])
+    of, without = _shut(problem, split)
+    return np.concatenate([row, row, one, of]), np.concatenate([*shared, to_one, without])
+
+
+def _to_mates(
+    split: Split, freed: Array, mates: Flags, row: NDArray[np.intp], cell: NDArray[np.intp]
+) -> Array:
+    """The money of rows of which a cell is closed for its mates [cell, mate], in proportion to what they have;
+    in equal parts where they have none.
+    """
+    here = (split.money[row] + 1e-9) * mates[cell]
+    share = here / np.maximum(here.sum(axis=1, keepdims=True), 1e-9)
+    share[np.arange(len(cell)), cell] = -1.0
+    return np.asarray(split.money[row] + freed[row, cell][:, None] * share)
+
+
+def _shut(problem: Problem, split: Split) -> tuple[NDArray[np.intp], Array]:
+    """Rows with one scene of several cells closed: of which row, and the money that is left."""
+    open_cells = (split.money > NOTHING * problem.budget)[:, None] & problem.of_scene
+    row, scene = np.nonzero(open_cells.sum(axis=2) > 1)
+    return row, np.where(problem.of_scene[scene], problem.low, split.money[row])
 
 
 def open_to(aims: Aims, split: Split) -> Array:

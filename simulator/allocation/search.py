@@ -31,6 +31,8 @@ NEAR = 3
 """Rows that have sweeps of their own: of a frontier the ends and the middle, which come first."""
 PARTS = 6
 """Halvings of the best plan that are tried where money may be kept."""
+TOPS = 3
+"""Further tops that are climbed at most from that of the row asked for: where ads tire people, pauses make several."""
 NEARLY = 0.01
 """Gain of the score's scale below which first steps are over."""
 
@@ -85,13 +87,23 @@ class Search(Ascent):
         at_budget = np.flatnonzero((aims.budget == self.problem.budget) & ~aims.keeps)
         end = at_budget[self.sought : self.sought + 1]
         self.climb(1, at_budget)
-        self.climb(self.effort.settle_steps, end, enough=0.0, told=(words, 0.8, 0.85))
+        self._climb_over(end, words)
         for row in end:
             self.even_out(row, self.effort.even_steps)
         self._best_kept()
         self.rows = settle(self.market, self.problem, self.known.rows, aims)
         self._unless_better(first)
         return self.known.rows
+
+    def _climb_over(self, some: Rows, words: str) -> None:
+        """To the top, and from there to a higher one as long as one lies behind a cell or scene that is closed."""
+        self.climb(self.effort.settle_steps, some, enough=0.0, told=(words, 0.8, 0.85))
+        for _ in range(TOPS):
+            before = self.scores()
+            self.close(some)
+            if not (self.scores() - before > NOTHING_LOST * np.abs(before)).any():
+                break
+            self.climb(self.effort.settle_steps, some, enough=0.0)
 
     def _best_kept(self) -> None:
         """Rows that may keep money: the best of all that were played here, climbed with.

@@ -11,8 +11,8 @@ from simulator.allocation.slopes import PARKED
 
 SETTLE, TRIM, DEEP = 6, 12, 4
 """Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
-SPECK = 0.002
-"""A scene or cell with less of the budget is left out if that costs nothing."""
+SPECK, SMALL = 0.002, 0.02
+"""A cell, or a scene, with less of the budget is left out if that costs nothing."""
 
 
 def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
@@ -52,13 +52,15 @@ def _parked(market: Market, problem: Problem, rows: Split) -> tuple[Flags, Array
 
 
 def without_specks(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
-    """Rows without a scene or a cell that holds next to nothing, unless it brings more than its money elsewhere.
+    """Rows without a small scene, or a cell that holds next to nothing, unless it brings more than its money
+    elsewhere.
 
     Slopes do not see that a scene costs to run, nor the knapsack a share of its unit.
     """
     parts = np.concatenate([problem.of_scene, np.eye(len(problem.cells), dtype=bool)])
     money = sums(rows.money, parts)
-    owner, part = np.nonzero((money > 0) & (money < SPECK * problem.budget))
+    small = np.repeat([SMALL, SPECK], [len(problem.of_scene), len(problem.cells)])
+    owner, part = np.nonzero((money > 0) & (money < small * problem.budget))
     kept = Split(np.where(parts[part], 0.0, rows.money[owner]), rows.booked[owner])
     own = aims.take(owner)
     every = stack([rows, repair(problem, kept, own.budget, most=open_to(own, kept))])

@@ -34,9 +34,40 @@ class Rivals:
             total += 2e6 * power / (power + 6e5)
         return float(total)
 
-    def __call__(self, split: Split) -> Answers:
+    def __call__(self: "Market", split: Split) -> Answers:
         brought = np.array([[self.value(row) - row.sum()] for row in split.money])
         return certain(brought, split.money)
+
+
+@dataclass
+class Costly:
+    """Scenes that cost as much to run as they have to spend."""
+
+    fixed: float
+
+    def value(self, money: Array) -> float:
+        """What one plan brings [CNY]."""
+        runs = money.reshape(CELLS, PHASES).sum(axis=1) > 1e-6
+        return float((3e6 * money / (money + 3e5)).sum() - self.fixed * runs.sum())
+
+    __call__ = Rivals.__call__
+
+
+class Tiring:
+    """Whoever is shown a scene in one phase is tired of it in the next, which is the better one."""
+
+    def value(self, money: Array) -> float:
+        """What one plan brings [CNY]."""
+        first, second = money.reshape(CELLS, PHASES).T
+        brought = 1e6 * (
+            first / (first + 2e5) + 1.5 * second / (second + 2e5) * np.exp(-first / 4e4)
+        )
+        return float(brought.sum())
+
+    __call__ = Rivals.__call__
+
+
+Market = Rivals | Costly | Tiring
 
 
 def rivals() -> Rivals:
@@ -55,26 +86,37 @@ def aim(rows: int = 1) -> Aims:
     return linear(np.ones((rows, 1)), np.array([BUDGET]), np.array([BUDGET]))
 
 
-def by_hand(market: Rivals, known: Problem, money: Array) -> float:
-    """The best value of one plan with a cell closed for all, or for one, of its phase."""
+def by_hand(market: Market, known: Problem, money: Array) -> float:
+    """The best value of one plan with a cell closed for all, or for one, of its phase, or for its scene, or with a
+    scene closed.
+    """
     best = market.value(money)
     for gone in range(6):
         mates = [c for c in range(gone % PHASES, 6, PHASES) if c != gone]
+        kin = [c for c in range(6) if c // PHASES == gone // PHASES and c != gone]
         freed = money[gone] - known.low[gone]
-        to_all = {c: money[c] / money[mates].sum() for c in mates}
+        to_all, to_kin = ({c: money[c] / money[own].sum() for c in own} for own in (mates, kin))
         large = [c for c in mates if min(money[c], money[gone]) > LARGE * BUDGET]
-        for share in (to_all, *({c: 1.0} for c in large)):
+        for share in (to_all, to_kin, *({c: 1.0} for c in large)):
             new = money.copy()
             new[gone] -= freed
             for c, part in share.items():
                 new[c] += freed * part
             best = max(best, market.value(new))
+    for scene in range(CELLS):
+        own = np.arange(6) // PHASES == scene
+        wish = Split(np.where(own, known.low, money)[None], np.zeros((1, 0), dtype=bool))
+        most = np.where(wish.money > 0, np.inf, 0.0)
+        best = max(best, market.value(repair(known, wish, most=most).money[0]))
     return best
 
 
+@pytest.mark.parametrize(
+    "market", [rivals(), Costly(5e5), Tiring()], ids=lambda m: type(m).__name__
+)
 @pytest.mark.parametrize("seed", range(8))
-def test_the_best_closed_cell_is_the_best_of_all(seed: int):
-    market, known = rivals(), problem(low=np.array([0.0, 0, 2e4, 0, 0, 1e4]))
+def test_the_best_closed_cell_is_the_best_of_all(seed: int, market: Market):
+    known = problem(low=np.array([0.0, 0, 2e4, 0, 0, 1e4]))
     shares = np.random.default_rng(seed).dirichlet(np.ones(6), 3)
     start = repair(known, Split(shares * BUDGET, np.zeros((3, 0), dtype=bool)))
     found, gain = close(market, known, aim(3), start)
@@ -128,3 +170,14 @@ def test_first_steps_close_cells_and_a_row_that_gains_no_more_leaves_them(monkey
     assert late.size == 0
     values = [market.value(money) for money in search.known.rows.money]
     assert min(values) == pytest.approx(market.value(best.money[0]), rel=0.02)
+
+
+def test_money_of_the_wrong_phase_moves_where_no_slope_leads():
+    """Nobody who is tired of a scene buys in its better phase: the first yuan there brings nothing."""
+    market, known = Tiring(), problem()
+    early = Split(np.array([[3.3e5, 1e3, 3.3e5, 1e3, 3.3e5, 1e3]]), np.zeros((1, 0), dtype=bool))
+    search = Search(Archive(market), known, 1, aims=aim(), rows=repair(known, early))
+    search.climb(40, enough=0.0)
+    stood = market.value(search.known.rows.money[0])
+    search.settle()
+    assert market.value(search.known.rows.money[0]) > 1.4 * stood
