@@ -9,11 +9,20 @@ from typing import TypeVar
 import numpy as np
 
 from simulator.allocation.advice import binding_of, margins_of, moves_between, next_money
-from simulator.allocation.aims import Aims, join, nothing_beats
+from simulator.allocation.aims import join
 from simulator.allocation.archive import Archive
 from simulator.allocation.effort import Effort, asked_effort
 from simulator.allocation.fair import ROUGH, VECTORS, fair_points
 from simulator.allocation.feasible import check_feasible
+from simulator.allocation.finalists import (
+    Final,
+    budget_of,
+    in_order,
+    names_of,
+    price_of_new,
+    shares,
+    unspent,
+)
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
@@ -37,7 +46,7 @@ from simulator.outcomes.compare import ratio_of_means
 from simulator.outcomes.frontier import Frontier, Past, Point
 from simulator.outcomes.goal import StoppedShort
 from simulator.outcomes.margin import Margin, step_of, told_targets
-from simulator.outcomes.most_profit import MOST, with_most_named
+from simulator.outcomes.most_profit import with_most_named
 from simulator.outcomes.outcomes import Outcomes
 from simulator.scenario.asked import asked, asked_number
 from simulator.scenario.plan import Plan, asked_plan, package_prices
@@ -49,8 +58,6 @@ BLOCK, ROUNDS = 16, 4
 EVEN, WISHED = "even split", "as wished"
 SEEKING, WISH_FROM = "seeking what is wished", 0.5
 """What is said while a wish is sought, and the share of the work that is behind when it begins."""
-ALIKE, SAME = 0.02, 1e-3
-"""Plans are shown as one if no cell differs by more of the budget, and no figure by a larger share."""
 
 
 @dataclass
@@ -195,35 +202,7 @@ def _though_stopped(ask: Callable[[], T]) -> T:
         return ask()
 
 
-@dataclass(frozen=True)
-class _Final:
-    """What the search found, planned as it is spent."""
-
-    rows: Split
-    aims: Aims
-    values: Array
-    """Objectives in expected mode: [row, objective]."""
-    spent: Array
-    """Expected cost, contracts included [CNY]: [row]."""
-    finished: bool
-    wished: int | None = None
-    """Which row was sought for the user's wish, the last one, if there is a wish."""
-
-    @classmethod
-    def of(cls, work: _Work, rows: Split, aims: Aims, finished: bool) -> "_Final":
-        """Rows as the judge sees them."""
-        answers = work.archive(rows)
-        values = aims.values(work.problem, rows, answers)
-        spent = answers.spent.sum(axis=1) + work.problem.contract_money(rows.booked)
-        return cls(rows, aims, values, spent, finished)
-
-    def take(self, rows: Sequence[int]) -> "_Final":
-        """Some of the rows."""
-        parts = self.values[rows], self.spent[rows]
-        return _Final(self.rows.take(rows), self.aims.take(rows), *parts, self.finished)
-
-
-def _finalists(work: _Work, search: Search, finished: bool) -> _Final:
+def _finalists(work: _Work, search: Search, finished: bool) -> Final:
     """The rows of every aim, settled if nobody stops that."""
     search.market = work.archive
     try:
@@ -232,12 +211,12 @@ def _finalists(work: _Work, search: Search, finished: bool) -> _Final:
     except KeyboardInterrupt:
         finished = False
     aims, settled = search.known
-    return _Final.of(work, settled, aims, finished)
+    return Final.of(work.archive, work.problem, settled, aims, finished=finished)
 
 
 def _with_wish(
-    work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_Chance", effort: Effort
-) -> _Final:  # fmt: skip
+    work: _Work, found: Final, objectives: tuple[str, ...], chance: "_Chance", effort: Effort
+) -> Final:  # fmt: skip
     """What was found, and last the row that was sought for the user's wish, if there is one."""
     if not (found.finished and work.wish.sought):
         return found
@@ -246,7 +225,8 @@ def _with_wish(
     except (KeyboardInterrupt, StoppedShort):
         return replace(found, finished=False)
     aim = replace(found.aims.take([0]), keeps=np.ones(1, bool))
-    both = _Final.of(work, stack([found.rows, row]), join(found.aims, aim), finished)
+    rows, aims = stack([found.rows, row]), join(found.aims, aim)
+    both = Final.of(work.archive, work.problem, rows, aims, finished=finished)
     return replace(both, wished=len(found.rows))
 
 
@@ -272,13 +252,14 @@ def _as_wished(
     return rows.take([int(np.argmax(means))]), True
 
 
-def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_Chance") -> Frontier:
+def _answer(work: _Work, found: Final, objectives: tuple[str, ...], chance: "_Chance") -> Frontier:
     """Play the finalists, the current plan and an even split on fresh draws, and say what follows."""
-    here, others = _sorted(work, found, objectives)
+    budget, columns = work.problem.budget, [work.wanted.index(OBJECTIVES[n]) for n in objectives]
+    here, others = in_order(found, budget, columns)
     extra = [] if found.wished is None else [found.wished]
     some = found.take([*here, *extra, *others])
     names = [f"best {n + 1}" for n in range(len(here))]
-    names += [WISHED] * len(extra) + _other_names(work, found, others)
+    names += [WISHED] * len(extra) + names_of(found, budget, others)
     plans = make_plans(work.scenario, work.problem, some.rows, names)
     own = _renamed(work.current, [*names, EVEN])
     even, fits = _even(work), _fits(work)
@@ -292,7 +273,7 @@ def _answer(work: _Work, found: _Final, objectives: tuple[str, ...], chance: "_C
     finished = found.finished and outcomes.mode == "sampled"
     points = _though_stopped(lambda: _points(work, some, plans, len(here) + len(extra), outcomes))
     frontier = Frontier(
-        scenario=chance.label or work.scenario.name, budget=work.problem.budget - work.idle, objectives=objectives,
+        scenario=chance.label or work.scenario.name, budget=budget - work.idle, objectives=objectives,
         points=tuple(points[: len(here)]), others=tuple(points[len(here) :]), outcomes=outcomes,
         current_plan=own, even_plan=even, current_fits=fits, leader=leader,
         calls=work.rough.calls + work.archive.calls,
@@ -328,18 +309,18 @@ def _even(work: _Work) -> Plan:
 
 
 def _points(
-    work: _Work, some: _Final, plans: Sequence[Plan], told: int, outcomes: Outcomes
+    work: _Work, some: Final, plans: Sequence[Plan], told: int, outcomes: Outcomes
 ) -> list[Point]:
     """Every finalist with its figures; margins and next money for the first ones, which are at the budget."""
     tables = _tables(work, some, plans[:told], outcomes) + [{}] * (len(plans) - told)
     step = step_of(work.problem.budget - work.idle)
     return [
         Point(
-            plan=plan, budget=_budget_of(some, n, plan.total(work.scenario)) - work.idle,
-            unspent=_unspent(some, n, plan.total(work.scenario), work.idle),
+            plan=plan, budget=budget_of(some, n, plan.total(work.scenario)) - work.idle,
+            unspent=unspent(some, n, plan.total(work.scenario), work.idle),
             expected=dict(zip(work.wanted, some.values[n].tolist(), strict=True)),
-            price_of_new=_price(some.aims, n), margins=table,
-            priced=bool(_shares(some.aims, n)[0] > TILT),
+            price_of_new=price_of_new(some.aims, n), margins=table,
+            priced=bool(shares(some.aims, n)[0] > TILT),
             next_money=next_money(work.archive, work.problem, some.rows.take([n]), table, step),
         )
         for n, (plan, table) in enumerate(zip(plans, tables, strict=True))
@@ -347,7 +328,7 @@ def _points(
 
 
 def _tables(
-    work: _Work, some: _Final, plans: Sequence[Plan], outcomes: Outcomes
+    work: _Work, some: Final, plans: Sequence[Plan], outcomes: Outcomes
 ) -> list[dict[str, Margin]]:
     """Values at the margin of the first rows, a plan each: of a yuan before it is paid, in the one that may
     keep money as well.
@@ -365,63 +346,6 @@ def _ahead(work: _Work, margins: dict[str, Margin]) -> dict[str, Margin]:
     """Cells that can still be given money: those that are over have no next yuan."""
     over = work.past.spent if work.past else {}
     return {cell: margin for cell, margin in margins.items() if cell not in over}
-
-
-def _budget_of(some: _Final, row: int, planned: float) -> float:
-    """What was to be split; where the budget itself was sought, what is planned."""
-    return planned if some.aims.keeps[row] else float(some.aims.budget[row])
-
-
-def _unspent(some: _Final, row: int, planned: float, idle: float) -> float:
-    """Expected leftovers, those apart that were known before."""
-    return max(0.0, _budget_of(some, row, planned) - float(some.spent[row]) - idle)
-
-
-def _sorted(work: _Work, found: _Final, objectives: Sequence[str]) -> tuple[list[int], list[int]]:
-    """Rows at the budget that nothing beats, best return first; and the rows at other budgets."""
-    aims = found.aims
-    at_budget = (aims.budget == work.problem.budget) & ~aims.keeps
-    here = np.flatnonzero(at_budget)
-    columns = [work.wanted.index(OBJECTIVES[n]) for n in objectives]
-    kept = here[nothing_beats(found.values[here][:, columns])][::-1]
-    apart = [*_less_profit(found), found.wished]
-    others = [n for n in np.flatnonzero(~at_budget).tolist() if n not in apart]
-    return _distinct(found, kept.tolist()), _distinct(found, others)
-
-
-def _less_profit(found: _Final) -> list[int]:
-    """Rows beside the best one whose budget itself was sought: a search that is stopped may have two."""
-    free = np.flatnonzero(found.aims.keeps[: found.wished])
-    return free[np.argsort(-found.values[free, 0], kind="stable")][1:].tolist()
-
-
-def _distinct(found: _Final, rows: list[int]) -> list[int]:
-    """Of rows that are nearly the same one alone, the ends before those between them."""
-    kept: list[int] = []
-    for n in (*rows[:1], *rows[-1:], *rows[1:-1]):
-        if not any(_alike(found, n, other) for other in kept):
-            kept.append(n)
-    return [n for n in rows if n in kept]
-
-
-def _alike(found: _Final, a: int, b: int) -> bool:
-    """Whether a reader could not tell two plans of one budget apart."""
-    aims, rows = found.aims, found.rows
-    budget = aims.budget[a]
-    if aims.budget[b] != budget or aims.keeps[a] != aims.keeps[b]:
-        return False
-    money = np.abs(rows.money[a] - rows.money[b]).max(initial=0.0) <= ALIKE * budget
-    figures = np.isclose(found.values[a], found.values[b], rtol=SAME, atol=0.0)
-    return bool(money and figures.all() and (rows.booked[a] == rows.booked[b]).all())
-
-
-def _other_names(work: _Work, found: _Final, others: Sequence[int]) -> list[str]:
-    names, seen = [], dict[int, int]()
-    for n in others:
-        share = round(100 * found.aims.budget[n] / work.problem.budget)
-        seen[share] = seen.get(share, 0) + 1
-        names.append(MOST if found.aims.keeps[n] else f"{share}% best {seen[share]}")
-    return names
 
 
 def _renamed(plan: Plan, taken: Sequence[str]) -> Plan:
@@ -470,16 +394,3 @@ def _played(work: _Work, plans: Sequence[Plan], chance: _Chance, mode: Mode) -> 
         work.scenario, plans, replications=chance.replications, seed=chance.seed, daily=False,
         mode=mode, executor=work.executor, chance_alone=False, label=chance.label, vectors=work.points,
     )  # fmt: skip
-
-
-def _price(aims: Aims, row: int) -> float | None:
-    """Return given up for one more of the second objective, by the weights of the aim."""
-    weights = aims.weights[row] / aims.scale
-    if len(weights) < 2 or aims.keeps[row] or _shares(aims, row).min() <= TILT:
-        return None
-    return float(weights[1] / weights[0])
-
-
-def _shares(aims: Aims, row: int) -> Array:
-    """How the weight is shared among the objectives."""
-    return np.asarray(aims.weights[row] / aims.weights[row].sum())

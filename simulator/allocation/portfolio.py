@@ -20,6 +20,7 @@ from simulator.allocation.archive import Archive
 from simulator.allocation.effort import Effort, asked_effort
 from simulator.allocation.fair import fair_points
 from simulator.allocation.feasible import check_feasible, fit_floors
+from simulator.allocation.finalists import ALIKE
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
@@ -30,7 +31,6 @@ from simulator.allocation.market import (
     make_problem,
     read_plans,
 )
-from simulator.allocation.optimize import ALIKE
 from simulator.allocation.problem import (
     Array,
     Limits,

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from simulator.allocation.aims import Aims
-from simulator.allocation.optimize import _distinct, _Final, optimize
+from simulator.allocation.finalists import Final, distinct
+from simulator.allocation.optimize import optimize
 from simulator.allocation.problem import Split
 from tests.worlds import minimal
 
@@ -19,11 +20,11 @@ def final(money, values, booked=None, budget=BUDGET, keeps=False):
         np.broadcast_to(keeps, rows),
     )  # fmt: skip
     split = Split(np.array(money, dtype=float), flags)
-    return _Final(split, aims, np.array(values, dtype=float), np.full(rows, BUDGET), True)
+    return Final(split, aims, np.array(values, dtype=float), np.full(rows, BUDGET), True)
 
 
 def shown(found):
-    return _distinct(found, list(range(len(found.values))))
+    return distinct(found, list(range(len(found.values))))
 
 
 def test_plans_that_differ_in_money_or_in_figures_stay():
