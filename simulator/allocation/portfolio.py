@@ -1,8 +1,4 @@
-"""Several scenario files share one budget: one problem whose cells are those of all files.
-
-symbol   meaning                                                       shape
-file     one scenario; its cells are called "file/scene.phase"
-row      money of the cells of all files                               [row, cell]
+"""Several scenario files share one budget: the split of most, held against those that a user would make.
 
 Files do not meet in the market: what a row brings is the sum over its files. So a file is played only
 for parts of rows that it has not seen, and a sweep of one file's cells costs nothing in the others.
@@ -19,17 +15,15 @@ from simulator.allocation.aims import Aims, linear
 from simulator.allocation.archive import Archive
 from simulator.allocation.effort import Effort, asked_effort
 from simulator.allocation.fair import fair_points
-from simulator.allocation.feasible import check_feasible, fit_floors
+from simulator.allocation.feasible import check_feasible
 from simulator.allocation.finalists import ALIKE
+from simulator.allocation.joined import Member, PortfolioMarket, beside, join_problems
 from simulator.allocation.market import (
     OBJECTIVES,
     PROFIT,
-    Answers,
     SimulatedMarket,
-    known_rows,
     make_plans,
     make_problem,
-    read_plans,
 )
 from simulator.allocation.problem import (
     Array,
@@ -38,13 +32,12 @@ from simulator.allocation.problem import (
     Split,
     asked_limits,
     check_known,
-    check_locks,
     stack,
     sums,
 )
 from simulator.allocation.quest import Progress, asked_budget, check_budget, kept_so_far
 from simulator.allocation.refine import best_of, without_losers
-from simulator.allocation.repair import keeps_limits, repair
+from simulator.allocation.repair import keeps_limits
 from simulator.allocation.search import TILT, Search
 from simulator.allocation.settle import settle
 from simulator.engine.simulate import Mode, check_run, simulate
@@ -91,7 +84,7 @@ def optimize_portfolio(
     within = asked_table("limits", limits or {}, "{'one': sim.Limits(caps={'live': 2e5})}")
     check_known("file", list(within), names)
     members = [
-        _Member(name, s, make_problem(s, total, within.get(name)))
+        Member(name, s, make_problem(s, total, within.get(name)))
         for name, s in zip(names, scenarios, strict=True)
     ]
     work = _Work(members, total, objective, effort, executor, progress)
@@ -119,34 +112,11 @@ def _labels(scenarios: Sequence[Scenario], labels: Sequence[str] | None) -> list
     return names
 
 
-@dataclass(frozen=True, eq=False)
-class _Member:
-    """One file and its own problem."""
-
-    label: str
-    scenario: Scenario
-    problem: Problem
-
-    def current(self) -> Split:
-        """The file's first plan."""
-        return read_plans(self.problem, [plans_of(self.scenario)[0]])
-
-    def starts(self, budgets: Array) -> list[Split]:
-        """Plans of the file and an even split, each at these budgets: [plan][budget]."""
-        rows = known_rows(self.scenario, self.problem)
-        again = [rows.take([n] * len(budgets)) for n in (0, len(rows) - 1)]
-        return [repair(self.problem, row, budgets) for row in again]
-
-    def cost(self, row: Split) -> float:
-        """What a row costs the file, packages and fees included [CNY]."""
-        return float(self.problem.total(row)[0])
-
-
 @dataclass
 class _Work:
     """What all parts of one optimisation share."""
 
-    members: Sequence[_Member]
+    members: Sequence[Member]
     budget: float
     objective: str
     effort: Effort
@@ -201,80 +171,6 @@ class _Work:
         own = np.array([m.scenario.budget for m in self.members])
         even = np.full(len(own), 1 / len(own))
         return {EQUAL: self.budget * even, PROPORTIONAL: self.budget * own / own.sum()}
-
-
-# --------------------------------------------------------------------------- one market of all files
-class PortfolioMarket:
-    """Answers of all files, added up; a file plays only parts of rows that are new to it."""
-
-    def __init__(self, markets: Sequence[SimulatedMarket], problems: Sequence[Problem]):
-        self.markets = [Archive(market) for market in markets]
-        self.cells = np.cumsum([0, *(len(p.cells) for p in problems)])
-        self.packages = np.cumsum([0, *(len(p.packages) for p in problems)])
-        self.calls = self.asked = 0
-
-    @property
-    def evaluations(self) -> int:
-        """Rows of single files that were played."""
-        return sum(market.evaluations for market in self.markets)
-
-    def part(self, split: Split, file: int) -> Split:
-        """The cells and packages of one file."""
-        return Split(
-            split.money[:, self.cells[file] : self.cells[file + 1]],
-            split.booked[:, self.packages[file] : self.packages[file + 1]],
-        )
-
-    def __call__(self, split: Split) -> Answers:
-        """What the rows bring in all files together."""
-        self.calls += 1
-        self.asked += len(split) * len(self.markets)
-        found = [market(self.part(split, file)) for file, market in enumerate(self.markets)]
-        return Answers(
-            np.sum([a.values for a in found], axis=0),
-            np.concatenate([a.spent for a in found], axis=1),
-            np.concatenate([a.most for a in found], axis=1),
-        )
-
-
-def beside(parts: Sequence[Split]) -> Split:
-    """Rows of the files side by side, as rows of the portfolio."""
-    return Split(
-        np.concatenate([p.money for p in parts], axis=1),
-        np.concatenate([p.booked for p in parts], axis=1),
-    )
-
-
-def join_problems(members: Sequence[_Member], budget: float, files: Limits) -> Problem:
-    """One problem: cells, scenes and packages of all files, every file a group of scenes."""
-    problems, labels = [m.problem for m in members], [m.label for m in members]
-    scenes = np.cumsum([0, *(len(p.scenes) for p in problems)])
-    check_known("file", [*files.floors, *files.caps, *files.locks], labels)
-    check_locks(files)
-    if any(p.groups for p in problems):
-        raise UserError("groups of scenes cannot be limited in a portfolio, where files are groups")
-
-    def named(names: str) -> tuple[str, ...]:
-        return tuple(f"{m.label}/{x}" for m in members for x in getattr(m.problem, names))
-
-    def joined(name: str) -> Array:
-        return np.concatenate([getattr(p, name) for p in problems])
-
-    def moved(name: str) -> "np.ndarray":
-        return np.concatenate([getattr(p, name) + scenes[n] for n, p in enumerate(problems)])
-
-    found = Problem(
-        budget=budget, cells=named("cells"), scenes=named("scenes"), scene_of=moved("scene_of"),
-        low=joined("low"), high=joined("high"), floor=joined("floor"), cap=joined("cap"),
-        minimum=joined("minimum"), fixed=joined("fixed"), sunk=joined("sunk"),
-        groups=tuple(labels), group_word="file",
-        group_of=np.repeat(np.arange(len(problems)), np.diff(scenes)),
-        group_floor=np.array([files.locks.get(f, files.floors.get(f, 0.0)) for f in labels]),
-        group_cap=np.array([files.locks.get(f, files.caps.get(f, np.inf)) for f in labels]),
-        packages=named("packages"), price=joined("price"), payer=moved("payer"),
-        must=joined("must").astype(bool), may=joined("may").astype(bool),
-    )  # fmt: skip
-    return fit_floors(found)
 
 
 # --------------------------------------------------------------------------- search
