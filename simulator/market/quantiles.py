@@ -39,6 +39,7 @@ STRETCHES = (1, 3, 7, 13, 21, 33, LAST_COUNT + 1)  # counts after which finished
 INVERSE = 1.0 / np.arange(1, LAST_COUNT + 1)[:, None]  # of every count
 BLOCK = 49152  # draws worked on at once: fewer calls, and they still fit a shared cache
 FEW = 16384  # draws inverted at once
+WORTH_SKIPPING = 4096  # draws whose expansion costs more than the calls for a further stretch
 LEAST_SHAPE = 0.1  # smaller gamma shapes are drawn as this one
 PLAIN_SHAPE = 4.0  # from here on the mean of the cube is 1 - 2e-5 or nearer
 
@@ -109,13 +110,15 @@ def binomial_quantile(
             block = out[rows]
             moments = work.arrays("moments", 5, block.shape)
             _binomial_moments(n[rows], p[rows], moments)
-            few = _places(moments[2] < LEAST_VARIANCE)
+            small = moments[2] < LEAST_VARIANCE
+            few = _places(small)
             flat_n, flat_p, flat_u = (x[rows].reshape(-1) for x in (n, p, u))
             uncertain = _not_surely_zero(few, moments[1], flat_u)
             uncertain, columns = _gathered(uncertain, (flat_n, flat_p, flat_u), work)
-            if few.size < block.size:
-                zeros = work.zeros(block.shape)
-                _expand_binomial(n[rows], p[rows], terms.of(rows), moments, block, zeros=zeros)
+            for some in _not_wholly(small, few.size):
+                each = n[rows][some], p[rows][some], terms.of(rows).of(some)
+                zeros = work.zeros(block[some].shape)
+                _expand_binomial(*each, moments[:, some], block[some], zeros=zeros)
             flat = block.reshape(-1)
             flat[few] = 0.0
             for part in _parts(uncertain.size):
@@ -192,6 +195,22 @@ def _gathered(places: Places, columns: tuple[Array, ...], work: Workspace) -> tu
     for column, value in zip(columns, values, strict=True):
         column.take(places, out=value, mode="clip")
     return places, values
+
+
+def _not_wholly(small: NDArray[np.bool_], count: int) -> list[slice]:
+    """Stretches of cells [cell, plan, replication] in which not every draw is small, short gaps included; all of
+    them where less than half of the draws are.
+
+    >>> _not_wholly(np.arange(3)[:, None, None] > 0, 2)
+    [slice(0, 1, None)]
+    """
+    if 2 * count < small.size:
+        return [slice(0, len(small))]
+    some = np.logical_not(np.logical_and.reduce(small.reshape(len(small), -1), axis=1))
+    cells, gap = some.nonzero()[0].tolist(), WORTH_SKIPPING // small[0].size
+    ends = [k for k in range(len(cells)) if k + 1 == len(cells) or cells[k + 1] - cells[k] > gap]
+    starts = [0, *(k + 1 for k in ends[:-1])]
+    return [slice(cells[a], cells[b] + 1) for a, b in zip(starts, ends, strict=False)]
 
 
 def _parts(size: int) -> Iterator[slice]:
