@@ -267,8 +267,7 @@ class Media:
         """Actions per impression of the bounded uses: [bounded use, segment, lane]."""
         uses = self.bidder.bounded
         worn = wear(self.floor.state.crowd.fatigue, self.floor.world.people.fatigue)
-        odds = self.bidder.entry.mean_of_reached(worn, contracts=False, out=self.work)
-        odds = odds.take(uses, axis=0) * appeal.click.take(uses, axis=0)
+        odds = self.bidder.entry.mean_of(worn, seen=True) * appeal.click.take(uses, axis=0)
         if self.media.creative is not None:
             odds *= self.bidder.entry.appeal.take(uses, axis=0)
         click = prob(odds)
