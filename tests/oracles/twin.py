@@ -15,6 +15,7 @@ steps. A step:
 7. all moves at once; exposure, fatigue, baskets' weights
 """
 
+import itertools
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
@@ -38,6 +39,7 @@ from tests.oracles.twin_chain import (
     ORDERS,
     RELEASE,
     STRANGERS,
+    WHO,
     Chain,
     Contacts,
     Hazards,
@@ -48,6 +50,7 @@ from tests.oracles.twin_chain import (
     cvr_of,
     order_value_of,
     renewal,
+    who_are,
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
 from tests.oracles.twin_commission import Partner
@@ -57,6 +60,7 @@ from tests.oracles.twin_goods import (
     Halo,
     Looks,
     Product,
+    Ways,
     best_of,
     odds,
     prob,
@@ -82,6 +86,7 @@ SCENE_COUNTS = ("impressions", "clicks", "visits", "spend")
 OnStep = Callable[[int, dict[str, Any]], None]
 Wait = Generator[simpy.Event, Any, None]
 Flows = dict[str, Hazards]  # by segment
+Wanted = dict[str, dict[str, dict[str, dict[str, float]]]]  # by segment, who, kind and product
 
 TOTALS = (
     "impressions", "viewed", "clicks", "visits", "paid_visits", "free_visits", "favourites",
@@ -116,35 +121,29 @@ class TwinResult:
 
 @dataclass
 class Buyers:
-    """Orders of one segment in a step by kind, wanted and then paid."""
+    """Orders of one segment in a step by who makes them and kind, wanted and then paid."""
 
-    wanted: dict[str, float]
-    new: dict[str, float]  # of the wanted ones, those from stages 0..6
-    by_habit: float  # R_g: of the direct ones, those without a visit
-    found: dict[str, dict[str, float]] = field(default_factory=dict)
-    """Of an order of a kind what is for a product and finds it."""
+    wanted: dict[str, dict[str, float]]
+    by_habit: float  # R_g: of the direct ones of customers, those without a visit
+    found: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    """Of the wanted orders what is for a product and finds it."""
+    first: dict[str, float] = field(default_factory=dict)  # F_pg
     by_product: dict[str, float] = field(default_factory=dict)
 
     @property
-    def on_visits(self) -> float:
-        """V_g."""
-        return self.wanted[DIRECT] - self.by_habit
+    def direct(self) -> tuple[float, float, float]:
+        """S_g, C_g and R_g."""
+        customers = self.wanted["customers"][DIRECT] - self.by_habit
+        return self.wanted["strangers"][DIRECT], customers, self.by_habit
 
-    @property
-    def habit_share(self) -> float:
-        direct = self.wanted[DIRECT]
-        return self.by_habit / direct if direct > 0 else 0.0
-
-    def part(self, kind: str) -> float:
+    def part(self, who: str, kind: str) -> float:
         """The part of the wanted orders of a kind that finds goods."""
-        return sum(self.found[kind].values())
+        wanted = self.wanted[who][kind]
+        return sum(self.found[who][kind].values()) / wanted if wanted > 0 else 0.0
 
-    @property
-    def new_share(self) -> float:
-        """Of the paid orders those of new customers."""
-        paid = sum(x * self.part(kind) for kind, x in self.wanted.items())
-        new = sum(x * self.part(kind) for kind, x in self.new.items())
-        return new / paid if paid > 0 else 0.0
+    def paid(self, kind: str) -> dict[str, float]:
+        """Paid orders of a kind, by product."""
+        return {p: sum(self.found[who][kind][p] for who in WHO) for p in self.by_product}
 
 
 def run_twin(
@@ -465,16 +464,15 @@ class World:
         """Steps 4 to 7 of the list above; returns what a trace shows."""
         self._show_contracts(step, pi)
         self._look_at_people()
-        scene_buys: dict[Any, float] = dict(self._click(step))
+        scene_buys = self._click(step)
         contacts, free_buys = self._contacts(step)
-        scene_buys |= {(p.key, g): x for p in self.partners for g, x in p.buying.items()}
-        looks = self._looks()
+        ways = {who: self._ways(who, scene_buys[who], free_buys[who]) for who in WHO}
         if any(people.delay > 0 for people in self.people.values()):
-            scene_buys, free_buys, looks = self._sign(step, scene_buys, free_buys, looks)
-            self._learn(scene_buys, 1.0)
+            ways = {who: self._sign(step, who, own) for who, own in ways.items()}
+            self._learn(ways, 1.0)
         else:
-            self._learn(scene_buys, step.readiness)
-        self.goods.choose(scene_buys, free_buys, looks)
+            self._learn(ways, step.readiness)
+        self.goods.choose(ways)
         self._fill(contacts)
         terms = self._terms(step, contacts)
         trace = self._trace(contacts)
@@ -508,7 +506,9 @@ class World:
 
     def _look_at_people(self) -> None:
         """How readily those who are there buy (s'_gb, section 9) and fill baskets (k_gb, section 8)."""
-        self.ready = {g: people.ready_to_order() for g, people in self.people.items()}
+        self.ready = {
+            who: {g: people.ready_of(who) for g, people in self.people.items()} for who in WHO
+        }
         self.filling = {g: people.baskets_filled() for g, people in self.people.items()}
 
     # ----- section 6: clicks and visits
@@ -530,15 +530,15 @@ class World:
                     bear.get((self.contracts.pool(j.slot), j.segment), 1.0),
                 )
 
-    def _click(self, step: Step) -> dict[tuple[str, str], float]:
-        """Clicks, visits and buying visits of every placement; returns bz_ig by scene and segment."""
+    def _click(self, step: Step) -> dict[str, dict[tuple[str, str], float]]:
+        """Clicks, visits and buying visits of every placement; bz_ig by who visits, scene and segment."""
         phase, goods = step.phase, self.goods
         shown = {g: dict.fromkeys(BANDS, 0.0) for g in self.people}
         for j in self.placements:
             for b, share in j.reached.items():
                 shown[j.segment][b] += j.impressions * share
         wear = {g: people.wear_of_step(shown[g], step.days) for g, people in self.people.items()}
-        buys = {(scene, g): 0.0 for scene in self.scenes for g in self.people}
+        buys = {who: {(scene, g): 0.0 for scene in self.scenes for g in self.people} for who in WHO}
         for j in self.placements:
             kappa = goods.scene_kappa[j.scene][j.segment]
             click = (
@@ -553,7 +553,9 @@ class World:
             j.clicks = j.impressions * prob(click * j.position_factor * j.click_lift)
             j.visits = j.clicks * j.arrival
             j.buying = j.visits * prob(buy)
-            buys[j.scene, j.segment] += j.buying * j.mean_of_clickers(self.ready[j.segment])
+            for who, row in buys.items():
+                ready = self.ready[who][j.segment]
+                row[j.scene, j.segment] += j.buying * j.mean_of_clickers(ready)
             halo = goods.halos[j.scene][j.segment]
             j.looks = j.visits * halo.seen
             j.look_buying = j.looks * self._look_buys(step, j.segment, halo)
@@ -566,41 +568,45 @@ class World:
             odds(self.scenario.life_cycle.halo_cvr) * cvr_of(self.scenario.segments[g]) * ready
         )
 
-    def _looks(self) -> list[Looks]:
+    def _ways(self, who: str, scenes: dict[Any, float], free: dict[str, float]) -> Ways:
+        """Buying visits of strangers, or of customers, partners' among them, and buying looks."""
+        guests = {(p.key, g): x for p in self.partners for g, x in p.buying[who].items()}
+        return Ways(scenes | guests, free, self._looks(who))
+
+    def _looks(self, who: str) -> list[Looks]:
         """Buying looks at other products by way and segment (bzh): the scenes, and the free visits."""
         goods = self.goods
         paid: list[Looks] = []
         for j in self.placements:
-            buys = j.look_buying * j.mean_of_clickers(self.ready[j.segment])
+            buys = j.look_buying * j.mean_of_clickers(self.ready[who][j.segment])
             paid.append((goods.halos[j.scene][j.segment], j.segment, buys))
-        free = [(goods.organic_halo[g], g, buys) for g, buys in self.free_look_buys.items()]
+        free = [(goods.organic_halo[g], g, buys) for g, buys in self.free_look_buys[who].items()]
         return [*paid, *free]
 
-    def _sign(
-        self, step: Step, scene_buys: dict[Any, float], free_buys: dict[str, float], looks: list[Looks]
-    ) -> tuple[dict[Any, float], dict[str, float], list[Looks]]:  # fmt: skip
+    def _sign(self, step: Step, who: str, ways: Ways) -> Ways:
         """Section 6, late orders: what is ordered now of the decisions of every way."""
 
         def now(what: Any, g: str, buys: float) -> float:
-            return self.people[g].signed(what, buys * step.readiness, step.days)
+            return self.people[g].signed((who, what), buys * step.readiness, step.days)
 
-        return (
-            {(i, g): now(("scene", i), g, x) for (i, g), x in scene_buys.items()},
-            {g: now("free", g, x) for g, x in free_buys.items()},
-            [(halo, g, now(("look", n), g, x)) for n, (halo, g, x) in enumerate(looks)],
+        return Ways(
+            {(i, g): now(("scene", i), g, x) for (i, g), x in ways.scenes.items()},
+            {g: now("free", g, x) for g, x in ways.free.items()},
+            [(halo, g, now(("look", n), g, x)) for n, (halo, g, x) in enumerate(ways.looks)],
         )
 
-    def _learn(self, scene_buys: dict[tuple[str, str], float], readiness: float) -> None:
+    def _learn(self, ways: dict[str, Ways], readiness: float) -> None:
         """Section 10: orders that tell the variants of a product apart, until the decision."""
         goods = self.goods
         for s in self.seen:
             p = self.scenario.scenes[s].explore.product
             for g in self.people:
                 part = goods.mixes[s].get(p, 0.0) * goods.kappa(p, g) / goods.scene_kappa[s][g]
-                self.seen[s] += scene_buys[s, g] * readiness * part
+                buys = sum(own.scenes[s, g] for own in ways.values())
+                self.seen[s] += buys * readiness * part
 
-    def _contacts(self, step: Step) -> tuple[dict[str, Contacts], dict[str, float]]:
-        """X, Y, Z per person of every band, and bz_og of the free visits by segment."""
+    def _contacts(self, step: Step) -> tuple[dict[str, Contacts], dict[str, dict[str, float]]]:
+        """X, Y, Z per person of every band, and bz_og of the free visits by who and segment."""
         sums = {g: [dict.fromkeys(BANDS, 0.0) for _ in range(3)] for g in self.people}
         taken = {g: dict.fromkeys(BANDS, 0.0) for g in self.people}
         for j in self.placements:
@@ -654,15 +660,15 @@ class World:
         step: Step,
         sums: dict[str, list[dict[str, float]]],
         taken: dict[str, dict[str, float]],
-    ) -> dict[str, float]:
+    ) -> dict[str, dict[str, float]]:
         """Free visits of every band, source by source, added to the sums of touches and buys.
 
         Returns bz_og.
         """
-        self.free_look_buys = dict.fromkeys(self.people, 0.0)
+        self.free_look_buys = {who: dict.fromkeys(self.people, 0.0) for who in WHO}
         self.free_filling = self.pushed_filling = 0.0  # t_o and t_push of section 8
         self.free_visits = sum(j.looks for j in self.placements)
-        goods, buying = self.goods, dict.fromkeys(self.people, 0.0)
+        goods, buying = self.goods, {who: dict.fromkeys(self.people, 0.0) for who in WHO}
         bands = {g: people.band_people() for g, people in self.people.items()}
         coming = {g: dict.fromkeys(BANDS, 0.0) for g in self.people}
         for m in self.scenario.sources:
@@ -689,20 +695,21 @@ class World:
                     look_buys = looks * self._look_buys(step, g, halo)
                     touches[b] += (visits + looks) * source.touch
                     buys[b] += visits * buy + look_buys
-                    buying[g] += visits * buy * self.ready[g][b]
-                    self.free_look_buys[g] += look_buys * self.ready[g][b]
+                    who = who_are(b)
+                    buying[who][g] += visits * buy * self.ready[who][g][b]
+                    self.free_look_buys[who][g] += look_buys * self.ready[who][g][b]
                     self.free_visits += visits + looks
                     self.free_filling += visits * source.touch * self.filling[g][b]
         self._send(step, sums, buying)
         return buying
 
-    def _send(self, step: Step, sums: dict, buying: dict[str, float]) -> None:
+    def _send(self, step: Step, sums: dict, buying: dict[str, dict[str, float]]) -> None:
         """Messages of the day."""
         for push in self.scenario.pushes.values():
             if step.date in {day.date().isoformat() for day in push.days}:
                 self._push(step, push, sums, buying)
 
-    def _push(self, step: Step, push: Any, sums: dict, buying: dict[str, float]) -> None:
+    def _push(self, step: Step, push: Any, sums: dict, buying: dict[str, dict[str, float]]) -> None:
         """Section 6: messages of a day, and visits like free ones of the push's source."""
         of_day = sum(s.browse for s in self.clock.steps if s.date == step.date)
         part = step.browse / of_day if of_day > 0 else 0.0
@@ -717,7 +724,8 @@ class World:
                 visits = messages * push.reach * push.ctr
                 touches[b] += visits * source.touch
                 buys[b] += visits * buy
-                buying[g] += visits * buy * self.ready[g][b]
+                who = who_are(b)
+                buying[who][g] += visits * buy * self.ready[who][g][b]
                 self.free_visits += visits
                 self.pushed_filling += visits * source.touch * self.filling[g][b]
                 self.totals["messages"] += messages
@@ -772,7 +780,7 @@ class World:
         goods = self.goods
         if not any(end > step.start for _, end, _ in self.clock.balances):
             return dict.fromkeys(self.people, 0.0), 0.0
-        first = goods.first_choice
+        first = goods.first_choice["strangers"]
         visits = {g: sum(goods.presale_there(first[g]).values()) for g in self.people}
         return visits, sum(goods.presale_there(goods.standing()).values())
 
@@ -812,36 +820,50 @@ class World:
     # ----- section 9: orders and stock
     def _buyers(self, people: Segment, flows: Hazards, basket: dict[str, float]) -> Buyers:
         wanted = {
-            kind: sum(moves.get(kind, 0.0) for moves in flows.values()) + basket.get(kind, 0.0)
-            for kind in ORDERS
+            who: {
+                kind: sum(moves.get(kind, 0.0) for moves in self._moves_of(who, flows, basket))
+                for kind in ORDERS
+            }
+            for who in WHO
         }
-        new = {kind: sum(flows[stage].get(kind, 0.0) for stage in NEWCOMERS) for kind in ORDERS}
         habit = sum(flows[stage][DIRECT] * part for stage, part in people.habit_part.items())
-        return Buyers(wanted, new, habit)
+        return Buyers(wanted, habit)
+
+    def _moves_of(
+        self, who: str, flows: Hazards, basket: dict[str, float]
+    ) -> list[dict[str, float]]:
+        """Moves that make first orders, or the others, those of customers' baskets among them."""
+        of = [moves for stage, moves in flows.items() if who_are(BAND[stage]) == who]
+        return of if who == "strangers" else [*of, basket]
 
     def _sell(self, step: Step, buyers: dict[str, Buyers], success: float) -> None:
         """Wanted orders by product meet the stock; paid ones are booked."""
         goods = self.goods
         self.guest_sales: dict[str, list[tuple[float, float]]] = {p.name: [] for p in self.partners}
-        goods.choose_directly({g: b.habit_share for g, b in buyers.items()})
-        first_choice = self._wanted(buyers, self._mixes())
-        goods.choose_instead({p: sum(x.values()) for p, x in first_choice.items()})
-        mixes, found = self._mixes(), {}
+        goods.choose_directly({g: b.direct for g, b in buyers.items()})
+        goods.choose_instead(self._total(self._wanted(buyers)))
+        wanted, found = self._wanted(buyers), {}
         sent: dict[str, float] = {}  # from the depot
-        for p, wanted in self._wanted(buyers, mixes).items():
-            product, total = goods.products[p], sum(wanted.values())
+        for p, total in self._total(wanted).items():
+            product = goods.products[p]
             part = found[p] = product.serve(total)
-            on_visits = sum(b.on_visits * goods.visitors[g][p] for g, b in buyers.items())
+            on_visits = sum(row[p] for row in goods.visitors.values())
             self._link(product, min(1.0, on_visits / total) if total > 0 else 0.0)
             self.totals["orders"] += total * part / success
             self.totals["unmet"] += total * (1 - part)
             sent[p] = total * part - product.from_shops
-            for g, x in wanted.items():
-                buyers[g].by_product[p] = x * part
         for g, b in buyers.items():
             b.found = {
-                kind: {p: x * found[p] for p, x in mix.items()} for kind, mix in mixes[g].items()
+                who: {
+                    kind: {p: x * found[p] for p, x in row.items()} for kind, row in kinds.items()
+                }
+                for who, kinds in wanted[g].items()
             }
+            paid = {
+                who: {p: sum(row[p] for row in b.found[who].values()) for p in found} for who in WHO
+            }
+            b.first = paid["strangers"]
+            b.by_product = {p: x + paid["customers"][p] for p, x in b.first.items()}
         for p, product in goods.products.items():
             product.agreed = self._agree(p, step, buyers)
         self.late_part: dict[str, float] = {}
@@ -884,7 +906,7 @@ class World:
         orders = sum(b.by_product[p] * value[g] for g, b in buyers.items())
         if then <= 0 or orders <= 0:
             return 1.0
-        paid = sum(b.wanted[BALANCE] * b.found[BALANCE][p] * value[g] for g, b in buyers.items())
+        paid = sum(b.paid(BALANCE)[p] * value[g] for g, b in buyers.items())
         return 1 + min(1.0, paid / orders) * (then / self._day_price(p, step) - 1)
 
     def _link(self, product: Product, direct: float) -> None:
@@ -933,29 +955,26 @@ class World:
         for product in self.goods.products.values():
             product.score = score
 
-    def _mixes(self) -> dict[str, dict[str, dict[str, float]]]:
-        """Product weights of orders by segment and kind: d_pg, K^_p and KT^_p."""
+    def _wanted(self, buyers: dict[str, Buyers]) -> Wanted:
+        """Wanted orders: direct ones, those by K^_p and those by KT^_p."""
         goods, balance = self.goods, self.goods.deposit_mix()
-        return {
-            g: {
-                DIRECT: goods.direct[g],
-                RELEASE: goods.basket_mix(g, self.prices.elastic),
-                BALANCE: balance,
-            }
-            for g in self.people
-        }
 
-    def _wanted(
-        self, buyers: dict[str, Buyers], mixes: dict[str, dict[str, dict[str, float]]]
-    ) -> dict[str, dict[str, float]]:
-        """X_pg by product and segment."""
-        return {
-            p: {
-                g: sum(b.wanted[kind] * mixes[g][kind].get(p, 0.0) for kind in ORDERS)
-                for g, b in buyers.items()
+        def rows(g: str, who: str) -> dict[str, dict[str, float]]:
+            orders, release = buyers[g].wanted[who], goods.basket_mix(g, self.prices.elastic)
+            return {
+                DIRECT: goods.direct[who][g],
+                RELEASE: {p: orders[RELEASE] * release.get(p, 0.0) for p in goods.products},
+                BALANCE: {p: orders[BALANCE] * balance.get(p, 0.0) for p in goods.products},
             }
-            for p in self.goods.products
-        }
+
+        return {g: {who: rows(g, who) for who in WHO} for g in buyers}
+
+    def _total(self, wanted: Wanted) -> dict[str, float]:
+        """X_p."""
+        rows = [
+            row for whos in wanted.values() for kinds in whos.values() for row in kinds.values()
+        ]
+        return {p: sum(row[p] for row in rows) for p in self.goods.products}
 
     def _book(self, step: Step, product: Product, g: str, buyers: Buyers, funded: float) -> None:
         """Paid orders; `funded` is the part of their subsidies for which there is money."""
@@ -982,7 +1001,7 @@ class World:
             refund += part * (slow - refund)
         handling, lost = commerce.refund_handling, commerce.depreciation
         extra = product.extra_handling(people, handling, lost, size)
-        first = orders * buyers.new_share * refund  # F_pg rho_pg
+        first = buyers.first[p] * refund  # F_pg rho_pg
         product.expect_refunds(orders * refund, first, extra)
         self.people[g].first_refunds += first
         product.expect_back(gmv * refund, cost * refund, aid * refund)
@@ -994,9 +1013,9 @@ class World:
 
     def _cut(self, flows: Hazards, basket: dict[str, float], buyers: Buyers) -> None:
         """Orders without goods do not happen, kind by kind: their people stay where they were."""
-        for kind in ORDERS:
-            part = buyers.part(kind)
-            for moves in (*flows.values(), basket):
+        for who, kind in itertools.product(WHO, ORDERS):
+            part = buyers.part(who, kind)
+            for moves in self._moves_of(who, flows, basket):
                 if kind in moves:
                     moves[kind] *= part
 
@@ -1017,7 +1036,7 @@ class World:
                 + basket["add"]
             )
             released = sum(moves[stage][RELEASE] for stage in BASKET) + basket[RELEASE]
-            add(bought, released, buyers[g].found[RELEASE])
+            add(bought, released, buyers[g].paid(RELEASE))
             add(bought, self._deposits_kept(g, moves, basket), goods.presale_there(standing))
         others = left - sum(bought.values())
         for p, new in goods.new_baskets.items():
@@ -1042,10 +1061,12 @@ class World:
         new = dict.fromkeys(goods.products, 0.0)
         for g in self.people:
             moves, basket = flows[g], baskets[g]
-            add(settled, moves["deposit"][BALANCE] + basket[BALANCE], buyers[g].found[BALANCE])
+            add(settled, moves["deposit"][BALANCE] + basket[BALANCE], buyers[g].paid(BALANCE))
             kept = self._deposits_kept(g, moves, basket)
             taken = sum(m.get("deposit", 0.0) for m in moves.values()) + basket["deposit"]
-            add(new, max(0.0, taken - kept), goods.presale_there(goods.first_choice[g]))
+            add(
+                new, max(0.0, taken - kept), goods.presale_there(goods.first_choice["strangers"][g])
+            )
             add(new, kept, goods.presale_there(goods.standing()))
         for p, x in goods.deposits.items():
             kept, price = max(0.0, x - settled[p]), self._day_price(p, step)

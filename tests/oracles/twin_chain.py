@@ -18,6 +18,7 @@ STRANGERS = ("outside", "discover", "engage", "enthuse")
 CUSTOMERS = ("initial", "numerous", "keen")
 NEWCOMERS = CHAIN_STAGES[:7]  # an order from these makes a new customer
 WITH_OLD = (*CUSTOMERS, "lapsed")
+WHO = ("strangers", "customers")
 DIRECT, RELEASE, BALANCE = ORDERS = ("direct order", "release order", "balance order")
 VISIT_TARGETS = {
     "outside": ("engage", "enthuse", "favourite", "cart"),
@@ -32,6 +33,11 @@ Hazards = dict[str, dict[str, float]]
 def bar(q: float) -> float:
     """-ln(1 - q): a probability as a hazard; certainty is a large one."""
     return -math.log1p(-min(q, 1 - 1e-12))
+
+
+def who_are(band: str) -> str:
+    """Whether the people of a band make first orders."""
+    return "customers" if band in ("customers", "lapsed") else "strangers"
 
 
 def order_leads_to(stage: str) -> str:
@@ -220,6 +226,11 @@ class Segment:
     def ready_to_order(self) -> dict[str, float]:
         """s'_gb of section 9: who has paid a deposit orders by its balance, not by a visit."""
         return self.band_propensity(tuple(s for s in CHAIN_STAGES if s != "deposit"))
+
+    def ready_of(self, who: str) -> dict[str, float]:
+        """s'_gb of the bands of strangers, or of customers; 0 in the others."""
+        ready = self.ready_to_order()
+        return {b: s if who_are(b) == who else 0.0 for b, s in ready.items()}
 
     def baskets_filled(self) -> dict[str, float]:
         """k_gb of section 8: favourites and carts that a touch fills."""

@@ -4,7 +4,7 @@ import math
 
 from simulator.scenario.chain import BANDS
 from simulator.scenario.schema import Scenario
-from tests.oracles.twin_chain import Segment, activity_of, cvr_of, order_value_of
+from tests.oracles.twin_chain import WHO, Segment, activity_of, cvr_of, order_value_of
 from tests.oracles.twin_clock import RUNOFF, Step
 from tests.oracles.twin_goods import Goods, odds, prob
 from tests.oracles.twin_prices import Prices
@@ -36,7 +36,7 @@ class Partner:
         self.visits = self.gmv = self.cost = 0.0
         self.fee_due = True
         self.came: Bands = {}
-        self.buying: dict[str, float] = {}  # bz_cg
+        self.buying: Bands = {}  # bz_cg of strangers and of customers, by segment
 
     def bring(
         self, step: Step, traffic: float, people: dict[str, Segment], goods: Goods, demand: float
@@ -67,7 +67,10 @@ class Partner:
         self.came = {g: {b: x * theta for b, x in row.items()} for g, row in self.came.items()}
         self.visits += sum(sum(row.values()) for row in self.came.values())
         bought = {g: {b: x * buy[g] for b, x in row.items()} for g, row in self.came.items()}
-        self.buying = {g: weighted(row, people[g].ready_to_order()) for g, row in bought.items()}
+        self.buying = {
+            who: {g: weighted(row, people[g].ready_of(who)) for g, row in bought.items()}
+            for who in WHO
+        }
         return bought
 
     def touches(self, weights: Bands) -> float:

@@ -11,7 +11,7 @@ from simulator.scenario.calendar import Phase
 from simulator.scenario.goods import PRODUCT_STAGES
 from simulator.scenario.people import Segment as Facts
 from simulator.scenario.schema import Scenario
-from tests.oracles.twin_chain import order_value_of
+from tests.oracles.twin_chain import WHO, order_value_of
 
 START_ORDERS = dict(zip(PRODUCT_STAGES, (0.05, 0.3, 1.0, 4.0, 2.0, 0.3), strict=True))
 SLOW_PHASES = 4
@@ -404,6 +404,15 @@ Looks = tuple[Halo, str, float]
 """What a hit shows, to a segment, and buying looks at it."""
 
 
+@dataclass
+class Ways:
+    """Buying visits of strangers, or of customers, weighted by readiness (bz of section 9)."""
+
+    scenes: dict[tuple[Any, str], float]  # of scenes and partners, by segment
+    free: dict[str, float]
+    looks: list[Looks]
+
+
 class Goods:
     """All products, the mixes that scenes and free visits show, and the weights of baskets."""
 
@@ -439,7 +448,7 @@ class Goods:
         self.halo = float(scenario.life_cycle.halo)
         self.substitution = float(scenario.commerce.substitution)
         self.bring_mixes({p: dict.fromkeys(self.segments, 1.0) for p in self.products})
-        self.choose({}, {}, [])
+        self.choose({who: Ways({}, {}, []) for who in WHO})
 
     def bring_mixes(self, responses: dict[str, dict[str, float]]) -> None:
         """m_ip, omix_p, omixa_p and their means; responses to prices by segment.
@@ -552,19 +561,16 @@ class Goods:
             for scene, mix in self.mixes.items()
         }
 
-    def weights_of_orders(
-        self, scene_buys: dict[tuple[Any, str], float], free_buys: dict[str, float],
-        looks: list[Looks],
-    ) -> dict[str, dict[str, float]]:  # fmt: skip
-        """What visits and looks of every segment add to u_pg of section 9, not scaled."""
+    def weights_of_orders(self, ways: Ways) -> dict[str, dict[str, float]]:
+        """What visits and looks of every segment add to us_pg, or uc_pg, of section 9, not scaled."""
         weights = {g: dict.fromkeys(self.products, 0.0) for g in self.segments}
-        for (scene, g), buys in scene_buys.items():
+        for (scene, g), buys in ways.scenes.items():
             for p, share in self.mixes[scene].items():
                 weights[g][p] += buys * share * self.kappa(p, g) / self.scene_kappa[scene][g]
-        for g, buys in free_buys.items():
+        for g, buys in ways.free.items():
             for p, share in self.bought_freely(g).items():
                 weights[g][p] += buys * share
-        for halo, g, buys in looks:
+        for halo, g, buys in ways.looks:
             for p, share in halo.mix.items():
                 weights[g][p] += buys * share
         return weights
@@ -574,16 +580,14 @@ class Goods:
         mix = self.organic_mix.items()
         return {p: share * self.kappa(p, g) / self.organic_kappa[g] for p, share in mix}
 
-    def _made(
-        self, scene_buys: dict[tuple[Any, str], float], looks: list[Looks]
-    ) -> dict[Any, dict[str, float]]:
+    def _made(self, ways: list[Ways]) -> dict[Any, dict[str, float]]:
         """What each scene, or partner, adds to the weights of products, looks of its visits included."""
-        made: dict[Any, dict[str, float]] = {key: {} for key, _ in scene_buys}
-        for (key, g), buys in scene_buys.items():
+        made: dict[Any, dict[str, float]] = {key: {} for key, _ in ways[0].scenes}
+        for (key, g), buys in (item for w in ways for item in w.scenes.items()):
             for p, share in self.mixes[key].items():
                 part = buys * share * self.kappa(p, g) / self.scene_kappa[key][g]
                 made[key][p] = made[key].get(p, 0.0) + part
-        for halo, _, buys in looks:
+        for halo, _, buys in (look for w in ways for look in w.looks):
             owners = (s for s, by in self.halos.items() if any(h is halo for h in by.values()))
             key = next(owners, None)
             for p, share in halo.mix.items() if key in made else ():
@@ -638,49 +642,62 @@ class Goods:
         return {p: x * (1 + instead) for p, x in found.items()}
 
     # ----- what is bought (section 9)
-    def choose(
-        self, scene_buys: dict[tuple[Any, str], float], free_buys: dict[str, float],
-        looks: list[Looks],
-    ) -> None:  # fmt: skip
-        """u_pg and u_p, the first choices of visitors, and q_ip, of which way they are."""
-        added = self.weights_of_orders(scene_buys, free_buys, looks)
-        weights = {p: sum(row[p] for row in added.values()) for p in self.products}
-        self.first_choice = {g: scaled_to_one(row) or self.organic_mix for g, row in added.items()}
+    def choose(self, ways: dict[str, Ways]) -> None:
+        """us_pg and uc_pg, the first choices of visitors, u_p of all, and q_ip, of which way they are."""
+        added = {who: self.weights_of_orders(own) for who, own in ways.items()}
+        weights = {
+            p: sum(row[p] for rows in added.values() for row in rows.values())
+            for p in self.products
+        }
+        self.first_choice = {
+            who: {g: scaled_to_one(row) or self.organic_mix for g, row in rows.items()}
+            for who, rows in added.items()
+        }
         self.first_choice_of_all = scaled_to_one(weights) or self.organic_mix
-        made = self._made(scene_buys, looks)
+        made = self._made(list(ways.values()))
         self.by_scene = {  # q_ip
             p: {s: part.get(p, 0.0) / weight if weight > 0 else 0.0 for s, part in made.items()}
             for p, weight in weights.items()
         }
 
-    def choose_directly(self, habit: dict[str, float]) -> None:
-        """d_pg from the part of every segment's direct orders that is of habit."""
-        self.visitors = dict(self.first_choice)  # u_pg, below after turning
-        self.direct = {}
-        for g, part in habit.items():
+    def choose_directly(self, orders: dict[str, tuple[float, float, float]]) -> None:
+        """Direct orders wanted by product, from S_g, C_g and R_g of every segment."""
+        self.visitors: dict[str, dict[str, float]] = {}  # on visits, below after turning
+        self.direct: dict[str, dict[str, dict[str, float]]] = {who: {} for who in WHO}
+        for g, (strangers, customers, habit) in orders.items():
             free = self.bought_freely(g)
-            self.direct[g] = {
-                p: (1 - part) * u + part * free[p] for p, u in self.visitors[g].items()
-            }
+            first = {p: strangers * u for p, u in self.first_choice["strangers"][g].items()}
+            others = {p: customers * u for p, u in self.first_choice["customers"][g].items()}
+            self.visitors[g] = {p: x + others[p] for p, x in first.items()}
+            self.direct["strangers"][g] = first
+            self.direct["customers"][g] = {p: x + habit * free[p] for p, x in others.items()}
 
     def choose_instead(self, wanted: dict[str, float]) -> None:
         """Section 9: a part of the direct orders that find nothing turns to what is there.
 
-        `wanted` is X_p by their first choice. Visitors and orders of habit turn alike.
+        `wanted` is X_p by their first choice. Everybody turns to what the whole segment finds.
         """
         found = {p: product.would_find(wanted[p]) for p, product in self.products.items()}
         if min(found.values()) < 1:
-            for g, weights in self.direct.items():
-                turned = self._turned(weights, found)
-                self.direct[g] = {p: x * turned[p] for p, x in weights.items()}
-                self.visitors[g] = {p: x * turned[p] for p, x in self.visitors[g].items()}
+            for g in self.segments:
+                rows = [self.direct[who][g] for who in WHO]
+                all_direct = scaled_to_one({p: sum(r[p] for r in rows) for p in self.products})
+                if all_direct:
+                    for by_segment in (*self.direct.values(), self.visitors):
+                        by_segment[g] = self._turned(by_segment[g], all_direct, found)
 
-    def _turned(self, weights: dict[str, float], found: dict[str, float]) -> dict[str, float]:
-        """The factors of the weights of a segment's direct orders when some turn."""
+    def _turned(
+        self, wanted: dict[str, float], weights: dict[str, float], found: dict[str, float]
+    ) -> dict[str, float]:
+        """Direct orders of somebody in a segment, whose orders have the weights d_pg, when some turn."""
         anything = sum(weight * found[p] for p, weight in weights.items())  # A
         turning = self.substitution / max(anything, 0.01)
-        joined, kept = 1 + turning * (1 - anything), 1 - turning * anything
-        return {p: x * joined + (1 - x) * kept for p, x in found.items()}
+        missed = sum(w * (1 - found[p]) for p, w in wanted.items())
+        return {
+            p: w * (found[p] + (1 - found[p]) * (1 - turning * anything))
+            + weights[p] * found[p] * turning * missed
+            for p, w in wanted.items()
+        }
 
     def presale(self, weights: dict[str, float]) -> dict[str, float]:
         """The part of weights that belongs to presale products."""
