@@ -45,12 +45,23 @@ class Books:
         self.floor = floor
         self.days = floor.world.steps.days
         """Length of each step [d]."""
+        self.first = np.zeros((len(floor.world.names.products), floor.lanes))
+        """First orders of the run: [product, lane]."""
+
+    def limits(self) -> list[tuple[str, np.ndarray, np.ndarray]]:
+        """Every new customer has bought one product, and of it no more first orders are paid than orders."""
+        book, first = self.floor.book, self.first.sum(axis=0)
+        new = book.totals["new_customers"]
+        return [
+            ("first orders of a product", self.first, book.products["paid"]),
+            ("first orders", first, new), ("new customers", new, first),
+        ]  # fmt: skip
 
     def write(self, sold: Sold, met: Met) -> None:
         """Bill the orders of a step, and write down what came of them."""
         floor, day, orders, moved = self.floor, self.floor.state.day, sold.orders, sold.moved
-        paid = add_up(orders.paid)
-        bill = self._bill(orders.paid, paid, sold.agreed)
+        paid = add_up(orders.total)
+        bill = self._bill(orders.total, paid, sold.agreed)
         gmv = bill.total.gmv
         day.paid += paid
         day.gmv += gmv
@@ -89,7 +100,7 @@ class Books:
     def _expect_refunds(self, sold: Sold, paid: np.ndarray, bill: Bill) -> None:
         """Note what of the step's orders will come back, and what it takes back; `paid` [product, lane]."""
         floor, day = self.floor, self.floor.state.day
-        orders, odds, depot = sold.orders.paid, floor.terms().refund_odds, floor.world.depot
+        orders, odds, depot = sold.orders.total, floor.terms().refund_odds, floor.world.depot
         chance = prob(odds)
         if depot is not None:
             late = self._ship(paid - sold.pooled, paid, depot)[:, None]
@@ -102,13 +113,13 @@ class Books:
             day.take_back[pool] += amount
 
     def _expect_first(self, sold: Sold, chance: np.ndarray) -> None:
-        """Note first orders, and how many of them will come back: a segment's, as its own orders do."""
-        state, orders = self.floor.state, sold.orders.paid
-        new = np.add.reduce(sold.flows[ORDER, : Stage.INITIAL])
-        first = orders * ratio(new, orders.sum(axis=0))
-        back = first * chance
+        """Note first orders, and how many of them will come back: what strangers bought, by product and segment."""
+        state, new = self.floor.state, np.add.reduce(sold.flows[ORDER, : Stage.INITIAL])
+        first = sold.orders.first(new)
+        back, by_product = first * chance, add_up(first)
         state.newcomers += new
-        state.day.first += add_up(first)
+        state.day.first += by_product
+        self.first += by_product
         state.day.first_back += add_up(back)
         state.first_due += back.sum(axis=0)
 
@@ -159,7 +170,7 @@ class Books:
         """The step's orders [product, lane] and their gmv, and what of both was made on visits of scenes."""
         scenes, both = len(self.floor.world.names.scenes), np.array([bill.total.gmv, paid])
         (gmv, orders), own = add_up(both), np.einsum("ipl,kpl->kil", sold.bought[:scenes], both)
-        value = np.broadcast_to(self.floor.world.people.order_value, sold.orders.paid.shape[1:])
+        value = np.broadcast_to(self.floor.world.people.order_value, sold.orders.total.shape[1:])
         return Takings(gmv, orders, own[0], own[1], value)
 
     def _credit(self, sold: Sold, takings: Takings, met: Met) -> None:

@@ -108,12 +108,13 @@ class Contacts:
         return np.asarray(visits + looks)
 
     def _by_segment(self, buys: np.ndarray) -> np.ndarray:
-        """Free buying visits, by how ready their visitors are [segment, lane]; all segments in one where
+        """Free buying visits, by how ready their visitors are [buyers, segment, lane]; all segments in one where
         nothing tells them apart.
         """
-        if self.floor.by_segment:
-            return np.einsum("bsl,bsl->sl", buys, self.tally.deciding)
-        return np.einsum("bsl,bsl->l", buys, self.tally.deciding)[None]
+        if not self.floor.by_segment:
+            return np.einsum("bsl,bsl->l", buys, self.tally.deciding)[None, None]
+        each = buys * self.tally.deciding
+        return np.array([np.add.reduce(each[bands]) for bands in self.floor.buyers])
 
     def _brought(self) -> np.ndarray:
         """Views, touches, buying visits (and free visits replaced) that money brought to each band."""
@@ -139,10 +140,9 @@ class Contacts:
         return guests
 
     def _by_partner(self, guests: Guests) -> np.ndarray:
-        """Buying visits [partner, segment, lane]; all segments in one where nothing tells them apart."""
-        if self.floor.by_segment:
-            return guests.buying
-        return guests.buying.sum(axis=1, keepdims=True)
+        """Buying visits [partner, buyers, segment, lane]; all segments in one where nothing tells them apart."""
+        of = np.stack([guests.buying[:, b].sum(axis=1) for b in self.floor.buyers], axis=1)
+        return of if self.floor.by_segment else of.sum(axis=2, keepdims=True)
 
     def _taken(self, brought: np.ndarray | None, guests: Guests | None) -> np.ndarray | None:
         """Free visits that bought ones replace; None in a world where none are."""

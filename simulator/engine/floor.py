@@ -20,6 +20,7 @@ from simulator.market.commission import Partnership
 from simulator.market.draws import Draws
 from simulator.market.lifecycle import LifeCycles
 from simulator.market.linkage import Linkage, open_linkage
+from simulator.market.people import BUYERS
 from simulator.market.promotion import Till
 from simulator.market.shocks import Weather
 from simulator.market.today import Assortment, Today
@@ -182,14 +183,21 @@ class Floor:
         choice = self.today.response is not None or len(self.world.names.products) > 1
         return choice or self.world.people.order_delay is not None
 
+    @property
+    def buyers(self) -> tuple[slice, ...]:
+        """Bands whose buying visits are kept apart: strangers' and customers', where there is a choice of products."""
+        return BUYERS if len(self.world.names.products) > 1 else (slice(None),)
+
     def learn(self, scene_buys: np.ndarray, ready: float) -> None:
-        """Orders of this step that tell variants apart; `scene_buys` [scene, segment, lane], and their readiness."""
+        """Orders of this step that tell variants apart; `scene_buys` [scene, buyers, segment, lane], and their
+        readiness.
+        """
         today = self.today
         for trial in self.trials:
             if trial.open:
                 i, p = trial.scene, trial.product
                 share = today.mix[i, p] * today.kappa[p] / today.scene_kappa[i]
-                trial.orders += (scene_buys[i] * share).sum(axis=0) * ready
+                trial.orders += (scene_buys[i] * share).sum(axis=(0, 1)) * ready
 
     def decide(self, number: int) -> None:
         """A product test ends: from now on the product is the chosen variant."""

@@ -127,6 +127,8 @@ def cells_of(world: World) -> dict[str, list[str]]:
     some = len(segments)
     kinds = [f"{kind}/{p}" for kind in ("first", "again") for p in products]
     moves = [f"{t}/{p}" for t in range(len(NEXT)) for p in products]
+    again = [f"again/{g}" for g in segments] if len(products) > 1 else []
+    buyers = [*segments, *again]  # first orders, and the others where products may differ
     media = {
         "supply": slots, "opportunities": auction, "impressions": auction, "price": scenes,
         "clicks": list(n.placements), "contract": packages, "make_good": packages, "owed": packages,
@@ -140,7 +142,7 @@ def cells_of(world: World) -> dict[str, list[str]]:
     }  # fmt: skip
     baskets = ("to", "stage")
     orders = {
-        **{f"basket_{name}": segments for name in baskets}, "product": segments, "cut": segments,
+        **{f"basket_{name}": segments for name in baskets}, "product": buyers, "cut": buyers,
         "stock": products, "order_value": products, "unpaid": ["all"],
         "late": ["all"], "carts": segments,
     }  # fmt: skip

@@ -98,7 +98,7 @@ class Media:
 
     def _lay_out(self, media: Uses) -> None:
         """Work arrays for some uses."""
-        for old in ("appeal", "contacts", "tally", "bidder", "odds", "work", "carry"):
+        for old in ("appeal", "contacts", "tally", "bidder", "odds", "work", "weighed", "carry"):
             vars(self).pop(old, None)  # gone before the new ones are made
         floor, world, scenes = self.floor, self.floor.world, len(self.floor.world.names.scenes)
         self.package_of = _package_of(media, world.packages)
@@ -118,6 +118,8 @@ class Media:
         self.tally = Tally(floor, media)
         shape = self.tally.clicks.shape
         self.odds, self.work = np.zeros((2, *shape)), np.zeros(shape)
+        self.weighed = np.zeros((1 + len(floor.buyers), *shape))
+        """Means over visitors: baskets that they fill, and how ready they are, strangers or customers."""
         self.carry = np.zeros((media.auctions * shape[1], shape[2]))
         """Fractions of a fen not yet charged [CNY]: [placement, lane]."""
         self.appeal: Appeal | None = None
@@ -362,7 +364,8 @@ class Media:
         self.tally.advertised = bool(np.count_nonzero(self.tally.impressions))
         if not self.tally.advertised:
             self.tally.clear()
-            return np.zeros(self.tally.people.shape), np.zeros_like(floor.controls.pace)[:, None]
+            nobody = np.zeros_like(floor.controls.pace)[:, None, None]
+            return np.zeros(self.tally.people.shape), nobody
         shown = entry.shown_to(self.tally.impressions, contracts=self.tally.booked)
         per_person = ratio(shown, self.tally.people)
         click, buy = self.odds
@@ -397,23 +400,27 @@ class Media:
 
     def _weigh(self) -> np.ndarray:
         """Touches of scenes by the baskets that those who come fill; returns buying visits by their readiness:
-        [scene, segment, lane].
+        [scene, buyers, segment, lane].
         """
-        tally = self.tally
-        each = ratio(np.array([tally.filling, tally.deciding]), tally.people)
-        weighed = self.odds  # done with in this step
+        tally, weighed = self.tally, self.weighed
+        filling, ready = ratio(np.array([tally.filling, tally.deciding]), tally.people)
+        each = [(filling, slice(None)), *((ready, bands) for bands in self.floor.buyers)]
         self.bidder.entry.of_clickers(each, out=weighed, contracts=tally.booked)
+        touches, buys = weighed[0], weighed[1:]
         if self.appeal and self.appeal.halo:
-            tally.ready[...] = weighed[1]
-        weighed *= tally.rows[2:4]
-        tally.touches = self.of_scene.sum(add_up(weighed[0]) * self.media.touch[:, 0])
-        return self._of_scenes(weighed[1])
+            tally.ready[...] = buys
+        touches *= tally.visits
+        buys *= tally.buys
+        tally.touches = self.of_scene.sum(add_up(touches) * self.media.touch[:, 0])
+        return self._of_scenes(buys)
 
     def _of_scenes(self, buys: np.ndarray) -> np.ndarray:
-        """Buying visits [scene, segment, lane]; of all segments in one where nothing tells them apart."""
+        """Buying visits [scene, buyers, segment, lane] of uses [buyers, use, segment, lane]; of all segments in one
+        where nothing tells them apart.
+        """
         if self.floor.by_segment:
-            return self.of_scene.sum(buys.swapaxes(0, 1)).swapaxes(0, 1)
-        return self.of_scene.sum(add_up(buys))[:, None]
+            return self.of_scene.sum(buys.swapaxes(1, 2)).transpose(2, 0, 1, 3)
+        return self.of_scene.sum(add_up(buys)).swapaxes(0, 1)[:, :, None]
 
     def _go_on(self, halo: HaloAppeal) -> None:
         """Visits of hits go on to other products, and buy there."""

@@ -226,7 +226,7 @@ class Run:
             floor.book, size, floor.money, ever, exact=floor.sampled, pool=goods.pool[:, None],
             pot=purses.cycle, cap=purses.cap,
         )  # fmt: skip
-        check_limits(self.days.settlement.limits())
+        check_limits([*self.days.settlement.limits(), *self.sales.books.limits()])
         if floor.tracers:
             check_credit(floor.book)
         if floor.partners:

@@ -1,5 +1,7 @@
 """From contact to orders: chain moves, baskets, stock, and the people afterwards (steps 7, 8 and 10)."""
 
+from functools import reduce
+
 import numpy as np
 
 from simulator.engine.books import Books, Sold
@@ -196,42 +198,62 @@ class Sales:
         self.presale = bool(floor.schedule.presale[floor.step])
         kinds = self._kinds(flows, baskets)
         weights = self._wishes(kinds, self._by_habit(flows).sum(axis=0))
-        wanted = floor.draws.split("product", sum(kinds), weights)
+        wanted = floor.draws.split("product", flat(reduce(np.add, kinds)), flat(weights))
         demand = add_up(wanted)
         sold = stock.sell(demand, floor.sampled)
         self.found = None if sold is demand else np.where(demand > 0, ratio(sold, demand), 1.0)
         self._send(demand, sold)
-        orders = Orders(wanted, cut_by_stock(wanted, demand, sold, floor.draws))
-        self.agreed = self._agreed(kinds[2], orders.paid) if self.presale else 1.0
+        paid = cut_by_stock(wanted, demand, sold, floor.draws)
+        orders = Orders.of(wanted, paid, weights.shape)
+        self.agreed = self._agreed(kinds[2], orders.total) if self.presale else 1.0
         return orders
 
     def _kinds(self, flows: np.ndarray, baskets: CustomerMoves) -> list[np.ndarray]:
-        """Direct orders, released ones, and balances where there may be any: [segment, lane] each."""
+        """Direct orders, released ones, and balances where there may be any: [buyers, segment, lane] each."""
         orders = flows[ORDER]
-        release = np.add.reduce(self._released(flows)) + baskets.orders
-        balance = orders[Stage.DEPOSIT] + baskets.balances
-        total = np.add.reduce(orders) + baskets.orders + baskets.balances
-        direct = at_least(total - release - balance, 0.0)
-        return [direct, release, balance] if self.presale else [direct, release]
+        every = np.empty((3, 2, *orders.shape[1:]))
+        (direct, again), (release, kept), (balance, paid) = every
+        np.add.reduce(self._released(flows), out=release)
+        kept[...], balance[...], paid[...] = baskets.orders, orders[Stage.DEPOSIT], baskets.balances
+        np.add.reduce(orders[: Stage.DEPOSIT], out=direct)
+        direct -= release
+        np.add.reduce(orders[Stage.INITIAL :], out=again)
+        at_least(direct, 0.0, out=direct)
+        kinds = every if self.presale else every[:2]
+        return list(kinds if len(self.floor.buyers) > 1 else kinds.sum(axis=1, keepdims=True))
 
     def _wishes(self, kinds: list[np.ndarray], habit: np.ndarray) -> np.ndarray:
-        """Mean orders by product [product, segment, lane], once direct ones have turned from what is sold out."""
+        """Mean orders by product [product, buyers, segment, lane], once direct ones have turned from what is sold
+        out; `habit`: those of customers that no visit brought [segment, lane].
+        """
         mixes, direct = self.wanted, kinds[0]
-        turned: np.ndarray | float = 1.0
-        self.direct_mix = mixes.on_visits
+        self.direct_mix = on_visits = mixes.on_visits
         if self.chain.habit is not None:
-            self.direct_mix = mixes.with_habit(ratio(habit, direct))
+            self.direct_mix = mixes.with_habit(ratio(habit, direct[-1]))
         weights = wishes(kinds, self._mixes())
-        found = self.floor.state.stock.found(add_up(weights), self.floor.sampled)
+        found = self.floor.state.stock.found(in_all(weights), self.floor.sampled)
         if found is not None:
-            first, sub = self.direct_mix, self.floor.world.goods.substitution
-            self.direct_mix = choose_instead(first, found[:, None], sub)
-            turned = ratio(self.direct_mix, first)
+            self.direct_mix, on_visits = self._turn(direct, on_visits, found)
             weights = wishes(kinds, self._mixes())
         if mixes.asked:
-            on_visits = add_up(at_least(direct - habit, 0.0) * (mixes.on_visits * turned))
-            mixes.bought *= np.minimum(ratio(on_visits, add_up(weights)), 1.0)
+            visits = direct.copy()
+            visits[-1] -= habit
+            bought = in_all(at_least(visits, 0.0) * on_visits)
+            mixes.bought *= np.minimum(ratio(bought, in_all(weights)), 1.0)
         return weights
+
+    def _turn(
+        self, direct: np.ndarray, on_visits: np.ndarray, found: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Product weights of direct orders, and of those on visits, once some have turned to what is there."""
+        part = ratio(direct, np.add.reduce(direct))
+        visits = np.broadcast_to(on_visits, self.direct_mix.shape)
+        both = np.concatenate([self.direct_mix, visits], axis=1)
+        parts = np.concatenate(
+            [part, np.zeros_like(part)]
+        )  # the second time they are counted already
+        turned = choose_instead(both, parts, found, self.floor.world.goods.substitution)
+        return turned[:, : len(part)], turned[:, len(part) :]
 
     def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:
         """From the depot while it has goods, then from shops: both [product, lane]."""
@@ -245,17 +267,17 @@ class Sales:
 
     def _mixes(self) -> list[np.ndarray]:
         """Product weights of direct orders, of released baskets, and of balances where there are any:
-        [product, segment or 1, lane].
+        [product, buyers or 1, segment or 1, lane].
         """
-        mixes = [self.direct_mix, self.wanted.released]
-        return [*mixes, self.wanted.deposited[:, None]] if self.presale else mixes
+        mixes = [self.direct_mix, self.wanted.released[:, None]]
+        return [*mixes, self.wanted.deposited[:, None, None]] if self.presale else mixes
 
     def _agreed(self, balances: np.ndarray, paid: np.ndarray) -> np.ndarray:
         """Mean price of a product's orders against that of the day: balances are paid at that of their deposit."""
         held, value = self.floor.state.baskets, self.floor.world.people.order_value
         deposited = self.wanted.deposited
         found = deposited if self.found is None else deposited * self.found
-        part = found * ratio(add_up(balances * value), add_up(paid * value))
+        part = found * ratio(add_up(np.add.reduce(balances) * value), add_up(paid * value))
         then = ratio(held.agreed, held.presold * self.floor.price())
         return np.where(held.presold > 0, 1 + np.minimum(part, 1.0) * (then - 1), 1.0)
 
@@ -279,26 +301,47 @@ class Sales:
         if orders.paid is orders.wanted or self.found is None:
             return
         direct, release, *rest = (part_found(mix, self.found) for mix in self._mixes())
-        balance = rest[0] if rest else np.ones(1)
+        balance = rest[0][0] if rest else np.ones(1)
         rows = np.concatenate([flows[ORDER], baskets.orders[None], baskets.balances[None]])
         found = np.empty(rows.shape)
-        found[:STAGES], found[-2], found[-1] = direct, release, balance
-        found[BASKET_STAGES] += self.released_part * (release - direct)
-        found[Stage.DEPOSIT] = balance
-        short = (orders.paid < orders.wanted).any(axis=0)
-        rows = np.where(short, self._share_out(orders.paid.sum(axis=0), rows, found), rows)
-        left = self.released_part * ratio(release, found[BASKET_STAGES])
-        self.released_part = np.where(short, left, self.released_part)
+        found[: Stage.INITIAL], found[Stage.INITIAL : STAGES] = direct[0], direct[-1]
+        found[BASKET_STAGES] += self.released_part * (release[0] - direct[0])
+        found[Stage.DEPOSIT], found[-2], found[-1] = balance, release[0], balance
+        short = np.asarray((orders.paid < orders.wanted).any(axis=0))
+        rows = self._share_out(np.add.reduce(orders.paid), rows, found, short)
+        left = self.released_part * ratio(release[0], found[BASKET_STAGES])
+        self.released_part = np.where(short[0], left, self.released_part)
         flows[ORDER], baskets.orders, baskets.balances = rows[:STAGES], rows[-2], rows[-1]
 
-    def _share_out(self, paid: np.ndarray, rows: np.ndarray, found: np.ndarray) -> np.ndarray:
-        """Paid orders [segment, lane] over the moves [row, segment, lane], by those that find goods; what a row
-        has no room for goes to the others.
+    def _share_out(
+        self, paid: np.ndarray, rows: np.ndarray, found: np.ndarray, short: np.ndarray
+    ) -> np.ndarray:
+        """Paid orders [buyers, segment, lane] over the moves [row, segment, lane] of these buyers, by those that
+        find goods; what a row has no room for goes to the others. Moves stay where nothing is `short`.
         """
-        draws = self.floor.draws
-        parts = np.minimum(draws.split("cut", paid, rows * found), rows)
-        rest = at_least(paid - np.add.reduce(parts), 0.0)
-        return np.minimum(parts + draws.split("cut", rest, rows - parts), rows)
+        draws, own, weights = self.floor.draws, self._by_buyers(rows), self._by_buyers(rows * found)
+        total, every = flat(paid), flat(own)
+        parts = np.minimum(draws.split("cut", total, flat(weights)), every)
+        rest = at_least(total - np.add.reduce(parts), 0.0)
+        parts = np.minimum(parts + draws.split("cut", rest, every - parts), every)
+        return self._one_below_the_other(np.where(short, parts.reshape(own.shape), own))
+
+    def _by_buyers(self, rows: np.ndarray) -> np.ndarray:
+        """Moves [row, segment, lane], strangers' first, beside each other: [row, buyers, segment, lane]."""
+        if len(self.floor.buyers) == 1:
+            return rows[:, None]
+        own = np.zeros((Stage.INITIAL, 2, *rows.shape[1:]))
+        own[:, 0], own[: len(rows) - Stage.INITIAL, 1] = (
+            rows[: Stage.INITIAL],
+            rows[Stage.INITIAL :],
+        )
+        return own
+
+    def _one_below_the_other(self, own: np.ndarray) -> np.ndarray:
+        """The same back again: [row, segment, lane]."""
+        if len(self.floor.buyers) == 1:
+            return own[:, 0]
+        return np.concatenate([own[:, 0], own[: STAGES + 2 - Stage.INITIAL, 1]])
 
     # ------------------------------------------------------------------ for the books (9)
     def _sum_up(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
@@ -397,8 +440,19 @@ class Sales:
 
 
 def part_found(mix: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Part of product weights [product, segment or 1, lane] that finds goods: [segment or 1, lane]."""
-    return np.asarray(np.add.reduce(mix * found[:, None]))
+    """Part of product weights [product, buyers, segment, lane] that finds goods: [buyers, segment, lane]."""
+    return np.asarray(np.add.reduce(mix * found[:, None, None]))
+
+
+def flat(orders: np.ndarray) -> np.ndarray:
+    """Orders [.., buyers, segment, lane] as [.., buyers and segment, lane]."""
+    *before, buyers, segments, lanes = orders.shape
+    return orders.reshape(*before, buyers * segments, lanes)
+
+
+def in_all(orders: np.ndarray) -> np.ndarray:
+    """Orders [product, buyers, segment, lane] of all buyers and segments: [product, lane]."""
+    return add_up(flat(orders))
 
 
 def _in_rows(people: np.ndarray, *baskets: np.ndarray) -> np.ndarray:

@@ -21,12 +21,13 @@ class Tally:
         self.rows = np.zeros((4 + self.replaces, len(media.scene), segments, lanes))
         self.clicks, self.impressions, self.visits, self.buys = self.rows[:4]
         pulls = floor.today.halo is not None
-        self.looks, self.ready = np.zeros((2, *(self.clicks.shape if pulls else (1, 1, 1))))
-        """Paid visits that went on to another product, and how ready visitors are: [use, segment, lane]."""
-        apart = segments if floor.by_segment else 1
-        self.halo_buys = np.zeros(
-            (len(world.names.scenes) + 1, apart, lanes) if pulls else (1, 1, 1)
-        )
+        buyers, apart = len(floor.buyers), segments if floor.by_segment else 1
+        self.looks = np.zeros(self.clicks.shape if pulls else (1, 1, 1))
+        """Paid visits that went on to another product: [use, segment, lane]."""
+        self.ready = np.zeros((buyers, *self.looks.shape))
+        """How ready visitors are, strangers or customers: [buyers, use, segment, lane]."""
+        ways = len(world.names.scenes) + 1
+        self.halo_buys = np.zeros((ways, buyers, apart, lanes) if pulls else (1, 1, 1, 1))
         self.people = np.zeros((0, segments, lanes))
         """People as the step finds them: [band, segment, lane]."""
         self.deciding = np.zeros((0, segments, lanes))
@@ -65,9 +66,11 @@ class Met:
 
     contact: Contact
     free_buys: np.ndarray
-    """Free buying visits by the readiness of their visitors: [segment, lane], as the floor keeps segments apart."""
+    """Free buying visits by the readiness of their visitors: [buyers, segment, lane], as the floor keeps strangers
+    and customers, and segments apart.
+    """
     scene_buys: np.ndarray
-    """Paid ones: [scene, segment, lane], likewise."""
+    """Paid ones: [scene, buyers, segment, lane], likewise."""
     paid: tuple[np.ndarray, np.ndarray] | None
     """Parts of touches and of buying visits that each scene paid for: [scene, band, segment, lane] each. Who
     orders late has no part here: the touches of today are not theirs.
@@ -79,9 +82,9 @@ class Met:
     visits: np.ndarray
     """All visits: [lane]."""
     halo_buys: np.ndarray | None
-    """Buying looks at other products after a hit: [way, segment, lane]; None without a halo."""
+    """Buying looks at other products after a hit: [way, buyers, segment, lane]; None without a halo."""
     guest_buys: np.ndarray | None
-    """Buying visits of commissioned media: [partner, segment, lane]; None where there is none."""
+    """Buying visits of commissioned media: [partner, buyers, segment, lane]; None where there is none."""
     guest_share: np.ndarray | None
     """Part of the buying visits that it brought: [band, segment, lane]; None where nobody follows orders."""
     touches: np.ndarray

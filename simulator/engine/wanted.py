@@ -3,9 +3,11 @@
 Docs/model.md section 9.
 
 symbol   meaning                                                     unit   shape
-u        product weights of orders on visits, first choices           1      [product, segment, lane]
+u        product weights of orders on visits, first choices           1      [product, buyers, segment, lane]
 K^       those of standing baskets; released: as prices move them     1      [product, lane]
 KT^      those of standing deposits                                   1      [product, lane]
+
+The axis buyers: us of strangers, uc of customers; both in one where there is one product.
 """
 
 import numpy as np
@@ -18,7 +20,7 @@ from simulator.market.groups import add_up
 
 
 class Wanted:
-    """Product weights of the orders that a step may bring, each summing to 1."""
+    """Product weights of the orders that a step may bring, each summing to 1; KT^ in steps of a presale alone."""
 
     def __init__(self, floor: Floor) -> None:
         self.floor = floor
@@ -31,19 +33,19 @@ class Wanted:
         self.readiness: np.ndarray | float = 1.0
         """Of standing baskets at the prices of the step against the usual ones: [segment, lane]."""
         self.presold_on_visits = self.presold_standing = np.zeros(())
-        """What of u and of K^ is a presale and can be had, in steps in which deposits are asked for."""
+        """What of us and of K^ is a presale and can be had, in steps in which deposits are asked for."""
 
     def read(self, met: Met) -> None:
         """As the step begins, before anybody has moved."""
         baskets, today, goods = self.floor.state.baskets, self.floor.today, self.floor.world.goods
         weights = self._choices(met)
-        self.on_visits = shares(weights, today.free_mix[:, None], least=0.0)
-        every = shares(add_up(weights), today.free_mix, least=0.0)
-        self.deposited = shares(baskets.presold, shares(every * goods.presale[:, None], every))
+        self.on_visits = shares(weights, today.free_mix[:, None, None], least=0.0)
         self.standing = shares(baskets.products, today.free_mix)
         schedule, s = self.floor.schedule, self.floor.step
         if schedule.can_deposit[s] or schedule.presale[s]:
-            self.presold_on_visits = self._presold(self.on_visits)
+            every = shares(add_up(add_up(weights)), today.free_mix, least=0.0)
+            self.deposited = shares(baskets.presold, shares(every * goods.presale[:, None], every))
+            self.presold_on_visits = self._presold(self.on_visits[:, 0])
             self.presold_standing = self._presold(self.standing)
         self.released = self.standing[:, None]
         if today.prices is not None:
@@ -57,19 +59,26 @@ class Wanted:
         return mix * (part if mix.ndim == part.ndim else part[:, None])
 
     def with_habit(self, part: np.ndarray) -> np.ndarray:
-        """Product weights of direct orders [product, segment, lane], of which a part is bought by habit."""
-        usual = self.floor.today.bought_free()
-        return np.asarray(self.on_visits + (usual - self.on_visits) * part)
+        """Product weights of direct orders [product, buyers, segment, lane]; a part of customers' is bought by
+        habit [segment, lane].
+        """
+        own, usual = self.on_visits[:, -1:], self.floor.today.bought_free()[:, None]
+        mixed = own + (usual - own) * part
+        if len(self.floor.buyers) == 1:
+            return np.asarray(mixed)
+        return np.concatenate([self.on_visits[:, :1], mixed], axis=1)
 
     def _choices(self, met: Met) -> np.ndarray:
-        """Product weights of orders from visits, paid ones by scene and free ones: [product, segment, lane]."""
+        """Product weights of orders from visits, paid ones by scene and free ones: [product, buyers, segment, lane]."""
         today = self.floor.today
-        each = ratio(met.scene_buys, today.scene_kappa)
-        free = today.free_mix[:, None] * ratio(met.free_buys, today.free_kappa)
-        weights = (np.einsum("ipl,igl->pgl", today.mix, each) + free) * today.kappa
+        each = ratio(met.scene_buys, today.scene_kappa[:, None])
+        free = today.free_mix[:, None, None] * ratio(met.free_buys, today.free_kappa)
+        weights = np.asarray(free)
+        weights += np.einsum("ipl,ibgl->pbgl", today.mix, each)
+        weights *= today.kappa[:, None]
         looks = None
         if today.halo and met.halo_buys is not None:
-            looks = today.halo.mix * met.halo_buys[:, None]
+            looks = today.halo.mix[:, :, None] * met.halo_buys[:, None]
             weights += np.add.reduce(looks)
         return self._ask(weights, each, looks, met) if self.asked else weights
 
@@ -78,13 +87,13 @@ class Wanted:
     ) -> np.ndarray:
         """All weights, partners' included; what scenes' visits, and then partners', are of a product's orders."""
         today = self.floor.today
-        self.bought = today.mix * np.einsum("igl,pgl->ipl", each, today.kappa)
+        self.bought = today.mix * np.einsum("igl,pgl->ipl", each.sum(axis=1), today.kappa)
         if looks is not None:
-            self.bought += looks[:-1].sum(axis=2)
+            self.bought += looks[:-1].sum(axis=(2, 3))
         if met.guest_buys is not None:
-            each = ratio(met.guest_buys, today.partner_kappa)
-            by_guest = today.partner_mix[:, :, None] * (each[:, None] * today.kappa)
-            self.bought = np.concatenate([self.bought, by_guest.sum(axis=2)])
+            each = ratio(met.guest_buys, today.partner_kappa[:, None])
+            by_guest = today.partner_mix[:, :, None, None] * (each[:, None] * today.kappa[:, None])
+            self.bought = np.concatenate([self.bought, by_guest.sum(axis=(2, 3))])
             weights = weights + by_guest.sum(axis=0)
-        self.bought = ratio(self.bought, add_up(weights))
+        self.bought = ratio(self.bought, add_up(add_up(weights)))
         return weights

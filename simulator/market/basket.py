@@ -3,14 +3,16 @@
 symbol   meaning                                                   unit     shape
 B, T     carts and paid deposits of existing customers             baskets  [segment, lane]
 K, KT    weights of products in all standing baskets / deposits    baskets  [product, lane]
-u        product weights of direct orders, sum 1                   1        [product, segment, lane]
+u        product weights of direct orders, sum 1                   1        [product, buyers, segment, lane]
+
+The axis buyers: strangers, whose orders are first orders, and customers; both in one where there is one product.
 
 Customers stay in their stage while a basket waits; prospects with a basket are people of the chain
 (docs/model.md sections 8 and 9).
 """
 
 from dataclasses import dataclass
-from functools import reduce
+from functools import cached_property
 
 import numpy as np
 
@@ -180,46 +182,72 @@ def shares(weights: np.ndarray, instead: np.ndarray, least: float = 1e-9) -> np.
 
 @dataclass
 class Orders:
-    """Orders of a step by product and segment: [product, segment, lane]."""
+    """Orders of a step: [product, buyers, segment, lane]."""
 
     wanted: np.ndarray
     paid: np.ndarray
+    """The same array where all are."""
+
+    @classmethod
+    def of(cls, wanted: Array, paid: Array, shape: tuple[int, ...]) -> "Orders":
+        """Orders [product, buyers and segment, lane] in their shape."""
+        every = wanted.reshape(shape)
+        return cls(every, every if paid is wanted else paid.reshape(shape))
+
+    @cached_property
+    def total(self) -> np.ndarray:
+        """Paid orders of strangers and customers: [product, segment, lane]."""
+        return np.add.reduce(self.paid, axis=1)
+
+    def first(self, new: Array) -> np.ndarray:
+        """Paid first orders [product, segment, lane], which are `new` [segment, lane] in all."""
+        if self.paid.shape[1] > 1:
+            return self.paid[:, 0]
+        return np.asarray(self.total * ratio(new, np.add.reduce(self.total)))
 
     @property
     def unmet(self) -> np.ndarray:
         """Orders that found no goods: [product, lane]."""
-        return add_up(self.wanted - self.paid)
+        return add_up(add_up(self.wanted - self.paid))
 
 
 def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
-    """Mean orders [product, segment, lane] when each kind [segment, lane] has its mix
-    [product, segment, lane], or [product, 1, lane] where all segments are alike.
+    """Mean orders [product, buyers, segment, lane] when each kind [buyers, segment, lane] has its mix
+    [product, buyers, segment, lane], with one buyer or segment where all are alike.
     """
-    parts = zip(orders, mixes, strict=True)
-    return reduce(np.add, (mix * amount for amount, mix in parts))
+    total = np.asarray(mixes[0] * orders[0])
+    for amount, mix in zip(orders[1:], mixes[1:], strict=True):
+        total += mix * amount
+    return total
 
 
-def choose_instead(mix: Array, found: Array, substitution: Array) -> Array:
-    """Product weights once visitors have seen what is sold out  [product, .., lane].
+def choose_instead(mix: Array, part: Array, found: Array, substitution: Array) -> Array:
+    """Product weights once visitors have seen what is sold out  [product, buyers, segment, lane].
 
-    u [a (1 + s (1 - A) / A1) + (1 - a)(1 - s A / A1)], A = sum u a, A1 = max(A, 1%): of those who find the
-    first choice u sold out the part s (`substitution`) takes what is there, the others go on wanting it;
-    so does everybody where next to nothing is there. `found` is the share a of a product's orders that
-    finds goods; the mix stays where nothing is short.
+    w [a + (1 - a)(1 - s A / A1)] + d a (s / A1) sum w (1 - a), d what all buyers of the segment want, A = sum d a,
+    A1 = max(A, 1%): of those who find the first choice w sold out the part s (`substitution`) takes what the
+    segment finds, the others go on wanting it; so does everybody where next to nothing is there. `part` of
+    the segment's orders are of these buyers [buyers, segment, lane], `found` [product, lane] is the share a
+    of a product's orders that finds goods; the mix stays where nothing is short.
 
-    >>> half = np.array([[0.5], [0.5]])
-    >>> choose_instead(half, np.array([[0.0], [1.0]]), np.array([0.4])).ravel().tolist()
+    >>> half = np.full((2, 1, 1, 1), 0.5)
+    >>> choose_instead(half, np.ones((1, 1, 1)), np.array([[0.0], [1.0]]), np.array([0.4])).ravel().tolist()
     [0.3, 0.7]
     """
-    there = mix * found
-    any_found = np.add.reduce(there, axis=0)
+    a = found[:, None, None]
+    there = mix * a
+    all_there = np.add.reduce(there * part, axis=1, keepdims=True)
+    any_found = np.add.reduce(all_there)
     scale = substitution / np.maximum(any_found, SCARCE)
-    instead = there * (1 + scale * (1 - any_found)) + (mix - there) * (1 - scale * any_found)
+    turned = all_there * (scale * np.add.reduce(mix - there))
+    instead = there + (mix - there) * (1 - scale * any_found) + turned
     return np.where((found < 1).any(axis=0), instead, mix)
 
 
 def cut_by_stock(wanted: Array, demand: Array, sold: Array, draws: Draws) -> Array:
-    """Paid orders [product, segment, lane] when of each product's `demand` only `sold` [product, lane] is there."""
+    """Paid orders [product, buyers and segment, lane] when of each product's `demand` only `sold` [product, lane]
+    is there.
+    """
     short = sold < demand
     if not np.count_nonzero(short):
         return wanted

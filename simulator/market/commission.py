@@ -62,7 +62,7 @@ class Guests:
     touching: np.ndarray
     """The same by the baskets they fill, each as strong as its source touches."""
     buying: np.ndarray
-    """Buying visits, by how ready their visitors are: [partner, segment, lane]."""
+    """Buying visits, by how ready their visitors are: [partner, band, segment, lane]."""
 
 
 @dataclass
@@ -123,7 +123,7 @@ class Partnership:
         return Guests(
             (visits * here.touch[:, None, None]).sum(axis=0), buys.sum(axis=0),
             (came * here.replaces[:, None, None]).sum(axis=0),
-            total, filling * here.touch, (buys * met.deciding).sum(axis=1),
+            total, filling * here.touch, buys * met.deciding,
         )  # fmt: skip
 
     def pay_fees(self, step: int) -> None:

@@ -164,14 +164,17 @@ class Entry:
             total[:, scene[use]] += self.noticed[:, use - n] * rows[:, use, None]
         return total
 
-    def of_clickers(self, weight: np.ndarray, *, out: np.ndarray, contracts: bool) -> None:
-        """Means of weights [row, band, segment, lane] over who clicks: [row, use, segment, lane]."""
-        n, least = self.media.auctions, at_least(self.clicked, TINY)
-        for own, mean in zip(weight, out, strict=True):
-            self._add_over_bands(self.pull * own, self.clicking, mean[:n])
-            mean[:n] /= least
+    def of_clickers(
+        self, weight: list[tuple[np.ndarray, slice]], *, out: np.ndarray, contracts: bool
+    ) -> None:
+        """Means of weights [band, segment, lane], of some bands each, over who clicks: [weight, use, segment, lane]."""
+        n, per_click = self.media.auctions, 1 / at_least(self.clicked, TINY)
+        for (each, bands), mean in zip(weight, out, strict=True):
+            own, clicking = each[bands], [table[bands] for table in self.clicking]
+            self._add_over_bands(self.pull[:, bands] * own, clicking, mean[:n])
+            mean[:n] *= per_click
             if contracts:
-                np.einsum("busl,bsl->usl", self.noticed, own, out=mean[n:])
+                np.einsum("busl,bsl->usl", self.noticed[bands], own, out=mean[n:])
 
     def shown_to(self, impressions: np.ndarray, *, contracts: bool) -> np.ndarray:
         """Impressions [use, segment, lane] by the band that they reach: [band, segment, lane]."""

@@ -1,0 +1,216 @@
+"""Plain arithmetic of first orders: what strangers buy decides how many new customers stay.
+
+Strangers are shown a trial pack, of which 3 in 100 come back; regulars buy a dress, of which 60 come back.
+"""
+
+import numpy as np
+import pytest
+
+from simulator.market.basket import Orders, choose_instead
+from simulator.outcomes.ledger import LawBroken
+from simulator.outcomes.outcomes import Outcomes
+from tests.engine.test_by_hand import NO_B, REPLICATIONS, figure, play
+from tests.engine.test_by_hand_goods import AWARE, CARTS, CUSTOMERS, MANY, NOBUY, SALE, of_product
+
+BOTH = pytest.mark.parametrize("mode", ["expected", "sampled"])
+STRANGERS = "{outside: 1, aware: 1, active: 0, customers: 0, lapsed: 0}"
+PACK = "pack: {price: 10, margin: 50%, refund: 3%, organic: 0"
+DRESS = "dress: {price: 100, margin: 50%, refund: 60%"
+SHOP = f"products={{p: null, {PACK}}}, {DRESS}}}}}"
+REGULARS = f"sources.s={{organic_visits: 5k, organic_cvr: 1%, organic_bands: {CUSTOMERS}}}"
+TRIAL = (
+    MANY, "segments.all.start={engage: 50%, initial: 50%}", SHOP, REGULARS, NO_B,
+    f"scenes.A={{audience: {STRANGERS}, products: {{pack: 1}}}}", "slots.sa.precision=1",
+    "chain.lapse_days=3600", "chain.new_customer_window_days=3650",
+)  # fmt: skip
+"""10,000 visits of strangers in five days x 1%: 100 packs; 5,000 of regulars a day x 1%: 850 dresses in 17 days."""
+NO_ADS = "slots.sa.packages.pa.impressions=1"
+NO_PAID_DRESS = "sources.s.organic_visits=0"
+
+
+def run(mode: str, *changes: str, **options: object) -> Outcomes:
+    return play(*TRIAL, *changes, mode=mode, **REPLICATIONS[mode], **options)
+
+
+def near(value: float, mode: str) -> object:
+    return pytest.approx(value, rel=0.005 if mode == "expected" else 0.05)
+
+
+def kept(found: Outcomes) -> float:
+    """Share of the new customers who stay."""
+    return figure(found, "new_customers") / figure(found, "new_customers_gross")
+
+
+@BOTH
+def test_whoever_is_won_with_a_trial_pack_sends_back_a_trial_pack(mode: str) -> None:
+    """97 of 100 stay, and of 850 dresses 510 come back."""
+    found = run(mode)
+    assert figure(found, "new_customers_gross") == near(100, mode)
+    assert figure(found, "new_customers") == near(97, mode)
+    assert figure(found, "refunds") == near(100 * 0.03 + 850 * 0.6, mode)
+
+
+@BOTH
+def test_whoever_is_won_with_a_dress_sends_back_a_dress(mode: str) -> None:
+    """The other way round: 40 of 100 stay, and of 850 packs hardly any comes back."""
+    found = run(
+        mode,
+        "scenes.A.products={pack: 0, dress: 1}",
+        "products.pack.organic=1",
+        "products.dress.organic=0",
+    )
+    assert figure(found, "new_customers") == near(40, mode)
+    assert figure(found, "refunds") == near(100 * 0.6 + 850 * 0.03, mode)
+
+
+@BOTH
+def test_carts_of_strangers_are_first_orders_of_what_is_in_them(mode: str) -> None:
+    """10,000 visits x 5%: 500 carts of packs; half are bought on one day, and 0.7% on 7 more. 3% of these come back."""
+    found = run(
+        mode, CARTS, SALE, "calendar.phases.e={start: 2021-03-07, release: 0}", *NOBUY,
+        f"scenes.A.audience={AWARE}", "sources.s.organic_visits=50k",
+    )  # fmt: skip
+    bought = 500 * (1 - 0.5 * 0.993**7)
+    assert figure(found, "new_customers_gross") == near(bought, mode)
+    assert kept(found) == pytest.approx(0.97, abs=0.002 if mode == "expected" else 0.01)
+
+
+@BOTH
+def test_what_a_customer_buys_again_is_no_first_order(mode: str) -> None:
+    """Orders of habit, thousands of dresses beside 100 packs: of the packs 3% come back."""
+    found = run(mode, "chain.repeat={rate_365: 0.01, tau_months: 100, event_factor: 1}")
+    assert of_product(found, "dress", "paid_orders") > 5_000
+    assert figure(found, "new_customers_gross") == near(100, mode)
+    assert figure(found, "new_customers") == near(97, mode)
+
+
+@BOTH
+def test_a_customer_who_sees_the_ad_is_no_stranger(mode: str) -> None:
+    """Of 10,000 visits half are of customers: 50 packs each. The dress that strangers come for by themselves: 500 a day
+    x 1% x 17 days = 85.
+    """
+    everybody = "{outside: 1, aware: 1, active: 0, customers: 1, lapsed: 0}"
+    found = run(
+        mode, f"scenes.A.audience={everybody}", "sources.s.organic_visits=500",
+        f"sources.s.organic_bands={AWARE}",
+    )  # fmt: skip
+    assert figure(found, "new_customers_gross") == near(50 + 85, mode)
+    assert figure(found, "new_customers") == near(50 * 0.97 + 85 * 0.4, mode)
+
+
+@BOTH
+def test_an_order_that_comes_late_is_that_of_whose_visit_decided(mode: str) -> None:
+    """5 days later, on average: strangers' packs are still strangers' packs."""
+    found = run(mode, "segments.all.order_delay_days=5")
+    assert figure(found, "new_customers_gross") > 90
+    assert kept(found) == pytest.approx(0.97, abs=0.002 if mode == "expected" else 0.01)
+
+
+@BOTH
+def test_who_goes_on_from_a_hit_is_the_same_stranger(mode: str) -> None:
+    """10,000 visits of the hit, x 1%: 100 packs. As many looks at the dress, x 1%: 100 dresses."""
+    found = run(
+        mode, "products.pack.product_stage=hit", "life_cycle.halo=1", "life_cycle.halo_cvr=1%",
+        "life_cycle.core_days=3650", "life_cycle.decline_days=3650",
+    )  # fmt: skip
+    assert figure(found, "new_customers_gross") == near(200, mode)
+    assert figure(found, "new_customers") == near(97 + 40, mode)
+
+
+@BOTH
+def test_a_partner_brings_strangers_too(mode: str) -> None:
+    """1,000 visits x 1% = 10 packs a day, for ten days."""
+    partner = f"commissions.c={{source: s, visits: 1k, bands: {STRANGERS}, cvr: 1%, products: {{pack: 1}}}}"
+    found = run(mode, NO_ADS, partner)
+    assert figure(found, "new_customers_gross") == near(100, mode)
+    assert figure(found, "new_customers") == near(97, mode)
+
+
+@BOTH
+def test_a_deposit_of_a_stranger_ends_in_a_first_order_of_its_product(mode: str) -> None:
+    """100 packs and 100 deposits of packs, 90 of which are paid: 190, and 3% of these come back."""
+    found = run(
+        mode, "products.pack.presale=true", "calendar.phases.a={start: 2021-03-01, release: 0, deposit: 1}",
+        "calendar.balances=[{start: 2021-03-06, end: 2021-03-08, completion: 90%}]",
+    )  # fmt: skip
+    assert figure(found, "new_customers_gross") == near(190, mode)
+    assert figure(found, "new_customers") == near(190 * 0.97, mode)
+
+
+@BOTH
+def test_strangers_whose_pack_is_sold_out_are_not_won(mode: str) -> None:
+    """40 packs in stock, and nobody takes another product: 40 first orders, and every dress is sold."""
+    found = run(mode, "products.pack.stock=40", "commerce.substitution=0")
+    assert figure(found, "new_customers_gross") == near(40, mode)
+    assert figure(found, "new_customers") == near(40 * 0.97, mode)
+    assert of_product(found, "dress", "paid_orders") == near(850, mode)
+
+
+@BOTH
+def test_strangers_who_take_a_dress_instead_send_back_a_dress(mode: str) -> None:
+    """40 packs in stock, and whoever finds none takes a dress: of 40 come back 3%, of 60 come back 60%."""
+    found = run(mode, "products.pack.stock=40", "commerce.substitution=1")
+    packs, won = of_product(found, "pack", "paid_orders"), figure(found, "new_customers_gross")
+    assert packs == pytest.approx(40, rel=0.03)
+    assert won == pytest.approx(100, rel=0.08)  # in the step in which it runs out some find nothing
+    assert of_product(found, "dress", "paid_orders") == near(850 + won - packs, mode)
+    assert figure(found, "new_customers") == near(packs * 0.97 + (won - packs) * 0.4, mode)
+
+
+@BOTH
+def test_where_all_buy_one_mix_first_orders_come_back_as_all_orders_do(mode: str) -> None:
+    """Packs and dresses alike for everybody: 3% and 60%, of all orders and of first orders."""
+    found = run(mode, "products.pack.organic=1", "scenes.A.products={pack: 1, dress: 1}")
+    assert figure(found, "new_customers_gross") == near(100, mode)
+    assert figure(found, "new_customers") == near(100 * (1 - (0.03 + 0.6) / 2), mode)
+    assert figure(found, "refunds") == near(950 * (0.03 + 0.6) / 2, mode)
+
+
+@BOTH
+@pytest.mark.parametrize("wrong", [0.99, 1.01], ids=["fewer", "more"])
+def test_every_run_is_checked_for_one_product_a_new_customer(
+    monkeypatch: pytest.MonkeyPatch, mode: str, wrong: float
+) -> None:
+    right = Orders.first
+    monkeypatch.setattr(Orders, "first", lambda orders, new: wrong * right(orders, new))
+    with pytest.raises(LawBroken):
+        run(mode)
+
+
+def test_no_more_first_orders_of_a_product_are_paid_than_orders(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    right = Orders.first
+    monkeypatch.setattr(Orders, "first", lambda orders, new: right(orders, new)[::-1])
+    with pytest.raises(LawBroken, match="first orders of a product"):
+        run("expected", NO_PAID_DRESS)
+
+
+def test_whoever_turns_from_what_is_sold_out_still_wants_one_product() -> None:
+    """Strangers want p, of which none is left, regulars q: of both together half turn, all to q."""
+    mix = np.array([[1.0, 0.0], [0.0, 1.0]])[:, :, None, None]
+    part = np.array([0.25, 0.75])[:, None, None]
+    turned = choose_instead(mix, part, np.array([[0.0], [1.0]]), np.array([0.5]))[..., 0, 0]
+    assert turned == pytest.approx(np.array([[0.5, 0.0], [0.5, 1.0]]))
+    every = np.array([[0.25], [0.75]])[:, None, None]
+    joint = choose_instead(every, np.ones((1, 1, 1)), np.array([[0.0], [1.0]]), np.array([0.5]))
+    assert turned @ part.ravel() == pytest.approx(joint.ravel())
+
+
+@BOTH
+@pytest.mark.parametrize("more", ["", ", q: {price: 100, margin: 50%, refund: 0, stock: 0}"])
+def test_goods_that_run_out_are_sold_to_strangers_first_where_they_come_first(
+    mode: str, more: str
+) -> None:
+    """100 first orders in five days, in two segments; then regulars buy the rest of 500, by visits and by habit."""
+    found = play(
+        MANY, REGULARS, NO_B, "slots.sa.precision=1",
+        f"products={{p: {{price: 100, margin: 50%, refund: 0, stock: 500}}{more}}}",
+        f"scenes.A={{audience: {STRANGERS}, products: {{p: 1}}}}",
+        "segments={all: {people: 50m, start: {engage: 50%, initial: 50%}}, "
+        "rest: {people: 50m, start: {engage: 50%, initial: 50%}}}",
+        "chain.repeat={rate_365: 0.0001, tau_months: 100, event_factor: 1}", "commerce.substitution=0",
+        mode=mode, **REPLICATIONS[mode],
+    )  # fmt: skip
+    assert figure(found, "new_customers_gross") == near(100, mode)
+    assert figure(found, "paid_orders") == near(500, mode)
