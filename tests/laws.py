@@ -21,7 +21,9 @@ def check_outcomes(
     check_sums(outcomes.book)
     book = outcomes.book
     assert_close(
-        book.products["paid"] + book.products["left"], ever_in_stock(scenario)[:, None], slack
+        book.products["paid"] + book.products["left"] - book.products["back_on_sale"],
+        ever_in_stock(scenario)[:, None],
+        slack,
     )
     goods = {name: rows for name, rows in book.products.items() if name != "sold_out_day"}
     assert (book.products["sold_out_day"] >= 0).all()
@@ -70,7 +72,8 @@ def check_order_of_counts(scenario: Scenario, book: Ledger, slack: float) -> Non
         (scenes["visits"], scenes["clicks"]),
         (t["paid_orders"], t["orders"]),
         (goods["refunds"], goods["paid"]),
-        (goods["paid"], ever_in_stock(scenario)[:, None]),
+        (goods["back_on_sale"], goods["refunds"]),
+        (goods["paid"] - goods["back_on_sale"], ever_in_stock(scenario)[:, None]),
         (goods["pooled"], goods["paid"]),
         (t["late_orders"], t["paid_orders"]),
         (t["refunds"] + book.pending, t["paid_orders"]),
@@ -109,7 +112,7 @@ def check_whole(book: Ledger) -> None:
     counts = ("favourites", "carts", "deposits", "balances", "orders", "paid_orders", "unmet", "new_customers",
               "refunded_new", "recalled_members", "returned", "lapsed")  # fmt: skip
     whole = [book.totals[name] for name in counts]
-    goods = [book.products[name] for name in ("paid", "unmet", "left")]
+    goods = [book.products[name] for name in ("paid", "unmet", "left", "back_on_sale")]
     whole += [book.scenes["clicks"], *goods, book.packages["delivered"]]
     for array in (*whole, book.people):
         np.testing.assert_array_equal(array, np.rint(array))

@@ -26,6 +26,9 @@ SCENARIOS = ROOT / "scenarios"
 
 Figures = dict[str, float]
 
+NONE_BACK = ("commerce.resale=0", "commerce.refund_fast_share=0")
+"""Nothing that is refunded is on sale again."""
+
 
 # --- scenarios ----------------------------------------------------------------------------------
 

@@ -22,6 +22,9 @@ class Days:
         self.floor, self.server = floor, server
         self.settlement = Settlement(floor)
         self.returns = Returns(floor.world.scenario.commerce)
+        self.limited = floor.world.goods.limited()
+        self.back = np.zeros_like(floor.state.day.paid)
+        """Units of refunds that fell due, and are not on sale yet: [product, lane]."""
 
     def read(self, due: Due) -> None:
         """Carry out what became due since the last step."""
@@ -36,6 +39,8 @@ class Days:
         if due.window:
             self.settlement.settle_window()
         self._turn_page(due)
+        if due.midnight:
+            self._put_back()
         if floor.schedule.new_day[floor.step]:
             sd, slots = floor.world.scenario.chance.supply_sd, len(floor.world.names.slots)
             floor.state.supply_noise = floor.draws.factor("supply", sd, slots)
@@ -128,6 +133,7 @@ class Days:
     def settle(self) -> None:
         """The end of the run: all that is still pending falls due."""
         self._give_back(self.returns.settle(self.floor.state.refunds))
+        self._put_back()
 
     def _give_back(self, due: Returned) -> None:
         """Refunds that fall due; refunded first orders make no customer."""
@@ -148,6 +154,27 @@ class Days:
         n[Stage.ENGAGE] += parts
         old[0] = np.minimum(old[0], n[Stage.INITIAL])
         floor.book.add(refunded_new=parts)
+        self._call_off(due)
+        if self.limited.size:
+            self.back += due.on_sale_again(floor.world.costs.resale)
+
+    def _call_off(self, due: Returned) -> None:
+        """Orders of the depot that are refunded before shipping leave its queue."""
+        goods, queue = self.floor.book.products, self.floor.state.queue
+        if queue is not None:
+            own = 1 - ratio(goods["pooled"], goods["paid"])
+            queue.call_off((due.unsent * own).sum(axis=0)[None])
+
+    def _put_back(self) -> None:
+        """Goods of refunds are on sale again, in the depot; the page of the moment does not show them yet."""
+        floor, rows = self.floor, self.limited
+        if not rows.size:
+            return  # there is always enough
+        back = floor.draws.round_off("resale", self.back)[rows]
+        for goods in filter(None, (floor.state.stock, floor.state.depot)):
+            goods.take_back(rows, back, floor.sampled)
+        floor.book.products["back_on_sale"][rows] += back
+        self.back[...] = 0.0
 
 
 def charge_packages(floor: Floor, amount: np.ndarray) -> None:

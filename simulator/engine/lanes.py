@@ -148,7 +148,7 @@ def cells_of(world: World) -> dict[str, list[str]]:
     }  # fmt: skip
     days = {
         "life_cycle": moves, "kinds": products, "refunds": kinds, "refund_due": kinds,
-        "refund_people": ["all"],
+        "refund_people": ["all"], "resale": products,
     }  # fmt: skip
     shocks = {name: ["all"] for name, _ in shock_names(world.scenario)}
     if world.shocks:

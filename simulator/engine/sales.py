@@ -256,11 +256,13 @@ class Sales:
         return turned[:, : len(part)], turned[:, len(part) :]
 
     def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:
-        """From the depot while it has goods, then from shops: both [product, lane]."""
+        """From the depot while it has goods, then from shops while these have some: both [product, lane]."""
         depot, book = self.floor.state.depot, self.floor.book
         if depot is None:
             return
-        self.pooled = np.clip(sold - depot.sell(demand, self.floor.sampled), 0.0, sold)
+        shops = at_least(self.floor.world.goods.pool[:, None] - book.products["pooled"], 0.0)
+        without = sold - depot.sell(demand, self.floor.sampled)
+        self.pooled = np.clip(without, 0.0, np.minimum(sold, shops))
         cost = self.pooled * self.floor.world.goods.pool_cost
         book.add(pooled=self.pooled, pooled_fulfilment=cost)
         book.products["pooled"] += self.pooled

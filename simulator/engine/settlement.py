@@ -6,6 +6,7 @@ import numpy as np
 
 from simulator.engine.floor import Floor
 from simulator.market.audience import ratio
+from simulator.market.bounds import at_least
 from simulator.market.guarantee import enough, made_up, matched, short_of
 from simulator.scenario.incentives import Rebate, RoiGuarantee
 
@@ -101,7 +102,8 @@ class Settlement:
     def _write_down(self) -> None:
         """What is left of goods with a salvage value is worth that, no longer what it cost.
 
-        What came back is left, too, less the depreciation of what was sent; it counts by the goods in the orders.
+        So are parcels that came back and neither went on sale again nor lost that part of their value; they count
+        by the goods in the orders.
         """
         floor, world = self.floor, self.floor.world
         goods, mine = world.goods, world.goods.clearing
@@ -109,8 +111,8 @@ class Settlement:
             return
         back = floor.book.products["refund_cost"] / goods.unit_cost
         costs = world.costs
-        lost = (1 - costs.unsent) * costs.depreciation
-        left = floor.state.stock.left(floor.sampled) + back * (1 - lost)
+        stands = (1 - costs.unsent) * at_least(1 - costs.resale - costs.depreciation, 0.0)
+        left = floor.state.stock.left(floor.sampled) + back * stands
         floor.book.add(write_down=(left * (goods.unit_cost - goods.salvage))[mine])
 
     # ------------------------------------------------------------------ laws

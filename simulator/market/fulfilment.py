@@ -30,6 +30,7 @@ POOLS = ("refund_value", "refund_cost", "refund_subsidy", "return_cost")
 """What refunds take back, as the books name it: price paid, unit cost, what others added to the price, and what a
 return costs beyond the usual [CNY]."""
 GONE = 1e-9  # a product with less chance to be in stock is sold out
+EXACT, TINY, MOST_STEPS = 1e-12, 1e-300, 100  # of the demand that explains what is left
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ class Costs:
     fulfilment: np.ndarray
     refund_handling: np.ndarray
     depreciation: np.ndarray
+    resale: np.ndarray
+    """Share of the parcels that come back which go on sale again."""
     unsent: np.ndarray
     """Share of refunds that come before the parcel is sent: they cost neither freight nor goods."""
     pay_fail: np.ndarray
@@ -56,8 +59,9 @@ def make_costs(scenario: Scenario) -> Costs:
     return Costs(
         commission=column([c.commission + c.technology_fee]), payment_fee=column([c.payment_fee]),
         fulfilment=column([c.fulfilment]), refund_handling=column([c.refund_handling]),
-        depreciation=column([c.depreciation]), unsent=column([c.refund_fast_share]), pay_fail=column([pay.fail]),
-        pay_retry=column([pay.retry]),
+        depreciation=column([c.depreciation]),
+        resale=column([1 - c.depreciation if c.resale is None else c.resale]),
+        unsent=column([c.refund_fast_share]), pay_fail=column([pay.fail]), pay_retry=column([pay.retry]),
         pay_capacity=None if pay.capacity is None else column([pay.capacity]),
     )  # fmt: skip
 
@@ -98,10 +102,48 @@ def mean_sold(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     tight = (stock > 0) & (demand > 0) & ~plenty
     s, m = np.where(tight, stock, 1.0), np.where(tight, demand, 1.0)
     within = gammaincc(s, m)
-    edge = np.where(
-        s < 100, np.exp(s * np.log(m) - m - gammaln(s)), _large_edge(np.maximum(s, 100.0), m)
+    return np.where(
+        tight, m * within - _edge(s, m) + s * (1 - within), np.where(plenty, demand, 0.0)
     )
-    return np.where(tight, m * within - edge + s * (1 - within), np.where(plenty, demand, 0.0))
+
+
+def mean_left(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
+    """S - M(S, L) = (S - L) Q(S, L) + e^-L L^S / Gamma(S), to the last digit where next to nothing is left.
+
+    >>> float(mean_left(np.array(1.0), np.array(2.0)).round(6)) == round(math.exp(-2), 6)
+    True
+    """
+    left = np.array(stock - demand)
+    rows = (stock > 0) & (demand > 0) & (demand >= surely_met(stock))
+    s, m = stock[rows], demand[rows]
+    left[rows] = (s - m) * gammaincc(s, m) + _edge(s, m)
+    return np.where(stock > 0, left, 0.0)
+
+
+def demand_that_leaves(left: np.ndarray, stock: np.ndarray) -> np.ndarray:
+    """L of which so much of a stock is left: [row, lane].
+
+    What is left is convex in L, of slope -Q(S, L), and never below S - L: Newton's steps climb from there and never
+    pass L.
+
+    >>> float(demand_that_leaves(np.array([math.exp(-2)]), np.array([1.0])).round(9)[0])
+    2.0
+    """
+    demand = at_least(stock - left, 0.0)
+    for _ in range(MOST_STEPS):
+        over = mean_left(stock, demand) - left
+        over = np.where(over > EXACT * left, over, 0.0)
+        if not np.count_nonzero(over):
+            break
+        demand += over / at_least(gammaincc(np.where(over > 0, stock, 1.0), demand), TINY)
+    return demand
+
+
+def _edge(s: np.ndarray, m: np.ndarray) -> np.ndarray:
+    """e^-L L^S / Gamma(S)."""
+    large = s >= 100
+    small = np.exp(s * np.log(m) - m - gammaln(s))
+    return np.where(large, _large_edge(np.where(large, s, 100.0), np.where(large, m, 100.0)), small)
 
 
 def _large_edge(s: np.ndarray, m: np.ndarray) -> np.ndarray:
@@ -116,9 +158,9 @@ class Stock:
     """Goods in the warehouse."""
 
     units: np.ndarray
-    """Units since the last restock: what was there then (expected) or is there now (sampled)."""
+    """Units since the last restock: what was there then and has come back (expected), or is there now (sampled)."""
     demand: np.ndarray
-    """Cumulated demand since the last restock (expected)."""
+    """Cumulated demand since the last restock, as far as units that came back since left it open (expected)."""
     gone: np.ndarray | None = None
     """Mean sold of it, once it has been asked for (expected)."""
 
@@ -179,6 +221,31 @@ class Stock:
         self.units[product] = self.left(sampled)[product] + units
         self.demand[product] = 0.0
         self.gone, self.sure = None, surely_met(self.units)
+
+    def take_back(self, rows: np.ndarray, back: np.ndarray, sampled: bool) -> None:
+        """Units `back` [row, lane] of some products are on sale again: what was sold stays sold, and who found
+        nothing does not come back for them.
+
+        S <- S - (1 - k) M + b, and L such that k M is sold of it, k = 1 - (1 - a)(1 - e^-b): where the shelf was
+        empty, 1 - a, and something came, the count starts anew; elsewhere the chance in what was sold goes on.
+        """
+        if sampled:
+            self.units[rows] += back
+            return
+        some, left = back > 0, mean_left(self.units[rows], self.demand[rows])
+        anew = (1 - self._chance(rows)) * -np.expm1(-back) * self._sold()[rows]
+        units = self.units[rows] + (back - anew)
+        demand = demand_that_leaves(left + back, units)
+        self.demand[rows] = np.where(some, demand, self.demand[rows])
+        self.units[rows] = np.where(some, units, self.units[rows])
+        self.gone, self.sure = None, surely_met(self.units)
+
+    def _chance(self, rows: np.ndarray) -> np.ndarray:
+        """Q(S, L) of some products, 1 where goods are plentiful  [row, lane]."""
+        units, demand = self.units[rows], self.demand[rows]
+        tight = demand >= self.sure[rows]
+        chance = gammaincc(np.where(units > 0, units, 1.0), np.where(tight, demand, 0.0))
+        return np.where(units > 0, chance, 0.0)
 
     def sell(self, wanted: np.ndarray, sampled: bool) -> np.ndarray:
         """Units sold of what is wanted: [product, lane]."""
@@ -250,6 +317,12 @@ class Returned:
     """[kind, product, lane]"""
     pools: np.ndarray
     """What they take back [CNY]: [pool, product, lane]."""
+    unsent: np.ndarray
+    """F: those of the orders that were called off before the parcel was sent, the mean: [product, lane]."""
+
+    def on_sale_again(self, resale: np.ndarray) -> np.ndarray:
+        """b: their units that can be sold once more, the mean; `resale` of the parcels [1, lane]: [product, lane]."""
+        return np.asarray(self.unsent + resale * (self.orders.sum(axis=0) - self.unsent))
 
 
 class Returns:
@@ -281,14 +354,16 @@ class Returns:
         due = np.minimum(self._whole(refunds, ripe), refunds.pending)
         share = ratio(due.sum(axis=0), refunds.pending.sum(axis=0))
         refunds.pending = refunds.pending - due
-        out = Returned(due, refunds.pools * share)
+        fast = self.table[0, PHASES] * now[0]
+        out = Returned(due, refunds.pools * share, _part(due, fast, ripe))
         refunds.pools = refunds.pools - out.pools
         return out
 
     @staticmethod
     def settle(refunds: Refunds) -> Returned:
         """All that is pending is refunded at once: nothing stays open at the end of a run."""
-        out = Returned(refunds.pending, refunds.pools)
+        unsent = _part(refunds.pending, refunds.waiting[0], refunds.waiting.sum(axis=0))
+        out = Returned(refunds.pending, refunds.pools, unsent)
         refunds.pending, refunds.pools = np.zeros_like(out.orders), np.zeros_like(out.pools)
         refunds.waiting[...] = 0.0
         return out
@@ -299,3 +374,10 @@ class Returns:
         refunds.waiting[1] += (1 - self.fast) * orders
         refunds.pending = refunds.pending + orders
         refunds.pools = refunds.pools + orders.sum(axis=0) * each
+
+
+def _part(due: np.ndarray, fast: np.ndarray, ripe: np.ndarray) -> np.ndarray:
+    """Of the orders that fall due, the part that the fast ones have in what is ripe, all [kind, product, lane]:
+    [product, lane].
+    """
+    return np.asarray(due.sum(axis=0) * np.minimum(ratio(fast.sum(axis=0), ripe.sum(axis=0)), 1.0))

@@ -14,7 +14,7 @@ from simulator.market.audience import ratio
 from simulator.market.columns import column, odds, stack, unless
 from simulator.market.layout import Layout
 from simulator.market.promotion import salvage_of, seller_price
-from simulator.scenario.goods import PRODUCT_STAGES, Product
+from simulator.scenario.goods import PRODUCT_STAGES, UNLIMITED, Product
 from simulator.scenario.schema import Scenario
 
 ANY_DAY = np.iinfo(np.int64).max  # the launch of a product without a date
@@ -70,6 +70,10 @@ class Goods:
         for at, product, more in self.restocks:
             units[product] += more if at <= second else 0
         return units
+
+    def limited(self) -> np.ndarray:
+        """Rows of the products of which the file limits how many there will be: [row]."""
+        return np.flatnonzero(self.for_sale(ANY_DAY) < UNLIMITED)
 
     def awaited(self, second: int) -> np.ndarray:
         """Whether more units come later: [product, 1] of bool."""

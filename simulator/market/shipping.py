@@ -67,6 +67,10 @@ class Queue:
         self.backlog = np.maximum(after, 0.0)
         return np.where(after >= 0, (before + self.backlog) / 2, emptied(before, sent - orders))
 
+    def call_off(self, orders: np.ndarray) -> None:
+        """Orders [1, lane] that are refunded before they were sent wait no longer."""
+        self.backlog = np.maximum(self.backlog - orders, 0.0)
+
     def score(self, depot: Depot, late: np.ndarray) -> np.ndarray:
         """A day passes of which a share `late` [1, lane] was late; return the fall of the score.
 

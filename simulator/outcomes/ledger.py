@@ -54,7 +54,8 @@ class Ledger:
     """Viewed impressions: [segment, lane]."""
     products: dict[str, np.ndarray]
     """paid, gmv, refunds, pooled; refund_cost, unit cost of what came back [CNY]; unmet, orders that found no
-    goods; left, units in depot and shops at the end; sold_out_day, when it was first sold out: start of that
+    goods; left, units in depot and shops at the end; back_on_sale, units of refunds that were there to be sold once
+    more, where goods are limited; sold_out_day, when it was first sold out: start of that
     step, in days since the first midnight [d], inf where it never was: [product, lane]
     """
     days: dict[str, np.ndarray] = field(default_factory=dict)
@@ -86,7 +87,9 @@ class Ledger:
         "targeted",
         "allowed",
     )
-    PRODUCT = ("paid", "gmv", "refunds", "refund_cost", "pooled", "unmet", "left", "sold_out_day")
+    PRODUCT = (
+        "paid", "gmv", "refunds", "refund_cost", "pooled", "unmet", "left", "back_on_sale", "sold_out_day",
+    )  # fmt: skip
     DAY = ("gmv", "spend", "paid_orders", "new_customers", "visits")
 
     @classmethod
@@ -183,7 +186,7 @@ def check_laws(
 ) -> None:  # fmt: skip
     """Raise LawBroken unless people, money, clicks, orders and contracts add up.
 
-    size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] that came for sale,
+    size [segment, lane] people; money [scene, phase, lane] of the plan; stock [product, lane] that was delivered,
     pool [product, 1] of it in shops; pot [scene, 1]: the money of all phases is one; cap [scene, 1]: most on
     one day [CNY]; exact: whole numbers (sampled mode), else 1e-9 relative.
     """
@@ -200,6 +203,8 @@ def check_laws(
     _most("late orders", t["late_orders"], t["paid_orders"], slack)
     _most("brand-new customers", t["brand_new_customers"], t["new_customers"], 1e-9)
     _most("refunds of a product", goods["refunds"], goods["paid"], slack)
+    _most("units back on sale", goods["back_on_sale"], goods["refunds"], max(slack, 1e-9))
+    stock = stock + goods["back_on_sale"]
     _most("units sold of a product", goods["paid"], stock, slack)
     _most("orders sent from shops", goods["pooled"], goods["paid"], 1e-9)
     if pool is not None:

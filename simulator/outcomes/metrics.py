@@ -197,13 +197,14 @@ PRODUCT_METRICS: tuple[Metric, ...] = (
     Metric("refund_share", "Refunded orders", "退款率", "share", "refunds", "paid_orders", wish="less"),
     _total("unmet", "Orders that found no goods", "缺货流失订单", "orders", "less"),
     _total("left", "Units left at the end, where stock is limited", "期末剩余库存", "units", ""),
+    _total("back_on_sale", "Refunded units back on sale", "退货重新上架件数", "units", ""),
     _total("sold_out", "Runs in which it sold out", "售罄概率", "share", ""),
     Metric(
         "sold_out_day", "When it first sold out, since the first midnight", "首次售罄时间", "d",
         "day_of_sold_out", "sold_out", wish="",
     ),
 )  # fmt: skip
-"""Every metric of a product; `left` is undefined where the file limits no stock."""
+"""Every metric of a product; `left` and `back_on_sale` are undefined where the file limits no stock."""
 
 PACKAGE_METRICS: tuple[Metric, ...] = (
     _total("booked", "Impressions booked", "合约预定展现", "impressions", ""),
@@ -340,11 +341,13 @@ def goods_of(book: Ledger) -> dict[str, Array]:
     A product that comes with as many units as a file that names none is not limited by them.
     """
     rows, day = book.products, book.products["sold_out_day"]
-    limited = rows["paid"] + rows["left"] < UNLIMITED - 1
+    delivered = rows["paid"] + rows["left"] - np.nan_to_num(rows["back_on_sale"])
+    limited = delivered < UNLIMITED - 1
     out = np.where(np.isnan(day), np.nan, np.isfinite(day))
     return {
         "paid_orders": rows["paid"], "gmv": rows["gmv"], "refunds": rows["refunds"],
         "unmet": rows["unmet"], "left": np.where(limited, rows["left"], np.nan),
+        "back_on_sale": np.where(limited, rows["back_on_sale"], np.nan),
         "sold_out": out, "day_of_sold_out": np.where(np.isinf(day), 0.0, day),
     }  # fmt: skip
 

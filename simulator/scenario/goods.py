@@ -146,6 +146,9 @@ class Commerce(Part):
     """Inbound freight and handling of a refund [CNY]."""
     depreciation: Annotated[Rate, Field(le=1)] = 0.05
     """Loss of value of a returned order, share of its unit cost."""
+    resale: Annotated[Rate, Field(le=1)] | None = None
+    """Share of the parcels that come back which go on sale again, where stock is limited; 1 - depreciation if not
+    given. What is refunded before shipping always does."""
     order_value_sd: Annotated[Multiple, Field(le=5)] = 0.5
     """Relative spread of the value of single orders."""
     refund_fast_share: Share = 0.4

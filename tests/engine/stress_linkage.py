@@ -55,8 +55,9 @@ def with_regulars() -> Data:
 
 
 def short_of_goods() -> Data:
-    """The same with goods that run out, and none to come."""
+    """The same with goods that run out, and none to come or to come back."""
     data = linked()
+    data["commerce"] = data.get("commerce", {}) | {"resale": 0, "refund_fast_share": 0}
     for product in data["products"].values():
         product |= {"stock": 150, "restocks": []}
     return data

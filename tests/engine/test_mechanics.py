@@ -20,6 +20,7 @@ from simulator.scenario.plan import Plan, plans_of
 from simulator.scenario.runoff import runoff_days
 from simulator.scenario.schema import Scenario
 from tests.worlds import (
+    NONE_BACK,
     SCENARIOS,
     alone,
     arrays,
@@ -372,7 +373,8 @@ SIGNS = {
     "commerce.payment_fee=3%": "-profit =gmv",
     "commerce.fulfilment=20": "-profit =gmv",
     "commerce.refund_handling=50": "-profit =gmv",
-    "commerce.depreciation=90%": "-profit =gmv",
+    "commerce.depreciation=90%": "-profit",
+    "commerce.resale=0": "+unmet",
     "payment.fail=60%": "-paid_orders",
     "payment.wallet_share=10%": "-paid_orders",
     "payment.retry=0%": "-paid_orders",
@@ -689,7 +691,7 @@ def test_what_is_sold_out_is_not_sold_and_the_demand_is_recorded(mode):
     options = {} if mode is expected else {"replications": 6}
 
     def book(*sets: str):
-        return lanes_of(mode(brief(*sets), **options), "half_half")
+        return lanes_of(mode(brief(*NONE_BACK, *sets), **options), "half_half")
 
     free, short = book(), book("products.coffee.stock=500")
     sold = short.totals["paid_orders"]

@@ -14,7 +14,7 @@ from simulator.scenario.goods import Payment, Pooled, Shipping
 from simulator.scenario.schema import Scenario
 from tests.engine import stress
 from tests.engine.test_mechanics import Leaf, changed_replications, leaves, put
-from tests.worlds import brief, differing, expected, lanes_of, one, sampled
+from tests.worlds import NONE_BACK, brief, differing, expected, lanes_of, one, sampled
 
 MODES = {"expected": expected, "sampled": lambda *args: sampled(*args, replications=24)}
 
@@ -79,7 +79,7 @@ def test_without_a_capacity_the_calendar_gives_the_load():
 
 # --- stock in shops -----------------------------------------------------------------------------
 
-DEPOT = ("products.coffee.stock=500", "commerce.fulfilment=8")
+DEPOT = ("products.coffee.stock=500", "commerce.fulfilment=8", *NONE_BACK)
 POOL = "products.coffee.pooled={units: 400, share: 75%, fulfilment: 20}"
 
 
@@ -100,7 +100,7 @@ def test_shops_sell_what_the_depot_cannot(mode: str):
 @pytest.mark.parametrize("mode", MODES)
 def test_a_delivery_spares_the_shops(mode: str):
     """Goods that come to the depot in the sale are sent before those of the shops."""
-    pool = ("products.coffee.stock=3000", "products.coffee.pooled={units: 400}")
+    pool = ("products.coffee.stock=3000", "products.coffee.pooled={units: 400}", *NONE_BACK)
     late = "products.coffee.restocks=[{at: 2021-03-28 06:00, units: 700}]"
     alone, helped = (
         one(MODES[mode](brief(*pool, *more)), "pooled", "paid_orders") for more in ((), (late,))

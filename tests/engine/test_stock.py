@@ -12,7 +12,7 @@ from simulator.market.calendar import DAY
 from simulator.outcomes.ledger import Ledger
 from simulator.scenario.plan import plans_of
 from simulator.scenario.schema import Scenario
-from tests.worlds import brief, everything, expected, lanes_of, sampled
+from tests.worlds import NONE_BACK, brief, everything, expected, lanes_of, sampled
 
 MODES = {"expected": expected, "sampled": lambda *args: sampled(*args, replications=3)}
 TEA = "products.tea={price: 60, margin: 50%, stock: 40}"
@@ -41,7 +41,7 @@ def first_days(scenario: Scenario, sold: np.ndarray, units: float) -> np.ndarray
 @pytest.mark.parametrize("mode", MODES)
 def test_the_goods_of_each_product_are_sold_or_left(mode: str):
     """Tea is short, coffee is not: only tea is missed, and what is left of coffee is what nobody bought."""
-    scenario = brief(TEA, "products.coffee.stock=9000", "commerce.substitution=0")
+    scenario = brief(TEA, "products.coffee.stock=9000", "commerce.substitution=0", *NONE_BACK)
     goods = MODES[mode](scenario).book.products
     assert goods["unmet"][0] == pytest.approx(0)
     assert (goods["unmet"][1] > 10).all()
@@ -56,7 +56,8 @@ def test_deliveries_and_shops_are_left_as_well():
         "products.coffee.restocks=[{at: 2021-03-25, units: 77}]",
     )
     goods = sampled(brief(*sets), replications=2).book.products
-    np.testing.assert_array_equal(goods["left"] + goods["paid"], 20_377)
+    assert (goods["back_on_sale"][0] > 0).all()
+    np.testing.assert_array_equal(goods["left"] + goods["paid"], 20_377 + goods["back_on_sale"])
 
 
 def test_it_is_sold_out_in_the_step_that_sells_its_last_unit():
@@ -90,7 +91,7 @@ def test_what_is_never_gone_or_never_came_is_not_sold_out(mode: str):
 def test_the_first_time_counts_and_not_the_empty_shelf_before_the_first_delivery():
     """Nothing at first; 50 units on the 22nd are gone in hours, and 50 on the 24th as well."""
     units = "[{at: 2021-03-22, units: 50}, {at: 2021-03-24, units: 50}]"
-    scenario = brief("products.coffee.stock=0", f"products.coffee.restocks={units}")
+    scenario = brief("products.coffee.stock=0", f"products.coffee.restocks={units}", *NONE_BACK)
     for mode in MODES.values():
         goods = mode(scenario).book.products
         np.testing.assert_allclose(goods["left"], 0, atol=1e-6)
@@ -99,7 +100,7 @@ def test_the_first_time_counts_and_not_the_empty_shelf_before_the_first_delivery
 
 def test_what_goes_in_the_last_step_is_told():
     """Sales go on until the run ends, and the last order takes the last unit."""
-    sets = ("calendar.sales_after_days=30", "calendar.phases.normal.start=2021-03-25")
+    sets = ("calendar.sales_after_days=30", "calendar.phases.normal.start=2021-03-25", *NONE_BACK)
     sold, book = watched(brief(*sets))
     units = int(book.products["paid"][0, 0])
     assert sold[-2, 0] < units  # something is sold in the last step

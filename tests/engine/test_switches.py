@@ -137,7 +137,7 @@ def check_signs(switch: Switch, mode: str, off: Values, on: Values) -> None:
         assert rise in SIGNS[sign], f"{figure} {sign}: {before} -> {after}"
 
 
-NOT_OF_SALES = {"peak_spend", "targeted", "allowed", "left"}
+NOT_OF_SALES = {"peak_spend", "targeted", "allowed", "left", "back_on_sale"}
 """Written down only for money by the day, and where a bid has a target; goods that nobody misses."""
 
 
@@ -328,6 +328,15 @@ GOODS = [
         {"units": st.integers(20, 400), "part": share(0.1, 1)}, "coffee.paid+ pooled+ unmet- gmv+",
         lambda off, on, x: [(on["pooled"], x["units"] * x["part"]), (on["coffee paid"], 150 + x["units"] * x["part"])],
         world=SCARCE, idle=("products.coffee.stock=1m",),
+    ),
+    Switch(
+        "parcels on sale again", ("commerce.resale=%(part)s",), {"part": share(0.1, 1)},
+        "coffee.back_on_sale+ coffee.paid+ unmet-",
+        lambda off, on, x: [
+            (on["coffee back_on_sale"], on["coffee refunds"]), (on["coffee paid"], 150 + on["coffee back_on_sale"]),
+        ],
+        world=(*SCARCE, "commerce.resale=0", "products.coffee.refund=40%"), nil=("commerce.resale=0",),
+        idle=("products.coffee.stock=1m",), noisy="coffee paid unmet",
     ),
     Switch(
         "another product instead", ("commerce.substitution=%(part)s",), {"part": share(0.1, 1)},

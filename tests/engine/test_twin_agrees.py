@@ -46,7 +46,9 @@ TOTALS = {  # engine: twin
 SCENES = ("impressions", "offered", "clicks", "visits", "targeted", "allowed")
 PACKAGES = {"delivered": "delivered", "shortfall": "shortfall", "made_good": "make_good_served"}
 PARTNERS = ("visits", "gmv", "cost")
-PRODUCTS = {"left": "stock_left"} | {name: name for name in ("paid", "gmv", "refunds", "unmet")}
+PRODUCTS = {"left": "stock_left"} | {
+    name: name for name in ("paid", "gmv", "refunds", "unmet", "back_on_sale")
+}
 DAYS = ("gmv", "spend", "new_customers", "visits")
 
 

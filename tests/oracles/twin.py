@@ -319,7 +319,17 @@ class World:
         for moment in self.clock.closings():
             yield environment.timeout(moment - environment.now)
             self._refund_new_customers(sum(product.move_refunds() for product in products))
+            self._call_off()
         self._refund_new_customers(sum(product.end_refunds() for product in products))
+
+    def _call_off(self) -> None:
+        """Section 9: orders that are refunded before shipping leave the queue."""
+        off = sum(
+            product.called_off * (1 - product.pooled / product.paid)
+            for product in self.goods.products.values()
+            if product.paid > 0
+        )
+        self.backlog = max(0.0, self.backlog - off)
 
     def _refund_new_customers(self, first: float) -> None:
         """Section 11: refunded first orders, each segment's in proportion to what it is still to get."""
@@ -369,7 +379,9 @@ class World:
                 }
             self.goods.bring_mixes(
                 self.prices.responses(step)
-            )  # after the day's close and all deliveries
+            )  # after the day's close and all deliveries, before goods come back
+            for product in self.goods.products.values():
+                product.put_back()
             pi = self._band_shares()
             taken = self.contracts.serve(step)
             yield from self._bidding(environment, step, partial(self.market.open, step, taken, pi))
@@ -1292,5 +1304,6 @@ def product_result(product: Product) -> dict[str, Any]:
         "refunds": product.refunds,
         "unmet": product.unmet,
         "stock_left": product.stock_left(),
+        "back_on_sale": product.back_on_sale,
         "stages": dict(product.stages),
     }

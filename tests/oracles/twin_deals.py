@@ -75,13 +75,14 @@ class Deals:
         return sum(w for p, w in weights.items() if p in chosen) / sum(weights.values())
 
     def write_down(self) -> float:
-        """Goods with a salvage value that are left, those that came back among them, less their worth."""
+        """Goods with a salvage value that are left, and parcels neither on sale again nor lost, less their worth."""
         commerce, total = self.scenario.commerce, 0.0
-        lost = (1 - commerce.refund_fast_share) * commerce.depreciation  # what was sent alone
+        sent = 1 - commerce.refund_fast_share
         for product in self.goods.products.values():
             salvage = product.item.salvage
             if salvage is not None:
                 total += product.stock_left() * (product.unit_cost - salvage)
-                kept = product.refund_cost * (1 - lost)
+                stands = max(0.0, 1 - product.resale - commerce.depreciation)
+                kept = product.refund_cost * sent * stands
                 total += kept - salvage * kept / product.unit_cost
         return total

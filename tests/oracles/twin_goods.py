@@ -97,6 +97,54 @@ def availability(stock: float, demand: float, wanted: float) -> float:
     return min(1.0, max(0.0, sold / wanted))
 
 
+def mean_left(stock: float, demand: float) -> float:
+    """S - M(S, L) = (S - L) Q(S, L) + e^-L L^S / Gamma(S)."""
+    if stock <= 0:
+        return 0.0
+    if plenty(stock, demand):
+        return stock - demand
+    return (stock - demand) * float(gammaincc(stock, demand)) + edge(stock, demand)
+
+
+def demand_of(stock: float, left: float) -> float:
+    """L that leaves so much, by Newton's steps from below: the slope is -Q(S, L)."""
+    demand = max(0.0, stock - left)
+    for _ in range(200):
+        over = mean_left(stock, demand) - left
+        if over <= 1e-12 * left:
+            break
+        demand += over / float(gammaincc(stock, demand))
+    return demand
+
+
+@dataclass
+class Supply:
+    """Goods that meet a demand by its mean: units, and the demand that they have met."""
+
+    units: float
+    demand: float = 0.0
+
+    def left(self) -> float:
+        return mean_left(self.units, self.demand)
+
+    def restock(self, units: float) -> None:
+        self.units, self.demand = self.left() + units, 0.0
+
+    def take_back(self, units: float) -> None:
+        """Units that were sold are there again; where the shelf was empty the count starts anew."""
+        if units > 0:
+            left, chance = self.left(), self.chance()
+            anew = (1 - chance) * (1 - math.exp(-units)) * mean_sold(self.units, self.demand)
+            self.units += units - anew
+            self.demand = demand_of(self.units, left + units)
+
+    def chance(self) -> float:
+        """Q(S, L), 1 where there is plenty."""
+        if plenty(self.units, self.demand):
+            return 1.0
+        return float(gammaincc(self.units, self.demand)) if self.units > 0 else 0.0
+
+
 # --------------------------------------------------------------------------- refunds (section 11)
 class Pipeline:
     """Refunds on their way: fast ones, and slow ones in four phases."""
@@ -109,7 +157,7 @@ class Pipeline:
         self.jumps = [
             math.exp(-rate) * rate**jump / math.factorial(jump) for jump in range(SLOW_PHASES)
         ]
-        self.fast = 0.0
+        self.fast = self.called_off = 0.0  # waiting; of what fell due last
         self.slow = [0.0] * SLOW_PHASES
 
     @property
@@ -122,8 +170,9 @@ class Pipeline:
 
     def advance(self) -> float:
         """One day: the refunds that fall due."""
-        before = self.waiting
+        before, fast = self.waiting, self.fast
         self.fast *= 1 - self.fast_leaves
+        self.called_off = fast - self.fast
         self.slow = [
             sum(self.slow[phase - jump] * self.jumps[jump] for jump in range(phase + 1))
             for phase in range(SLOW_PHASES)
@@ -132,7 +181,8 @@ class Pipeline:
 
     def end(self) -> float:
         """The end of the run: the refunds that are still on their way fall due."""
-        due, self.fast, self.slow = self.waiting, 0.0, [0.0] * SLOW_PHASES
+        due, self.called_off = self.waiting, self.fast
+        self.fast, self.slow = 0.0, [0.0] * SLOW_PHASES
         return due
 
 
@@ -164,9 +214,14 @@ class Product:
         self.pool = float(math.floor(pool.units * pool.share + 1e-9)) if pool else 0.0
         cost = pool.fulfilment if pool else None
         self.pool_cost = float(scenario.commerce.fulfilment if cost is None else cost)
-        self.stock, self.demand = float(item.stock) + self.pool, 0.0
+        self.supply = Supply(float(item.stock) + self.pool)
         self.restocks_to_come = len(item.restocks)
-        self.depot, self.pooled, self.from_shops = float(item.stock), 0.0, 0.0
+        self.depot, self.pooled, self.from_shops = Supply(float(item.stock)), 0.0, 0.0
+        ever = self.supply.units + sum(restock.units for restock in item.restocks)
+        self.limited = ever < 1_000_000_000
+        commerce = scenario.commerce
+        resale = 1 - commerce.depreciation if commerce.resale is None else commerce.resale
+        self.resale, self.back, self.back_on_sale = float(resale), 0.0, 0.0
         self.first_pipeline, self.other_pipeline = Pipeline(scenario), Pipeline(scenario)
         self.pending_value = self.pending_cost = 0.0  # of the refunds in both pipelines
         self.pending_aid = self.refund_aid = self.aid = 0.0  # what others added to the price
@@ -300,24 +355,31 @@ class Product:
     # ----- sales (sections 9 and 11)
     def restock(self, units: float) -> None:
         self.restocks_to_come -= 1
-        self.depot = self.depot - mean_sold(self.depot, self.demand) + units
-        self.stock = self.stock_left() + units
-        self.demand = 0.0
+        self.depot.restock(units)
+        self.supply.restock(units)
+
+    def put_back(self) -> None:
+        """Units of the refunds that fell due are on sale again: b_p."""
+        self.depot.take_back(self.back)
+        self.supply.take_back(self.back)
+        self.back_on_sale += self.back
+        self.back = 0.0  # on the shelf from now on
 
     def stock_left(self) -> float:
-        return self.stock - mean_sold(self.stock, self.demand)
+        return self.supply.left()
 
     def would_find(self, wanted: float) -> float:
         """a_p: the share of the wanted orders that would find goods."""
-        return availability(self.stock, self.demand, wanted)
+        return availability(self.supply.units, self.supply.demand, wanted)
 
     def serve(self, wanted: float) -> float:
         """The share of the wanted orders that finds goods."""
-        found = availability(self.stock, self.demand, wanted)
-        near = availability(self.depot, self.demand, wanted)
-        self.from_shops = wanted * max(0.0, found - near) if self.pool else 0.0
+        found = availability(self.supply.units, self.supply.demand, wanted)
+        near = availability(self.depot.units, self.depot.demand, wanted)
+        self.from_shops = min(wanted * max(0.0, found - near), self.pool - self.pooled)
         self.pooled += self.from_shops
-        self.demand += wanted
+        self.supply.demand += wanted
+        self.depot.demand += wanted
         self.unmet += wanted * (1 - found)
         return found
 
@@ -362,6 +424,7 @@ class Product:
         waiting = self.first_pipeline.waiting + self.other_pipeline.waiting
         first_due = self.first_pipeline.advance()
         due = first_due + self.other_pipeline.advance()
+        self._come_back(due)
         self._settle(due, due / waiting if waiting > 0 else 0.0)
         self.first_pipeline.enter(self.first_refunds_today)
         self.other_pipeline.enter(self.refunds_today - self.first_refunds_today)
@@ -374,8 +437,21 @@ class Product:
     def end_refunds(self) -> float:
         """The end of the run: all that is still pending falls due; refunded first orders."""
         first_due = self.first_pipeline.end()
-        self._settle(first_due + self.other_pipeline.end(), 1.0)
+        due = first_due + self.other_pipeline.end()
+        self._come_back(due)
+        self.put_back()
+        self._settle(due, 1.0)
         return first_due
+
+    @property
+    def called_off(self) -> float:
+        """F_p: refunds before shipping among those that fell due last."""
+        return self.first_pipeline.called_off + self.other_pipeline.called_off
+
+    def _come_back(self, due: float) -> None:
+        """b_p, where there is no end of goods in any case."""
+        if self.limited:
+            self.back += self.called_off + self.resale * (due - self.called_off)
 
     def _settle(self, due: float, part: float) -> None:
         """What falls due takes its share of the pools."""
@@ -457,7 +533,9 @@ class Goods:
         """
         products = self.products
         self.responses = responses
-        self.there = {p: find_goods(x.stock, x.demand) for p, x in products.items()}  # a_p
+        self.there = {
+            p: find_goods(x.supply.units, x.supply.demand) for p, x in products.items()
+        }  # a_p
         self.may_wait = {  # had_p
             p: 1.0 if x.restocks_to_come else self.there[p] for p, x in products.items()
         }
@@ -736,7 +814,7 @@ class Goods:
         total = 0.0
         for p, weight in self.deposit_mix().items():
             product = self.products[p]
-            there = find_goods(product.stock, product.demand)
+            there = find_goods(product.supply.units, product.supply.demand)
             total += weight * there * product.item.deposit * self.agreed_price(p)
         return total
 

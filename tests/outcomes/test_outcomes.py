@@ -232,19 +232,25 @@ def test_what_became_of_a_product_is_what_the_hand_gets():
     goods, own = found.book.products, slice(4, 8)  # those of the second plan
     goods["paid"][0, own], goods["refunds"][0, own] = [40, 60, 60, 40], [4, 0, 4, 2]
     goods["left"][0, own], goods["unmet"][0, own] = [20, 0, 0, 20], [0, 8, 4, 0]
+    goods["back_on_sale"][0, own] = [2, 4, 4, 2]
     goods["sold_out_day"][0, own] = [np.inf, 0.5, 2.75, np.inf]
-    for name in ("unmet", "left", "sold_out_day"):  # a run of a version without them
+    for name in (
+        "unmet",
+        "left",
+        "back_on_sale",
+        "sold_out_day",
+    ):  # a run of a version without them
         goods[name][1] = np.nan
     figures = found.parts("launch first")["products"]
     means = {name: row["mean"] for name, row in figures["bags"].items()}
     assert means | {"gmv": 0} == {
         "paid_orders": 50, "gmv": 0, "refunds": 2.5, "refund_share": 0.05, "unmet": 3, "left": 10,
-        "sold_out": 0.5, "sold_out_day": 1.625,
+        "back_on_sale": 3, "sold_out": 0.5, "sold_out_day": 1.625,
     }  # fmt: skip
     assert figures["bags"]["sold_out_day"]["p50"] == 1.625
     assert figures["bags"]["sold_out_day"]["undefined_share"] == 0.5
     unknown = {name for name, row in figures["beans"].items() if row["mean"] is None}
-    assert unknown == {"unmet", "left", "sold_out", "sold_out_day"}
+    assert unknown == {"unmet", "left", "back_on_sale", "sold_out", "sold_out_day"}
     table = found.products("launch first")
     assert list(table.columns) == [*(m.name for m in PRODUCT_METRICS), "sold_out_on"]
     assert table.loc["bags"].to_dict() == means | {"sold_out_on": pd.Timestamp("2020-10-22")}
@@ -257,7 +263,8 @@ def test_goods_without_a_limit_have_nothing_left():
     for units, left in ((UNLIMITED, None), (5000, pytest.approx)):
         found = expected(brief(f"products.coffee.stock={units}"))
         figures = found.parts("half_half")["products"]["coffee"]
-        assert figures["left"]["mean"] == (left and left(5000 - figures["paid_orders"]["mean"]))
+        sold, back = figures["paid_orders"]["mean"], figures["back_on_sale"]["mean"]
+        assert figures["left"]["mean"] == (left and left(5000 + back - sold))
 
 
 def with_packages():

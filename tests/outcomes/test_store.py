@@ -61,14 +61,15 @@ def test_what_an_earlier_version_did_not_write_is_unknown(outcomes, folder):
     """A run from before a figure was kept comes back with all others."""
     for run in (outcomes, outcomes.chance_only):
         del run.book.scenes["unspent"], run.book.totals["unmet"], run.book.totals["peak_score_fall"]
-        del run.book.products["left"], run.book.products["sold_out_day"]
+        del run.book.products["left"], run.book.products["back_on_sale"]
+        del run.book.products["sold_out_day"]
         object.__setattr__(run.terms, "money", NO_CELLS)
     write_outcomes(outcomes, folder)
     again = read_outcomes(folder)
     assert again.cells("even") == {}
     goods = again.parts("even")["products"]["beans"]
     unknown = [name for name, numbers in goods.items() if numbers["mean"] is None]
-    assert unknown == ["left", "sold_out", "sold_out_day"]
+    assert unknown == ["left", "back_on_sale", "sold_out", "sold_out_day"]
     found = again.metrics("even")
     assert (found["unspent"]["mean"], found["unmet"]["mean"]) == (None, None)
     assert found["gmv"] == make_outcomes().metrics("even")["gmv"]
