@@ -559,8 +559,11 @@ def test_products_and_commissioned_media_have_tables(engine):
     found.book.commissions = {"visits": 9 * ones, "gmv": 5 * ones, "cost": 2 * ones}
     lines = answer("run", MINIMAL).stdout.splitlines()
     at, beans = lines.index("Products of even"), found.parts("even")["products"]["beans"]
-    assert lines[at + 1].split() == ["product", "orders", "gmv", "refunds", "unmet", "left"]
-    shown = [compact(beans[name]["mean"]) for name in ("paid_orders", "gmv", "unmet", "left")]
+    assert lines[at + 1].split() == ["product", "orders", "gmv", "refunds", "unmet", "back", "left"]
+    shown = [
+        compact(beans[name]["mean"])
+        for name in ("paid_orders", "gmv", "unmet", "back_on_sale", "left")
+    ]
     shown.insert(2, f"{beans['refund_share']['mean']:.1%}")
     assert lines[at + 3].split() == ["beans", *shown]
     assert lines[at + 4] == "  gmv: CNY; refunds: share of orders"
@@ -600,7 +603,7 @@ def test_one_product_has_a_table_where_its_stock_is_limited(engine):
     engine.answer = found = make_outcomes(axes=replace(make_axes(), products=("bags",)))
     goods = found.book.products
     assert "Products of even" in answer("run", MINIMAL).stdout.splitlines()
-    goods["left"][0] = UNLIMITED - goods["paid"][0]
+    goods["left"][0] = UNLIMITED + goods["back_on_sale"][0] - goods["paid"][0]
     assert "Products of even" not in answer("run", MINIMAL).stdout.splitlines()
     assert found.parts("even")["products"]["bags"]["left"]["mean"] is None
 

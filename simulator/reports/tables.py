@@ -38,7 +38,7 @@ SCENE_COLUMNS = {
 PLAN_COLUMNS = ("net_spend", "gmv", "profit", "roi", "new_customers", "cac")
 """What plans are first compared by."""
 PRODUCT_COLUMNS = {"paid_orders": "orders", "gmv": "gmv", "refund_share": "refunds"}
-STOCK_COLUMNS = {"unmet": "unmet", "left": "left"}
+STOCK_COLUMNS = {"unmet": "unmet", "back_on_sale": "back", "left": "left"}
 """Of products whose stock is limited."""
 PACKAGE_COLUMNS = {
     "booked": "booked", "delivered": "delivered", "shortfall": "shortfall", "made_good": "made\ngood", "paid": "paid",
@@ -228,7 +228,10 @@ def _product_table(
     heads = PRODUCT_COLUMNS | (STOCK_COLUMNS if limited else {})
     words = ["gmv: CNY; refunds: share of orders"]
     if limited:
-        words.append("unmet: orders that found no goods; left: units at the end")
+        words.append(
+            "unmet: orders that found no goods; back: units of refunds that were on sale again"
+        )
+        words.append("left: units at the end")
     rows = _mean_rows("product", goods, heads | ({"sold_out": "sold\nout"} if gone else {}))
     if gone:
         words.append("sold out: share of replications, and the median day (month-day)")

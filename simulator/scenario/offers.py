@@ -5,7 +5,7 @@ from itertools import product as pairs_of
 from typing import Any
 
 from simulator.scenario.amounts import shown
-from simulator.scenario.goods import Product
+from simulator.scenario.goods import Commerce, Product
 from simulator.scenario.incentives import Coupon
 from simulator.scenario.nodes import Parts
 from simulator.scenario.references import Fault
@@ -88,7 +88,7 @@ def _doubt_hosts(scenario: Scenario) -> Iterator[Fault]:
     """Goods that were never there cannot be sold, and would be paid for."""
     for name, hosted in scenario.incentives.hosted.items():
         goods = [scenario.products[p] for p in hosted.products or scenario.products]
-        most = sum(units_of(product) * product.price for product in goods)
+        most = sum(ever_sold(product, scenario.commerce) * product.price for product in goods)
         if most < hosted.guaranteed_gmv:
             rule = f"is more than all hosted goods in stock bring, CNY {most:,.0f} at list prices"
             mend = "the host would pay for what was never there; lower it, or raise the stock"
@@ -100,6 +100,13 @@ def units_of(product: Product) -> float:
     pool = product.pooled
     shops = 0.0 if pool is None else pool.units * pool.share
     return float(product.stock) + shops + sum(float(r.units) for r in product.restocks)
+
+
+def ever_sold(product: Product, commerce: Commerce) -> float:
+    """Orders that these units can serve, those that are refunded and on sale again more than once."""
+    early, resale = commerce.refund_fast_share, commerce.resale
+    parcels = 1 - commerce.depreciation if resale is None else resale
+    return units_of(product) / (1 - float(product.refund * (early + (1 - early) * parcels)))
 
 
 def _check_rebates(scenario: Scenario) -> Iterator[Fault]:
