@@ -185,7 +185,7 @@ WITHOUT = {
     ),
     "one depot": ("single_day_1111_2013", "products.down_jacket.pooled=null", "unmet", 1),
     "no word to followers": ("single_day_1111_2013", "pushes=null", "carts", -1),
-    "no weather": ("fashion_two_waves", "shocks=null", "unmet", -1),
+    "no weather": ("fashion_two_waves", "shocks=null", "gmv", -1),
     "nothing held back for the cold": (
         "fashion_two_waves", "products.down_coat.restocks=null", "unmet", 1,
     ),
