@@ -229,7 +229,7 @@ def _product_table(
     words = ["gmv: CNY; refunds: share of orders"]
     if limited:
         words.append(
-            "unmet: orders that found no goods; back: units of refunds that were on sale again"
+            "unmet: orders that found no goods; back: refunded units on sale again"
         )
         words.append("left: units at the end")
     rows = _mean_rows("product", goods, heads | ({"sold_out": "sold\nout"} if gone else {}))
