@@ -229,16 +229,23 @@ class Stock:
         S <- S - (1 - k) M + b, and L such that k M is sold of it, k = 1 - (1 - a)(1 - e^-b): where the shelf was
         empty, 1 - a, and something came, the count starts anew; elsewhere the chance in what was sold goes on.
         """
-        if sampled:
+        plenty = self.demand[rows] < self.sure[rows]
+        if sampled or np.count_nonzero(plenty) == plenty.size:
             self.units[rows] += back
-            return
-        some, left = back > 0, mean_left(self.units[rows], self.demand[rows])
+        else:
+            direct = plenty | (back <= 0)
+            units, demand = self._after(rows, back)
+            self.demand[rows] = np.where(direct, self.demand[rows], demand)
+            self.units[rows] = np.where(direct, self.units[rows] + back, units)
+            self.gone = None
+        self.sure[rows] = surely_met(self.units[rows])
+
+    def _after(self, rows: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """S and L of some products once units have come back: [row, lane] each."""
+        left = mean_left(self.units[rows], self.demand[rows])
         anew = (1 - self._chance(rows)) * -np.expm1(-back) * self._sold()[rows]
         units = self.units[rows] + (back - anew)
-        demand = demand_that_leaves(left + back, units)
-        self.demand[rows] = np.where(some, demand, self.demand[rows])
-        self.units[rows] = np.where(some, units, self.units[rows])
-        self.gone, self.sure = None, surely_met(self.units)
+        return units, demand_that_leaves(left + back, units)
 
     def _chance(self, rows: np.ndarray) -> np.ndarray:
         """Q(S, L) of some products, 1 where goods are plentiful  [row, lane]."""

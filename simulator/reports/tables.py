@@ -228,9 +228,7 @@ def _product_table(
     heads = PRODUCT_COLUMNS | (STOCK_COLUMNS if limited else {})
     words = ["gmv: CNY; refunds: share of orders"]
     if limited:
-        words.append(
-            "unmet: orders that found no goods; back: refunded units on sale again"
-        )
+        words.append("unmet: orders that found no goods; back: refunded units on sale again")
         words.append("left: units at the end")
     rows = _mean_rows("product", goods, heads | ({"sold_out": "sold\nout"} if gone else {}))
     if gone:

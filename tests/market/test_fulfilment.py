@@ -135,11 +135,12 @@ def test_what_comes_back_is_left_and_what_was_sold_stays_sold(demand: float, bac
 
 
 def test_a_shelf_that_is_empty_starts_anew_and_a_full_one_goes_on():
-    stock = Stock.of(np.array([40.0, 400.0]), 1)
-    stock.sell(np.array([[500.0], [100.0]]), sampled=False)
-    stock.take_back(np.array([0, 1]), np.array([[30.0], [30.0]]), sampled=False)
-    np.testing.assert_allclose(stock.units[:, 0], [30, 430])
-    np.testing.assert_allclose(stock.demand[:, 0], [0, 100], atol=1e-9)
+    stock = Stock.of(np.array([40.0, 400.0, 40.0]), 1)
+    stock.sell(np.array([[500.0], [100.0], [40.0]]), sampled=False)
+    stock.take_back(np.arange(3), np.array([[30.3], [30.0], [1.0]]), sampled=False)
+    np.testing.assert_allclose(stock.units[:2, 0], [30.3, 430])
+    np.testing.assert_allclose(stock.demand[:2, 0], [0, 100], atol=1e-9)
+    assert 0 < stock.demand[2, 0] < 40
 
 
 @pytest.mark.parametrize(("units", "wanted"), [(5, 1.0), (30, 6.0), (200, 40.0)])
@@ -157,3 +158,13 @@ def test_goods_that_come_back_are_sold_as_often_as_drawn(units: int, wanted: flo
             sold[n] += today
             back[n] = rng.binomial(today.astype(int), 0.3).astype(float) if sampled else 0.3 * today
         assert sold[1][0, 0] == pytest.approx(sold[0].mean(), rel=0.025)
+
+
+def test_a_count_that_starts_anew_is_none_however_it_rounds():
+    """What comes back to an empty shelf is all that there is; the sum of large numbers is off by a rounding."""
+    stock = Stock.of(np.full(300, 9000.0), 1)
+    stock.sell(np.append(np.full(299, 12_000.0), 9000.0)[:, None], sampled=False)
+    back = np.append(100 + np.arange(299) / 7, 5.0)[:, None]
+    stock.take_back(np.arange(300), back, sampled=False)
+    np.testing.assert_allclose(stock.demand[:-1], 0, atol=1e-9)
+    np.testing.assert_allclose(stock.left(sampled=False)[:-1], back[:-1])
