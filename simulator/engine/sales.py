@@ -246,13 +246,17 @@ class Sales:
         self, direct: np.ndarray, on_visits: np.ndarray, found: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Product weights of direct orders, and of those on visits, once some have turned to what is there."""
-        part = ratio(direct, np.add.reduce(direct))
-        visits = np.broadcast_to(on_visits, self.direct_mix.shape)
-        both = np.concatenate([self.direct_mix, visits], axis=1)
-        parts = np.concatenate(
-            [part, np.zeros_like(part)]
-        )  # the second time they are counted already
-        turned = choose_instead(both, parts, found, self.floor.world.goods.substitution)
+        mix, part, sub = (
+            self.direct_mix,
+            ratio(direct, np.add.reduce(direct)),
+            self.floor.world.goods.substitution,
+        )
+        if on_visits is mix or not self.wanted.asked:
+            turned = choose_instead(mix, part, found, sub)
+            return turned, turned
+        both = np.concatenate([mix, np.broadcast_to(on_visits, mix.shape)], axis=1)
+        parts = np.concatenate([part, np.zeros_like(part)])  # visits are counted in direct orders
+        turned = choose_instead(both, parts, found, sub)
         return turned[:, : len(part)], turned[:, len(part) :]
 
     def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:

@@ -120,22 +120,24 @@ def mean_left(stock: np.ndarray, demand: np.ndarray) -> np.ndarray:
     return np.where(stock > 0, left, 0.0)
 
 
-def demand_that_leaves(left: np.ndarray, stock: np.ndarray) -> np.ndarray:
-    """L of which so much of a stock is left: [row, lane].
+def demand_that_leaves(left: np.ndarray, stock: np.ndarray, near: np.ndarray) -> np.ndarray:
+    """L of which so much of a stock is left, sought from a demand that is `near`: [row, lane].
 
-    What is left is convex in L, of slope -Q(S, L), and never below S - L: Newton's steps climb from there and never
-    pass L.
+    What is left is convex in L, of slope -Q(S, L), and never below S - L: Newton's steps end below L, from wherever
+    they begin, and climb from there.
 
-    >>> float(demand_that_leaves(np.array([math.exp(-2)]), np.array([1.0])).round(9)[0])
-    2.0
+    >>> near = np.array([1.0, 3.0])
+    >>> demand_that_leaves(np.full(2, math.exp(-2)), np.ones(2), near).round(9).tolist()
+    [2.0, 2.0]
     """
-    demand = at_least(stock - left, 0.0)
-    for _ in range(MOST_STEPS):
+    demand = near
+    for step in range(MOST_STEPS):
         over = mean_left(stock, demand) - left
-        over = np.where(over > EXACT * left, over, 0.0)
+        over = np.where(over > EXACT * left, over, 0.0) if step else over
         if not np.count_nonzero(over):
             break
-        demand += over / at_least(gammaincc(np.where(over > 0, stock, 1.0), demand), TINY)
+        slope = gammaincc(np.where(stock > 0, stock, 1.0), demand)
+        demand = np.maximum(demand + over / at_least(slope, TINY), at_least(stock - left, 0.0))
     return demand
 
 
@@ -245,7 +247,7 @@ class Stock:
         left = mean_left(self.units[rows], self.demand[rows])
         anew = (1 - self._chance(rows)) * -np.expm1(-back) * self._sold()[rows]
         units = self.units[rows] + (back - anew)
-        return units, demand_that_leaves(left + back, units)
+        return units, demand_that_leaves(left + back, units, self.demand[rows])
 
     def _chance(self, rows: np.ndarray) -> np.ndarray:
         """Q(S, L) of some products, 1 where goods are plentiful  [row, lane]."""
