@@ -98,7 +98,7 @@ class Media:
 
     def _lay_out(self, media: Uses) -> None:
         """Work arrays for some uses."""
-        for old in ("appeal", "contacts", "tally", "bidder", "odds", "work", "weighed", "carry"):
+        for old in ("appeal", "contacts", "tally", "bidder", "scratch", "odds", "work", "carry"):
             vars(self).pop(old, None)  # gone before the new ones are made
         floor, world, scenes = self.floor, self.floor.world, len(self.floor.world.names.scenes)
         self.package_of = _package_of(media, world.packages)
@@ -117,9 +117,9 @@ class Media:
         """Moves of people for which a scene bounds its cost."""
         self.tally = Tally(floor, media)
         shape = self.tally.clicks.shape
-        self.odds, self.work = np.zeros((2, *shape)), np.zeros(shape)
-        self.weighed = np.zeros((1 + len(floor.buyers), *shape))
-        """Means over visitors: baskets that they fill, and how ready they are, strangers or customers."""
+        self.scratch = np.zeros((3, *shape))
+        """What a step needs at first for odds and in between, and then for who the visitors are."""
+        self.odds, self.work = self.scratch[:2], self.scratch[2]
         self.carry = np.zeros((media.auctions * shape[1], shape[2]))
         """Fractions of a fen not yet charged [CNY]: [placement, lane]."""
         self.appeal: Appeal | None = None
@@ -383,11 +383,12 @@ class Media:
         np.multiply(self.tally.clicks, media.arrival, out=self.tally.visits)
         np.multiply(self.tally.visits, buy, out=self.tally.buys)
         totals = self.of_scene.sum(add_up(self.tally.rows[:3]))
-        scene_buys = self._weigh()
+        ready = self._weigh()
+        scene_buys = self._of_scenes(self.tally.buys, ready)
         self.tally.paid_visits = np.add.reduce(totals[2])
         floor.book.add(paid_visits=self.tally.paid_visits)
         if appeal.halo:
-            self._go_on(appeal.halo)
+            self._go_on(appeal.halo, ready)
         for name, total in zip(("clicks", "impressions", "visits"), totals, strict=False):
             floor.book.scenes[name] += total
         return per_person, scene_buys
@@ -399,35 +400,37 @@ class Media:
         return wear(blend(fades, floor.state.crowd.fatigue, per_person), world.people.fatigue)
 
     def _weigh(self) -> np.ndarray:
-        """Touches of scenes by the baskets that those who come fill; returns buying visits by their readiness:
-        [scene, buyers, segment, lane].
+        """Touches of scenes by the baskets that those who come fill; returns how ready visitors are, strangers and
+        customers: [buyers, use, segment, lane].
         """
-        tally, weighed = self.tally, self.weighed
-        filling, ready = ratio(np.array([tally.filling, tally.deciding]), tally.people)
-        each = [(filling, slice(None)), *((ready, bands) for bands in self.floor.buyers)]
-        self.bidder.entry.of_clickers(each, out=weighed, contracts=tally.booked)
-        touches, buys = weighed[0], weighed[1:]
-        if self.appeal and self.appeal.halo:
-            tally.ready[...] = buys
-        touches *= tally.visits
-        buys *= tally.buys
-        tally.touches = self.of_scene.sum(add_up(touches) * self.media.touch[:, 0])
-        return self._of_scenes(buys)
+        tally, (fill, *ready) = self.tally, self.scratch[: 1 + len(self.floor.buyers)]
+        filling, deciding = ratio(np.array([tally.filling, tally.deciding]), tally.people)
+        each = [(filling, slice(None)), *((deciding, bands) for bands in self.floor.buyers)]
+        self.bidder.entry.of_clickers(each, out=[fill, *ready], contracts=tally.booked)
+        fill *= tally.visits
+        tally.touches = self.of_scene.sum(add_up(fill) * self.media.touch[:, 0])
+        return self.scratch[1 : 1 + len(ready)]
 
-    def _of_scenes(self, buys: np.ndarray) -> np.ndarray:
-        """Buying visits [scene, buyers, segment, lane] of uses [buyers, use, segment, lane]; of all segments in one
-        where nothing tells them apart.
+    def _of_scenes(self, buys: np.ndarray, ready: np.ndarray) -> np.ndarray:
+        """Buying visits of uses, by how ready their visitors are: [scene, buyers, segment, lane]; of all segments in
+        one where nothing tells them apart.
         """
+        room = self.scratch[0]
+        of = [self._by_scene_of(np.multiply(buys, each, out=room)) for each in ready]
+        return np.stack(of, axis=1)
+
+    def _by_scene_of(self, buys: np.ndarray) -> np.ndarray:
+        """Buying visits of uses [use, segment, lane] by scene, segments as they are told apart."""
         if self.floor.by_segment:
-            return self.of_scene.sum(buys.swapaxes(1, 2)).transpose(2, 0, 1, 3)
-        return self.of_scene.sum(add_up(buys)).swapaxes(0, 1)[:, :, None]
+            return self.of_scene.sum(buys.swapaxes(0, 1)).swapaxes(0, 1)
+        return self.of_scene.sum(add_up(buys))[:, None]
 
-    def _go_on(self, halo: HaloAppeal) -> None:
+    def _go_on(self, halo: HaloAppeal, ready: np.ndarray) -> None:
         """Visits of hits go on to other products, and buy there."""
         np.multiply(self.tally.visits, halo.seen, out=self.tally.looks)
         more = self.tally.visits * halo.buys
         scenes = len(self.floor.world.names.scenes)
-        self.tally.halo_buys[:scenes] = self._of_scenes(more * self.tally.ready)
+        self.tally.halo_buys[:scenes] = self._of_scenes(more, ready)
         self.tally.visits += self.tally.looks
         self.tally.buys += more
         looks = np.add.reduce(flat(self.tally.looks))

@@ -314,23 +314,28 @@ class Sales:
         found[BASKET_STAGES] += self.released_part * (release[0] - direct[0])
         found[Stage.DEPOSIT], found[-2], found[-1] = balance, release[0], balance
         short = np.asarray((orders.paid < orders.wanted).any(axis=0))
-        rows = self._share_out(np.add.reduce(orders.paid), rows, found, short)
         left = self.released_part * ratio(release[0], found[BASKET_STAGES])
         self.released_part = np.where(short[0], left, self.released_part)
+        found *= rows
+        rows, found = self._by_buyers(rows), self._by_buyers(found)
+        rows = self._share_out(np.add.reduce(orders.paid), rows, found, short)
         flows[ORDER], baskets.orders, baskets.balances = rows[:STAGES], rows[-2], rows[-1]
 
     def _share_out(
-        self, paid: np.ndarray, rows: np.ndarray, found: np.ndarray, short: np.ndarray
+        self, paid: np.ndarray, own: np.ndarray, served: np.ndarray, short: np.ndarray
     ) -> np.ndarray:
-        """Paid orders [buyers, segment, lane] over the moves [row, segment, lane] of these buyers, by those that
-        find goods; what a row has no room for goes to the others. Moves stay where nothing is `short`.
+        """Paid orders [buyers, segment, lane] over the moves [row, buyers, segment, lane], by those of them that find
+        goods; what a row has no room for goes to the others. Moves stay where nothing is `short`. Returns all moves
+        below each other: [row, segment, lane].
         """
-        draws, own, weights = self.floor.draws, self._by_buyers(rows), self._by_buyers(rows * found)
-        total, every = flat(paid), flat(own)
-        parts = np.minimum(draws.split("cut", total, flat(weights)), every)
+        draws, total, every, room = self.floor.draws, flat(paid), flat(own), flat(served)
+        parts = draws.split("cut", total, room)
+        np.minimum(parts, every, out=parts)
         rest = at_least(total - np.add.reduce(parts), 0.0)
-        parts = np.minimum(parts + draws.split("cut", rest, every - parts), every)
-        return self._one_below_the_other(np.where(short, parts.reshape(own.shape), own))
+        parts += draws.split("cut", rest, np.subtract(every, parts, out=room))
+        np.minimum(parts, every, out=parts)
+        np.copyto(own, parts.reshape(own.shape), where=short)
+        return self._one_below_the_other(own)
 
     def _by_buyers(self, rows: np.ndarray) -> np.ndarray:
         """Moves [row, segment, lane], strangers' first, beside each other: [row, buyers, segment, lane]."""

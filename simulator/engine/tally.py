@@ -24,8 +24,6 @@ class Tally:
         buyers, apart = len(floor.buyers), segments if floor.by_segment else 1
         self.looks = np.zeros(self.clicks.shape if pulls else (1, 1, 1))
         """Paid visits that went on to another product: [use, segment, lane]."""
-        self.ready = np.zeros((buyers, *self.looks.shape))
-        """How ready visitors are, strangers or customers: [buyers, use, segment, lane]."""
         ways = len(world.names.scenes) + 1
         self.halo_buys = np.zeros((ways, buyers, apart, lanes) if pulls else (1, 1, 1, 1))
         self.people = np.zeros((0, segments, lanes))

@@ -68,9 +68,10 @@ class Entry:
         self.brought = np.zeros((at_once, *self.banded.shape))
         self.omega, self.reach, self.cover = np.zeros((3, n, segments, lanes))
         """Cover: part of a segment's opportunities that each use enters, omega x reach."""
-        self.appeal = np.ones((len(media.scene), segments, lanes))
-        """Mean c of the people whom a use reaches."""
-        self.clicked = self.reach if media.creative is None else np.zeros(self.reach.shape)
+        alike = media.creative is None
+        self.appeal = np.ones((0 if alike else len(media.scene), segments, lanes))
+        """Mean c of the people whom a use reaches, where bands are shown creatives of their own."""
+        self.clicked = self.reach if alike else np.zeros(self.reach.shape)
         """Reach that clicks count from, reach x appeal."""
         self.aimed = np.zeros((BANDS_N, len(media.scene) - n, segments, lanes))
         """Parts of a contract use's impressions that go to each band."""
@@ -165,7 +166,7 @@ class Entry:
         return total
 
     def of_clickers(
-        self, weight: list[tuple[np.ndarray, slice]], *, out: np.ndarray, contracts: bool
+        self, weight: list[tuple[np.ndarray, slice]], *, out: list[np.ndarray], contracts: bool
     ) -> None:
         """Means of weights [band, segment, lane], of some bands each, over who clicks: [weight, use, segment, lane]."""
         n, per_click = self.media.auctions, 1 / at_least(self.clicked, TINY)
