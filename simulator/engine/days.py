@@ -94,11 +94,11 @@ class Days:
         baskets.presold[...] = baskets.agreed[...] = 0.0
 
     def close(self, finished: int) -> None:
-        """Close a day: refunds that fall due, that day's refunds to come, products."""
+        """Close a day: that day's refunds to come, those that fall due, products."""
         floor, state, day = self.floor, self.floor.state, self.floor.state.day
-        self._give_back(self.returns.advance(state.refunds))
         each = ratio(day.take_back, day.due_back)
         self.returns.enter(state.refunds, self._will_return(day), each)
+        self._give_back(self.returns.advance(state.refunds))
         market = float(floor.schedule.market_day[finished])
         self._judge(day)
         floor.cycles.close_day(state.shelf, day.paid, market)

@@ -103,7 +103,7 @@ class Sales:
         self.wanted.read(met)
         pulse = self._pulse(met)
         flows, baskets = self._moves(met, pulse)
-        orders = self._orders(flows, baskets)
+        orders = self._orders(flows, baskets, met)
         self._cut(flows, baskets, orders)
         self._sum_up(flows, baskets)
         self.books.write(self._sold(flows, baskets, orders), met)
@@ -192,12 +192,12 @@ class Sales:
         return every[:STAGES], every[STAGES:]
 
     # ------------------------------------------------------------------ 8 orders
-    def _orders(self, flows: np.ndarray, baskets: CustomerMoves) -> Orders:
+    def _orders(self, flows: np.ndarray, baskets: CustomerMoves, met: Met) -> Orders:
         """Which product every order is for, and what of it is in stock."""
         floor, stock = self.floor, self.floor.state.stock
         self.presale = bool(floor.schedule.presale[floor.step])
         kinds = self._kinds(flows, baskets)
-        weights = self._wishes(kinds, self._by_habit(flows).sum(axis=0))
+        weights = self._wishes(kinds, self._by_habit(flows).sum(axis=0), met)
         wanted = floor.draws.split("product", flat(reduce(np.add, kinds)), flat(weights))
         demand = add_up(wanted)
         sold = stock.sell(demand, floor.sampled)
@@ -222,7 +222,7 @@ class Sales:
         kinds = every if self.presale else every[:2]
         return list(kinds if len(self.floor.buyers) > 1 else kinds.sum(axis=1, keepdims=True))
 
-    def _wishes(self, kinds: list[np.ndarray], habit: np.ndarray) -> np.ndarray:
+    def _wishes(self, kinds: list[np.ndarray], habit: np.ndarray, met: Met) -> np.ndarray:
         """Mean orders by product [product, buyers, segment, lane], once direct ones have turned from what is sold
         out; `habit`: those of customers that no visit brought [segment, lane].
         """
@@ -233,7 +233,7 @@ class Sales:
         weights = wishes(kinds, self._mixes())
         found = self.floor.state.stock.found(in_all(weights), self.floor.sampled)
         if found is not None:
-            self.direct_mix, on_visits = self._turn(direct, on_visits, found)
+            self.direct_mix, on_visits = self._turn(direct, habit, found, mixes.shown(met))
             weights = wishes(kinds, self._mixes())
         if mixes.asked:
             visits = direct.copy()
@@ -243,20 +243,24 @@ class Sales:
         return weights
 
     def _turn(
-        self, direct: np.ndarray, on_visits: np.ndarray, found: np.ndarray
+        self, direct: np.ndarray, habit: np.ndarray, found: np.ndarray, shown: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Product weights of direct orders, and of those on visits, once some have turned to what is there."""
-        mix, part, sub = (
+        mix, on_visits, sub = (
             self.direct_mix,
-            ratio(direct, np.add.reduce(direct)),
+            self.wanted.on_visits,
             self.floor.world.goods.substitution,
         )
-        if on_visits is mix or not self.wanted.asked:
-            turned = choose_instead(mix, part, found, sub)
+        part = ratio(direct, np.add.reduce(direct))
+        if on_visits is mix:
+            turned = choose_instead(mix, shown, part, found, sub)
             return turned, turned
-        both = np.concatenate([mix, np.broadcast_to(on_visits, mix.shape)], axis=1)
+        on_visits, shown = (np.broadcast_to(x, mix.shape) for x in (on_visits, shown))
+        by_visits = np.array(shown)
+        by_visits[:, -1] *= 1 - ratio(habit, direct[-1])
+        twice, by = (np.concatenate(x, axis=1) for x in ((mix, on_visits), (by_visits, shown)))
         parts = np.concatenate([part, np.zeros_like(part)])  # visits are counted in direct orders
-        turned = choose_instead(both, parts, found, sub)
+        turned = choose_instead(twice, by, parts, found, sub)
         return turned[:, : len(part)], turned[:, len(part) :]
 
     def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:

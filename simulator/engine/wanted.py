@@ -30,6 +30,10 @@ class Wanted:
         """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""
         self.on_visits = self.standing = self.deposited = self.released = np.zeros(())
         """u, K^, KT^; of released baskets [product, segment or 1, lane]."""
+        self.total = np.zeros(())
+        """Of the weights u, before they are scaled: [buyers, segment, lane]."""
+        self.several = _several(floor.world.goods.mix), _several(floor.world.partners.mix)
+        """Scenes, and partners, with more than one product: 1, else 0  [.., 1, 1, 1]."""
         self.readiness: np.ndarray | float = 1.0
         """Of standing baskets at the prices of the step against the usual ones: [segment, lane]."""
         self.presold_on_visits = self.presold_standing = np.zeros(())
@@ -40,6 +44,7 @@ class Wanted:
         baskets, today, goods = self.floor.state.baskets, self.floor.today, self.floor.world.goods
         weights = self._choices(met)
         self.on_visits = shares(weights, today.free_mix[:, None, None], least=0.0)
+        self.total = np.add.reduce(weights)
         self.standing = shares(baskets.products, today.free_mix)
         schedule, s = self.floor.schedule, self.floor.step
         if schedule.can_deposit[s] or schedule.presale[s]:
@@ -67,6 +72,16 @@ class Wanted:
         if len(self.floor.buyers) == 1:
             return np.asarray(mixed)
         return np.concatenate([self.on_visits[:, :1], mixed], axis=1)
+
+    def shown(self, met: Met) -> np.ndarray:
+        """What of `on_visits` is due to scenes and partners whose page goes on with what is there."""
+        today, (scenes, partners) = self.floor.today, self.several
+        each = ratio(met.scene_buys * scenes, today.scene_kappa[:, None])
+        weights = np.einsum("ipl,ibgl->pbgl", today.mix, each)
+        if met.guest_buys is not None:
+            each = ratio(met.guest_buys * partners, today.partner_kappa[:, None])
+            weights = weights + np.einsum("ipl,ibgl->pbgl", today.partner_mix, each)
+        return ratio(weights * today.kappa[:, None], self.total)
 
     def _choices(self, met: Met) -> np.ndarray:
         """Product weights of orders from visits, paid ones by scene and free ones: [product, buyers, segment, lane]."""
@@ -97,3 +112,9 @@ class Wanted:
             weights = weights + by_guest.sum(axis=0)
         self.bought = ratio(self.bought, add_up(add_up(weights)))
         return weights
+
+
+def _several(mix: np.ndarray) -> np.ndarray:
+    """1 where a row of product weights [row, product, replication] has more than one product."""
+    count = np.count_nonzero(mix.any(axis=2), axis=1)
+    return (count > 1).astype(float)[:, None, None, None]

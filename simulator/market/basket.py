@@ -221,26 +221,31 @@ def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
     return total
 
 
-def choose_instead(mix: Array, part: Array, found: Array, substitution: Array) -> Array:
+def choose_instead(
+    mix: Array, shown: Array, part: Array, found: Array, substitution: Array
+) -> Array:
     """Product weights once visitors have seen what is sold out  [product, buyers, segment, lane].
 
-    w [a + (1 - a)(1 - s A / A1)] + d a (s / A1) sum w (1 - a), d what all buyers of the segment want, A = sum d a,
-    A1 = max(A, 1%): of those who find the first choice w sold out the part s (`substitution`) takes what the
-    segment finds, the others go on wanting it; so does everybody where next to nothing is there. `part` of
-    the segment's orders are of these buyers [buyers, segment, lane], `found` [product, lane] is the share a
-    of a product's orders that finds goods; the mix stays where nothing is short.
+    w - r A_ + d a (sum r - r), r = (1 - a) [v + s (w - v)] / max(A_, 1%), d what all buyers of the segment want, A_
+    the sum of d a over the other products: of those who find the first choice w sold out the part s
+    (`substitution`) takes another, and all for whom a page that shows several products goes on with what is
+    there, v (`shown`); the others go on wanting it, and so does everybody where next to nothing else is there.
+    `part` of the segment's orders are of these buyers [buyers, segment, lane], `found` [product, lane] is the
+    share a of a product's orders that finds goods; the mix stays where nothing is short.
 
-    >>> half = np.full((2, 1, 1, 1), 0.5)
-    >>> choose_instead(half, np.ones((1, 1, 1)), np.array([[0.0], [1.0]]), np.array([0.4])).ravel().tolist()
+    >>> half, gone = np.full((2, 1, 1, 1), 0.5), np.array([[0.0], [1.0]])
+    >>> choose_instead(half, 0 * half, np.ones((1, 1, 1)), gone, np.array([0.4])).ravel().tolist()
     [0.3, 0.7]
+    >>> choose_instead(half, half, np.ones((1, 1, 1)), gone, np.array([0.4])).ravel().tolist()
+    [0.0, 1.0]
     """
     a = found[:, None, None]
-    there = mix * a
-    all_there = np.add.reduce(there * part, axis=1, keepdims=True)
-    any_found = np.add.reduce(all_there)
-    scale = substitution / np.maximum(any_found, SCARCE)
-    turned = all_there * (scale * np.add.reduce(mix - there))
-    instead = there + (mix - there) * (1 - scale * any_found) + turned
+    there = np.add.reduce(mix * part, axis=1, keepdims=True) * a
+    others = at_least(np.add.reduce(there) - there, 0.0)
+    turned = (1 - a) * (substitution * mix + (1 - substitution) * shown)
+    rate = turned / np.maximum(others, SCARCE)
+    instead = at_least(mix - rate * others, 0.0)
+    instead += there * at_least(np.add.reduce(rate) - rate, 0.0)
     return np.where((found < 1).any(axis=0), instead, mix)
 
 

@@ -22,8 +22,8 @@ def late_order_days(scenario: Scenario) -> int:
 
 
 def settle_days(commerce: Commerce, unsettled: float = UNSETTLED) -> int:
-    """Days until all but this share of the refunds are due: exponential or Gamma of shape 4, from the
-    midnight after the order.
+    """Days until all but this share of the refunds are due: exponential or Gamma of shape 4, the day of the
+    order counting as one.
     """
 
     def still_open(day: int) -> float:
@@ -42,4 +42,4 @@ def settle_days(commerce: Commerce, unsettled: float = UNSETTLED) -> int:
             shortest = middle
         else:
             longest = middle
-    return longest + 1
+    return longest

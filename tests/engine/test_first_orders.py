@@ -140,7 +140,10 @@ def test_a_deposit_of_a_stranger_ends_in_a_first_order_of_its_product(mode: str)
 @BOTH
 def test_strangers_whose_pack_is_sold_out_are_not_won(mode: str) -> None:
     """40 packs in stock, and nobody takes another product: 40 first orders, and every dress is sold."""
-    once = ("commerce.refund_fast_share=0", "commerce.resale=0")  # what comes back is not sold again
+    once = (
+        "commerce.refund_fast_share=0",
+        "commerce.resale=0",
+    )  # what comes back is not sold again
     found = run(mode, "products.pack.stock=40", "commerce.substitution=0", *once)
     assert figure(found, "new_customers_gross") == near(40, mode)
     assert figure(found, "new_customers") == near(40 * 0.97, mode)
@@ -191,10 +194,14 @@ def test_whoever_turns_from_what_is_sold_out_still_wants_one_product() -> None:
     """Strangers want p, of which none is left, regulars q: of both together half turn, all to q."""
     mix = np.array([[1.0, 0.0], [0.0, 1.0]])[:, :, None, None]
     part = np.array([0.25, 0.75])[:, None, None]
-    turned = choose_instead(mix, part, np.array([[0.0], [1.0]]), np.array([0.5]))[..., 0, 0]
+    turned = choose_instead(mix, 0 * mix, part, np.array([[0.0], [1.0]]), np.array([0.5]))[
+        ..., 0, 0
+    ]
     assert turned == pytest.approx(np.array([[0.5, 0.0], [0.5, 1.0]]))
     every = np.array([[0.25], [0.75]])[:, None, None]
-    joint = choose_instead(every, np.ones((1, 1, 1)), np.array([[0.0], [1.0]]), np.array([0.5]))
+    joint = choose_instead(
+        every, 0 * every, np.ones((1, 1, 1)), np.array([[0.0], [1.0]]), np.array([0.5])
+    )
     assert turned @ part.ravel() == pytest.approx(joint.ravel())
 
 

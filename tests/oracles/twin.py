@@ -314,7 +314,7 @@ class World:
         product.bring_effects()
 
     def refunds(self, environment: simpy.Environment) -> Wait:
-        """Section 11: each midnight refunds fall due and the finished day's enter; at the end all do."""
+        """Section 11: each midnight the finished day's refunds enter and those due fall due; at the end all do."""
         products = self.goods.products.values()
         for moment in self.clock.closings():
             yield environment.timeout(moment - environment.now)

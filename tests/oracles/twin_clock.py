@@ -69,7 +69,7 @@ def runoff_days(scenario: Scenario) -> int:
         days += 1
     late = max(math.ceil(3 * g.order_delay_days) for g in scenario.segments.values())
     sales = scenario.calendar.sales_after_days
-    return max(days + 1, sales + late)  # orders enter at their first midnight
+    return max(days, sales + late)
 
 
 class Clock:

@@ -420,18 +420,18 @@ class Product:
         self.aid_back_today += aid
 
     def move_refunds(self) -> float:
-        """One midnight: refunds fall due, the finished day enters; refunded first orders."""
-        waiting = self.first_pipeline.waiting + self.other_pipeline.waiting
-        first_due = self.first_pipeline.advance()
-        due = first_due + self.other_pipeline.advance()
-        self._come_back(due)
-        self._settle(due, due / waiting if waiting > 0 else 0.0)
+        """One midnight: the finished day enters, refunds fall due; refunded first orders."""
         self.first_pipeline.enter(self.first_refunds_today)
         self.other_pipeline.enter(self.refunds_today - self.first_refunds_today)
         self.pending_value += self.value_back_today
         self.pending_cost += self.cost_back_today
         self.pending_handling += self.handling_today
         self.pending_aid += self.aid_back_today
+        waiting = self.first_pipeline.waiting + self.other_pipeline.waiting
+        first_due = self.first_pipeline.advance()
+        due = first_due + self.other_pipeline.advance()
+        self._come_back(due)
+        self._settle(due, due / waiting if waiting > 0 else 0.0)
         return first_due
 
     def end_refunds(self) -> float:
@@ -523,6 +523,10 @@ class Goods:
         self.agreed = dict.fromkeys(self.products, 0.0)  # VT
         self.halo = float(scenario.life_cycle.halo)
         self.substitution = float(scenario.commerce.substitution)
+        self.shows_several = {  # of scenes and partners
+            key: sum(w > 0 for w in weights.values()) > 1
+            for key, weights in self.scene_weights.items()
+        }
         self.bring_mixes({p: dict.fromkeys(self.segments, 1.0) for p in self.products})
         self.choose({who: Ways({}, {}, []) for who in WHO})
 
@@ -732,17 +736,36 @@ class Goods:
             for who, rows in added.items()
         }
         self.first_choice_of_all = scaled_to_one(weights) or self.organic_mix
+        self.page = {who: self._on_pages(own, added[who]) for who, own in ways.items()}  # v_pg
         made = self._made(list(ways.values()))
         self.by_scene = {  # q_ip
             p: {s: part.get(p, 0.0) / weight if weight > 0 else 0.0 for s, part in made.items()}
             for p, weight in weights.items()
         }
 
+    def _on_pages(
+        self, ways: Ways, added: dict[str, dict[str, float]]
+    ) -> dict[str, dict[str, float]]:
+        """v_pg: what of the first choices visits of scenes and partners with more than one product are."""
+        on_pages = {g: dict.fromkeys(self.products, 0.0) for g in self.segments}
+        for (scene, g), buys in ways.scenes.items():
+            if self.shows_several[scene]:
+                for p, share in self.mixes[scene].items():
+                    on_pages[g][p] += buys * share * self.kappa(p, g) / self.scene_kappa[scene][g]
+        totals = {g: sum(row.values()) for g, row in added.items()}
+        return {
+            g: {p: x / totals[g] if totals[g] > 0 else 0.0 for p, x in row.items()}
+            for g, row in on_pages.items()
+        }
+
     def choose_directly(self, orders: dict[str, tuple[float, float, float]]) -> None:
         """Direct orders wanted by product, from S_g, C_g and R_g of every segment."""
         self.visitors: dict[str, dict[str, float]] = {}  # on visits, below after turning
         self.direct: dict[str, dict[str, dict[str, float]]] = {who: {} for who in WHO}
+        self.paged: dict[str, dict[str, dict[str, float]]] = {who: {} for who in WHO}
         for g, (strangers, customers, habit) in orders.items():
+            for who, amount in zip(WHO, (strangers, customers), strict=True):
+                self.paged[who][g] = {p: amount * v for p, v in self.page[who][g].items()}
             free = self.bought_freely(g)
             first = {p: strangers * u for p, u in self.first_choice["strangers"][g].items()}
             others = {p: customers * u for p, u in self.first_choice["customers"][g].items()}
@@ -761,19 +784,33 @@ class Goods:
                 rows = [self.direct[who][g] for who in WHO]
                 all_direct = scaled_to_one({p: sum(r[p] for r in rows) for p in self.products})
                 if all_direct:
-                    for by_segment in (*self.direct.values(), self.visitors):
-                        by_segment[g] = self._turned(by_segment[g], all_direct, found)
+                    self._turn(g, all_direct, found)
+
+    def _turn(self, g: str, weights: dict[str, float], found: dict[str, float]) -> None:
+        """Direct orders of a segment, and those on visits, when some turn."""
+        paged = {p: sum(self.paged[who][g][p] for who in WHO) for p in self.products}
+        self.visitors[g] = self._turned(self.visitors[g], paged, weights, found)
+        for who in WHO:
+            self.direct[who][g] = self._turned(
+                self.direct[who][g], self.paged[who][g], weights, found
+            )
 
     def _turned(
-        self, wanted: dict[str, float], weights: dict[str, float], found: dict[str, float]
-    ) -> dict[str, float]:
+        self, wanted: dict[str, float], paged: dict[str, float], weights: dict[str, float],
+        found: dict[str, float],
+    ) -> dict[str, float]:  # fmt: skip
         """Direct orders of somebody in a segment, whose orders have the weights d_pg, when some turn."""
-        anything = sum(weight * found[p] for p, weight in weights.items())  # A
-        turning = self.substitution / max(anything, 0.01)
-        missed = sum(w * (1 - found[p]) for p, w in wanted.items())
+        there = {p: weight * found[p] for p, weight in weights.items()}
+        others = {p: max(0.0, sum(x for q, x in there.items() if q != p)) for p in wanted}  # A_p
+        rate = {  # r_p
+            p: (1 - found[p])
+            * (paged[p] + self.substitution * (w - paged[p]))
+            / max(others[p], 0.01)
+            for p, w in wanted.items()
+        }
         return {
-            p: w * (found[p] + (1 - found[p]) * (1 - turning * anything))
-            + weights[p] * found[p] * turning * missed
+            p: max(0.0, w - rate[p] * others[p])
+            + there[p] * sum(r for q, r in rate.items() if q != p)
             for p, w in wanted.items()
         }
 

@@ -370,10 +370,9 @@ def test_the_run_off_lasts_until_sales_refunds_and_signatures_are_over():
 
     slow, closed = "commerce.refund_slow_days=16", "calendar.sales_after_days=7"
     assert days() == 30
-    assert (
-        days(closed, "slots.focus.make_good_days=7") == 26
-    )  # 60% of refunds: Gamma(4), mean 8 days
-    assert days(slow) == 51
+    soon = "slots.focus.make_good_days=7"
+    assert days(closed, soon) == 25  # 60% of refunds: Gamma(4), mean 8 days
+    assert days(slow) == 50
     late = "segments.members.order_delay_days=14"  # 95% of the last visits' orders in 42 days
     assert (days(late), days(late, closed, "slots.focus.make_good_days=7")) == (72, 49)
     quick = ("commerce.refund_slow_days=0.1", "commerce.refund_fast_days=0.1")
