@@ -159,7 +159,8 @@ class Commerce(Part):
     """Mean delay of the others, Gamma with shape 4 [d]."""
     substitution: Annotated[Rate, Field(le=1)] = 0.3
     """Part of those whose choice is sold out that takes another product of the shop: of shoppers 19% take another
-    item of the brand, 45% any other (Corsten and Gruen 2003); the others are unmet demand."""
+    item of the brand, 45% any other (Corsten and Gruen 2003); the others are unmet demand. Visitors of scenes and
+    partners with several products are shown what is there, and all take another."""
     discount_rate: Annotated[Share, Field(gt=0, lt=1)] = 0.1
     """Yearly discount of future contribution in asset_value."""
 
