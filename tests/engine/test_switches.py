@@ -320,13 +320,16 @@ GOODS = [
     Switch(
         # A few units that are announced fill more baskets than they serve.
         "restock", ("products.coffee.restocks=[{at: 2021-03-25, units: %(units)s}]",), {"units": st.integers(100, 400)},
-        "coffee.paid+ unmet- gmv+", lambda off, on, x: [(on["coffee paid"], 150 + x["units"])],
+        "coffee.paid+ unmet- gmv+", lambda off, on, x: [(on["coffee paid"], 150 + x["units"] + on["coffee back_on_sale"])],
         world=SCARCE, idle=("products.coffee.stock=1m",),
     ),
     Switch(
         "pooled stock", ("products.coffee.pooled={units: %(units)s, share: %(part)s, fulfilment: 20}",),
         {"units": st.integers(20, 400), "part": share(0.1, 1)}, "coffee.paid+ pooled+ unmet- gmv+",
-        lambda off, on, x: [(on["pooled"], x["units"] * x["part"]), (on["coffee paid"], 150 + x["units"] * x["part"])],
+        lambda off, on, x: [
+            (on["pooled"], x["units"] * x["part"]),
+            (on["coffee paid"], 150 + x["units"] * x["part"] + on["coffee back_on_sale"]),
+        ],
         world=SCARCE, idle=("products.coffee.stock=1m",),
     ),
     Switch(
