@@ -320,7 +320,8 @@ GOODS = [
     Switch(
         # A few units that are announced fill more baskets than they serve.
         "restock", ("products.coffee.restocks=[{at: 2021-03-25, units: %(units)s}]",), {"units": st.integers(100, 400)},
-        "coffee.paid+ unmet- gmv+", lambda off, on, x: [(on["coffee paid"], 150 + x["units"] + on["coffee back_on_sale"])],
+        "coffee.paid+ unmet- gmv+",
+        lambda off, on, x: [(on["coffee paid"], 150 + x["units"] + on["coffee back_on_sale"])],
         world=SCARCE, idle=("products.coffee.stock=1m",),
     ),
     Switch(
