@@ -98,8 +98,8 @@ def test_refunds_settle_on_the_day_their_delay_says():
     for day in range(1, 30):
         open_refunds = open_refunds @ table[:, :5]
         assert open_refunds.sum() == pytest.approx(waiting(day), rel=1e-9)
-        assert settle_days(COMMERCE, waiting(day) * (1 + 1e-6)) == day + 1
-        assert settle_days(COMMERCE, waiting(day) * (1 - 1e-6)) == day + 2
+        assert settle_days(COMMERCE, waiting(day) * (1 + 1e-6)) == day
+        assert settle_days(COMMERCE, waiting(day) * (1 - 1e-6)) == day + 1
 
 
 @pytest.mark.parametrize("offset", [None, 0.3])
