@@ -246,11 +246,8 @@ class Sales:
         self, direct: np.ndarray, habit: np.ndarray, found: np.ndarray, shown: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Product weights of direct orders, and of those on visits, once some have turned to what is there."""
-        mix, on_visits, sub = (
-            self.direct_mix,
-            self.wanted.on_visits,
-            self.floor.world.goods.substitution,
-        )
+        mix, on_visits = self.direct_mix, self.wanted.on_visits
+        sub = self.floor.world.goods.substitution
         part = ratio(direct, np.add.reduce(direct))
         if on_visits is mix:
             turned = choose_instead(mix, shown, part, found, sub)
@@ -346,10 +343,8 @@ class Sales:
         if len(self.floor.buyers) == 1:
             return rows[:, None]
         own = np.zeros((Stage.INITIAL, 2, *rows.shape[1:]))
-        own[:, 0], own[: len(rows) - Stage.INITIAL, 1] = (
-            rows[: Stage.INITIAL],
-            rows[Stage.INITIAL :],
-        )
+        own[:, 0] = rows[: Stage.INITIAL]
+        own[: len(rows) - Stage.INITIAL, 1] = rows[Stage.INITIAL :]
         return own
 
     def _one_below_the_other(self, own: np.ndarray) -> np.ndarray:

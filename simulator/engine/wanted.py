@@ -77,10 +77,10 @@ class Wanted:
         """What of `on_visits` is due to scenes and partners whose page goes on with what is there."""
         today, (scenes, partners) = self.floor.today, self.several
         each = ratio(met.scene_buys * scenes, today.scene_kappa[:, None])
-        weights = np.einsum("ipl,ibgl->pbgl", today.mix, each)
+        weights = _by_product(today.mix, each)
         if met.guest_buys is not None:
             each = ratio(met.guest_buys * partners, today.partner_kappa[:, None])
-            weights = weights + np.einsum("ipl,ibgl->pbgl", today.partner_mix, each)
+            weights = weights + _by_product(today.partner_mix, each)
         return ratio(weights * today.kappa[:, None], self.total)
 
     def _choices(self, met: Met) -> np.ndarray:
@@ -89,7 +89,7 @@ class Wanted:
         each = ratio(met.scene_buys, today.scene_kappa[:, None])
         free = today.free_mix[:, None, None] * ratio(met.free_buys, today.free_kappa)
         weights = np.asarray(free)
-        weights += np.einsum("ipl,ibgl->pbgl", today.mix, each)
+        weights += _by_product(today.mix, each)
         weights *= today.kappa[:, None]
         looks = None
         if today.halo and met.halo_buys is not None:
@@ -112,6 +112,11 @@ class Wanted:
             weights = weights + by_guest.sum(axis=0)
         self.bought = ratio(self.bought, add_up(add_up(weights)))
         return weights
+
+
+def _by_product(mix: np.ndarray, each: np.ndarray) -> np.ndarray:
+    """Sum over ways [way, ..] of product weights [way, product, lane] x [way, buyers, segment, lane]."""
+    return np.einsum("ipl,ibgl->pbgl", mix, each)
 
 
 def _several(mix: np.ndarray) -> np.ndarray:
