@@ -84,7 +84,7 @@ def test_any_chunks_give_the_same_mean_field(monkeypatch, name: str):
     scenario = everything("products.hit.luck_sd=30%")
     plans = [Plan.even(scenario), short(scenario)]
     whole = expected(scenario, plans, daily=True, attribution=True)
-    assert whole.replications == 4  # two shocks
+    assert whole.replications == 16  # points of two shocks
     cut(monkeypatch, *CUTS[name])
     assert differing(whole.book, expected(scenario, plans, daily=True, attribution=True).book) == []
 

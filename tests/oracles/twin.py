@@ -65,10 +65,9 @@ from tests.oracles.twin_goods import (
     odds,
     prob,
     scaled_to_one,
-    shock_count,
-    shock_factor,
     told,
 )
+from tests.oracles.twin_luck import shock_factors
 from tests.oracles.twin_media import (
     Contracts,
     Market,
@@ -150,19 +149,19 @@ def run_twin(
     scenario: Scenario,
     money: dict[str, dict[str, float]],
     packages: list[str],
-    shocks: dict[str, float] | None = None,
     *,
+    point: int | None = None,
     commissions: list[str] | None = None,
     end_after_steps: int | None = None,
     on_step: OnStep | None = None,
     runoff: int | None = None,
 ) -> TwinResult:
-    """Run one lane: money[scene][phase] in CNY, packages as "slot.package", shocks as z values.
+    """Run one lane: money[scene][phase] in CNY, packages as "slot.package", common shocks as in `point`.
 
     `commissions` names the commissioned media that runs (all if None); `runoff` replaces the length of
     the run-off [d]; `on_step(index, values)` sees every step.
     """
-    world = World(scenario, money, packages, shocks or {}, runoff)
+    world = World(scenario, money, packages, shock_factors(scenario, point), runoff)
     world.partners = [p for p in world.partners if commissions is None or p.name in commissions]
     environment = simpy.Environment()
     world.start(environment)
@@ -190,8 +189,7 @@ class World:
         self.supply = Supply(scenario)
         self.chain = Chain(scenario)
         self.people = {g: Segment(g, scenario, self.chain) for g in scenario.segments}
-        demand, count = scenario.chance.demand_sd, shock_count(scenario)
-        self.demand = shock_factor(demand, shocks.get("demand", 0.0), count)
+        self.demand = shocks.get("demand", 1.0)
         self.contracts = Contracts(scenario, self.clock, self.supply, packages)
         self.placements = make_placements(scenario, self.goods)
         self.scenes = {s: Scene(s, scenario, money.get(s, {})) for s in scenario.scenes}

@@ -25,18 +25,6 @@ def prob(o: float) -> float:
     return o / (1 + o)
 
 
-def shock_factor(sd: float, z: float, n: int) -> float:
-    """Section 13: exp(S z) n / (n - 1 + cosh(S sqrt(n))), S^2 = ln(1 + sd^2), n the number of shocks."""
-    spread = math.sqrt(math.log1p(sd * sd))
-    return math.exp(spread * z) * n / (n - 1 + math.cosh(spread * math.sqrt(n))) if n else 1.0
-
-
-def shock_count(scenario: Scenario) -> int:
-    """Common shocks that have a spread: demand and the luck of products."""
-    spreads = [scenario.chance.demand_sd, *(p.luck_sd for p in scenario.products.values())]
-    return sum(sd > 0 for sd in spreads)
-
-
 # --------------------------------------------------------------------------- choices (section 10)
 def told(sd: float, information: float) -> float:
     """a = sd sqrt(sd^2 I / (sd^2 I + 1))."""
@@ -190,14 +178,14 @@ class Pipeline:
 class Product:
     """State and constants of one product."""
 
-    def __init__(self, name: str, scenario: Scenario, z: float) -> None:
+    def __init__(self, name: str, scenario: Scenario, luck: float) -> None:
         item, cycle = scenario.products[name], scenario.life_cycle
         self.name, self.item, self.cycle = name, item, cycle
         self.price = float(item.price)
         self.seller = self.price  # what the seller takes in the phase, stages aside
         self.unit_cost = self.price * (1 - item.margin)  # at order value 1
         self.own_power = item.product_power * (1 - cycle.generation_decay) ** (item.generation - 1)
-        self.power = self.own_power * shock_factor(item.luck_sd, z, shock_count(scenario))
+        self.power = self.own_power * luck
         self.refund_odds = odds(item.refund)
         self.agreed = 1.0  # price of the step's orders against that of the day
         self.price_paid: dict[str, float] = {}  # by a buyer of each segment, in the mean
@@ -494,7 +482,7 @@ class Goods:
 
     def __init__(self, scenario: Scenario, shocks: dict[str, float]) -> None:
         self.products = {
-            name: Product(name, scenario, shocks.get(f"luck.{name}", 0.0))
+            name: Product(name, scenario, shocks.get(f"luck.{name}", 1.0))
             for name in scenario.products
         }
         self.scene_weights: dict[Any, dict[str, float]] = {
