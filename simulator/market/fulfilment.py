@@ -124,20 +124,21 @@ def demand_that_leaves(left: np.ndarray, stock: np.ndarray, near: np.ndarray) ->
     """L of which so much of a stock is left, sought from a demand that is `near`: [row, lane].
 
     What is left is convex in L, of slope -Q(S, L), and never below S - L: Newton's steps end below L, from wherever
-    they begin, and climb from there.
+    they begin, and climb from there. A lane has its answer whether or not others need more steps.
 
     >>> near = np.array([1.0, 3.0])
     >>> demand_that_leaves(np.full(2, math.exp(-2)), np.ones(2), near).round(9).tolist()
     [2.0, 2.0]
     """
-    demand = near
+    least = at_least(stock - left, 0.0)
+    demand = np.maximum(near, least)
     for step in range(MOST_STEPS):
         over = mean_left(stock, demand) - left
         over = np.where(over > EXACT * left, over, 0.0) if step else over
         if not np.count_nonzero(over):
             break
         slope = gammaincc(np.where(stock > 0, stock, 1.0), demand)
-        demand = np.maximum(demand + over / at_least(slope, TINY), at_least(stock - left, 0.0))
+        demand = np.maximum(demand + over / at_least(slope, TINY), least)
     return demand
 
 
