@@ -23,11 +23,13 @@ from simulator.market.audience import (
 from simulator.market.basket import (
     CUSTOMER_STAGES,
     CustomerMoves,
+    Offer,
     Orders,
     apply_baskets,
     basket_hazards,
-    choose_instead,
     cut_by_stock,
+    flat,
+    in_all,
     payment_attempts,
     shares,
     wishes,
@@ -226,39 +228,39 @@ class Sales:
         """Mean orders by product [product, buyers, segment, lane], once direct ones have turned from what is sold
         out; `habit`: those of customers that no visit brought [segment, lane].
         """
-        mixes, direct = self.wanted, kinds[0]
+        mixes, direct, offer = self.wanted, kinds[0], None
         self.direct_mix = on_visits = mixes.on_visits
         if self.chain.habit is not None:
             self.direct_mix = mixes.with_habit(ratio(habit, direct[-1]))
         weights = wishes(kinds, self._mixes())
         found = self.floor.state.stock.found(in_all(weights), self.floor.sampled)
         if found is not None:
-            self.direct_mix, on_visits = self._turn(direct, habit, found, mixes.shown(met))
+            offer = self._offer(direct, found)
+            on_visits = self._turn(offer, direct, habit, mixes.shown(met))
             weights = wishes(kinds, self._mixes())
         if mixes.asked:
             visits = direct.copy()
             visits[-1] -= habit
             bought = in_all(at_least(visits, 0.0) * on_visits)
-            mixes.bought *= np.minimum(ratio(bought, in_all(weights)), 1.0)
+            mixes.credit(met, on_visits, offer, np.minimum(ratio(bought, in_all(weights)), 1.0))
         return weights
 
-    def _turn(
-        self, direct: np.ndarray, habit: np.ndarray, found: np.ndarray, shown: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Product weights of direct orders, and of those on visits, once some have turned to what is there."""
-        mix, on_visits = self.direct_mix, self.wanted.on_visits
-        sub = self.floor.world.goods.substitution
+    def _offer(self, direct: np.ndarray, found: np.ndarray) -> Offer:
         part = ratio(direct, np.add.reduce(direct))
-        if on_visits is mix:
-            turned = choose_instead(mix, shown, part, found, sub)
-            return turned, turned
-        on_visits, shown = (np.broadcast_to(x, mix.shape) for x in (on_visits, shown))
-        by_visits = np.array(shown)
-        by_visits[:, -1] *= 1 - ratio(habit, direct[-1])
-        twice, by = (np.concatenate(x, axis=1) for x in ((mix, on_visits), (by_visits, shown)))
-        parts = np.concatenate([part, np.zeros_like(part)])  # visits are counted in direct orders
-        turned = choose_instead(twice, by, parts, found, sub)
-        return turned[:, : len(part)], turned[:, len(part) :]
+        return Offer.to(self.direct_mix, part, found, self.floor.world.goods.substitution)
+
+    def _turn(
+        self, offer: Offer, direct: np.ndarray, habit: np.ndarray, shown: np.ndarray
+    ) -> np.ndarray:
+        """Product weights of orders on visits, and those of all direct ones, once some have turned to what is there."""
+        mix, on_visits = self.direct_mix, self.wanted.on_visits
+        turned = offer.instead(on_visits, shown)
+        self.direct_mix = turned
+        if mix is not on_visits:
+            by_visits = np.array(np.broadcast_to(shown, mix.shape))
+            by_visits[:, -1] *= 1 - ratio(habit, direct[-1])
+            self.direct_mix = offer.instead(mix, by_visits)
+        return turned
 
     def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:
         """From the depot while it has goods, then from shops while these have some: both [product, lane]."""
@@ -452,17 +454,6 @@ class Sales:
 def part_found(mix: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Part of product weights [product, buyers, segment, lane] that finds goods: [buyers, segment, lane]."""
     return np.asarray(np.add.reduce(mix * found[:, None, None]))
-
-
-def flat(orders: np.ndarray) -> np.ndarray:
-    """Orders [.., buyers, segment, lane] as [.., buyers and segment, lane]."""
-    *before, buyers, segments, lanes = orders.shape
-    return orders.reshape(*before, buyers * segments, lanes)
-
-
-def in_all(orders: np.ndarray) -> np.ndarray:
-    """Orders [product, buyers, segment, lane] of all buyers and segments: [product, lane]."""
-    return add_up(flat(orders))
 
 
 def _in_rows(people: np.ndarray, *baskets: np.ndarray) -> np.ndarray:

@@ -10,12 +10,14 @@ KT^      those of standing deposits                                   1      [pr
 The axis buyers: us of strangers, uc of customers; both in one where there is one product.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from simulator.engine.floor import Floor
 from simulator.engine.tally import Met
 from simulator.market.audience import ratio
-from simulator.market.basket import shares
+from simulator.market.basket import Offer, in_all, shares
 from simulator.market.groups import add_up
 
 
@@ -91,27 +93,57 @@ class Wanted:
         weights = np.asarray(free)
         weights += _by_product(today.mix, each)
         weights *= today.kappa[:, None]
-        looks = None
-        if today.halo and met.halo_buys is not None:
-            looks = today.halo.mix[:, :, None] * met.halo_buys[:, None]
-            weights += np.add.reduce(looks)
-        return self._ask(weights, each, looks, met) if self.asked else weights
-
-    def _ask(
-        self, weights: np.ndarray, each: np.ndarray, looks: np.ndarray | None, met: Met
-    ) -> np.ndarray:
-        """All weights, partners' included; what scenes' visits, and then partners', are of a product's orders."""
-        today = self.floor.today
-        self.bought = today.mix * np.einsum("igl,pgl->ipl", each.sum(axis=1), today.kappa)
+        looks = self._looks(met)
         if looks is not None:
-            self.bought += looks[:-1].sum(axis=(2, 3))
+            weights += np.add.reduce(looks)
         if met.guest_buys is not None:
             each = ratio(met.guest_buys, today.partner_kappa[:, None])
-            by_guest = today.partner_mix[:, :, None, None] * (each[:, None] * today.kappa[:, None])
-            self.bought = np.concatenate([self.bought, by_guest.sum(axis=(2, 3))])
-            weights = weights + by_guest.sum(axis=0)
-        self.bought = ratio(self.bought, add_up(add_up(weights)))
+            weights = weights + _by_product(today.partner_mix, each) * today.kappa[:, None]
         return weights
+
+    def _looks(self, met: Met) -> np.ndarray | None:
+        """What looks after a hit add: [way, product, buyers, segment, lane]."""
+        halo = self.floor.today.halo
+        if halo is None or met.halo_buys is None:
+            return None
+        return np.asarray(halo.mix[:, :, None] * met.halo_buys[:, None])
+
+    def credit(
+        self, met: Met, on_visits: np.ndarray, offer: Offer | None, part: np.ndarray
+    ) -> None:
+        """Write down on whose visits products are bought, once buyers have turned to what is there; `part` of a
+        product's orders [product, lane] comes of visits, whose weights are `on_visits`.
+        """
+        today, looks, (several, others) = self.floor.today, self._looks(met), self.several
+        self.bought = self._due(today.mix, met.scene_buys, today.scene_kappa, several, offer)
+        if looks is not None:
+            self.bought += looks[:-1].sum(axis=(2, 3))
+            if offer is not None:
+                self.bought += _turning(offer, looks[:-1], np.zeros(len(looks) - 1))
+        if met.guest_buys is not None:
+            due = self._due(today.partner_mix, met.guest_buys, today.partner_kappa, others, offer)
+            self.bought = np.concatenate([self.bought, due])
+        self.bought = ratio(self.bought, in_all(on_visits * self.total)) * part
+
+    def _due(
+        self, mix: np.ndarray, buys: np.ndarray, kappa: np.ndarray, several: np.ndarray,
+        offer: Offer | None,
+    ) -> np.ndarray:  # fmt: skip
+        """What ways add to the weights of products: [way, product, lane]."""
+        each, own = ratio(buys, kappa[:, None]), self.floor.today.kappa
+        due = np.asarray(mix * np.einsum("igl,pgl->ipl", each.sum(axis=1), own))
+        if offer is not None:
+            first = (m[:, None, None] * e * own[:, None] for m, e in zip(mix, each, strict=True))
+            due += _turning(offer, first, several.ravel())
+        return due
+
+
+def _turning(offer: Offer, first: Iterable[np.ndarray], several: np.ndarray) -> np.ndarray:
+    """By how much what ways add changes once their visitors have turned, all for whom a page shows `several`
+    products; first choices [product, buyers, segment, lane] of every way  [way, product, lane].
+    """
+    ways = zip(first, several, strict=True)
+    return np.array([in_all(offer.instead(one, many * one) - one) for one, many in ways])
 
 
 def _by_product(mix: np.ndarray, each: np.ndarray) -> np.ndarray:

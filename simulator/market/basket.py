@@ -211,6 +211,17 @@ class Orders:
         return add_up(add_up(self.wanted - self.paid))
 
 
+def flat(orders: np.ndarray) -> np.ndarray:
+    """Orders [.., buyers, segment, lane] as [.., buyers and segment, lane]."""
+    *before, buyers, segments, lanes = orders.shape
+    return orders.reshape(*before, buyers * segments, lanes)
+
+
+def in_all(orders: np.ndarray) -> np.ndarray:
+    """Orders [product, buyers, segment, lane] of all buyers and segments: [product, lane]."""
+    return add_up(flat(orders))
+
+
 def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
     """Mean orders [product, buyers, segment, lane] when each kind [buyers, segment, lane] has its mix
     [product, buyers, segment, lane], with one buyer or segment where all are alike.
@@ -221,32 +232,43 @@ def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
     return total
 
 
-def choose_instead(
-    mix: Array, shown: Array, part: Array, found: Array, substitution: Array
-) -> Array:
-    """Product weights once visitors have seen what is sold out  [product, buyers, segment, lane].
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """What visitors find in a step in which a product runs short."""
 
-    w - r A_ + d a (sum r - r), r = (1 - a) [v + s (w - v)] / max(A_, 1%), d what all buyers of the segment want, A_
-    the sum of d a over the other products: of those who find the first choice w sold out the part s
-    (`substitution`) takes another, and all for whom a page that shows several products goes on with what is
-    there, v (`shown`); the others go on wanting it, and so does everybody where next to nothing else is there.
-    `part` of the segment's orders are of these buyers [buyers, segment, lane], `found` [product, lane] is the
-    share a of a product's orders that finds goods; the mix stays where nothing is short.
+    found: Array
+    """Part of a product's orders that finds goods: [product, 1, 1, lane]."""
+    there: Array
+    """What all buyers of a segment want and can have: [product, 1, segment, lane]."""
+    substitution: Array
+    """Part of those who find their product sold out and no other beside it that takes another."""
 
-    >>> half, gone = np.full((2, 1, 1, 1), 0.5), np.array([[0.0], [1.0]])
-    >>> choose_instead(half, 0 * half, np.ones((1, 1, 1)), gone, np.array([0.4])).ravel().tolist()
-    [0.3, 0.7]
-    >>> choose_instead(half, half, np.ones((1, 1, 1)), gone, np.array([0.4])).ravel().tolist()
-    [0.0, 1.0]
-    """
-    a = found[:, None, None]
-    there = np.add.reduce(mix * part, axis=1, keepdims=True) * a
-    others = at_least(np.add.reduce(there) - there, 0.0)
-    turned = (1 - a) * (substitution * mix + (1 - substitution) * shown)
-    rate = turned / np.maximum(others, SCARCE)
-    instead = at_least(mix - rate * others, 0.0)
-    instead += there * at_least(np.add.reduce(rate) - rate, 0.0)
-    return np.where((found < 1).any(axis=0), instead, mix)
+    @classmethod
+    def to(cls, mix: Array, part: Array, found: Array, substitution: Array) -> "Offer":
+        """The offer to buyers who want `mix` [product, buyers, segment, lane] and make `part` of the
+        segment's orders [buyers, segment, lane]; `found`: [product, lane].
+        """
+        a = found[:, None, None]
+        return cls(a, np.add.reduce(mix * part, axis=1, keepdims=True) * a, substitution)
+
+    def instead(self, mix: Array, shown: Array) -> np.ndarray:
+        """Product weights once visitors have seen what is sold out  [product, buyers, segment, lane].
+
+        w - r A + t (sum r - r), r = (1 - a) [v + s (w - v)] / max(A, 1%), a what is `found`, t what is `there`, A
+        the sum of t over the other products: of those who find the first choice w sold out the part s takes
+        another, and all for whom a page that shows several products goes on with what is there, v (`shown`); the
+        others go on wanting it, and so does everybody where next to nothing else is there.
+
+        >>> half, gone = np.full((2, 1, 1, 1), 0.5), np.array([[0.0], [1.0]])
+        >>> offer = Offer.to(half, np.ones((1, 1, 1)), gone, np.array([0.4]))
+        >>> offer.instead(half, 0 * half).ravel().tolist(), offer.instead(half, half).ravel().tolist()
+        ([0.3, 0.7], [0.0, 1.0])
+        """
+        others = at_least(np.add.reduce(self.there) - self.there, 0.0)
+        turned = (1 - self.found) * (self.substitution * mix + (1 - self.substitution) * shown)
+        rate = turned / np.maximum(others, SCARCE)
+        left = at_least(mix - rate * others, 0.0)
+        return np.asarray(left + self.there * at_least(np.add.reduce(rate) - rate, 0.0))
 
 
 def cut_by_stock(wanted: Array, demand: Array, sold: Array, draws: Draws) -> Array:

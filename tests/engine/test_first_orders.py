@@ -6,7 +6,7 @@ Strangers are shown a trial pack, of which 3 in 100 come back; regulars buy a dr
 import numpy as np
 import pytest
 
-from simulator.market.basket import Orders, choose_instead
+from simulator.market.basket import Offer, Orders
 from simulator.outcomes.ledger import LawBroken
 from simulator.outcomes.outcomes import Outcomes
 from tests.engine.test_by_hand import NO_B, REPLICATIONS, figure, play
@@ -162,6 +162,21 @@ def test_strangers_who_take_a_dress_instead_send_back_a_dress(mode: str) -> None
 
 
 @BOTH
+@pytest.mark.parametrize("taken", [1, 0.25])
+def test_what_is_bought_instead_is_due_to_whose_visit_it_was(mode: str, taken: float) -> None:
+    """No pack is left: of A's 100 visitors, and of the partner's 500, who want one all or a quarter take a dress."""
+    found = run(
+        mode, "products.pack.stock=0", f"commerce.substitution={taken}",
+        f"commissions.c={{source: s, visits: 10k, bands: {STRANGERS}, cvr: 1%, rate: 10%, products: {{pack: 1}}, "
+        "phases: [a]}",
+    )  # fmt: skip
+    assert figure(found, "new_customers_gross") == near(600 * taken, mode)
+    assert found.scenes(found.plans[0])["A"]["gmv_attributed"]["mean"] == near(10_000 * taken, mode)
+    (row,) = found.commissions(found.plans[0]).to_dict("records")
+    assert row["gmv"] == near(50_000 * taken, mode)
+
+
+@BOTH
 def test_where_all_buy_one_mix_first_orders_come_back_as_all_orders_do(mode: str) -> None:
     """Packs and dresses alike for everybody: 3% and 60%, of all orders and of first orders."""
     found = run(mode, "products.pack.organic=1", "scenes.A.products={pack: 1, dress: 1}")
@@ -194,15 +209,12 @@ def test_whoever_turns_from_what_is_sold_out_still_wants_one_product() -> None:
     """Strangers want p, of which none is left, regulars q: of both together half turn, all to q."""
     mix = np.array([[1.0, 0.0], [0.0, 1.0]])[:, :, None, None]
     part = np.array([0.25, 0.75])[:, None, None]
-    turned = choose_instead(mix, 0 * mix, part, np.array([[0.0], [1.0]]), np.array([0.5]))[
-        ..., 0, 0
-    ]
+    offer = Offer.to(mix, part, np.array([[0.0], [1.0]]), np.array([0.5]))
+    turned = offer.instead(mix, 0 * mix)[..., 0, 0]
     assert turned == pytest.approx(np.array([[0.5, 0.0], [0.5, 1.0]]))
     every = np.array([[0.25], [0.75]])[:, None, None]
-    joint = choose_instead(
-        every, 0 * every, np.ones((1, 1, 1)), np.array([[0.0], [1.0]]), np.array([0.5])
-    )
-    assert turned @ part.ravel() == pytest.approx(joint.ravel())
+    joint = Offer.to(every, np.ones((1, 1, 1)), offer.found[:, 0, 0], np.array([0.5]))
+    assert turned @ part.ravel() == pytest.approx(joint.instead(every, 0 * every).ravel())
 
 
 @BOTH

@@ -1,7 +1,7 @@
 """The twin's products: docs/model.md sections 8 (baskets), 9 (stock), 10 (stages), 11 (refunds)."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -650,19 +650,21 @@ class Goods:
         mix = self.organic_mix.items()
         return {p: share * self.kappa(p, g) / self.organic_kappa[g] for p, share in mix}
 
-    def _made(self, ways: list[Ways]) -> dict[Any, dict[str, float]]:
-        """What each scene, or partner, adds to the weights of products, looks of its visits included."""
-        made: dict[Any, dict[str, float]] = {key: {} for key, _ in ways[0].scenes}
-        for (key, g), buys in (item for w in ways for item in w.scenes.items()):
-            for p, share in self.mixes[key].items():
-                part = buys * share * self.kappa(p, g) / self.scene_kappa[key][g]
-                made[key][p] = made[key].get(p, 0.0) + part
-        for halo, _, buys in (look for w in ways for look in w.looks):
-            owners = (s for s, by in self.halos.items() if any(h is halo for h in by.values()))
-            key = next(owners, None)
-            for p, share in halo.mix.items() if key in made else ():
-                made[key][p] = made[key].get(p, 0.0) + buys * share
-        return made
+    def _made(self, ways: Ways) -> Iterator[tuple[Any, str, dict[str, float], bool]]:
+        """What each scene, or partner, adds to the weights of a segment's products, and the looks of its visits;
+        True where its page shows more than one product.
+        """
+        for (key, g), buys in ways.scenes.items():
+            odds_of = self.scene_kappa[key][g]
+            weights = {p: buys * x * self.kappa(p, g) / odds_of for p, x in self.mixes[key].items()}
+            yield key, g, weights, self.shows_several[key]
+        owners = {key for key, _ in ways.scenes}
+        for halo, g, buys in ways.looks:
+            key = next(
+                (s for s, by in self.halos.items() if any(h is halo for h in by.values())), None
+            )
+            if key in owners:
+                yield key, g, {p: buys * share for p, share in halo.mix.items()}, False
 
     # ----- what goes into baskets (section 8)
     def fill(
@@ -725,10 +727,48 @@ class Goods:
         }
         self.first_choice_of_all = scaled_to_one(weights) or self.organic_mix
         self.page = {who: self._on_pages(own, added[who]) for who, own in ways.items()}  # v_pg
-        made = self._made(list(ways.values()))
-        self.by_scene = {  # q_ip
-            p: {s: part.get(p, 0.0) / weight if weight > 0 else 0.0 for s, part in made.items()}
-            for p, weight in weights.items()
+        self.made = [item for own in ways.values() for item in self._made(own)]
+        self.added, self.paging = (
+            self._in_segments(added),
+            self._in_segments(
+                {
+                    who: {
+                        g: {p: v * sum(added[who][g].values()) for p, v in row.items()}
+                        for g, row in rows.items()
+                    }
+                    for who, rows in self.page.items()
+                }
+            ),
+        )
+        self._credit(lambda g, row, paged: row)
+
+    def _in_segments(
+        self, rows: dict[str, dict[str, dict[str, float]]]
+    ) -> dict[str, dict[str, float]]:
+        """Rows of strangers and of customers together."""
+        return {
+            g: {p: sum(own[g][p] for own in rows.values()) for p in self.products}
+            for g in self.segments
+        }
+
+    def _credit(
+        self, turn: Callable[[str, dict[str, float], dict[str, float]], dict[str, float]]
+    ) -> None:
+        """q_ip, once first choices of a segment, a part of them on pages that go on, have turned."""
+        total, due = (
+            dict.fromkeys(self.products, 0.0),
+            {key: dict.fromkeys(self.products, 0.0) for key, *_ in self.made},
+        )
+        for g, row in self.added.items():
+            for p, x in turn(g, row, self.paging[g]).items():
+                total[p] += x
+        for key, g, weights, several in self.made:
+            row = {p: weights.get(p, 0.0) for p in self.products}
+            for p, x in turn(g, row, row if several else dict.fromkeys(row, 0.0)).items():
+                due[key][p] += x
+        self.by_scene = {
+            p: {key: row[p] / x if x > 0 else 0.0 for key, row in due.items()}
+            for p, x in total.items()
         }
 
     def _on_pages(
@@ -768,11 +808,16 @@ class Goods:
         """
         found = {p: product.would_find(wanted[p]) for p, product in self.products.items()}
         if min(found.values()) < 1:
+            direct = self._in_segments(self.direct)
             for g in self.segments:
-                rows = [self.direct[who][g] for who in WHO]
-                all_direct = scaled_to_one({p: sum(r[p] for r in rows) for p in self.products})
-                if all_direct:
-                    self._turn(g, all_direct, found)
+                direct[g] = scaled_to_one(direct[g])
+                if direct[g]:
+                    self._turn(g, direct[g], found)
+            self._credit(
+                lambda g, row, paged: (
+                    self._turned(row, paged, direct[g], found) if direct[g] else row
+                )
+            )
 
     def _turn(self, g: str, weights: dict[str, float], found: dict[str, float]) -> None:
         """Direct orders of a segment, and those on visits, when some turn."""
