@@ -6,6 +6,7 @@ import numpy as np
 
 from simulator.engine.books import Books, Sold
 from simulator.engine.floor import Floor
+from simulator.engine.shortage import BASKET_STAGES, cut_moves
 from simulator.engine.tally import Met
 from simulator.engine.wanted import Wanted
 from simulator.market.audience import (
@@ -42,7 +43,6 @@ from simulator.market.people import STAGES
 from simulator.market.world import World
 from simulator.scenario.chain import Stage
 
-BASKET_STAGES = slice(Stage.FAVOURITE, Stage.DEPOSIT)
 COUNTED: dict[str, list[tuple[int, int]]] = {
     "favourites": [(FAVOURITE, c) for c in range(Stage.FAVOURITE)],
     "carts": [(CART, c) for c in range(Stage.CART)],
@@ -106,7 +106,11 @@ class Sales:
         pulse = self._pulse(met)
         flows, baskets = self._moves(met, pulse)
         orders = self._orders(flows, baskets, met)
-        self._cut(flows, baskets, orders)
+        if self.found is not None and orders.paid is not orders.wanted:
+            self.released_part = cut_moves(
+                flows, baskets, orders, self._mixes(), found=self.found,
+                released=self.released_part, draws=self.floor.draws,
+            )  # fmt: skip
         self._sum_up(flows, baskets)
         self.books.write(self._sold(flows, baskets, orders), met)
         self._move_on(flows, baskets, met, pulse)
@@ -305,56 +309,6 @@ class Sales:
             return np.zeros_like(orders)
         return np.asarray(orders * self._part_of(self.chain.habit, CUSTOMER_STAGES))
 
-    def _cut(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> None:
-        """Nobody moves on for an order that found no goods: of each kind of orders by its own products."""
-        if orders.paid is orders.wanted or self.found is None:
-            return
-        direct, release, *rest = (part_found(mix, self.found) for mix in self._mixes())
-        balance = rest[0][0] if rest else np.ones(1)
-        rows = np.concatenate([flows[ORDER], baskets.orders[None], baskets.balances[None]])
-        found = np.empty(rows.shape)
-        found[: Stage.INITIAL], found[Stage.INITIAL : STAGES] = direct[0], direct[-1]
-        found[BASKET_STAGES] += self.released_part * (release[0] - direct[0])
-        found[Stage.DEPOSIT], found[-2], found[-1] = balance, release[0], balance
-        short = np.asarray((orders.paid < orders.wanted).any(axis=0))
-        left = self.released_part * ratio(release[0], found[BASKET_STAGES])
-        self.released_part = np.where(short[0], left, self.released_part)
-        found *= rows
-        rows, found = self._by_buyers(rows), self._by_buyers(found)
-        rows = self._share_out(np.add.reduce(orders.paid), rows, found, short)
-        flows[ORDER], baskets.orders, baskets.balances = rows[:STAGES], rows[-2], rows[-1]
-
-    def _share_out(
-        self, paid: np.ndarray, own: np.ndarray, served: np.ndarray, short: np.ndarray
-    ) -> np.ndarray:
-        """Paid orders [buyers, segment, lane] over the moves [row, buyers, segment, lane], by those of them that find
-        goods; what a row has no room for goes to the others. Moves stay where nothing is `short`. Returns all moves
-        below each other: [row, segment, lane].
-        """
-        draws, total, every, room = self.floor.draws, flat(paid), flat(own), flat(served)
-        parts = draws.split("cut", total, room)
-        np.minimum(parts, every, out=parts)
-        rest = at_least(total - np.add.reduce(parts), 0.0)
-        parts += draws.split("cut", rest, np.subtract(every, parts, out=room))
-        np.minimum(parts, every, out=parts)
-        np.copyto(own, parts.reshape(own.shape), where=short)
-        return self._one_below_the_other(own)
-
-    def _by_buyers(self, rows: np.ndarray) -> np.ndarray:
-        """Moves [row, segment, lane], strangers' first, beside each other: [row, buyers, segment, lane]."""
-        if len(self.floor.buyers) == 1:
-            return rows[:, None]
-        own = np.zeros((Stage.INITIAL, 2, *rows.shape[1:]))
-        own[:, 0] = rows[: Stage.INITIAL]
-        own[: len(rows) - Stage.INITIAL, 1] = rows[Stage.INITIAL :]
-        return own
-
-    def _one_below_the_other(self, own: np.ndarray) -> np.ndarray:
-        """The same back again: [row, segment, lane]."""
-        if len(self.floor.buyers) == 1:
-            return own[:, 0]
-        return np.concatenate([own[:, 0], own[: STAGES + 2 - Stage.INITIAL, 1]])
-
     # ------------------------------------------------------------------ for the books (9)
     def _sum_up(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
         """Moves of the step over all segments."""
@@ -449,11 +403,6 @@ class Sales:
         held.agreed[...] = held.presold * agreed + (fresh + presold) * self.floor.price()
         held.presold += fresh + presold
         return presold
-
-
-def part_found(mix: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Part of product weights [product, buyers, segment, lane] that finds goods: [buyers, segment, lane]."""
-    return np.asarray(np.add.reduce(mix * found[:, None, None]))
 
 
 def _in_rows(people: np.ndarray, *baskets: np.ndarray) -> np.ndarray:
