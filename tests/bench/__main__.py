@@ -23,6 +23,7 @@ def make_parser() -> argparse.ArgumentParser:
     engine.add_argument("--world", type=Path, help="a scenario file (default: 90 days, 12 scenes)")
     engine.set_defaults(command=bench_engine)
     agreement = commands.add_parser("agreement", help="sampled mean against expected mode")
+    agreement.add_argument("names", nargs="*", help="scenarios (default: minimal new_coffee_100m)")
     agreement.add_argument("-n", type=int, default=2000, help="replications (default 2000)")
     agreement.set_defaults(command=bench_agreement)
     portfolio = commands.add_parser("portfolio", help="three files that share one budget")
@@ -101,7 +102,9 @@ def bench_agreement(choice: argparse.Namespace) -> bool:
 
     print(machine())
     print(f"{choice.n:,} replications against the quadrature points of expected mode.")
-    return write_table(agreement_rows(choice.n), "row | apart | goal | | sampled less expected")
+    return write_table(
+        agreement_rows(choice.n, choice.names), "row | apart | goal | | sampled less expected"
+    )
 
 
 def bench_portfolio(choice: argparse.Namespace) -> bool:

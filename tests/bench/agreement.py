@@ -6,7 +6,7 @@ goal is "open" while the goal lies within two such errors of it.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 
 from simulator.engine.simulate import simulate
@@ -24,9 +24,9 @@ ROI_GOAL, ROI_GAP_GOAL = 0.03, 0.005  # absolute
 SEED = 7
 
 
-def agreement_rows(replications: int) -> Iterator[Row]:
+def agreement_rows(replications: int, names: Sequence[str] = ()) -> Iterator[Row]:
     """Every figure of every plan; then roi between the plans."""
-    for name in FILES:
+    for name in names or FILES:
         whole = read_scenario(ROOT / f"scenarios/{name}.yaml")
         for scale, goal in SHARE_GOALS.items():
             label = name if scale == 1.0 else f"{name} at {scale:.0%}"
