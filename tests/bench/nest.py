@@ -119,16 +119,14 @@ def keep_answers_of_the_twin(folder: Path) -> None:
     run = twin.run_twin
     folder.mkdir(exist_ok=True)
 
-    def remembered(
-        scenario: Any, money: Any, packages: Any, shocks: Any = None, **more: Any
-    ) -> Any:
-        if more.keys() - {"commissions"}:
-            return run(scenario, money, packages, shocks, **more)
-        question = json.dumps([scenario.model_dump(mode="json"), money, packages, shocks, more])
+    def remembered(scenario: Any, money: Any, packages: Any, **more: Any) -> Any:
+        if more.keys() - {"commissions", "point"}:
+            return run(scenario, money, packages, **more)
+        question = json.dumps([scenario.model_dump(mode="json"), money, packages, more])
         file = (folder / hashlib.sha256(question.encode()).hexdigest()).resolve()
         if not file.exists():
             part = file.with_suffix(".part")
-            part.write_bytes(pickle.dumps(run(scenario, money, packages, shocks, **more)))
+            part.write_bytes(pickle.dumps(run(scenario, money, packages, **more)))
             part.replace(file)
         return pickle.loads(file.read_bytes())
 
