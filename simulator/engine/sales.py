@@ -111,6 +111,8 @@ class Sales:
                 flows, baskets, orders, self._mixes(), found=self.found,
                 released=self.released_part, draws=self.floor.draws,
             )  # fmt: skip
+        if self.floor.tracers and self.found is not None:
+            self._sell_by_way(met, self.found)
         self._sum_up(flows, baskets)
         self.books.write(self._sold(flows, baskets, orders), met)
         self._move_on(flows, baskets, met, pulse)
@@ -239,8 +241,8 @@ class Sales:
         weights = wishes(kinds, self._mixes())
         found = self.floor.state.stock.found(in_all(weights), self.floor.sampled)
         if found is not None:
-            offer = self._offer(direct, found)
-            on_visits = self._turn(offer, direct, habit, mixes.shown(met))
+            offer = mixes.offer(found)
+            on_visits = self._turn(offer, direct, habit, mixes.shown(met, offer))
             weights = wishes(kinds, self._mixes())
         if mixes.asked:
             visits = direct.copy()
@@ -248,10 +250,6 @@ class Sales:
             bought = in_all(at_least(visits, 0.0) * on_visits)
             mixes.credit(met, on_visits, offer, np.minimum(ratio(bought, in_all(weights)), 1.0))
         return weights
-
-    def _offer(self, direct: np.ndarray, found: np.ndarray) -> Offer:
-        part = ratio(direct, np.add.reduce(direct))
-        return Offer.to(self.direct_mix, part, found, self.floor.world.goods.substitution)
 
     def _turn(
         self, offer: Offer, direct: np.ndarray, habit: np.ndarray, shown: np.ndarray
@@ -308,6 +306,18 @@ class Sales:
         if self.chain.habit is None:
             return np.zeros_like(orders)
         return np.asarray(orders * self._part_of(self.chain.habit, CUSTOMER_STAGES))
+
+    def _sell_by_way(self, met: Met, found: np.ndarray) -> None:
+        """Whose visits brought the orders that are left: scenes and partners have those that found goods."""
+        assert met.owners is not None
+        *scenes, guest, free = self.wanted.served(found)
+        brought = 0.0 if met.guest_share is None else met.guest_share
+        unpaid = at_least(1 - np.add.reduce(met.owners) - brought, 0.0) * free
+        owners, guests = met.owners * np.array(scenes)[:, None, None], brought * guest
+        every = np.add.reduce(owners) + guests + unpaid
+        met.owners = ratio(owners, every)
+        if met.guest_share is not None:
+            met.guest_share = ratio(guests, every)
 
     # ------------------------------------------------------------------ for the books (9)
     def _sum_up(self, flows: np.ndarray, baskets: CustomerMoves) -> None:

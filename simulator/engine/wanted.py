@@ -18,6 +18,7 @@ from simulator.engine.floor import Floor
 from simulator.engine.tally import Met
 from simulator.market.audience import ratio
 from simulator.market.basket import Offer, in_all, shares
+from simulator.market.bounds import at_least
 from simulator.market.groups import add_up
 
 
@@ -30,12 +31,15 @@ class Wanted:
         """Somebody asks on whose visits a product was bought."""
         self.bought = np.zeros((0, 1, floor.lanes))
         """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""
+        self.due, self.every = self.bought, np.zeros((1, floor.lanes))
+        """What they add to the product weights of orders on visits, and all that is added [product, lane]."""
         self.on_visits = self.standing = self.deposited = self.released = np.zeros(())
         """u, K^, KT^; of released baskets [product, segment or 1, lane]."""
         self.total = np.zeros(())
         """Of the weights u, before they are scaled: [buyers, segment, lane]."""
-        self.several = _several(floor.world.goods.mix), _several(floor.world.partners.mix)
-        """Scenes, and partners, with more than one product: 1, else 0  [.., 1, 1, 1]."""
+        goods, partners = floor.world.goods, floor.world.partners
+        self.pages = np.any(goods.mix, axis=2), np.any(partners.mix, axis=2)
+        """What scenes, and partners, have on their pages, whether it is there or not: [.., product]."""
         self.readiness: np.ndarray | float = 1.0
         """Of standing baskets at the prices of the step against the usual ones: [segment, lane]."""
         self.presold_on_visits = self.presold_standing = np.zeros(())
@@ -75,14 +79,22 @@ class Wanted:
             return np.asarray(mixed)
         return np.concatenate([self.on_visits[:, :1], mixed], axis=1)
 
-    def shown(self, met: Met) -> np.ndarray:
+    def offer(self, found: np.ndarray) -> Offer:
+        """What a step has for visitors if `found` [product, lane] of a product's orders finds goods; they turn to
+        what all visits of their segment want.
+        """
+        every = np.add.reduce(self.on_visits * self.total, axis=1)
+        wanted = shares(every, self.floor.today.free_mix[:, None], least=0.0)
+        return Offer.of(wanted, found, self.floor.world.goods.substitution)
+
+    def shown(self, met: Met, offer: Offer) -> np.ndarray:
         """What of `on_visits` is due to scenes and partners whose page goes on with what is there."""
-        today, (scenes, partners) = self.floor.today, self.several
-        each = ratio(met.scene_buys * scenes, today.scene_kappa[:, None])
-        weights = _by_product(today.mix, each)
+        today, (scenes, partners) = self.floor.today, self.pages
+        each = ratio(met.scene_buys, today.scene_kappa[:, None])
+        weights = _by_product(today.mix * offer.goes_on(scenes), each)
         if met.guest_buys is not None:
-            each = ratio(met.guest_buys * partners, today.partner_kappa[:, None])
-            weights = weights + _by_product(today.partner_mix, each)
+            each = ratio(met.guest_buys, today.partner_kappa[:, None])
+            weights = weights + _by_product(today.partner_mix * offer.goes_on(partners), each)
         return ratio(weights * today.kappa[:, None], self.total)
 
     def _choices(self, met: Met) -> np.ndarray:
@@ -114,19 +126,32 @@ class Wanted:
         """Write down on whose visits products are bought, once buyers have turned to what is there; `part` of a
         product's orders [product, lane] comes of visits, whose weights are `on_visits`.
         """
-        today, looks, (several, others) = self.floor.today, self._looks(met), self.several
-        self.bought = self._due(today.mix, met.scene_buys, today.scene_kappa, several, offer)
+        today, looks, (scenes, partners) = self.floor.today, self._looks(met), self.pages
+        due = self._due(today.mix, met.scene_buys, today.scene_kappa, scenes, offer)
         if looks is not None:
-            self.bought += looks[:-1].sum(axis=(2, 3))
+            due += looks[:-1].sum(axis=(2, 3))
             if offer is not None:
-                self.bought += _turning(offer, looks[:-1], np.zeros(len(looks) - 1))
+                due += _turning(offer, looks[:-1], np.zeros((len(looks) - 1, 1, 1)))
         if met.guest_buys is not None:
-            due = self._due(today.partner_mix, met.guest_buys, today.partner_kappa, others, offer)
-            self.bought = np.concatenate([self.bought, due])
-        self.bought = ratio(self.bought, in_all(on_visits * self.total)) * part
+            guests = self._due(
+                today.partner_mix, met.guest_buys, today.partner_kappa, partners, offer
+            )
+            due = np.concatenate([due, guests])
+        self.due, self.every = due, in_all(on_visits * self.total)
+        self.bought = ratio(due, self.every) * part
+
+    def served(self, found: np.ndarray) -> np.ndarray:
+        """Part of the orders on visits of each scene, of all partners, and on free visits that finds goods, once
+        buyers have turned; `found` [product, lane] of a product's orders do: [scene + 2, lane].
+        """
+        scenes = len(self.pages[0])
+        guests, free = self.due[scenes:].sum(axis=0), self.every - self.due.sum(axis=0)
+        ways = np.concatenate([self.due[:scenes], [guests, at_least(free, 0.0)]])
+        every = ways.sum(axis=1)
+        return np.where(every > 0, ratio((ways * found).sum(axis=1), every), 1.0)
 
     def _due(
-        self, mix: np.ndarray, buys: np.ndarray, kappa: np.ndarray, several: np.ndarray,
+        self, mix: np.ndarray, buys: np.ndarray, kappa: np.ndarray, pages: np.ndarray,
         offer: Offer | None,
     ) -> np.ndarray:  # fmt: skip
         """What ways add to the weights of products: [way, product, lane]."""
@@ -134,24 +159,18 @@ class Wanted:
         due = np.asarray(mix * np.einsum("igl,pgl->ipl", each.sum(axis=1), own))
         if offer is not None:
             first = (m[:, None, None] * e * own[:, None] for m, e in zip(mix, each, strict=True))
-            due += _turning(offer, first, several.ravel())
+            due += _turning(offer, first, offer.goes_on(pages))
         return due
 
 
-def _turning(offer: Offer, first: Iterable[np.ndarray], several: np.ndarray) -> np.ndarray:
-    """By how much what ways add changes once their visitors have turned, all for whom a page shows `several`
-    products; first choices [product, buyers, segment, lane] of every way  [way, product, lane].
+def _turning(offer: Offer, first: Iterable[np.ndarray], goes_on: np.ndarray) -> np.ndarray:
+    """By how much what ways add changes once their visitors have turned, from their first choices [product, buyers,
+    segment, lane] of every way; its page `goes_on` [way, product, lane] with what is there: [way, product, lane].
     """
-    ways = zip(first, several, strict=True)
-    return np.array([in_all(offer.instead(one, many * one) - one) for one, many in ways])
+    ways = zip(first, goes_on[:, :, None, None], strict=True)
+    return np.array([in_all(offer.instead(one, on * one) - one) for one, on in ways])
 
 
 def _by_product(mix: np.ndarray, each: np.ndarray) -> np.ndarray:
     """Sum over ways [way, ..] of product weights [way, product, lane] x [way, buyers, segment, lane]."""
     return np.einsum("ipl,ibgl->pbgl", mix, each)
-
-
-def _several(mix: np.ndarray) -> np.ndarray:
-    """1 where a row of product weights [row, product, replication] has more than one product."""
-    count = np.count_nonzero(mix.any(axis=2), axis=1)
-    return (count > 1).astype(float)[:, None, None, None]

@@ -237,19 +237,32 @@ class Offer:
     """What visitors find in a step in which a product runs short."""
 
     found: Array
-    """Part of a product's orders that finds goods: [product, 1, 1, lane]."""
+    """Part of a product's orders that finds goods: [product, lane]."""
     there: Array
-    """What all buyers of a segment want and can have: [product, 1, segment, lane]."""
+    """What all visits of a segment want and can have: [product, 1, segment, lane]."""
     substitution: Array
     """Part of those who find their product sold out and no other beside it that takes another."""
 
     @classmethod
-    def to(cls, mix: Array, part: Array, found: Array, substitution: Array) -> "Offer":
-        """The offer to buyers who want `mix` [product, buyers, segment, lane] and make `part` of the
-        segment's orders [buyers, segment, lane]; `found`: [product, lane].
+    def of(cls, wanted: Array, found: Array, substitution: Array) -> "Offer":
+        """The offer to segments whose visits want `wanted` [product, segment, lane]."""
+        return cls(found, (wanted * found[:, None])[:, None], substitution)
+
+    def goes_on(self, pages: np.ndarray) -> np.ndarray:
+        """How surely a page still has another product once one is gone: the surest of the others on it
+        [way, product, lane]; `pages`: what is on them [way, product].
+
+        >>> offer = Offer.of(np.ones((3, 1, 1)), np.array([[0.0], [0.4], [0.9]]), np.array([0.4]))
+        >>> offer.goes_on(np.array([[True, True, True], [True, False, False]])).squeeze().tolist()
+        [[0.9, 0.9, 0.4], [0.0, 0.0, 0.0]]
         """
-        a = found[:, None, None]
-        return cls(a, np.add.reduce(mix * part, axis=1, keepdims=True) * a, substitution)
+        surest = np.zeros((*pages.shape, self.found.shape[1]))
+        for way, page in enumerate(pages):
+            if np.count_nonzero(page) > 1:
+                found = self.found[page]
+                second, first = np.partition(found, -2, axis=0)[-2:]
+                surest[way, page] = np.where(found == first, second, first)
+        return surest
 
     def instead(self, mix: Array, shown: Array) -> np.ndarray:
         """Product weights once visitors have seen what is sold out  [product, buyers, segment, lane].
@@ -260,12 +273,13 @@ class Offer:
         others go on wanting it, and so does everybody where next to nothing else is there.
 
         >>> half, gone = np.full((2, 1, 1, 1), 0.5), np.array([[0.0], [1.0]])
-        >>> offer = Offer.to(half, np.ones((1, 1, 1)), gone, np.array([0.4]))
+        >>> offer = Offer.of(half[:, 0], gone, np.array([0.4]))
         >>> offer.instead(half, 0 * half).ravel().tolist(), offer.instead(half, half).ravel().tolist()
         ([0.3, 0.7], [0.0, 1.0])
         """
         others = at_least(np.add.reduce(self.there) - self.there, 0.0)
-        turned = (1 - self.found) * (self.substitution * mix + (1 - self.substitution) * shown)
+        gone = (1 - self.found)[:, None, None]
+        turned = gone * (self.substitution * mix + (1 - self.substitution) * shown)
         rate = turned / np.maximum(others, SCARCE)
         left = at_least(mix - rate * others, 0.0)
         return np.asarray(left + self.there * at_least(np.add.reduce(rate) - rate, 0.0))

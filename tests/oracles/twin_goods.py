@@ -13,6 +13,7 @@ from simulator.scenario.people import Segment as Facts
 from simulator.scenario.schema import Scenario
 from tests.oracles.twin_chain import WHO, order_value_of
 
+Turn = Callable[[str, dict[str, float], Any], dict[str, float]]
 START_ORDERS = dict(zip(PRODUCT_STAGES, (0.05, 0.3, 1.0, 4.0, 2.0, 0.3), strict=True))
 SLOW_PHASES = 4
 
@@ -511,10 +512,6 @@ class Goods:
         self.agreed = dict.fromkeys(self.products, 0.0)  # VT
         self.halo = float(scenario.life_cycle.halo)
         self.substitution = float(scenario.commerce.substitution)
-        self.shows_several = {  # of scenes and partners
-            key: sum(w > 0 for w in weights.values()) > 1
-            for key, weights in self.scene_weights.items()
-        }
         self.bring_mixes({p: dict.fromkeys(self.segments, 1.0) for p in self.products})
         self.choose({who: Ways({}, {}, []) for who in WHO})
 
@@ -650,21 +647,21 @@ class Goods:
         mix = self.organic_mix.items()
         return {p: share * self.kappa(p, g) / self.organic_kappa[g] for p, share in mix}
 
-    def _made(self, ways: Ways) -> Iterator[tuple[Any, str, dict[str, float], bool]]:
+    def _made(self, ways: Ways) -> Iterator[tuple[Any, str, dict[str, float], Any]]:
         """What each scene, or partner, adds to the weights of a segment's products, and the looks of its visits;
-        True where its page shows more than one product.
+        and on whose page, none for looks.
         """
         for (key, g), buys in ways.scenes.items():
             odds_of = self.scene_kappa[key][g]
             weights = {p: buys * x * self.kappa(p, g) / odds_of for p, x in self.mixes[key].items()}
-            yield key, g, weights, self.shows_several[key]
+            yield key, g, weights, key
         owners = {key for key, _ in ways.scenes}
         for halo, g, buys in ways.looks:
             key = next(
                 (s for s, by in self.halos.items() if any(h is halo for h in by.values())), None
             )
             if key in owners:
-                yield key, g, {p: buys * share for p, share in halo.mix.items()}, False
+                yield key, g, {p: buys * share for p, share in halo.mix.items()}, None
 
     # ----- what goes into baskets (section 8)
     def fill(
@@ -726,21 +723,9 @@ class Goods:
             for who, rows in added.items()
         }
         self.first_choice_of_all = scaled_to_one(weights) or self.organic_mix
-        self.page = {who: self._on_pages(own, added[who]) for who, own in ways.items()}  # v_pg
+        self.ways, self.added_by = ways, added
         self.made = [item for own in ways.values() for item in self._made(own)]
-        self.added, self.paging = (
-            self._in_segments(added),
-            self._in_segments(
-                {
-                    who: {
-                        g: {p: v * sum(added[who][g].values()) for p, v in row.items()}
-                        for g, row in rows.items()
-                    }
-                    for who, rows in self.page.items()
-                }
-            ),
-        )
-        self._credit(lambda g, row, paged: row)
+        self._credit(self._in_segments(added), lambda g, row, paged: row)
 
     def _in_segments(
         self, rows: dict[str, dict[str, dict[str, float]]]
@@ -751,49 +736,44 @@ class Goods:
             for g in self.segments
         }
 
-    def _credit(
-        self, turn: Callable[[str, dict[str, float], dict[str, float]], dict[str, float]]
-    ) -> None:
-        """q_ip, once first choices of a segment, a part of them on pages that go on, have turned."""
-        total, due = (
-            dict.fromkeys(self.products, 0.0),
-            {key: dict.fromkeys(self.products, 0.0) for key, *_ in self.made},
-        )
-        for g, row in self.added.items():
-            for p, x in turn(g, row, self.paging[g]).items():
+    def _credit(self, added: dict[str, dict[str, float]], turn: Turn) -> None:
+        """q_ip of the weights that ways have added, once first choices of a segment have turned."""
+        total = dict.fromkeys(self.products, 0.0)
+        due = {key: dict.fromkeys(self.products, 0.0) for key, *_ in self.made}
+        for g, row in added.items():
+            for p, x in turn(g, row, None).items():
                 total[p] += x
-        for key, g, weights, several in self.made:
+        for key, g, weights, page in self.made:
             row = {p: weights.get(p, 0.0) for p in self.products}
-            for p, x in turn(g, row, row if several else dict.fromkeys(row, 0.0)).items():
+            for p, x in turn(g, row, page).items():
                 due[key][p] += x
         self.by_scene = {
             p: {key: row[p] / x if x > 0 else 0.0 for key, row in due.items()}
             for p, x in total.items()
         }
 
-    def _on_pages(
-        self, ways: Ways, added: dict[str, dict[str, float]]
-    ) -> dict[str, dict[str, float]]:
-        """v_pg: what of the first choices visits of scenes and partners with more than one product are."""
+    def _goes_on(self, page: Any, p: str, found: dict[str, float]) -> float:
+        """How surely the page of a scene or partner has another product once p is gone."""
+        weights = self.scene_weights.get(page, {})
+        return max((found[q] for q, w in weights.items() if w > 0 and q != p), default=0.0)
+
+    def _on_pages(self, ways: Ways, found: dict[str, float]) -> dict[str, dict[str, float]]:
+        """What first choices add that are made on pages that go on, by segment."""
         on_pages = {g: dict.fromkeys(self.products, 0.0) for g in self.segments}
         for (scene, g), buys in ways.scenes.items():
-            if self.shows_several[scene]:
-                for p, share in self.mixes[scene].items():
-                    on_pages[g][p] += buys * share * self.kappa(p, g) / self.scene_kappa[scene][g]
-        totals = {g: sum(row.values()) for g, row in added.items()}
-        return {
-            g: {p: x / totals[g] if totals[g] > 0 else 0.0 for p, x in row.items()}
-            for g, row in on_pages.items()
-        }
+            for p, share in self.mixes[scene].items():
+                added = buys * share * self.kappa(p, g) / self.scene_kappa[scene][g]
+                on_pages[g][p] += added * self._goes_on(scene, p, found)
+        return on_pages
 
     def choose_directly(self, orders: dict[str, tuple[float, float, float]]) -> None:
         """Direct orders wanted by product, from S_g, C_g and R_g of every segment."""
         self.visitors: dict[str, dict[str, float]] = {}  # on visits, below after turning
         self.direct: dict[str, dict[str, dict[str, float]]] = {who: {} for who in WHO}
-        self.paged: dict[str, dict[str, dict[str, float]]] = {who: {} for who in WHO}
+        self.amounts = {
+            g: dict(zip(WHO, amounts[:2], strict=True)) for g, amounts in orders.items()
+        }
         for g, (strangers, customers, habit) in orders.items():
-            for who, amount in zip(WHO, (strangers, customers), strict=True):
-                self.paged[who][g] = {p: amount * v for p, v in self.page[who][g].items()}
             free = self.bought_freely(g)
             first = {p: strangers * u for p, u in self.first_choice["strangers"][g].items()}
             others = {p: customers * u for p, u in self.first_choice["customers"][g].items()}
@@ -804,35 +784,43 @@ class Goods:
     def choose_instead(self, wanted: dict[str, float]) -> None:
         """Section 9: a part of the direct orders that find nothing turns to what is there.
 
-        `wanted` is X_p by their first choice. Everybody turns to what the whole segment finds.
+        `wanted` is X_p by their first choice. Everybody turns to what the visits of the segment want.
         """
         found = {p: product.would_find(wanted[p]) for p, product in self.products.items()}
-        if min(found.values()) < 1:
-            direct = self._in_segments(self.direct)
-            for g in self.segments:
-                direct[g] = scaled_to_one(direct[g])
-                if direct[g]:
-                    self._turn(g, direct[g], found)
-            self._credit(
-                lambda g, row, paged: (
-                    self._turned(row, paged, direct[g], found) if direct[g] else row
-                )
-            )
+        if min(found.values()) == 1:
+            return
+        every = self._in_segments(self.added_by)
+        weights = {g: scaled_to_one(row) or self.organic_mix for g, row in every.items()}
+        pages = {who: self._on_pages(own, found) for who, own in self.ways.items()}
+        for g in self.segments:
+            self._turn(g, weights[g], pages, found)
+        paged = self._in_segments(pages)
 
-    def _turn(self, g: str, weights: dict[str, float], found: dict[str, float]) -> None:
+        def turn(g: str, row: dict[str, float], page: Any) -> dict[str, float]:
+            v = {p: x * self._goes_on(page, p, found) for p, x in row.items()}
+            return self._turned(row, paged[g] if row is every[g] else v, weights[g], found)
+
+        self._credit(every, turn)
+
+    def _turn(
+        self, g: str, weights: dict[str, float], pages: dict[str, dict[str, dict[str, float]]],
+        found: dict[str, float],
+    ) -> None:  # fmt: skip
         """Direct orders of a segment, and those on visits, when some turn."""
-        paged = {p: sum(self.paged[who][g][p] for who in WHO) for p in self.products}
-        self.visitors[g] = self._turned(self.visitors[g], paged, weights, found)
+        paged = {}
         for who in WHO:
-            self.direct[who][g] = self._turned(
-                self.direct[who][g], self.paged[who][g], weights, found
-            )
+            total = sum(self.added_by[who][g].values())
+            part = self.amounts[g][who] / total if total > 0 else 0.0
+            paged[who] = {p: x * part for p, x in pages[who][g].items()}
+            self.direct[who][g] = self._turned(self.direct[who][g], paged[who], weights, found)
+        both = {p: sum(row[p] for row in paged.values()) for p in self.products}
+        self.visitors[g] = self._turned(self.visitors[g], both, weights, found)
 
     def _turned(
         self, wanted: dict[str, float], paged: dict[str, float], weights: dict[str, float],
         found: dict[str, float],
     ) -> dict[str, float]:  # fmt: skip
-        """Direct orders of somebody in a segment, whose orders have the weights d_pg, when some turn."""
+        """Orders of somebody in a segment, whose visits have the weights u_pg, when some turn."""
         there = {p: weight * found[p] for p, weight in weights.items()}
         others = {p: max(0.0, sum(x for q, x in there.items() if q != p)) for p in wanted}  # A_p
         rate = {  # r_p
