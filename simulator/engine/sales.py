@@ -315,9 +315,10 @@ class Sales:
         unpaid = at_least(1 - np.add.reduce(met.owners) - brought, 0.0) * free
         owners, guests = met.owners * np.array(scenes)[:, None, None], brought * guest
         every = np.add.reduce(owners) + guests + unpaid
-        met.owners = ratio(owners, every)
+        short = (found < 1).any(axis=0)  # no other lane changes by a last bit
+        met.owners = np.where(short, ratio(owners, every), met.owners)
         if met.guest_share is not None:
-            met.guest_share = ratio(guests, every)
+            met.guest_share = np.where(short, ratio(guests, every), met.guest_share)
 
     # ------------------------------------------------------------------ for the books (9)
     def _sum_up(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
