@@ -217,6 +217,23 @@ def test_whoever_turns_from_what_is_sold_out_still_wants_one_product() -> None:
     assert (turned @ part).ravel() == pytest.approx(offer.instead(every, 0 * every).ravel())
 
 
+TWICE = pytest.mark.xfail(strict=True, reason="docs/model.md section 16, (6): open")
+
+
+@pytest.mark.parametrize("mode", [pytest.param("expected", marks=TWICE), "sampled"])
+def test_a_page_goes_on_with_what_else_is_on_it(mode: str) -> None:
+    """100 visitors of the partner want pack or box alike until 30 packs are gone, then boxes; regulars buy dresses."""
+    found = run(
+        mode, NO_ADS, "calendar.phases.a.clock=1h", "commerce={resale: 0, substitution: 0}",
+        "products.pack={price: 100, stock: 30, refund: 0}", "products.dress.price=1000",
+        "products.box={price: 10, margin: 50%, refund: 0, organic: 0}",
+        f"commissions.c={{source: s, visits: 2k, bands: {STRANGERS}, cvr: 1%, rate: 10%, "
+        "products: {pack: 1, box: 1}, phases: [a]}",
+    )  # fmt: skip
+    (row,) = found.commissions(found.plans[0]).to_dict("records")
+    assert row["gmv"] == near(30 * 100 + 70 * 10, mode)
+
+
 @BOTH
 @pytest.mark.parametrize("taken", [0, 0.25, 1])
 def test_orders_are_credited_to_the_visits_whose_buyers_found_goods(

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 import simulator as sim
-from simulator.engine.lanes import quadrature
+from simulator.engine.lanes import quadrature, shock_factor
 from simulator.scenario.schema import Scenario
 from tests.oracles.twin_luck import points_of
 
@@ -33,6 +33,17 @@ def test_what_falls_short_of_a_promise_has_nearly_its_mean(shocks: int, near: fl
     found = np.maximum(0.0, promised - x).mean(axis=-1)
     true = promised * norm.cdf(promised) + norm.pdf(promised)
     assert np.abs(found - true[..., 0]).max() < near
+
+
+@pytest.mark.parametrize(("sd", "near"), [(0.1, 0.001), (0.3, 0.005), (0.5, 0.01), (1.0, 0.042)])
+def test_what_a_stock_can_sell_has_nearly_its_mean(sd: float, near: float):
+    """E min(X, S), X log-normal of mean 1; the points leave out the farthest tail, which counts beyond an sd of 1/2."""
+    factor, spread = shock_factor(quadrature(1)[0], sd), np.sqrt(np.log1p(sd * sd))
+    stock = np.geomspace(0.5, 6, 25)[:, None]
+    far = (np.log(stock) + spread**2 / 2) / spread
+    true = norm.cdf(far - spread) + stock * norm.sf(far)
+    found = np.minimum(factor / factor.mean(), stock).mean(axis=1, keepdims=True)
+    assert np.abs(found / true - 1).max() < near
 
 
 def test_expected_mode_knows_what_a_promise_is_worth():
