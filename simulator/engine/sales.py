@@ -23,8 +23,8 @@ from simulator.market.audience import (
 )
 from simulator.market.basket import (
     CUSTOMER_STAGES,
+    Assortment,
     CustomerMoves,
-    Offer,
     Orders,
     apply_baskets,
     basket_hazards,
@@ -112,7 +112,7 @@ class Sales:
                 released=self.released_part, draws=self.floor.draws,
             )  # fmt: skip
         if self.floor.tracers and self.found is not None:
-            self._sell_by_way(met, self.found)
+            self._credit_what_was_found(met, self.found)
         self._sum_up(flows, baskets)
         self.books.write(self._sold(flows, baskets, orders), met)
         self._move_on(flows, baskets, met, pulse)
@@ -234,34 +234,36 @@ class Sales:
         """Mean orders by product [product, buyers, segment, lane], once direct ones have turned from what is sold
         out; `habit`: those of customers that no visit brought [segment, lane].
         """
-        mixes, direct, offer = self.wanted, kinds[0], None
+        mixes, direct, assortment = self.wanted, kinds[0], None
         self.direct_mix = on_visits = mixes.on_visits
         if self.chain.habit is not None:
             self.direct_mix = mixes.with_habit(ratio(habit, direct[-1]))
         weights = wishes(kinds, self._mixes())
         found = self.floor.state.stock.found(in_all(weights), self.floor.sampled)
         if found is not None:
-            offer = mixes.offer(found)
-            on_visits = self._turn(offer, direct, habit, mixes.shown(met, offer))
+            assortment = mixes.assortment(found)
+            on_visits = self._turn(assortment, direct, habit, mixes.shown(met, assortment))
             weights = wishes(kinds, self._mixes())
         if mixes.asked:
             visits = direct.copy()
             visits[-1] -= habit
             bought = in_all(at_least(visits, 0.0) * on_visits)
-            mixes.credit(met, on_visits, offer, np.minimum(ratio(bought, in_all(weights)), 1.0))
+            mixes.credit(
+                met, on_visits, assortment, np.minimum(ratio(bought, in_all(weights)), 1.0)
+            )
         return weights
 
     def _turn(
-        self, offer: Offer, direct: np.ndarray, habit: np.ndarray, shown: np.ndarray
+        self, assortment: Assortment, direct: np.ndarray, habit: np.ndarray, shown: np.ndarray
     ) -> np.ndarray:
         """Product weights of orders on visits, and those of all direct ones, once some have turned to what is there."""
         mix, on_visits = self.direct_mix, self.wanted.on_visits
-        turned = offer.instead(on_visits, shown)
+        turned = assortment.instead(on_visits, shown)
         self.direct_mix = turned
         if mix is not on_visits:
             by_visits = np.array(np.broadcast_to(shown, mix.shape))
             by_visits[:, -1] *= 1 - ratio(habit, direct[-1])
-            self.direct_mix = offer.instead(mix, by_visits)
+            self.direct_mix = assortment.instead(mix, by_visits)
         return turned
 
     def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:
@@ -307,7 +309,7 @@ class Sales:
             return np.zeros_like(orders)
         return np.asarray(orders * self._part_of(self.chain.habit, CUSTOMER_STAGES))
 
-    def _sell_by_way(self, met: Met, found: np.ndarray) -> None:
+    def _credit_what_was_found(self, met: Met, found: np.ndarray) -> None:
         """Whose visits brought the orders that are left: scenes and partners have those that found goods."""
         assert met.owners is not None
         *scenes, guest, free = self.wanted.served(found)

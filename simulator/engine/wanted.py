@@ -17,7 +17,7 @@ import numpy as np
 from simulator.engine.floor import Floor
 from simulator.engine.tally import Met
 from simulator.market.audience import ratio
-from simulator.market.basket import Offer, in_all, shares
+from simulator.market.basket import Assortment, in_all, shares
 from simulator.market.bounds import at_least
 from simulator.market.groups import add_up
 
@@ -79,22 +79,22 @@ class Wanted:
             return np.asarray(mixed)
         return np.concatenate([self.on_visits[:, :1], mixed], axis=1)
 
-    def offer(self, found: np.ndarray) -> Offer:
+    def assortment(self, found: np.ndarray) -> Assortment:
         """What a step has for visitors if `found` [product, lane] of a product's orders finds goods; they turn to
         what all visits of their segment want.
         """
         every = np.add.reduce(self.on_visits * self.total, axis=1)
         wanted = shares(every, self.floor.today.free_mix[:, None], least=0.0)
-        return Offer.of(wanted, found, self.floor.world.goods.substitution)
+        return Assortment.of(wanted, found, self.floor.world.goods.substitution)
 
-    def shown(self, met: Met, offer: Offer) -> np.ndarray:
+    def shown(self, met: Met, assortment: Assortment) -> np.ndarray:
         """What of `on_visits` is due to scenes and partners whose page goes on with what is there."""
         today, (scenes, partners) = self.floor.today, self.pages
         each = ratio(met.scene_buys, today.scene_kappa[:, None])
-        weights = _by_product(today.mix * offer.goes_on(scenes), each)
+        weights = _by_product(today.mix * assortment.goes_on(scenes), each)
         if met.guest_buys is not None:
             each = ratio(met.guest_buys, today.partner_kappa[:, None])
-            weights = weights + _by_product(today.partner_mix * offer.goes_on(partners), each)
+            weights = weights + _by_product(today.partner_mix * assortment.goes_on(partners), each)
         return ratio(weights * today.kappa[:, None], self.total)
 
     def _choices(self, met: Met) -> np.ndarray:
@@ -121,20 +121,20 @@ class Wanted:
         return np.asarray(halo.mix[:, :, None] * met.halo_buys[:, None])
 
     def credit(
-        self, met: Met, on_visits: np.ndarray, offer: Offer | None, part: np.ndarray
+        self, met: Met, on_visits: np.ndarray, assortment: Assortment | None, part: np.ndarray
     ) -> None:
         """Write down on whose visits products are bought, once buyers have turned to what is there; `part` of a
         product's orders [product, lane] comes of visits, whose weights are `on_visits`.
         """
         today, looks, (scenes, partners) = self.floor.today, self._looks(met), self.pages
-        due = self._due(today.mix, met.scene_buys, today.scene_kappa, scenes, offer)
+        due = self._due(today.mix, met.scene_buys, today.scene_kappa, scenes, assortment)
         if looks is not None:
             due += looks[:-1].sum(axis=(2, 3))
-            if offer is not None:
-                due += _turning(offer, looks[:-1], np.zeros((len(looks) - 1, 1, 1)))
+            if assortment is not None:
+                due += _turning(assortment, looks[:-1], np.zeros((len(looks) - 1, 1, 1)))
         if met.guest_buys is not None:
             guests = self._due(
-                today.partner_mix, met.guest_buys, today.partner_kappa, partners, offer
+                today.partner_mix, met.guest_buys, today.partner_kappa, partners, assortment
             )
             due = np.concatenate([due, guests])
         self.due, self.every = due, in_all(on_visits * self.total)
@@ -152,23 +152,25 @@ class Wanted:
 
     def _due(
         self, mix: np.ndarray, buys: np.ndarray, kappa: np.ndarray, pages: np.ndarray,
-        offer: Offer | None,
+        assortment: Assortment | None,
     ) -> np.ndarray:  # fmt: skip
         """What ways add to the weights of products: [way, product, lane]."""
         each, own = ratio(buys, kappa[:, None]), self.floor.today.kappa
         due = np.asarray(mix * np.einsum("igl,pgl->ipl", each.sum(axis=1), own))
-        if offer is not None:
+        if assortment is not None:
             first = (m[:, None, None] * e * own[:, None] for m, e in zip(mix, each, strict=True))
-            due += _turning(offer, first, offer.goes_on(pages))
+            due += _turning(assortment, first, assortment.goes_on(pages))
         return due
 
 
-def _turning(offer: Offer, first: Iterable[np.ndarray], goes_on: np.ndarray) -> np.ndarray:
+def _turning(
+    assortment: Assortment, first: Iterable[np.ndarray], goes_on: np.ndarray
+) -> np.ndarray:
     """By how much what ways add changes once their visitors have turned, from their first choices [product, buyers,
     segment, lane] of every way; its page `goes_on` [way, product, lane] with what is there: [way, product, lane].
     """
     ways = zip(first, goes_on[:, :, None, None], strict=True)
-    return np.array([in_all(offer.instead(one, on * one) - one) for one, on in ways])
+    return np.array([in_all(assortment.instead(one, on * one) - one) for one, on in ways])
 
 
 def _by_product(mix: np.ndarray, each: np.ndarray) -> np.ndarray:

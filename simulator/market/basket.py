@@ -233,7 +233,7 @@ def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class Offer:
+class Assortment:
     """What visitors find in a step in which a product runs short."""
 
     found: Array
@@ -244,16 +244,16 @@ class Offer:
     """Part of those who find their product sold out and no other beside it that takes another."""
 
     @classmethod
-    def of(cls, wanted: Array, found: Array, substitution: Array) -> "Offer":
-        """The offer to segments whose visits want `wanted` [product, segment, lane]."""
+    def of(cls, wanted: Array, found: Array, substitution: Array) -> "Assortment":
+        """The assortment for segments whose visits want `wanted` [product, segment, lane]."""
         return cls(found, (wanted * found[:, None])[:, None], substitution)
 
     def goes_on(self, pages: np.ndarray) -> np.ndarray:
         """How surely a page still has another product once one is gone: the surest of the others on it
         [way, product, lane]; `pages`: what is on them [way, product].
 
-        >>> offer = Offer.of(np.ones((3, 1, 1)), np.array([[0.0], [0.4], [0.9]]), np.array([0.4]))
-        >>> offer.goes_on(np.array([[True, True, True], [True, False, False]])).squeeze().tolist()
+        >>> assortment = Assortment.of(np.ones((3, 1, 1)), np.array([[0.0], [0.4], [0.9]]), np.array([0.4]))
+        >>> assortment.goes_on(np.array([[True, True, True], [True, False, False]])).squeeze().tolist()
         [[0.9, 0.9, 0.4], [0.0, 0.0, 0.0]]
         """
         surest = np.zeros((*pages.shape, self.found.shape[1]))
@@ -273,8 +273,8 @@ class Offer:
         others go on wanting it, and so does everybody where next to nothing else is there.
 
         >>> half, gone = np.full((2, 1, 1, 1), 0.5), np.array([[0.0], [1.0]])
-        >>> offer = Offer.of(half[:, 0], gone, np.array([0.4]))
-        >>> offer.instead(half, 0 * half).ravel().tolist(), offer.instead(half, half).ravel().tolist()
+        >>> assortment = Assortment.of(half[:, 0], gone, np.array([0.4]))
+        >>> assortment.instead(half, 0 * half).ravel().tolist(), assortment.instead(half, half).ravel().tolist()
         ([0.3, 0.7], [0.0, 1.0])
         """
         others = at_least(np.add.reduce(self.there) - self.there, 0.0)

@@ -6,7 +6,7 @@ Strangers are shown a trial pack, of which 3 in 100 come back; regulars buy a dr
 import numpy as np
 import pytest
 
-from simulator.market.basket import Offer, Orders
+from simulator.market.basket import Assortment, Orders
 from simulator.outcomes.ledger import LawBroken
 from simulator.outcomes.outcomes import Outcomes
 from tests.engine.test_by_hand import NO_B, REPLICATIONS, figure, play
@@ -210,11 +210,13 @@ def test_whoever_turns_from_what_is_sold_out_still_wants_one_product() -> None:
     """Strangers want p, of which none is left, regulars q: of both together half turn, all to q."""
     mix = np.array([[1.0, 0.0], [0.0, 1.0]])[:, :, None, None]
     part = np.array([[0.25], [0.75]])
-    offer = Offer.of((mix[..., 0, 0] @ part)[:, None], np.array([[0.0], [1.0]]), np.array([0.5]))
-    turned = offer.instead(mix, 0 * mix)[..., 0, 0]
+    assortment = Assortment.of(
+        (mix[..., 0, 0] @ part)[:, None], np.array([[0.0], [1.0]]), np.array([0.5])
+    )
+    turned = assortment.instead(mix, 0 * mix)[..., 0, 0]
     assert turned == pytest.approx(np.array([[0.5, 0.0], [0.5, 1.0]]))
     every = part[:, None, None]
-    assert (turned @ part).ravel() == pytest.approx(offer.instead(every, 0 * every).ravel())
+    assert (turned @ part).ravel() == pytest.approx(assortment.instead(every, 0 * every).ravel())
 
 
 TWICE = pytest.mark.xfail(strict=True, reason="docs/model.md section 16, (6): open")
