@@ -13,6 +13,7 @@ from simulator.market.entry import Entry
 from simulator.market.groups import weigh
 from simulator.market.linkage import not_replaced
 from simulator.market.owned import Sent, send
+from simulator.market.people import BUYERS
 from simulator.market.world import World
 
 
@@ -65,25 +66,29 @@ class Contacts:
         buying = None if guests is None else self._by_partner(guests)
         met = Met(
             contact, free_buys, scene_buys, paid, None if paid is None else paid[1],
-            (self.tally.people, per_person), visits, halo_buys, buying, share, touched, readiness,
+            (self.tally.people, per_person), visits, halo_buys, buying, share,
+            self.floor.today.wanted(touched), readiness,
         )  # fmt: skip
         if self.order_rate is not None:
             self._sign(met, self.order_rate)
         return met
 
     def _touched(self, free: np.ndarray, guests: Guests | None) -> np.ndarray:
-        """What baskets may be filled from, messages still to come: [way, lane]; `free` per person."""
-        rows = [self.tally.touches, self._into_baskets(free)[None]]
+        """What baskets may be filled from, messages still to come: [way, who, segment, lane]; `free` per person."""
+        scenes, visitors = len(self.floor.world.names.scenes), self._into_baskets(free)[None]
+        paid, self.tally.touches = self.tally.touches, None
+        rows = [np.zeros((scenes, *visitors.shape[1:])) if paid is None else paid, visitors]
         rows += [] if guests is None else [guests.touching]
-        return np.concatenate([*rows, np.zeros((1, self.floor.lanes))])
+        return np.concatenate([*rows, np.zeros_like(visitors)])
 
     def _in_all(self, per_person: np.ndarray) -> np.ndarray:
         """Of all people [lane], from what a person of each band has."""
         return np.asarray(np.einsum("bsl,bsl->l", per_person, self.tally.people))
 
     def _into_baskets(self, per_person: np.ndarray) -> np.ndarray:
-        """Touches [lane] by the baskets they fill, from those that a person of each band has."""
-        return np.asarray(np.einsum("bsl,bsl->l", per_person, self.tally.filling))
+        """Touches [who, segment, lane] by the baskets they fill, from those that a person of each band has."""
+        each = per_person * self.tally.filling
+        return np.array([np.add.reduce(each[bands]) for bands in BUYERS])
 
     def _add_paid(self, contact: Contact, brought: np.ndarray) -> None:
         """What money brought to a person of each band."""

@@ -7,7 +7,7 @@ from simulator.engine.processes import Due
 from simulator.engine.settlement import Settlement
 from simulator.engine.state import Day
 from simulator.market.audience import ratio
-from simulator.market.basket import shares
+from simulator.market.basket import in_all, shares
 from simulator.market.bounds import at_least
 from simulator.market.contract import Server
 from simulator.market.fulfilment import FIRST, POOLS, Returned, Returns
@@ -81,11 +81,11 @@ class Days:
         """
         floor, state, goods = self.floor, self.floor.state, self.floor.world.goods
         n, baskets = state.crowd.n, state.baskets
-        people = (n[Stage.DEPOSIT] + baskets.deposits) * floor.world.people.order_value
-        mix = shares(baskets.presold, np.broadcast_to(goods.organic, baskets.presold.shape))
-        agreed = ratio(baskets.agreed, baskets.presold)
-        kept = mix * state.stock.available(floor.sampled) * goods.deposit * agreed
-        floor.book.add(forfeited=people * kept.sum(axis=0))
+        people = np.array([n[Stage.DEPOSIT], baskets.deposits]) * floor.world.people.order_value
+        mix = shares(baskets.presold, goods.organic[:, None, None])
+        kept = goods.deposit * state.stock.available(floor.sampled)
+        money = mix * ratio(baskets.agreed, baskets.presold) * kept[:, None, None]
+        floor.book.add(forfeited=in_all(people * np.add.reduce(money)))
         n[Stage.ENGAGE] += n[Stage.DEPOSIT]
         n[Stage.DEPOSIT] = 0.0
         if floor.tracers:

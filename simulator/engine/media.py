@@ -27,6 +27,7 @@ from simulator.market.contract import Server
 from simulator.market.groups import Groups, add_up
 from simulator.market.media import Media as Uses
 from simulator.market.packages import Packages
+from simulator.market.people import BUYERS as WHO
 from simulator.market.purse import Hour, follow_traffic, money_left, nearly_spent, room_now
 from simulator.market.scenes import BUYABLE
 
@@ -403,12 +404,18 @@ class Media:
         """Touches of scenes by the baskets that those who come fill; returns how ready visitors are, strangers and
         customers: [buyers, use, segment, lane].
         """
-        tally, (fill, *ready) = self.tally, self.scratch[: 1 + len(self.floor.buyers)]
+        tally, (room, *ready) = self.tally, self.scratch[: 1 + len(self.floor.buyers)]
         filling, deciding = ratio(np.array([tally.filling, tally.deciding]), tally.people)
-        each = [(filling, slice(None)), *((deciding, bands) for bands in self.floor.buyers)]
-        self.bidder.entry.of_clickers(each, out=[fill, *ready], contracts=tally.booked)
-        fill *= tally.visits
-        tally.touches = self.of_scene.sum(add_up(fill) * self.media.touch[:, 0])
+        entry, contracts = self.bidder.entry, tally.booked
+        scenes, (_, *each) = len(self.floor.world.names.scenes), tally.visits.shape
+        tally.touches = np.empty((scenes, len(WHO), *each))
+        for who, bands in enumerate(WHO):
+            entry.of_clickers([(filling, bands)], out=[room], contracts=contracts)
+            room *= tally.visits
+            room *= self.media.touch
+            tally.touches[:, who] = self.of_scene.sum(room.swapaxes(0, 1)).swapaxes(0, 1)
+        weights = [(deciding, bands) for bands in self.floor.buyers]
+        entry.of_clickers(weights, out=list(ready), contracts=contracts)
         return self.scratch[1 : 1 + len(ready)]
 
     def _of_scenes(self, buys: np.ndarray, ready: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from simulator.engine.books import Books, Sold
 from simulator.engine.floor import Floor
 from simulator.engine.shortage import BASKET_STAGES, cut_moves
+from simulator.engine.standing import Standing
 from simulator.engine.tally import Met
 from simulator.engine.wanted import Wanted
 from simulator.market.audience import (
@@ -18,12 +19,10 @@ from simulator.market.audience import (
     ORDER,
     Chain,
     Pulse,
-    by_band,
     ratio,
 )
 from simulator.market.basket import (
     CUSTOMER_STAGES,
-    Assortment,
     CustomerMoves,
     Orders,
     apply_baskets,
@@ -32,7 +31,6 @@ from simulator.market.basket import (
     flat,
     in_all,
     payment_attempts,
-    shares,
     wishes,
 )
 from simulator.market.bounds import at_least
@@ -40,6 +38,7 @@ from simulator.market.columns import bar
 from simulator.market.fulfilment import payment_success
 from simulator.market.groups import Groups, add_up
 from simulator.market.people import STAGES
+from simulator.market.substitutes import Substitutes
 from simulator.market.world import World
 from simulator.scenario.chain import Stage
 
@@ -55,19 +54,9 @@ COUNTED: dict[str, list[tuple[int, int]]] = {
     "returned": [(DECAY, Stage.LAPSED)],
 }
 """Moves of people, (kind, stage), that are totals of the book."""
-MOVES = COUNTED | {
-    "filled": [(kind, c) for kind in (CART, FAVOURITE) for c in range(Stage.FAVOURITE)],
-    "emptied": [
-        (kind, c) for kind in (ORDER, DEPOSIT, DECAY) for c in (Stage.FAVOURITE, Stage.CART)
-    ],
-}
-"""All moves of people that are added up."""
-BASKETS = {
-    name: f"basket_{name}" for name in ("added", "deposits", "balances", "orders", "dropped")
-}
-WITH_BASKETS = [list(COUNTED).index(name) for name in ("carts", "deposits", "balances")]
-"""Totals that count the first moves of customers' baskets, too."""
-NONE = np.zeros((1, 1))
+BASKETS = ("carts", "added"), ("deposits", "deposits"), ("balances", "balances")
+"""Totals that count moves of customers' baskets, too."""
+NONE, NO_BASKETS = np.zeros((1, 1)), np.zeros((2, 1, 1))
 
 
 class Sales:
@@ -79,10 +68,10 @@ class Sales:
         self.pooled = np.zeros(())
         """Orders of the step that shops send: [product, lane]."""
         self.chain = Chain(floor.world.people, segments, floor.lanes, traced=traced)
-        rows = [[kind * STAGES + stage for kind, stage in moves] for moves in MOVES.values()]
+        rows = [[kind * STAGES + stage for kind, stage in moves] for moves in COUNTED.values()]
         self.groups = Groups.choose(rows, len(KINDS) * STAGES)
         self.moved: dict[str, np.ndarray] = {}
-        """People of all segments who moved in the step, by name: [lane]; and customers' baskets."""
+        """People of all segments who moved in the step, by name: [lane]."""
         self.counted = np.zeros((len(COUNTED), floor.lanes))
         """Moves since the start, people and baskets: the rows are totals of the book."""
         floor.book.totals |= zip(COUNTED, self.counted, strict=True)
@@ -93,8 +82,11 @@ class Sales:
         self.days = floor.world.steps.days
         """Length of each step [d]."""
         self.wanted = Wanted(floor)
-        self.filling = np.zeros((0, floor.lanes))
-        """Product weights of the step's new baskets: [product, lane]."""
+        self.standing = Standing(floor, self.wanted)
+        self.by_habit = np.zeros(())
+        """Part of customers' direct orders that no visit brought: [segment, lane]."""
+        self.direct_mix = np.zeros(())
+        """Product weights of direct orders, as they are tried: [product, buyers, segment, lane]."""
         self.agreed: np.ndarray | float = 1.0
         """Price of an order against that of the day: [product, lane]."""
         self.found: np.ndarray | None = None
@@ -108,7 +100,7 @@ class Sales:
         orders = self._orders(flows, baskets, met)
         if self.found is not None and orders.paid is not orders.wanted:
             self.released_part = cut_moves(
-                flows, baskets, orders, self._mixes(), found=self.found,
+                flows, baskets, orders, self._mixes(self.direct_mix), found=self.found,
                 released=self.released_part, draws=self.floor.draws,
             )  # fmt: skip
         if self.floor.tracers and self.found is not None:
@@ -116,6 +108,8 @@ class Sales:
         self._sum_up(flows, baskets)
         self.books.write(self._sold(flows, baskets, orders), met)
         self._move_on(flows, baskets, met, pulse)
+        self.wanted.forget()
+        self.direct_mix = np.zeros(())
 
     # ------------------------------------------------------------------ 7 chain and baskets
     def _pulse(self, met: Met) -> Pulse:
@@ -126,38 +120,29 @@ class Sales:
         load, self.pay = self._pass_gate(met, ready)
         floor.book.peak(payment_load=load)
         opened = bool(floor.schedule.can_deposit[s])
-        visits, carts = self._presold_parts() if opened else (NONE, NONE)
+        visits, carts = self._presold_parts() if opened else (NONE, NO_BASKETS)
         return Pulse(
             days=days, browse=float(steps.browse[s]) or 1.0,
             now=steps.middle(s), pay=self.pay,
-            cart=phases.cart[f] * self._wanted(met), release=phases.release[f] * buy * ready,
+            cart=phases.cart[f] * self.standing.fill(met), release=phases.release[f] * buy * ready,
             deposit=phases.deposit[f] * visits,
             deposit_release=phases.deposit_release[f] * buy, balance=self._balance(), buy=buy,
             presale=opened, presold=carts,
         )  # fmt: skip
 
     def _presold_parts(self) -> tuple[np.ndarray, np.ndarray]:
-        """Part that can be presold of what visits would buy [segment, lane], and of what baskets hold [1, lane]."""
+        """Part that can be presold of what strangers' visits would buy [segment, lane], and of what baskets hold
+        [who, segment, lane].
+        """
         visits, carts = self.wanted.presold_on_visits, self.wanted.presold_standing
-        return np.add.reduce(visits), np.add.reduce(carts)[None]
+        return np.add.reduce(visits), np.add.reduce(carts)
 
     def _balance(self) -> np.ndarray:
         """Hazard that a deposit's balance is paid in this step: [1, lane]."""
         share = self.floor.schedule.balance[self.floor.step]
         return bar(np.minimum(self.pay * share, 1 - 1e-12)) if share else NONE
 
-    def _wanted(self, met: Met) -> np.ndarray:
-        """Product power that the visits of the step meet [segment or 1, lane]; what new baskets hold is kept."""
-        self.filling, touches = self.floor.today.wanted(met.touches)
-        taste = self.floor.today.taste
-        if taste is None:
-            return ratio(np.add.reduce(self.filling), touches)[None]
-        by_segment = self.filling[:, None] * taste
-        own = np.einsum("bgl,bgl->gl", met.contact.touches, by_band(self.floor.state.crowd.n))
-        self.filling = np.einsum("pgl,gl->pl", by_segment, own)
-        return ratio(np.add.reduce(by_segment), touches)
-
-    def _pass_gate(self, met: Met, ready: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+    def _pass_gate(self, met: Met, ready: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Load of payment, the calendar's or that of the shop's own attempts, and success: [1, lane]."""
         floor, world, s, f = self.floor, self.floor.world, self.floor.step, self.floor.phase
         if self.gate is not None:
@@ -205,15 +190,21 @@ class Sales:
         floor, stock = self.floor, self.floor.state.stock
         self.presale = bool(floor.schedule.presale[floor.step])
         kinds = self._kinds(flows, baskets)
-        weights = self._wishes(kinds, self._by_habit(flows).sum(axis=0), met)
+        weights, tried = self._wishes(kinds, self._by_habit(flows).sum(axis=0), met)
         wanted = floor.draws.split("product", flat(reduce(np.add, kinds)), flat(weights))
-        demand = add_up(wanted)
+        tries = wanted
+        if tried is not weights and not floor.sampled:
+            tries = np.where(flat(tried) == flat(weights), wanted, flat(tried))
+        demand = add_up(tries)
         sold = stock.sell(demand, floor.sampled)
         self.found = None if sold is demand else np.where(demand > 0, ratio(sold, demand), 1.0)
         self._send(demand, sold)
-        paid = cut_by_stock(wanted, demand, sold, floor.draws)
+        paid = cut_by_stock(wanted, tries, demand, sold, floor.draws)
         orders = Orders.of(wanted, paid, weights.shape)
-        self.agreed = self._agreed(kinds[2], orders.total) if self.presale else 1.0
+        balances = np.array([flows[ORDER, Stage.DEPOSIT], baskets.balances])
+        self.agreed = (
+            self.standing.agreed(balances, orders.total, self.found) if self.presale else 1.0
+        )
         return orders
 
     def _kinds(self, flows: np.ndarray, baskets: CustomerMoves) -> list[np.ndarray]:
@@ -230,41 +221,60 @@ class Sales:
         kinds = every if self.presale else every[:2]
         return list(kinds if len(self.floor.buyers) > 1 else kinds.sum(axis=1, keepdims=True))
 
-    def _wishes(self, kinds: list[np.ndarray], habit: np.ndarray, met: Met) -> np.ndarray:
-        """Mean orders by product [product, buyers, segment, lane], once direct ones have turned from what is sold
-        out; `habit`: those of customers that no visit brought [segment, lane].
+    def _wishes(
+        self, kinds: list[np.ndarray], habit: np.ndarray, met: Met
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean orders by product [product, buyers, segment, lane], wanted, once direct ones have turned from what is
+        sold out, and tried; `habit`: those of customers that no visit brought [segment, lane].
         """
-        mixes, direct, assortment = self.wanted, kinds[0], None
-        self.direct_mix = on_visits = mixes.on_visits
-        if self.chain.habit is not None:
-            self.direct_mix = mixes.with_habit(ratio(habit, direct[-1]))
-        weights = wishes(kinds, self._mixes())
-        found = self.floor.state.stock.found(in_all(weights), self.floor.sampled)
-        if found is not None:
-            assortment = mixes.assortment(found)
-            on_visits = self._turn(assortment, direct, habit, mixes.shown(met, assortment))
-            weights = wishes(kinds, self._mixes())
+        mixes, direct = self.wanted, kinds[0]
+        self.by_habit = ratio(habit, direct[-1])
+        self.direct_mix = self._direct(mixes.on_visits)
+        wanted = tried = self._by_product(kinds, self.direct_mix)
+        found = self.floor.state.stock.found(in_all(wanted), self.floor.sampled)
         if mixes.asked:
             visits = direct.copy()
             visits[-1] -= habit
-            bought = in_all(at_least(visits, 0.0) * on_visits)
-            mixes.credit(
-                met, on_visits, assortment, np.minimum(ratio(bought, in_all(weights)), 1.0)
-            )
-        return weights
+            mixes.credit(met, at_least(visits, 0.0))
+        if found is not None:
+            wanted = tried = self.direct_mix = np.zeros(())  # room
+            wanted, tried = self._turn(kinds, met, np.asarray((found < 1).any(axis=0)))
+        if mixes.asked:
+            mixes.share_out(in_all(tried))
+        return wanted, tried
 
     def _turn(
-        self, assortment: Assortment, direct: np.ndarray, habit: np.ndarray, shown: np.ndarray
-    ) -> np.ndarray:
-        """Product weights of orders on visits, and those of all direct ones, once some have turned to what is there."""
-        mix, on_visits = self.direct_mix, self.wanted.on_visits
-        turned = assortment.instead(on_visits, shown)
-        self.direct_mix = turned
-        if mix is not on_visits:
-            by_visits = np.array(np.broadcast_to(shown, mix.shape))
-            by_visits[:, -1] *= 1 - ratio(habit, direct[-1])
-            self.direct_mix = assortment.instead(mix, by_visits)
-        return turned
+        self, kinds: list[np.ndarray], met: Met, short: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean orders as they are wanted and as they are tried, once some have turned to what is there, where something
+        runs `short` [lane].
+        """
+        mixes, pages = self.wanted, self.wanted.pages_in_full()
+        shop = self._shop(kinds, mixes.first_choices(met, pages))
+        on_visits, others = mixes.turn(met, pages, shop, short)
+        usual, another = mixes.turn_usual(shop, short)
+        self.direct_mix = self._direct(on_visits, usual)
+        wanted = self._by_product(kinds, self._direct(others, another))
+        return wanted, self._by_product(kinds, self.direct_mix)
+
+    def _shop(self, kinds: list[np.ndarray], first: np.ndarray) -> Substitutes:
+        """What visitors find if `first` are their first choices."""
+        wanted = in_all(self._by_product(kinds, self._direct(first)))
+        found = self.floor.state.stock.found(wanted, self.floor.sampled)
+        return self.wanted.substitutes(first, np.ones_like(wanted) if found is None else found)
+
+    def _direct(self, on_visits: np.ndarray, usual: np.ndarray | None = None) -> np.ndarray:
+        """Product weights of direct orders, from those on visits and, of habit, what is `usual`: what is bought freely,
+        if not given.
+        """
+        if self.chain.habit is None:
+            return on_visits
+        free = self.floor.today.bought_free()[:, None] if usual is None else usual
+        return self.wanted.with_habit(on_visits, free, self.by_habit)
+
+    def _by_product(self, kinds: list[np.ndarray], direct: np.ndarray) -> np.ndarray:
+        """Mean orders [product, buyers, segment, lane], direct ones by these weights."""
+        return wishes(kinds, self._mixes(direct))
 
     def _send(self, demand: np.ndarray, sold: np.ndarray) -> None:
         """From the depot while it has goods, then from shops while these have some: both [product, lane]."""
@@ -278,21 +288,12 @@ class Sales:
         book.add(pooled=self.pooled, pooled_fulfilment=cost)
         book.products["pooled"] += self.pooled
 
-    def _mixes(self) -> list[np.ndarray]:
-        """Product weights of direct orders, of released baskets, and of balances where there are any:
-        [product, buyers or 1, segment or 1, lane].
+    def _mixes(self, direct: np.ndarray) -> list[np.ndarray]:
+        """Product weights of `direct` orders, of released baskets, and of balances where there are any:
+        [product, buyers, segment or 1, lane].
         """
-        mixes = [self.direct_mix, self.wanted.released[:, None]]
-        return [*mixes, self.wanted.deposited[:, None, None]] if self.presale else mixes
-
-    def _agreed(self, balances: np.ndarray, paid: np.ndarray) -> np.ndarray:
-        """Mean price of a product's orders against that of the day: balances are paid at that of their deposit."""
-        held, value = self.floor.state.baskets, self.floor.world.people.order_value
-        deposited = self.wanted.deposited
-        found = deposited if self.found is None else deposited * self.found
-        part = found * ratio(add_up(np.add.reduce(balances) * value), add_up(paid * value))
-        then = ratio(held.agreed, held.presold * self.floor.price())
-        return np.where(held.presold > 0, 1 + np.minimum(part, 1.0) * (then - 1), 1.0)
+        held = [self.wanted.released, *([self.wanted.deposited] if self.presale else [])]
+        return [direct, *(mix[:, : len(self.floor.buyers)] for mix in held)]
 
     def _released(self, flows: np.ndarray) -> np.ndarray:
         """Orders out of favourites and carts that the sale released: [2, segment, lane]."""
@@ -327,11 +328,10 @@ class Sales:
         """Moves of the step over all segments."""
         by_stage = add_up(flows)
         people = self.groups.sum(by_stage.reshape(-1, self.floor.lanes))
-        held = add_up(np.array([getattr(baskets, name) for name in BASKETS]))
-        self.moved = dict(zip(MOVES, people, strict=True))
-        self.moved |= zip(BASKETS.values(), held, strict=True)
-        self.counted += people[: len(COUNTED)]
-        self.counted[WITH_BASKETS] += held[: len(WITH_BASKETS)]
+        self.moved = dict(zip(COUNTED, people, strict=True))
+        self.counted += people
+        for total, moves in BASKETS:
+            self.counted[list(COUNTED).index(total)] += add_up(getattr(baskets, moves))
 
     def _sold(self, flows: np.ndarray, baskets: CustomerMoves, orders: Orders) -> Sold:
         """What the books ask of the step."""
@@ -353,7 +353,7 @@ class Sales:
         floor, crowd = self.floor, self.floor.state.crowd
         if floor.tracers and met.paid is not None:
             floor.tracers.move(flows, crowd.n, met.paid, self.chain.on_visits())
-        self._basket_products(flows, baskets)
+        self._stand(flows, baskets)
         again = baskets.orders + baskets.balances
         first = self._first_again(again)
         self.chain.settle(crowd, again, floor.draws)
@@ -373,49 +373,12 @@ class Sales:
         mix = np.array([n[Stage.INITIAL], n[Stage.NUMEROUS] + n[Stage.KEEN]])
         return np.asarray(self.floor.draws.split("basket_stage", again, mix)[0])
 
-    def _basket_products(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
-        """Products in standing baskets: what is bought or presold leaves as what it is, the rest that leaves in
-        proportion; what comes has today's mix.
-        """
-        held, moved = self.floor.state.baskets, self.moved
-        out = moved["emptied"] + moved["basket_orders"]
-        out += moved["basket_deposits"] + moved["basket_dropped"]
-        into = moved["filled"] + moved["basket_added"]
-        gone = self._bought_out(flows, baskets)
-        if self.presale:
-            presold = self._presell(flows, baskets)
-            gone += presold
-        held.products -= gone + at_least(out - np.add.reduce(gone), 0.0) * self.wanted.standing
-        at_least(held.products, 0.0, out=held.products)
-        held.products += into * shares(self.filling, self.floor.today.free_mix)
-
-    def _bought_out(self, flows: np.ndarray, baskets: CustomerMoves) -> np.ndarray:
-        """Released orders by what was there to be bought: [product, lane]."""
-        bought = self._released(flows).sum(axis=0) + baskets.orders
-        mix = self.wanted.released
-        if self.found is not None:
-            mix = mix * self.found[:, None]
-        return add_up(ratio(mix, np.add.reduce(mix)) * bought)
-
-    def _presell(self, flows: np.ndarray, baskets: CustomerMoves) -> np.ndarray:
-        """Deposits take the place of balances; return those out of baskets: [product, lane]."""
-        held, moved, deposits = self.floor.state.baskets, self.moved, flows[DEPOSIT]
-        wanted, paid = self.wanted, self.wanted.deposited
-        if self.found is not None:
-            paid = paid * self.found
-        gone = (moved["balances"] + moved["basket_balances"]) * ratio(paid, np.add.reduce(paid))
-        released = deposits[BASKET_STAGES] * self.chain.presold_part()
-        on_visits = np.add.reduce(deposits) - np.add.reduce(released)
-        visited, waited = wanted.presold_on_visits, wanted.presold_standing
-        fresh = add_up(on_visits * ratio(visited, np.add.reduce(visited)))
-        out = add_up(np.add.reduce(released) + baskets.deposits)
-        presold = out * ratio(waited, np.add.reduce(waited))
-        agreed = ratio(held.agreed, held.presold)
-        held.presold -= gone
-        at_least(held.presold, 0.0, out=held.presold)
-        held.agreed[...] = held.presold * agreed + (fresh + presold) * self.floor.price()
-        held.presold += fresh + presold
-        return presold
+    def _stand(self, flows: np.ndarray, baskets: CustomerMoves) -> None:
+        """What is left in baskets, and what has come."""
+        bought = np.array([self._released(flows).sum(axis=0), baskets.orders])
+        deposits = flows[DEPOSIT, BASKET_STAGES] * self.chain.presold_part()
+        presold = np.array([deposits.sum(axis=0), baskets.deposits])
+        self.standing.move(flows, baskets, bought=bought, presold=presold, found=self.found)
 
 
 def _in_rows(people: np.ndarray, *baskets: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 symbol     meaning                                                            unit     shape
 flows      moves of people                                                    people   [kind, stage, segment, lane]
-found      share of a product's orders that finds goods                       1        [product, lane]
+found      share of what is tried of a product that finds goods               1        [product, lane]
 released   part of the orders out of favourites and carts that the sale       1        [2, segment, lane]
            released
 rows       moves that end in an order: of people by stage, then of baskets    people   [row, segment, lane]
@@ -27,8 +27,9 @@ def cut_moves(
 ) -> np.ndarray:  # fmt: skip
     """Nobody moves on for an order that found no goods: of each kind of orders by its own products.
 
-    Product weights of direct orders, of released baskets and of balances, if any, are in `mixes` [product,
-    buyers or 1, segment or 1, lane]. Changes flows and baskets; returns what is `released` of the orders that are left.
+    Product weights of direct orders, as they are tried, of released baskets and of balances, if any, are in `mixes`
+    [product, buyers, segment or 1, lane]. Changes flows and baskets; returns what is `released` of the orders that are
+    left.
     """
     rows = np.concatenate([flows[ORDER], baskets.orders[None], baskets.balances[None]])
     parts = [_part_found(mix, found) for mix in mixes]
@@ -53,11 +54,11 @@ def _part_of_rows(
 ) -> np.ndarray:
     """Part of each row that finds goods [row, segment, lane], from that of each kind of orders."""
     direct, release, *rest = parts
-    balance = rest[0][0] if rest else np.ones(1)
+    balance = rest[0] if rest else np.ones((1, 1))
     found = np.empty(shape)
     found[: Stage.INITIAL], found[Stage.INITIAL : STAGES] = direct[0], direct[-1]
     found[BASKET_STAGES] += released * (release[0] - direct[0])
-    found[Stage.DEPOSIT], found[-2], found[-1] = balance, release[0], balance
+    found[Stage.DEPOSIT], found[-2], found[-1] = balance[0], release[-1], balance[-1]
     return found
 
 

@@ -112,10 +112,10 @@ def first_carts(world: World, n: np.ndarray, draws: Draws) -> np.ndarray:
 
 
 def first_goods(world: World, n: np.ndarray, carts: np.ndarray) -> np.ndarray:
-    """What all baskets of the start hold, put in by free visitors: [product, lane]."""
-    liked = liked_at_start(world)
-    mix = ratio(liked, liked.sum(axis=0))
-    return np.asarray((mix * (n[Stage.FAVOURITE] + n[Stage.CART] + carts)).sum(axis=1))
+    """What the baskets of the start hold, put in by free visitors: [product, who, segment, lane]."""
+    liked = liked_at_start(world)[:, None]
+    held = np.array([n[Stage.FAVOURITE] + n[Stage.CART], carts])
+    return np.asarray(ratio(liked, np.add.reduce(liked)) * held)
 
 
 def _offsets(products: int, draws: Draws) -> np.ndarray:

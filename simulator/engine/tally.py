@@ -32,9 +32,9 @@ class Tally:
         """Those of them who may order on a visit, each as ready as their stage is; likewise."""
         self.filling = np.zeros((0, segments, lanes))
         """Baskets that they fill per touch; likewise."""
-        self.touches = np.zeros((len(world.names.scenes), lanes))
-        """Visits by the baskets they fill, each as strong as its source touches, without further looks:
-        [scene, lane].
+        self.touches: np.ndarray | None = None
+        """Visits by the baskets they fill, of strangers and of customers, each as strong as its source touches, without
+        further looks: [scene, who, segment, lane]; None where there were none, or once they have been counted.
         """
         self.paid_visits = np.zeros(lanes)
         """Visits, further looks included: [lane]."""
@@ -54,7 +54,7 @@ class Tally:
         """Nothing was shown."""
         self.clicks[...] = self.visits[...] = self.buys[...] = 0.0
         self.looks[...] = self.halo_buys[...] = 0.0
-        self.touches = np.zeros(self.touches.shape)
+        self.touches = None
         self.paid_visits = np.zeros(self.paid_visits.shape)
 
 
@@ -85,9 +85,9 @@ class Met:
     """Buying visits of commissioned media: [partner, buyers, segment, lane]; None where there is none."""
     guest_share: np.ndarray | None
     """Part of the buying visits that it brought: [band, segment, lane]; None where nobody follows orders."""
-    touches: np.ndarray
-    """Visits of scenes, free visits, those of partners and of messages by the baskets they fill, each as strong
-    as its source touches, without further looks after a hit: [way, lane].
+    filling: tuple[np.ndarray, np.ndarray]
+    """What strangers and customers put into baskets, but for their tastes [product, who, segment, lane], and the
+    touches of which it comes, by the baskets they fill [who, segment, lane].
     """
     readiness: float
     """Of the step's visitors; 1 where the buying visits hold it already."""

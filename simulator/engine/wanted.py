@@ -10,16 +10,30 @@ KT^      those of standing deposits                                   1      [pr
 The axis buyers: us of strangers, uc of customers; both in one where there is one product.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from simulator.engine.floor import Floor
 from simulator.engine.tally import Met
 from simulator.market.audience import ratio
-from simulator.market.basket import Assortment, in_all, shares
+from simulator.market.basket import in_all, shares
 from simulator.market.bounds import at_least
 from simulator.market.groups import add_up
+from simulator.market.substitutes import Substitutes
+from simulator.market.today import HIT, Pages
+
+
+class Way(NamedTuple):
+    """A way of visiting."""
+
+    first: np.ndarray
+    """What it adds to the weights of products: [product, buyers, segment, lane]."""
+    page: np.ndarray | None = None
+    """What else is beside it: [product, 1, segment, lane]."""
+    row: int | None = None
+    """Number of the scene or, after these, of the partner that has the credit."""
 
 
 class Wanted:
@@ -32,145 +46,200 @@ class Wanted:
         self.bought = np.zeros((0, 1, floor.lanes))
         """Part of a product's orders made on visits of a scene, then of a partner: [.., product, lane]."""
         self.due, self.every = self.bought, np.zeros((1, floor.lanes))
-        """What they add to the product weights of orders on visits, and all that is added [product, lane]."""
+        """Orders of the step that they bring, and those of all visits: by product, as tried [product, lane]."""
+        self.made = self.due[:, 0]
+        """Those of first choices, of all products: [.., lane]."""
+        self.each = np.zeros(())
+        """Orders for each one that u is made of, before it is scaled: [buyers, segment, lane]."""
         self.on_visits = self.standing = self.deposited = self.released = np.zeros(())
-        """u, K^, KT^; of released baskets [product, segment or 1, lane]."""
+        """u, K^, KT^, and K^ of released baskets."""
         self.total = np.zeros(())
         """Of the weights u, before they are scaled: [buyers, segment, lane]."""
-        goods, partners = floor.world.goods, floor.world.partners
-        self.pages = np.any(goods.mix, axis=2), np.any(partners.mix, axis=2)
-        """What scenes, and partners, have on their pages, whether it is there or not: [.., product]."""
-        self.readiness: np.ndarray | float = 1.0
-        """Of standing baskets at the prices of the step against the usual ones: [segment, lane]."""
+        self.readiness = np.ones((2, 1, 1))
+        """Of standing baskets at the prices of the step against the usual ones: [who, segment, lane]."""
         self.presold_on_visits = self.presold_standing = np.zeros(())
         """What of us and of K^ is a presale and can be had, in steps in which deposits are asked for."""
 
     def read(self, met: Met) -> None:
         """As the step begins, before anybody has moved."""
         baskets, today, goods = self.floor.state.baskets, self.floor.today, self.floor.world.goods
-        weights = self._choices(met)
+        weights = self._choices(met, today.pages())
         self.on_visits = shares(weights, today.free_mix[:, None, None], least=0.0)
         self.total = np.add.reduce(weights)
-        self.standing = shares(baskets.products, today.free_mix)
+        free = today.free_mix[:, None, None]
+        self.standing = self.released = shares(baskets.products, free)
         schedule, s = self.floor.schedule, self.floor.step
         if schedule.can_deposit[s] or schedule.presale[s]:
-            every = shares(add_up(add_up(weights)), today.free_mix, least=0.0)
-            self.deposited = shares(baskets.presold, shares(every * goods.presale[:, None], every))
+            presale = self.on_visits * goods.presale[:, None, None, None]
+            self.deposited = shares(baskets.presold, shares(presale, self.on_visits))
             self.presold_on_visits = self._presold(self.on_visits[:, 0])
             self.presold_standing = self._presold(self.standing)
-        self.released = self.standing[:, None]
         if today.prices is not None:
-            wanted = self.released * today.prices
-            self.readiness = wanted.sum(axis=0)
+            wanted = self.standing * today.prices[:, None]
+            self.readiness = np.add.reduce(wanted)
             self.released = wanted / self.readiness
 
-    def _presold(self, mix: np.ndarray) -> np.ndarray:
-        """What of product weights [product, .., lane] is a presale and can be had."""
-        part = self.floor.world.goods.presale[:, None] * self.floor.available
-        return mix * (part if mix.ndim == part.ndim else part[:, None])
+    def forget(self) -> None:
+        """The step is over: its weights make room for what the next one holds at first."""
+        self.on_visits = self.standing = self.deposited = self.released = np.zeros(())
+        self.presold_on_visits = self.presold_standing = np.zeros(())
 
-    def with_habit(self, part: np.ndarray) -> np.ndarray:
-        """Product weights of direct orders [product, buyers, segment, lane]; a part of customers' is bought by
-        habit [segment, lane].
+    def _presold(self, mix: np.ndarray) -> np.ndarray:
+        """What of product weights [product, .., segment, lane] is a presale and can be had."""
+        part = self.floor.world.goods.presale[:, None] * self.floor.available
+        return mix * part.reshape(len(part), *(1,) * (mix.ndim - 2), -1)
+
+    def with_habit(self, on_visits: np.ndarray, usual: np.ndarray, part: np.ndarray) -> np.ndarray:
+        """Product weights of direct orders [product, buyers, segment, lane]; the part of customers' that is by habit
+        [segment, lane] is for what is `usual` [product, 1, segment, lane].
         """
-        own, usual = self.on_visits[:, -1:], self.floor.today.bought_free()[:, None]
+        own = on_visits[:, -1:]
         mixed = own + (usual - own) * part
         if len(self.floor.buyers) == 1:
             return np.asarray(mixed)
-        return np.concatenate([self.on_visits[:, :1], mixed], axis=1)
+        return np.concatenate([on_visits[:, :1], mixed], axis=1)
 
-    def assortment(self, found: np.ndarray) -> Assortment:
-        """What a step has for visitors if `found` [product, lane] of a product's orders finds goods; they turn to
-        what all visits of their segment want.
+    def pages_in_full(self) -> Pages:
+        """What visitors would choose from if everything were there."""
+        world, shelf = self.floor.world, self.floor.state.shelf
+        return self.floor.today.pages_in_full(world.partners.mix, shelf.stage[HIT])
+
+    def first_choices(self, met: Met, pages: Pages) -> np.ndarray:
+        """First choices u of visitors who choose from `pages`: [product, buyers, segment, lane]."""
+        free = self.floor.today.free_mix[:, None, None]
+        return shares(self._choices(met, pages), free, least=0.0)
+
+    def substitutes(self, first: np.ndarray, found: np.ndarray) -> Substitutes:
+        """What a step has for visitors whose first choices are u if `found` [product, lane] of a product's orders
+        finds goods; they turn to what all visits of their segment want.
         """
-        every = np.add.reduce(self.on_visits * self.total, axis=1)
-        wanted = shares(every, self.floor.today.free_mix[:, None], least=0.0)
-        return Assortment.of(wanted, found, self.floor.world.goods.substitution)
+        every, free = np.add.reduce(first * self.total, axis=1), self.floor.today.free_mix
+        wanted = shares(every, free[:, None], least=0.0)[:, None]
+        return Substitutes.of(wanted, found, self.floor.world.goods.substitution)
 
-    def shown(self, met: Met, assortment: Assortment) -> np.ndarray:
-        """What of `on_visits` is due to scenes and partners whose page goes on with what is there."""
-        today, (scenes, partners) = self.floor.today, self.pages
-        each = ratio(met.scene_buys, today.scene_kappa[:, None])
-        weights = _by_product(today.mix * assortment.goes_on(scenes), each)
+    def turn(
+        self, met: Met, pages: Pages, shop: Substitutes, short: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """What the orders on visits try, and want, where something runs `short` [lane]: [product, buyers, segment,
+        lane] both. What is credited to scenes and partners is what their visitors try.
+        """
+        tried, wanted = np.zeros_like(self.on_visits), np.zeros_like(self.on_visits)
+        due = np.zeros_like(self.due)
+        for first, page, row in self._ways(met, pages):
+            tries, wants = shop.turn(np.broadcast_to(first, tried.shape), page)
+            if self.floor.sampled:
+                tries = wants
+            tried += tries
+            wanted += wants
+            if self.asked and row is not None:
+                due[row] += in_all(tries * self.each)
+            del first, page, tries, wants  # room for the next
+        if self.asked:
+            np.copyto(self.due, due, where=short)
+            self.every = np.where(short, in_all(tried * self.each), self.every)
+        turned = short & (self.total > 0)
+        return self._scaled(tried, turned), self._scaled(wanted, turned)
+
+    def _scaled(self, weights: np.ndarray, turned: np.ndarray) -> np.ndarray:
+        """Of an order of visits, where they have turned; elsewhere u as it was."""
+        return np.where(turned, ratio(weights, self.total), self.on_visits)
+
+    def turn_usual(self, shop: Substitutes, short: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same of orders of habit: [product, 1, segment, lane] both."""
+        free = self.floor.today.bought_free()[:, None]
+        usual = np.broadcast_to(free, self.on_visits[:, :1].shape)
+        tried, wanted = shop.turn(usual)
+        tried = wanted if self.floor.sampled else tried
+        return np.where(short, tried, usual), np.where(short, wanted, usual)
+
+    def _ways(self, met: Met, pages: Pages) -> Iterator[Way]:
+        """Every way of visiting."""
+        today, scenes = self.floor.today, len(pages.scenes)
+        kappa = today.kappa[:, None]
+        ads = zip(pages.scenes, met.scene_buys, pages.scene_kappa, strict=True)
+        for row, (mix, buys, own) in enumerate(ads):
+            page = mix[:, None, None] * kappa
+            yield Way(page * ratio(buys, own), page, row)
+        if pages.looks is not None and met.halo_buys is not None:
+            for row, (looks, buys) in enumerate(zip(pages.looks, met.halo_buys, strict=True)):
+                page = looks[:, None]
+                yield Way(page * buys, page, row if row < scenes else None)
         if met.guest_buys is not None:
-            each = ratio(met.guest_buys, today.partner_kappa[:, None])
-            weights = weights + _by_product(today.partner_mix * assortment.goes_on(partners), each)
-        return ratio(weights * today.kappa[:, None], self.total)
+            guests = zip(pages.partners, met.guest_buys, pages.partner_kappa, strict=True)
+            for row, (mix, buys, own) in enumerate(guests, scenes):
+                page = mix[:, None, None] * kappa
+                yield Way(page * ratio(buys, own), page, row)
+        free = today.free_mix[:, None, None] * ratio(met.free_buys, today.free_kappa)
+        yield Way(free * kappa)
 
-    def _choices(self, met: Met) -> np.ndarray:
+    def _choices(self, met: Met, pages: Pages) -> np.ndarray:
         """Product weights of orders from visits, paid ones by scene and free ones: [product, buyers, segment, lane]."""
         today = self.floor.today
-        each = ratio(met.scene_buys, today.scene_kappa[:, None])
         free = today.free_mix[:, None, None] * ratio(met.free_buys, today.free_kappa)
         weights = np.asarray(free)
-        weights += _by_product(today.mix, each)
+        weights += _by_product(pages.scenes, ratio(met.scene_buys, pages.scene_kappa[:, None]))
         weights *= today.kappa[:, None]
-        looks = self._looks(met)
+        looks = _looks(pages, met.halo_buys)
         if looks is not None:
             weights += np.add.reduce(looks)
         if met.guest_buys is not None:
-            each = ratio(met.guest_buys, today.partner_kappa[:, None])
-            weights = weights + _by_product(today.partner_mix, each) * today.kappa[:, None]
+            each = ratio(met.guest_buys, pages.partner_kappa[:, None])
+            weights = weights + _by_product(pages.partners, each) * today.kappa[:, None]
         return weights
 
-    def _looks(self, met: Met) -> np.ndarray | None:
-        """What looks after a hit add: [way, product, buyers, segment, lane]."""
-        halo = self.floor.today.halo
-        if halo is None or met.halo_buys is None:
-            return None
-        return np.asarray(halo.mix[:, :, None] * met.halo_buys[:, None])
-
-    def credit(
-        self, met: Met, on_visits: np.ndarray, assortment: Assortment | None, part: np.ndarray
-    ) -> None:
-        """Write down on whose visits products are bought, once buyers have turned to what is there; `part` of a
-        product's orders [product, lane] comes of visits, whose weights are `on_visits`.
-        """
-        today, looks, (scenes, partners) = self.floor.today, self._looks(met), self.pages
-        due = self._due(today.mix, met.scene_buys, today.scene_kappa, scenes, assortment)
+    def credit(self, met: Met, orders: np.ndarray) -> None:
+        """Write down on whose visits the `orders` [buyers, segment, lane] that visits brought are by first choices."""
+        pages, self.each = self.floor.today.pages(), ratio(orders, self.total)
+        due = self._due(pages.scenes, met.scene_buys, pages.scene_kappa)
+        looks = _looks(pages, met.halo_buys, self.each)
         if looks is not None:
             due += looks[:-1].sum(axis=(2, 3))
-            if assortment is not None:
-                due += _turning(assortment, looks[:-1], np.zeros((len(looks) - 1, 1, 1)))
         if met.guest_buys is not None:
-            guests = self._due(
-                today.partner_mix, met.guest_buys, today.partner_kappa, partners, assortment
-            )
+            guests = self._due(pages.partners, met.guest_buys, pages.partner_kappa)
             due = np.concatenate([due, guests])
-        self.due, self.every = due, in_all(on_visits * self.total)
-        self.bought = ratio(due, self.every) * part
+        self.due, self.every = due, in_all(self.on_visits * orders)
+        self.made = due.sum(axis=1)
+
+    def _due(self, mix: np.ndarray, buys: np.ndarray, kappa: np.ndarray) -> np.ndarray:
+        """Orders of ways by product: [way, product, lane]."""
+        each = (ratio(buys, kappa[:, None]) * self.each).sum(axis=1)
+        return np.asarray(mix * np.einsum("igl,pgl->ipl", each, self.floor.today.kappa))
+
+    def share_out(self, orders: np.ndarray) -> None:
+        """Who made which part of a product's `orders` [product, lane]."""
+        self.bought = ratio(self.due, orders)
 
     def served(self, found: np.ndarray) -> np.ndarray:
-        """Part of the orders on visits of each scene, of all partners, and on free visits that finds goods, once
-        buyers have turned; `found` [product, lane] of a product's orders do: [scene + 2, lane].
+        """Part of the orders on visits of each scene, of all partners, and on free visits that finds goods; `found`
+        [product, lane] of what is tried does: [scene + 2, lane].
         """
-        scenes = len(self.pages[0])
-        guests, free = self.due[scenes:].sum(axis=0), self.every - self.due.sum(axis=0)
-        ways = np.concatenate([self.due[:scenes], [guests, at_least(free, 0.0)]])
-        every = ways.sum(axis=1)
-        return np.where(every > 0, ratio((ways * found).sum(axis=1), every), 1.0)
-
-    def _due(
-        self, mix: np.ndarray, buys: np.ndarray, kappa: np.ndarray, pages: np.ndarray,
-        assortment: Assortment | None,
-    ) -> np.ndarray:  # fmt: skip
-        """What ways add to the weights of products: [way, product, lane]."""
-        each, own = ratio(buys, kappa[:, None]), self.floor.today.kappa
-        due = np.asarray(mix * np.einsum("igl,pgl->ipl", each.sum(axis=1), own))
-        if assortment is not None:
-            first = (m[:, None, None] * e * own[:, None] for m, e in zip(mix, each, strict=True))
-            due += _turning(assortment, first, assortment.goes_on(pages))
-        return due
+        scenes = len(self.floor.world.names.scenes)
+        paid, every = add_up(self.due * found), add_up(self.every * found)
+        return np.array(
+            [
+                *_part(paid[:scenes], self.made[:scenes]),
+                _part(paid[scenes:].sum(axis=0), self.made[scenes:].sum(axis=0)),
+                _part(
+                    every - paid.sum(axis=0), in_all(self.total * self.each) - self.made.sum(axis=0)
+                ),
+            ]
+        )
 
 
-def _turning(
-    assortment: Assortment, first: Iterable[np.ndarray], goes_on: np.ndarray
-) -> np.ndarray:
-    """By how much what ways add changes once their visitors have turned, from their first choices [product, buyers,
-    segment, lane] of every way; its page `goes_on` [way, product, lane] with what is there: [way, product, lane].
+def _part(paid: np.ndarray, made: np.ndarray) -> np.ndarray:
+    """Paid orders of those that are made, 1 where there is none  [.., lane]."""
+    return np.where(made > 0, np.minimum(ratio(at_least(paid, 0.0), made), 1.0), 1.0)
+
+
+def _looks(
+    pages: Pages, buys: np.ndarray | None, each: np.ndarray | float = 1.0
+) -> np.ndarray | None:
+    """What looks after a hit add, buying ones [way, buyers, segment, lane] having orders `each`:
+    [way, product, buyers, segment, lane].
     """
-    ways = zip(first, goes_on[:, :, None, None], strict=True)
-    return np.array([in_all(assortment.instead(one, on * one) - one) for one, on in ways])
+    if pages.looks is None or buys is None:
+        return None
+    return np.asarray(pages.looks[:, :, None] * (buys * each)[:, None])
 
 
 def _by_product(mix: np.ndarray, each: np.ndarray) -> np.ndarray:

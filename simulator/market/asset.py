@@ -14,7 +14,7 @@ import numpy as np
 from simulator.market.audience import ORDER, TO, Chain, Contact, Crowd, Pulse
 from simulator.market.columns import prob
 from simulator.market.lifecycle import NEW_STAGES
-from simulator.market.people import BANDS_N, STAGES
+from simulator.market.people import BANDS_N, CUSTOMERS, STAGES
 from simulator.market.phases import NORMAL
 from simulator.market.world import World
 from simulator.scenario.chain import Stage
@@ -78,7 +78,8 @@ def people_value(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     system = np.eye(STAGES) - beta * moves
     value = np.linalg.solve(system, np.moveaxis(gain, 0, -1)[..., None])[..., 0]
     drop = pulse.days / world.people.forget[4]
-    cart = worth * pulse.release / (pulse.release + drop)
+    release = pulse.release[CUSTOMERS]
+    cart = worth * release / (release + drop)
     value = np.moveaxis(value, -1, 0)
     return value, cart, _event_gap(world, hazards, value, beta * worth)
 
@@ -121,7 +122,7 @@ def _normal_day(world: World) -> tuple[np.ndarray, Pulse]:
     one, none = np.ones((1, lanes)), np.zeros((1, lanes))
     pulse = Pulse(
         days=1.0, browse=1.0, now=0.0, pay=one,
-        cart=wanted_at_start(world) * one, release=world.phases.release[NORMAL] * one,
+        cart=_of_all(wanted_at_start(world) * one), release=_of_all(world.phases.release[NORMAL] * one),
         deposit=none, deposit_release=none, balance=none,
     )  # fmt: skip
     crowd = Crowd(
@@ -131,6 +132,11 @@ def _normal_day(world: World) -> tuple[np.ndarray, Pulse]:
     chain = Chain(people, segments, lanes)
     chain.fill(crowd, contact, pulse)
     return chain.hazards, pulse
+
+
+def _of_all(number: np.ndarray) -> np.ndarray:
+    """The same for strangers and customers: [who, segment or 1, replication]."""
+    return np.broadcast_to(number, (2, *number.shape))
 
 
 def _free_contact(world: World, segments: int) -> Contact:

@@ -37,7 +37,7 @@ from simulator.market.groups import runs
 
 Array = NDArray[np.float64]
 
-BLOCK = 49152  # elements worked on at once: fewer calls, and they still fit a shared cache
+BLOCK = 32768  # elements worked on at once: fewer calls, and they still fit a shared cache
 SMALL = 4000  # elements of a block that is worked on with as few calls as can be
 LOWEST = -37.5  # of z: Phi(-37.5) is nearly the least normal number, so no win rate is 0
 MOST_RIVALS = 50.0  # cap of L

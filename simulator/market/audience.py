@@ -13,7 +13,7 @@ Stages follow DEEPLINK; reach is the negative binomial model of exposure (Danahe
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
@@ -22,7 +22,7 @@ from simulator.market.bounds import at_least, at_most
 from simulator.market.columns import bar
 from simulator.market.draws import Draws
 from simulator.market.groups import FEW, Groups, runs
-from simulator.market.people import STAGES, People
+from simulator.market.people import STAGES, STRANGERS, People
 from simulator.market.repeat import habit_rate
 from simulator.scenario.chain import BAND_OF_STAGE, Stage
 
@@ -119,7 +119,9 @@ class Contact:
 
 @dataclass(frozen=True)
 class Pulse:
-    """The numbers of one step that the chain needs; arrays are [1, lane] or scalars."""
+    """The numbers of one step that the chain needs; arrays are [1, lane] or scalars, [who, segment or 1, lane] where
+    strangers and customers differ.
+    """
 
     days: float
     """Length of the step for what time alone does; 0 once sales have closed."""
@@ -130,9 +132,9 @@ class Pulse:
     pay: np.ndarray
     """Payment success Pi."""
     cart: np.ndarray
-    """Phase multiplier of favourites and carts."""
+    """Multiplier of favourites and carts, of phase and goods: [who, segment or 1, lane]."""
     release: np.ndarray
-    """Hazard of a cart's release in this step."""
+    """Hazard of a cart's release in this step: [who, segment or 1, lane]."""
     deposit: np.ndarray
     """Deposit hazard of a visit against its buying hazard, presale share included: [segment or 1, lane]."""
     deposit_release: np.ndarray
@@ -143,12 +145,12 @@ class Pulse:
     """Purchases of the step against a normal day."""
     presale: bool = True
     """Deposits can be paid in this step."""
-    presold: np.ndarray | float = 1.0
-    """Part of what baskets hold that can be presold."""
+    presold: np.ndarray = field(default_factory=lambda: np.zeros((2, 1, 1)))
+    """Part of what baskets hold that can be presold: [who, segment or 1, lane]."""
 
-    def presell(self, part: np.ndarray | float = 1.0) -> np.ndarray:
-        """Hazard of a deposit out of a basket that is released `part` as fast as a cart."""
-        return np.asarray(bar(self.presold * -np.expm1(-part * self.deposit_release)))
+    def presell(self, who: int, part: np.ndarray | float = 1.0) -> np.ndarray:
+        """Hazard of a deposit out of a basket of strangers or customers that is released `part` as fast as a cart."""
+        return np.asarray(bar(self.presold[who] * -np.expm1(-part * self.deposit_release)))
 
 
 def wear(impressions_per_person: np.ndarray, fatigue: np.ndarray) -> np.ndarray:
@@ -277,7 +279,7 @@ class Chain:
         self._visit_moves, self._base_moves = map(_upward, (people.visit_moves, people.base_moves))
         self._no_further = at_least(1 - np.add.reduce(people.visit_moves[:, 0]), 0.0)
         """Part of the visits of strangers after which they know the brand and no more: [replication]."""
-        self._contact = np.zeros((3, STAGES, segments, lanes))
+        self._contact = self.flows[:3]  # room that is free until people move
         self.baskets = np.zeros((2, segments, lanes))
         """Release part of the order hazard of favourite and cart."""
         self.presold = np.zeros((2, segments, lanes))
@@ -308,7 +310,7 @@ class Chain:
     def _fill_moves(self, touches: np.ndarray, pulse: Pulse) -> None:
         moves = self.hazards[VISIT_MOVES, :UP]
         np.multiply(touches[:UP], self._visit_moves, out=moves)
-        moves[:2] *= pulse.cart
+        moves[:2] *= pulse.cart[STRANGERS]
         if self.traced:
             self.visited[VISIT_MOVES, :UP] = moves
         moves += self._base_moves * pulse.days
@@ -321,7 +323,7 @@ class Chain:
         if self.traced:
             self.visited[ORDER] = h[ORDER]
             self.visited[ORDER, 6] = 0.0
-        release = pulse.pay * pulse.release
+        release = pulse.pay * pulse.release[STRANGERS]
         self.baskets[0] = p.favourite_release * release
         self.baskets[1] = release
         h[ORDER, 4:6] += self.baskets
@@ -329,8 +331,8 @@ class Chain:
         np.multiply(ready[:6], pulse.deposit, out=h[DEPOSIT, :6])
         if self.traced:
             self.visited[DEPOSIT, :6] = h[DEPOSIT, :6]
-        self.presold[0] = pulse.presell(p.favourite_release)
-        self.presold[1] = pulse.presell()
+        self.presold[0] = pulse.presell(STRANGERS, p.favourite_release)
+        self.presold[1] = pulse.presell(STRANGERS)
         h[DEPOSIT, 4:6] += self.presold
 
     def _fill_decay(
@@ -374,7 +376,7 @@ class Chain:
         self, buyers: np.ndarray, others: np.ndarray, pulse: Pulse, draws: Draws
     ) -> np.ndarray:
         """Flows of the step [kind, stage, segment, lane] from who moves; the crowd is not changed yet."""
-        self.flows[ORDER], self.flows[DEPOSIT] = buyers, 0.0
+        self.flows[ORDER], self.flows[DEPOSIT : CART + 1] = buyers, 0.0  # contacts stood there
         if pulse.presale:
             self._split("purchase", buyers, UNPAID, slice(ORDER, CART), draws)
         self.flows[DECAY] = others

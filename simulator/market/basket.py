@@ -2,10 +2,11 @@
 
 symbol   meaning                                                   unit     shape
 B, T     carts and paid deposits of existing customers             baskets  [segment, lane]
-K, KT    weights of products in all standing baskets / deposits    baskets  [product, lane]
+K, KT    weights of products in standing baskets / deposits        baskets  [product, who, segment, lane]
 u        product weights of direct orders, sum 1                   1        [product, buyers, segment, lane]
 
-The axis buyers: strangers, whose orders are first orders, and customers; both in one where there is one product.
+The axis who: strangers, whose orders are first orders, and customers; the axis buyers is the same, but both in one
+where there is one product.
 
 Customers stay in their stage while a basket waits; prospects with a basket are people of the chain
 (docs/model.md sections 8 and 9).
@@ -29,11 +30,10 @@ from simulator.market.audience import (
 from simulator.market.bounds import at_least, at_most
 from simulator.market.draws import Draws
 from simulator.market.groups import add_up
-from simulator.market.people import People
+from simulator.market.people import CUSTOMERS, STRANGERS, People
 from simulator.scenario.chain import Stage
 
 Array = np.ndarray
-SCARCE = 0.01  # share of first choices that are found, below which fewer take another
 CUSTOMER_STAGES, BANDED = slice(Stage.INITIAL, Stage.LAPSED), 3  # and their band
 
 
@@ -44,15 +44,15 @@ class Baskets:
     carts: np.ndarray
     deposits: np.ndarray
     products: np.ndarray
-    """K: [product, lane]."""
+    """K"""
     presold: np.ndarray
-    """KT: [product, lane]."""
+    """KT"""
     agreed: np.ndarray
-    """VT: KT at the prices of the days when the deposits were paid [CNY]: [product, lane]."""
+    """VT: KT at the prices of the days when the deposits were paid [CNY]."""
 
     @classmethod
     def of(cls, carts: Array, products: Array) -> "Baskets":
-        """Customers' carts of the start [segment, lane], and what is in all baskets [product, lane]."""
+        """Customers' carts of the start [segment, lane], and what is in baskets [product, who, segment, lane]."""
         none = np.zeros((2, *products.shape))
         return cls(carts, np.zeros_like(carts), products, *none)
 
@@ -106,10 +106,10 @@ def basket_hazards(
     """Competing hazards of customers' baskets."""
     touches = contact.touches[BANDED]
     out = np.empty((3, *touches.shape))
-    out[0], out[1] = pulse.pay * pulse.release, pulse.presell()
+    out[0], out[1] = pulse.pay * pulse.release[CUSTOMERS], pulse.presell(CUSTOMERS)
     out[2] = _dropping(touches, people, browse=pulse.browse, days=pulse.days)
     free = without_basket(baskets, crowd)
-    fill = -np.expm1(-touches * people.cart_again * pulse.cart)
+    fill = -np.expm1(-touches * people.cart_again * pulse.cart[CUSTOMERS])
     balance = np.broadcast_to(-np.expm1(-pulse.balance), free.shape)
     return BasketHazards(balance, free, fill, out)
 
@@ -147,12 +147,13 @@ def payment_attempts(
     """Orders that buyers will try to pay for in a step, as its start knows them  [lane].
 
     sum over segments and stages of n s Z, plus the baskets and deposits whose time comes: (n_favourite (1 -
-    e^(-phi h)) + (n_cart + B) (1 - e^-h) + (n_deposit + T) q, h the hazard `release` of a cart, q the
-    share `balance` of deposits; and orders of habit at time `now` [d] of the step's intensity `buy`.
+    e^(-phi h)) + (n_cart + B) (1 - e^-h) + (n_deposit + T) q, h the hazard `release` of a cart [who, segment, lane],
+    q the share `balance` of deposits; and orders of habit at time `now` [d] of the step's intensity `buy`.
     """
     visits = np.einsum("bsl,bsl->l", deciding(crowd.n, people.propensity), contact.buys)
-    due = -np.expm1(-people.favourite_release * release) * crowd.n[4]
-    due += -np.expm1(-release) * (crowd.n[5] + baskets.carts)
+    due = -np.expm1(-people.favourite_release * release[STRANGERS]) * crowd.n[4]
+    due += -np.expm1(-release[STRANGERS]) * crowd.n[5]
+    due += -np.expm1(-release[CUSTOMERS]) * baskets.carts
     due += balance * (crowd.n[6] + baskets.deposits)
     if people.habit is not None:
         due += (habitual(people, crowd, now) * (crowd.n[7:10] * buy)).sum(axis=0)
@@ -232,65 +233,12 @@ def wishes(orders: list[np.ndarray], mixes: list[np.ndarray]) -> np.ndarray:
     return total
 
 
-@dataclass(frozen=True, eq=False)
-class Assortment:
-    """What visitors find in a step in which a product runs short."""
-
-    found: Array
-    """Part of a product's orders that finds goods: [product, lane]."""
-    there: Array
-    """What all visits of a segment want and can have: [product, 1, segment, lane]."""
-    substitution: Array
-    """Part of those who find their product sold out and no other beside it that takes another."""
-
-    @classmethod
-    def of(cls, wanted: Array, found: Array, substitution: Array) -> "Assortment":
-        """The assortment for segments whose visits want `wanted` [product, segment, lane]."""
-        return cls(found, (wanted * found[:, None])[:, None], substitution)
-
-    def goes_on(self, pages: np.ndarray) -> np.ndarray:
-        """How surely a page still has another product once one is gone: the surest of the others on it
-        [way, product, lane]; `pages`: what is on them [way, product].
-
-        >>> assortment = Assortment.of(np.ones((3, 1, 1)), np.array([[0.0], [0.4], [0.9]]), np.array([0.4]))
-        >>> assortment.goes_on(np.array([[True, True, True], [True, False, False]])).squeeze().tolist()
-        [[0.9, 0.9, 0.4], [0.0, 0.0, 0.0]]
-        """
-        surest = np.zeros((*pages.shape, self.found.shape[1]))
-        for way, page in enumerate(pages):
-            if np.count_nonzero(page) > 1:
-                found = self.found[page]
-                second, first = np.partition(found, -2, axis=0)[-2:]
-                surest[way, page] = np.where(found == first, second, first)
-        return surest
-
-    def instead(self, mix: Array, shown: Array) -> np.ndarray:
-        """Product weights once visitors have seen what is sold out  [product, buyers, segment, lane].
-
-        w - r A + t (sum r - r), r = (1 - a) [v + s (w - v)] / max(A, 1%), a what is `found`, t what is `there`, A
-        the sum of t over the other products: of those who find the first choice w sold out the part s takes
-        another, and all for whom a page that shows several products goes on with what is there, v (`shown`); the
-        others go on wanting it, and so does everybody where next to nothing else is there.
-
-        >>> half, gone = np.full((2, 1, 1, 1), 0.5), np.array([[0.0], [1.0]])
-        >>> assortment = Assortment.of(half[:, 0], gone, np.array([0.4]))
-        >>> assortment.instead(half, 0 * half).ravel().tolist(), assortment.instead(half, half).ravel().tolist()
-        ([0.3, 0.7], [0.0, 1.0])
-        """
-        others = at_least(np.add.reduce(self.there) - self.there, 0.0)
-        gone = (1 - self.found)[:, None, None]
-        turned = gone * (self.substitution * mix + (1 - self.substitution) * shown)
-        rate = turned / np.maximum(others, SCARCE)
-        left = at_least(mix - rate * others, 0.0)
-        return np.asarray(left + self.there * at_least(np.add.reduce(rate) - rate, 0.0))
-
-
-def cut_by_stock(wanted: Array, demand: Array, sold: Array, draws: Draws) -> Array:
-    """Paid orders [product, buyers and segment, lane] when of each product's `demand` only `sold` [product, lane]
-    is there.
+def cut_by_stock(wanted: Array, tried: Array, demand: Array, sold: Array, draws: Draws) -> Array:
+    """Paid orders [product, buyers and segment, lane] when of each product's `demand`, the sum of what is `tried`,
+    only `sold` [product, lane] is there: no more than are `wanted`.
     """
     short = sold < demand
     if not np.count_nonzero(short):
         return wanted
-    parts = draws.split("stock", sold, np.ascontiguousarray(wanted.swapaxes(0, 1))).swapaxes(0, 1)
+    parts = draws.split("stock", sold, np.ascontiguousarray(tried.swapaxes(0, 1))).swapaxes(0, 1)
     return np.where(short[:, None], np.minimum(parts, wanted), wanted)

@@ -20,6 +20,7 @@ from simulator.market.calendar import RUNOFF, Steps
 from simulator.market.columns import column, odds, prob, stack
 from simulator.market.free import free_rates
 from simulator.market.layout import Layout, follow_sale
+from simulator.market.people import BUYERS
 from simulator.scenario.commissions import Commission
 from simulator.scenario.people import readiness_of
 
@@ -119,11 +120,12 @@ class Partnership:
         buys = visits * buy[:, None]
         came = visits * met.people
         self.visits += (total := came.sum(axis=(1, 2)))
-        filling = (visits * met.filling).sum(axis=(1, 2))
+        each = visits * met.filling
+        filling = np.stack([each[:, bands].sum(axis=1) for bands in BUYERS], axis=1)
         return Guests(
             (visits * here.touch[:, None, None]).sum(axis=0), buys.sum(axis=0),
             (came * here.replaces[:, None, None]).sum(axis=0),
-            total, filling * here.touch, buys * met.deciding,
+            total, filling * here.touch[:, None, None], buys * met.deciding,
         )  # fmt: skip
 
     def pay_fees(self, step: int) -> None:

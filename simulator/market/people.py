@@ -20,6 +20,7 @@ from simulator.scenario.people import Segment, order_value_of, readiness_of
 STAGES, BANDS_N = len(CHAIN_STAGES), len(BANDS)
 BUYERS = (slice(0, 3), slice(3, BANDS_N))
 """Bands of strangers, whose orders are first orders, and of customers."""
+STRANGERS, CUSTOMERS = range(2)
 MOVES = ("engage", "enthuse", "favourite", "cart")
 
 # Which stages a visit can move where: engage from 0-1, enthuse 0-2, favourite 0-3, cart 0-4.

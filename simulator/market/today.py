@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from simulator.market.audience import ratio
-from simulator.market.basket import SCARCE
 from simulator.market.groups import add_up, weigh
 from simulator.market.lifecycle import NEW_STAGES, LifeCycles, Shelf
 from simulator.market.rivals import ln_quality
 from simulator.market.shocks import Weather
+from simulator.market.substitutes import SCARCE
 from simulator.market.world import World
 from simulator.scenario.goods import PRODUCT_STAGES
 
@@ -44,6 +44,22 @@ class Halo:
     """Product weights of the orders so made, sum 1 or 0: [way, product, segment, lane]."""
     looks: np.ndarray
     """Further looks per visit by product: [way, product, lane]."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pages:
+    """What visitors choose from: product weights, and their mean kappa."""
+
+    scenes: np.ndarray
+    """[scene, product, lane]"""
+    scene_kappa: np.ndarray
+    """[scene, segment, lane]"""
+    partners: np.ndarray
+    """[partner, product, lane]"""
+    partner_kappa: np.ndarray
+    """[partner, segment, lane]"""
+    looks: np.ndarray | None
+    """What orders on further looks are for: [way, product, segment, lane]; None where hits do not pull the store."""
 
 
 @dataclass
@@ -89,20 +105,39 @@ class Today:
     """m of commissioned media: [partner, product, lane]."""
     partner_kappa: np.ndarray
     """[partner, segment, lane]"""
+    suited: np.ndarray
+    """m before availability, not scaled: [scene, product, lane]."""
+
+    def pages(self) -> Pages:
+        """What is shown and can be had."""
+        looks = self.halo.mix if self.halo else None
+        return Pages(self.mix, self.scene_kappa, self.partner_mix, self.partner_kappa, looks)
+
+    def pages_in_full(self, partners: np.ndarray, hit: np.ndarray) -> Pages:
+        """The same as if everything were there; `partners`: weights of their products before availability
+        [partner, product, lane], `hit` [product, lane]: y.
+        """
+        scenes = _scaled(self.suited, self.suited, axis=1)
+        looks = None
+        if self.halo:
+            ways = np.concatenate([self.mix, self.free_mix[None]])
+            looks = halo_of(ways, hit, self.free_mix, self.kappa).mix
+        kappas = [_means(mix, self.kappa) if len(mix) else mix for mix in (scenes, partners)]
+        return Pages(scenes, kappas[0], partners, kappas[1], looks)
 
     def bought_free(self) -> np.ndarray:
         """Product weights of orders on free visits: [product, segment or 1, lane]."""
         return self.free_mix[:, None] * ratio(self.kappa, self.free_kappa)
 
     def wanted(self, touches: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What a step's touches [way, lane] fill baskets with [product, lane]; and all of them, looks
-        included [lane].
+        """What a step's touches [way, who, segment, lane] fill baskets with [product, who, segment, lane]; and all of
+        them, looks included [who, segment, lane].
         """
-        filled = np.einsum("wpl,wl->pl", self.filling, touches)
+        filled = np.einsum("wpl,wbgl->pbgl", self.filling, touches)
         total = np.add.reduce(touches)
         if self.halo:
             seen = self.halo.seen
-            total = total + np.einsum("wl,wl->l", seen, touches[: len(seen)])
+            total = total + np.einsum("wl,wbgl->bgl", seen, touches[: len(seen)])
         return filled, total
 
 
@@ -167,7 +202,7 @@ class Assortment:
             partner_kappa=_means(partner_mix, by_segment) if len(partner_mix) else partner_mix,
             eager=weather.of_segments() if weather else None,
             crowd=weather.of_traffic() if weather else None,
-            prices=prices, taste=taste,
+            prices=prices, taste=taste, suited=suited,
         )  # fmt: skip
 
     def _partner_mix(self, available: np.ndarray) -> np.ndarray:

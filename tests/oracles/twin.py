@@ -18,7 +18,7 @@ steps. A step:
 import itertools
 import math
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -45,6 +45,7 @@ from tests.oracles.twin_chain import (
     Hazards,
     Segment,
     StepTerms,
+    Who,
     activity_of,
     bar,
     cvr_of,
@@ -262,9 +263,10 @@ class World:
 
     def _fill_with_products(self, people: Segment) -> None:
         """Section 1, K: all baskets of the start hold what free visitors put in."""
-        held = sum(people.people[stage] for stage in BASKET) + people.carts
-        for p, part in scaled_to_one(self.goods.liked_first(people.name)).items():
-            self.goods.baskets[p] += held * part
+        g, held = people.name, sum(people.people[stage] for stage in BASKET)
+        for p, part in scaled_to_one(self.goods.liked_first(g)).items():
+            self.goods.baskets["strangers", g][p] = held * part
+            self.goods.baskets["customers", g][p] = people.carts * part
 
     # ----------------------------------------------------------------- processes beside the market
     def start(self, environment: simpy.Environment) -> None:
@@ -288,12 +290,15 @@ class World:
         """Section 7: deposits left at a balance window's end are kept by the seller."""
         yield environment.timeout(end)
         yield environment.timeout(0)  # after the deliveries of the moment
-        value = self.goods.deposit_value()
         for g, people in self.people.items():
-            lost = people.forfeit()
-            self.totals["forfeited"] += lost * value * order_value_of(self.scenario.segments[g])
-        self.goods.deposits = dict.fromkeys(self.goods.deposits, 0.0)
-        self.goods.agreed = dict.fromkeys(self.goods.deposits, 0.0)
+            lost = {"strangers": people.people["deposit"], "customers": people.deposits}
+            people.forfeit()
+            for who, deposits in lost.items():
+                value = self.goods.deposit_value((who, g)) * order_value_of(
+                    self.scenario.segments[g]
+                )
+                self.totals["forfeited"] += deposits * value
+        self.goods.forget_deposits()
 
     def deliveries(self, environment: simpy.Environment, product: Product) -> Wait:
         """Section 9: restocks, those before the start at once."""
@@ -483,17 +488,14 @@ class World:
         else:
             self._learn(ways, step.readiness)
         self.goods.choose(ways)
-        self._fill(contacts)
+        self._fill()
         terms = self._terms(step, contacts)
         trace = self._trace(contacts)
         flows: Flows = {}
         baskets: dict[str, dict[str, float]] = {}
         for g, people in self.people.items():
-            own = terms
-            if self.prices.elastic:
-                own = replace(terms, release=terms.release * self.goods.basket_readiness(g))
-            flows[g] = people.moves(people.hazards(own, contacts[g]))
-            baskets[g] = people.basket_moves(own, contacts[g])
+            flows[g] = people.moves(people.hazards(terms, contacts[g]))
+            baskets[g] = people.basket_moves(terms, contacts[g])
         buyers = {
             g: self._buyers(people, flows[g], baskets[g]) for g, people in self.people.items()
         }
@@ -519,7 +521,13 @@ class World:
         self.ready = {
             who: {g: people.ready_of(who) for g, people in self.people.items()} for who in WHO
         }
-        self.filling = {g: people.baskets_filled() for g, people in self.people.items()}
+        self.filling = {
+            (who, g): {
+                b: k if who_are(b) == who else 0.0 for b, k in people.baskets_filled().items()
+            }
+            for who in WHO
+            for g, people in self.people.items()
+        }
 
     # ----- section 6: clicks and visits
     def _show_contracts(self, step: Step, pi: dict[str, dict[str, float]]) -> None:
@@ -676,7 +684,8 @@ class World:
         Returns bz_og.
         """
         self.free_look_buys = {who: dict.fromkeys(self.people, 0.0) for who in WHO}
-        self.free_filling = self.pushed_filling = 0.0  # t_o and t_push of section 8
+        self.free_filling = dict.fromkeys(self.filling, 0.0)  # t_owg of section 8
+        self.pushed_filling = dict.fromkeys(self.filling, 0.0)
         self.free_visits = sum(j.looks for j in self.placements)
         goods, buying = self.goods, {who: dict.fromkeys(self.people, 0.0) for who in WHO}
         bands = {g: people.band_people() for g, people in self.people.items()}
@@ -709,7 +718,8 @@ class World:
                     buying[who][g] += visits * buy * self.ready[who][g][b]
                     self.free_look_buys[who][g] += look_buys * self.ready[who][g][b]
                     self.free_visits += visits + looks
-                    self.free_filling += visits * source.touch * self.filling[g][b]
+                    filled = visits * source.touch * self.filling[who, g][b]
+                    self.free_filling[who, g] += filled
         self._send(step, sums, buying)
         return buying
 
@@ -737,24 +747,23 @@ class World:
                 who = who_are(b)
                 buying[who][g] += visits * buy * self.ready[who][g][b]
                 self.free_visits += visits
-                self.pushed_filling += visits * source.touch * self.filling[g][b]
+                self.pushed_filling[who, g] += visits * source.touch * self.filling[who, g][b]
                 self.totals["messages"] += messages
                 self.totals["message_spend"] += messages * push.cost
 
-    def _fill(self, contacts: dict[str, Contacts]) -> None:
+    def _fill(self) -> None:
         """Section 8: the touches of scenes, partners, free and pushed visits meet products.
 
-        Those of a way count by the baskets that they fill, those of a segment (Y) as they are.
+        They count by the baskets that they fill.
         """
-        scenes = dict.fromkeys(self.scenes, 0.0)
-        for j in self.placements:
-            scenes[j.scene] += j.visits * j.touch * j.mean_of_clickers(self.filling[j.segment])
-        partners = {p.key: p.touches(self.filling) for p in self.partners}
-        touches = {
-            g: sum(n * contacts[g].touches[b] for b, n in people.band_people().items())
-            for g, people in self.people.items()
-        }
-        self.goods.fill(scenes, partners, self.free_filling, self.pushed_filling, touches)
+        for who, weights in self.filling.items():
+            _, g = who
+            scenes = dict.fromkeys(self.scenes, 0.0)
+            for j in self.placements_of[g]:
+                scenes[j.scene] += j.visits * j.touch * j.mean_of_clickers(weights)
+            partners = {p.key: p.touches(g, weights) for p in self.partners}
+            free, pushed = self.free_filling[who], self.pushed_filling[who]
+            self.goods.fill(who, scenes, partners, free, pushed)
 
     # ----- sections 7 and 9: what the step's hazards share
     def _terms(self, step: Step, contacts: dict[str, Contacts]) -> StepTerms:
@@ -774,7 +783,7 @@ class World:
             cart=float(phase.cart),
             liked=self.goods.liked,
             success=success,
-            release=bar(phase.release) * step.buy,
+            release=self._releases(step),
             deposit={
                 g: dep * phase.deposit / phase.cvr if phase.cvr > 0 else 0.0
                 for g, dep in visits.items()
@@ -785,14 +794,23 @@ class World:
             buying=step.buy,
         )
 
-    def _deposits_open(self, step: Step) -> tuple[dict[str, float], float]:
-        """dep_g and depk of section 7, 0 where no deposit can be settled."""
+    def _releases(self, step: Step) -> dict[Who, float]:
+        """Hazard of a cart's release, as ready as its segment is to pay the prices of the day (section 17)."""
+        usual = bar(step.phase.release) * step.buy
+        return {
+            who: usual * (self.goods.basket_readiness(who) if self.prices.elastic else 1.0)
+            for who in self.filling
+        }
+
+    def _deposits_open(self, step: Step) -> tuple[dict[str, float], dict[Who, float]]:
+        """dep_g and depk_wg of section 7, 0 where no deposit can be settled."""
         goods = self.goods
         if not any(end > step.start for _, end, _ in self.clock.balances):
-            return dict.fromkeys(self.people, 0.0), 0.0
+            return dict.fromkeys(self.people, 0.0), dict.fromkeys(self.filling, 0.0)
         first = goods.first_choice["strangers"]
         visits = {g: sum(goods.presale_there(first[g]).values()) for g in self.people}
-        return visits, sum(goods.presale_there(goods.standing()).values())
+        kept = {who: sum(goods.presale_there(goods.standing(who)).values()) for who in self.filling}
+        return visits, kept
 
     def _middle(self, step: Step) -> float:
         return (step.start + step.end) / 2 / DAY
@@ -809,8 +827,7 @@ class World:
     def _attempts(self, step: Step, contacts: dict[str, Contacts]) -> float:
         """Orders that buyers try to pay for: by visits, from baskets, and balances."""
         chain = self.scenario.chain
-        usual = bar(step.phase.release) * step.buy
-        due = self.balances.get(step.index, 0.0)
+        releases, due = self._releases(step), self.balances.get(step.index, 0.0)
         total = 0.0
         for g, people in self.people.items():
             n = people.people
@@ -819,9 +836,10 @@ class World:
                 for stage in CHAIN_STAGES
                 if stage != "deposit"
             )
-            release = usual * self.goods.basket_readiness(g)
-            kept = -math.expm1(-chain.favourite_release * release)
-            total += kept * n["favourite"] - math.expm1(-release) * (n["cart"] + people.carts)
+            release = releases["strangers", g]
+            total -= math.expm1(-chain.favourite_release * release) * n["favourite"]
+            total -= math.expm1(-release) * n["cart"]
+            total -= math.expm1(-releases["customers", g]) * people.carts
             total += due * (n["deposit"] + people.deposits)
             middle, customers = self._middle(step), ("initial", "numerous", "keen")
             total += sum(n[c] * people.habit(c, middle) for c in customers) * step.buy
@@ -851,23 +869,29 @@ class World:
         goods = self.goods
         self.guest_sales: dict[str, list[tuple[float, float]]] = {p.name: [] for p in self.partners}
         goods.choose_directly({g: b.direct for g, b in buyers.items()})
-        goods.choose_instead(self._total(self._wanted(buyers)))
-        wanted, found = self._wanted(buyers), {}
+        if goods.runs_short(self._total(self._wanted(buyers, goods.wanted))):
+            goods.choose_in_full()
+            goods.turn(self._total(self._wanted(buyers, goods.wanted)))
+        tried, wanted = (self._wanted(buyers, of) for of in (goods.tried, goods.wanted))
+        found: dict[str, float] = {}
         sent: dict[str, float] = {}  # from the depot
-        for p, total in self._total(wanted).items():
+        brought, every = goods.brought(), self._total(wanted)
+        for p, total in self._total(tried).items():
             product = goods.products[p]
             part = found[p] = product.serve(total)
-            on_visits = sum(row[p] for row in goods.visitors.values())
-            self._link(product, min(1.0, on_visits / total) if total > 0 else 0.0)
+            self._link(
+                product, {key: row[p] / total if total > 0 else 0.0 for key, row in brought.items()}
+            )
             self.totals["orders"] += total * part / success
-            self.totals["unmet"] += total * (1 - part)
+            product.unmet += every[p] - total * part
+            self.totals["unmet"] += every[p] - total * part
             sent[p] = total * part - product.from_shops
         for g, b in buyers.items():
             b.found = {
                 who: {
                     kind: {p: x * found[p] for p, x in row.items()} for kind, row in kinds.items()
                 }
-                for who, kinds in wanted[g].items()
+                for who, kinds in tried[g].items()
             }
             paid = {
                 who: {p: sum(row[p] for row in b.found[who].values()) for p in found} for who in WHO
@@ -911,21 +935,23 @@ class World:
 
     def _agree(self, p: str, step: Step, buyers: dict[str, Buyers]) -> float:
         """Section 9: the mean price of a product's orders against that of the day."""
-        then = self.goods.agreed_price(p)
         value = {g: order_value_of(facts) for g, facts in self.scenario.segments.items()}
         orders = sum(b.by_product[p] * value[g] for g, b in buyers.items())
-        if then <= 0 or orders <= 0:
-            return 1.0
-        paid = sum(b.paid(BALANCE)[p] * value[g] for g, b in buyers.items())
-        return 1 + min(1.0, paid / orders) * (then / self._day_price(p, step) - 1)
+        balances = gap = 0.0
+        for who, g in self.filling:
+            paid = buyers[g].found[who][BALANCE][p] * value[g]
+            balances += paid
+            if self.goods.deposits[who, g][p] > 0:
+                then = self.goods.agreed_price((who, g), p) / self._day_price(p, step)
+                gap += paid * (then - 1)
+        return 1 + gap / max(orders, balances) if orders > 0 else 1.0
 
-    def _link(self, product: Product, direct: float) -> None:
+    def _link(self, product: Product, parts: dict[Any, float]) -> None:
         """Section 10: which part of the product's orders were made on scenes' visits, and x kappa_i."""
-        parts = self.goods.by_scene[product.name]
         kappa = {s: facts.organic_boost for s, facts in self.scenario.scenes.items()}
-        product.bought_part = direct * sum(parts[s] for s in kappa)
-        product.boosted_part = direct * sum(kappa[s] * parts[s] for s in kappa)
-        product.guest_parts = {p.name: direct * parts[p.key] for p in self.partners}
+        product.bought_part = sum(parts[s] for s in kappa)
+        product.boosted_part = sum(kappa[s] * parts[s] for s in kappa)
+        product.guest_parts = {p.name: parts[p.key] for p in self.partners}
 
     def _queue(
         self, step: Step, sent: dict[str, float], sold: dict[str, float], rules: Shipping
@@ -965,14 +991,17 @@ class World:
         for product in self.goods.products.values():
             product.score = score
 
-    def _wanted(self, buyers: dict[str, Buyers]) -> Wanted:
-        """Wanted orders: direct ones, those by K^_p and those by KT^_p."""
-        goods, balance = self.goods, self.goods.deposit_mix()
+    def _wanted(
+        self, buyers: dict[str, Buyers], direct: dict[str, dict[str, dict[str, float]]]
+    ) -> Wanted:
+        """Orders: direct ones, those by K^_pwg and those by KT^_pwg."""
+        goods = self.goods
 
         def rows(g: str, who: str) -> dict[str, dict[str, float]]:
-            orders, release = buyers[g].wanted[who], goods.basket_mix(g, self.prices.elastic)
+            orders, balance = buyers[g].wanted[who], goods.deposit_mix((who, g))
+            release = goods.basket_mix((who, g), self.prices.elastic)
             return {
-                DIRECT: goods.direct[who][g],
+                DIRECT: direct[who][g],
                 RELEASE: {p: orders[RELEASE] * release.get(p, 0.0) for p in goods.products},
                 BALANCE: {p: orders[BALANCE] * balance.get(p, 0.0) for p in goods.products},
             }
@@ -1033,30 +1062,22 @@ class World:
         self, flows: Flows, baskets: dict[str, dict[str, float]], buyers: dict[str, Buyers]
     ) -> None:
         """K after the step: what is bought leaves as what it is, all else like what stands there."""
-        goods = self.goods
-        standing = goods.standing()
-        bought = dict.fromkeys(goods.products, 0.0)  # r_p + e_p
-        left = entered = 0.0
-        for g in self.people:
-            moves, basket = flows[g], baskets[g]
-            left += sum(sum(moves[stage].values()) for stage in BASKET) - moves["favourite"]["cart"]
-            left += basket[RELEASE] + basket["deposit"] + basket["drop"]
-            entered += (
-                sum(moves[stage].get(to, 0.0) for stage in NEWCOMERS[:4] for to in BASKET)
-                + basket["add"]
-            )
-            released = sum(moves[stage][RELEASE] for stage in BASKET) + basket[RELEASE]
-            add(bought, released, buyers[g].paid(RELEASE))
-            add(bought, self._deposits_kept(g, moves, basket), goods.presale_there(standing))
-        others = left - sum(bought.values())
-        for p, new in goods.new_baskets.items():
-            kept = max(0.0, goods.baskets[p] - bought[p] - others * standing[p])
-            goods.baskets[p] = kept + new * entered
+        for who, g in self.filling:
+            left, entered = _turnover(who, flows[g], baskets[g])
+            bought = dict.fromkeys(self.goods.products, 0.0)  # r_p + e_p
+            released = sum(m.get(RELEASE, 0.0) for m in self._moves_of(who, flows[g], baskets[g]))
+            add(bought, released, buyers[g].found[who][RELEASE])
+            standing = self.goods.standing((who, g))
+            kept = self._deposits_kept(who, g, flows[g], baskets[g])
+            add(bought, kept, self.goods.presale_there(standing))
+            self.goods.change_baskets((who, g), bought, left, entered)
 
-    def _deposits_kept(self, g: str, moves: Hazards, basket: dict[str, float]) -> float:
+    def _deposits_kept(self, who: str, g: str, moves: Hazards, basket: dict[str, float]) -> float:
         """Deposits of the step that are for what stood in favourites and carts."""
+        if who == "customers":
+            return basket["deposit"]
         part = self.people[g].kept_part
-        return sum(moves[stage]["deposit"] * part[stage] for stage in BASKET) + basket["deposit"]
+        return sum(moves[stage]["deposit"] * part[stage] for stage in BASKET)
 
     def _weigh_deposits(
         self,
@@ -1066,22 +1087,18 @@ class World:
         buyers: dict[str, Buyers],
     ) -> None:
         """KT after the step."""
-        goods = self.goods
-        settled = dict.fromkeys(goods.products, 0.0)
-        new = dict.fromkeys(goods.products, 0.0)
-        for g in self.people:
-            moves, basket = flows[g], baskets[g]
-            add(settled, moves["deposit"][BALANCE] + basket[BALANCE], buyers[g].paid(BALANCE))
-            kept = self._deposits_kept(g, moves, basket)
-            taken = sum(m.get("deposit", 0.0) for m in moves.values()) + basket["deposit"]
-            add(
-                new, max(0.0, taken - kept), goods.presale_there(goods.first_choice["strangers"][g])
-            )
-            add(new, kept, goods.presale_there(goods.standing()))
-        for p, x in goods.deposits.items():
-            kept, price = max(0.0, x - settled[p]), self._day_price(p, step)
-            goods.agreed[p] = kept * goods.agreed_price(p) + new[p] * price
-            goods.deposits[p] = kept + new[p]
+        goods, prices = self.goods, {p: self._day_price(p, step) for p in self.goods.products}
+        for who, g in self.filling:
+            moves = self._moves_of(who, flows[g], baskets[g])
+            settled = dict.fromkeys(goods.products, 0.0)
+            new = dict.fromkeys(goods.products, 0.0)
+            balances = sum(m.get(BALANCE, 0.0) for m in moves)
+            add(settled, balances, buyers[g].found[who][BALANCE])
+            kept = self._deposits_kept(who, g, flows[g], baskets[g])
+            taken = sum(m.get("deposit", 0.0) for m in moves)
+            add(new, max(0.0, taken - kept), goods.presale_there(goods.first_choice[who][g]))
+            add(new, kept, goods.presale_there(goods.standing((who, g))))
+            goods.change_deposits((who, g), settled, new, prices)
 
     # ----- the end of the step
     def _age(self, step: Step, people: Segment, contacts: Contacts) -> None:
@@ -1305,3 +1322,11 @@ def product_result(product: Product) -> dict[str, Any]:
         "back_on_sale": product.back_on_sale,
         "stages": dict(product.stages),
     }
+
+
+def _turnover(who: str, moves: Hazards, basket: dict[str, float]) -> tuple[float, float]:
+    """Baskets of a segment's strangers or customers that leave in a step, and new ones."""
+    if who == "customers":
+        return basket[RELEASE] + basket["deposit"] + basket["drop"], basket["add"]
+    left = sum(sum(moves[stage].values()) for stage in BASKET) - moves["favourite"]["cart"]
+    return left, sum(moves[stage].get(to, 0.0) for stage in NEWCOMERS[:4] for to in BASKET)

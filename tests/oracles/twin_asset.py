@@ -12,6 +12,7 @@ from simulator.scenario.schema import Scenario
 from tests.oracles.twin_chain import (
     DIRECT,
     ORDERS,
+    WHO,
     WITH_OLD,
     Chain,
     Contacts,
@@ -116,18 +117,19 @@ class Worth:
 
     def _day(self) -> StepTerms:
         """A normal day, at the very start."""
+        everybody = [(who, g) for who in WHO for g in self.goods.segments]
         return StepTerms(
             days=1.0,
             living=1.0,
             browsing=1.0,
             middle=0.0,
             cart=1.0,
-            liked=self.goods.liked_at_start,
+            liked={(who, g): x for who in WHO for g, x in self.goods.liked_at_start.items()},
             success=1.0,
-            release=bar(self.phase.release),
+            release=dict.fromkeys(everybody, bar(self.phase.release)),
             deposit=dict.fromkeys(self.goods.segments, 0.0),
             deposit_release=0.0,
-            presold=0.0,
+            presold=dict.fromkeys(everybody, 0.0),
             balance=0.0,
             buying=1.0,
         )

@@ -19,6 +19,8 @@ CUSTOMERS = ("initial", "numerous", "keen")
 NEWCOMERS = CHAIN_STAGES[:7]  # an order from these makes a new customer
 WITH_OLD = (*CUSTOMERS, "lapsed")
 WHO = ("strangers", "customers")
+Who = tuple[str, str]
+"""Strangers or customers, of a segment."""
 DIRECT, RELEASE, BALANCE = ORDERS = ("direct order", "release order", "balance order")
 VISIT_TARGETS = {
     "outside": ("engage", "enthuse", "favourite", "cart"),
@@ -73,18 +75,18 @@ class StepTerms:
     browsing: float  # V, or D where V is 0
     middle: float  # t [d]
     cart: float  # phase.cart
-    liked: dict[str, float]  # q_g of section 8
+    liked: dict[Who, float]  # like_wg of section 8
     success: float  # Pi
-    release: float  # bar(release) U
+    release: dict[Who, float]  # bar(release) U, at the prices of what stands in baskets
     deposit: dict[str, float]  # dep_g d, 0 where no deposit can be settled
     deposit_release: float  # bar(deposit_release) U
-    presold: float  # depk, 0 where no deposit can be settled
+    presold: dict[Who, float]  # depk_wg, 0 where no deposit can be settled
     balance: float  # bar(Pi q)
     buying: float  # U
 
-    def out_of_baskets(self, phi: float) -> float:
+    def out_of_baskets(self, who: Who, phi: float) -> float:
         """Hazard of a deposit out of a basket: only the part depk of them is for presale goods."""
-        return bar(self.presold * -math.expm1(-phi * self.deposit_release))
+        return bar(self.presold[who] * -math.expm1(-phi * self.deposit_release))
 
 
 @dataclass(frozen=True)
@@ -280,7 +282,11 @@ class Segment:
         """visit_moves x Y + bar(base_moves) D / 30; into baskets goes what people like."""
         moves = {}
         for to, per_visit in self.chain.visit.get(stage, {}).items():
-            sale = step.cart * step.liked[self.name] if to in {"favourite", "cart"} else 1.0
+            sale = (
+                step.cart * step.liked["strangers", self.name]
+                if to in {"favourite", "cart"}
+                else 1.0
+            )
             moves[to] = per_visit * touches * sale + self.chain.alone[stage][to] * step.living
         return moves
 
@@ -306,12 +312,13 @@ class Segment:
         """Orders and deposits of stages 0..5."""
         ready = {"cart": 1.0, "favourite": float(self.chain.rules.favourite_release)}
         standing = ready.get(stage, 0.0)
-        kept = step.out_of_baskets(standing)
+        who = "strangers", self.name
+        kept = step.out_of_baskets(who, standing)
         deposit = step.deposit[self.name] * buys + kept
         self.kept_part[stage] = kept / deposit if deposit > 0 else 0.0
         return {
             DIRECT: step.success * buys,
-            RELEASE: step.success * standing * step.release,
+            RELEASE: step.success * standing * step.release[who],
             "deposit": deposit,
         }
 
@@ -353,14 +360,14 @@ class Segment:
     # ----- customers' baskets (section 8)
     def basket_moves(self, step: StepTerms, contacts: Contacts) -> dict[str, float]:
         """Flows of B and T: orders, deposits, drops, new carts, balances."""
-        touches = contacts.touches["customers"]
+        touches, who = contacts.touches["customers"], ("customers", self.name)
         window, spread = self.chain.rules.basket_days, self.chain.rules.frequency_shape
         hazards = {
-            RELEASE: step.success * step.release,
-            "deposit": step.out_of_baskets(1.0),
+            RELEASE: step.success * step.release[who],
+            "deposit": step.out_of_baskets(who, 1.0),
             "drop": step.living / window * renewal(touches, window, step.browsing, spread),
         }
-        each = self.chain.customer_cart * step.cart * step.liked[self.name]
+        each = self.chain.customer_cart * step.cart * step.liked[who]
         added = self.without_basket() * -math.expm1(-touches * each)
         total = sum(hazards.values())
         leaving = self.carts * -math.expm1(-total) + added * -math.expm1(-total / 2)

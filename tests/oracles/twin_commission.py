@@ -73,9 +73,9 @@ class Partner:
         }
         return bought
 
-    def touches(self, weights: Bands) -> float:
-        """t_c of section 8: touches of its visits, weighted by segment and band."""
-        return self.source.touch * sum(weighted(row, weights[g]) for g, row in self.came.items())
+    def touches(self, g: str, weights: dict[str, float]) -> float:
+        """t_cwg of section 8: touches of its visits in a segment, weighted by band."""
+        return self.source.touch * weighted(self.came[g], weights)
 
     def _kept_order(self, step: Step, goods: Goods, g: str) -> float:
         """Mean gmv of an order on its visits that will be kept."""

@@ -11,7 +11,7 @@ from simulator.scenario.calendar import Phase
 from simulator.scenario.goods import PRODUCT_STAGES
 from simulator.scenario.people import Segment as Facts
 from simulator.scenario.schema import Scenario
-from tests.oracles.twin_chain import WHO, order_value_of
+from tests.oracles.twin_chain import WHO, Who, order_value_of
 
 Turn = Callable[[str, dict[str, float], Any], dict[str, float]]
 START_ORDERS = dict(zip(PRODUCT_STAGES, (0.05, 0.3, 1.0, 4.0, 2.0, 0.3), strict=True))
@@ -361,15 +361,14 @@ class Product:
         """a_p: the share of the wanted orders that would find goods."""
         return availability(self.supply.units, self.supply.demand, wanted)
 
-    def serve(self, wanted: float) -> float:
-        """The share of the wanted orders that finds goods."""
-        found = availability(self.supply.units, self.supply.demand, wanted)
-        near = availability(self.depot.units, self.depot.demand, wanted)
-        self.from_shops = min(wanted * max(0.0, found - near), self.pool - self.pooled)
+    def serve(self, tried: float) -> float:
+        """f_p: the share of the orders tried that finds goods."""
+        found = availability(self.supply.units, self.supply.demand, tried)
+        near = availability(self.depot.units, self.depot.demand, tried)
+        self.from_shops = min(tried * max(0.0, found - near), self.pool - self.pooled)
         self.pooled += self.from_shops
-        self.supply.demand += wanted
-        self.depot.demand += wanted
-        self.unmet += wanted * (1 - found)
+        self.supply.demand += tried
+        self.depot.demand += tried
         return found
 
     def sell(self, orders: float, gmv: float, cost: float) -> None:
@@ -463,6 +462,7 @@ class Halo:
     seen: float  # further looks per visit
     kappa: float
     mix: dict[str, float]  # of the orders so made
+    in_full: dict[str, float]  # as if everything were there
 
 
 Looks = tuple[Halo, str, float]
@@ -476,6 +476,19 @@ class Ways:
     scenes: dict[tuple[Any, str], float]  # of scenes and partners, by segment
     free: dict[str, float]
     looks: list[Looks]
+
+
+@dataclass
+class Row:
+    """What a way adds to the weights of orders on visits of a segment's strangers or customers (b of section 9)."""
+
+    who: str
+    g: str
+    owner: Any  # scene or partner that has the credit, if any
+    page: bool
+    first: dict[str, float]
+    tried: dict[str, float]
+    wanted: dict[str, float]
 
 
 class Goods:
@@ -507,9 +520,11 @@ class Goods:
         self.liked_at_start = {  # like_0g
             g: sum(self.liked_first(g).values()) for g in self.segments
         }
-        self.baskets = dict.fromkeys(self.products, 0.0)  # K
-        self.deposits = dict.fromkeys(self.products, 0.0)  # KT
-        self.agreed = dict.fromkeys(self.products, 0.0)  # VT
+        everybody = [(who, g) for who in WHO for g in self.segments]
+        self.baskets = {who: dict.fromkeys(self.products, 0.0) for who in everybody}  # K
+        self.liked: dict[Who, float] = {}  # like_wg
+        self.new_baskets: dict[Who, dict[str, float]] = {}  # v_pwg
+        self.forget_deposits()
         self.halo = float(scenario.life_cycle.halo)
         self.substitution = float(scenario.commerce.substitution)
         self.bring_mixes({p: dict.fromkeys(self.segments, 1.0) for p in self.products})
@@ -530,6 +545,9 @@ class Goods:
         }
         self.mixes = {
             scene: self._on_sale(self._suited(scene, w)) for scene, w in self.scene_weights.items()
+        }
+        self.in_full = {
+            scene: scaled_to_one(self._suited(scene, w)) for scene, w in self.scene_weights.items()
         }
         self.scene_kappa = {
             scene: {g: self.mean_kappa(mix, g) for g in self.segments}
@@ -579,17 +597,22 @@ class Goods:
         """Section 10: what a visit's further looks are, and what they buy."""
         looks = self.looks_of(mix)
         seen = sum(looks.values())
-        bought = {q: x * self.kappa(q, g) for q, x in looks.items()}
+        bought, full = (
+            {q: x * self.kappa(q, g) for q, x in some.items()}
+            for some in (looks, self.looks_of(mix, self.organic_mix))
+        )
         kappa = sum(bought.values()) / seen if seen > 0 else 0.0
-        return Halo(self.halo * seen, kappa, scaled_to_one(bought))
+        return Halo(self.halo * seen, kappa, scaled_to_one(bought), scaled_to_one(full))
 
-    def looks_of(self, mix: dict[str, float]) -> dict[str, float]:
+    def looks_of(
+        self, mix: dict[str, float], beside: dict[str, float] | None = None
+    ) -> dict[str, float]:
         """o_q: visits of a hit go on to the others that are there, pair by pair."""
-        looks = dict.fromkeys(self.products, 0.0)
+        looks, beside = dict.fromkeys(self.products, 0.0), beside or self.organic_shown
         for p, weight in mix.items():
-            room = 1 - self.organic_shown.get(p, 0.0)
+            room = 1 - beside.get(p, 0.0)
             if room > 1e-6:
-                for q, other in self.organic_shown.items():
+                for q, other in beside.items():
                     if q != p:
                         looks[q] += weight * self.products[p].stages["hit"] * other / room
         return looks
@@ -628,71 +651,66 @@ class Goods:
             for scene, mix in self.mixes.items()
         }
 
-    def weights_of_orders(self, ways: Ways) -> dict[str, dict[str, float]]:
-        """What visits and looks of every segment add to us_pg, or uc_pg, of section 9, not scaled."""
-        weights = {g: dict.fromkeys(self.products, 0.0) for g in self.segments}
-        for (scene, g), buys in ways.scenes.items():
-            for p, share in self.mixes[scene].items():
-                weights[g][p] += buys * share * self.kappa(p, g) / self.scene_kappa[scene][g]
-        for g, buys in ways.free.items():
-            for p, share in self.bought_freely(g).items():
-                weights[g][p] += buys * share
-        for halo, g, buys in ways.looks:
-            for p, share in halo.mix.items():
-                weights[g][p] += buys * share
-        return weights
-
     def bought_freely(self, g: str) -> dict[str, float]:
         """f_pg of section 9: what free visits of a segment buy."""
         mix = self.organic_mix.items()
         return {p: share * self.kappa(p, g) / self.organic_kappa[g] for p, share in mix}
 
-    def _made(self, ways: Ways) -> Iterator[tuple[Any, str, dict[str, float], Any]]:
-        """What each scene, or partner, adds to the weights of a segment's products, and the looks of its visits;
-        and on whose page, none for looks.
-        """
-        for (key, g), buys in ways.scenes.items():
-            odds_of = self.scene_kappa[key][g]
-            weights = {p: buys * x * self.kappa(p, g) / odds_of for p, x in self.mixes[key].items()}
-            yield key, g, weights, key
-        owners = {key for key, _ in ways.scenes}
-        for halo, g, buys in ways.looks:
-            key = next(
-                (s for s, by in self.halos.items() if any(h is halo for h in by.values())), None
-            )
-            if key in owners:
-                yield key, g, {p: buys * share for p, share in halo.mix.items()}, None
+    def _rows(self, *, in_full: bool) -> Iterator[Row]:
+        """What every way adds to us_pg and uc_pg of section 9; `in_full`: as if everything were there."""
+        mixes = self.in_full if in_full else self.mixes
+        for who, own in self.ways.items():
+            for (key, g), buys in own.scenes.items():
+                mix = {p: x * self.kappa(p, g) for p, x in mixes[key].items()}
+                yield self._row(who, g, key, scaled_to_one(mix), buys)
+            for halo, g, buys in own.looks:
+                mix = halo.in_full if in_full else halo.mix
+                yield self._row(who, g, self._whose(halo), mix, buys)
+            for g, buys in own.free.items():
+                yield self._row(who, g, None, self.bought_freely(g), buys, page=False)
+
+    def _row(
+        self, who: str, g: str, owner: Any, mix: dict[str, float], buys: float, *, page: bool = True
+    ) -> Row:
+        first = {p: buys * mix.get(p, 0.0) for p in self.products}
+        return Row(who, g, owner, page, first, first, first)
+
+    def _whose(self, looks: Halo) -> Any:
+        """The scene on whose visits these looks are, if any."""
+        return next(
+            (s for s, by in self.halos.items() if any(h is looks for h in by.values())), None
+        )
 
     # ----- what goes into baskets (section 8)
     def fill(
-        self, scenes: dict[str, float], partners: dict[Any, float], free: float, pushed: float,
-        touches: dict[str, float],
-    ) -> None:  # fmt: skip
-        """like_g, and the weights of new favourites and carts.
+        self,
+        who: Who,
+        scenes: dict[str, float],
+        partners: dict[Any, float],
+        free: float,
+        pushed: float,
+    ) -> None:
+        """like_wg, and the weights of new favourites and carts.
 
-        From the touches of every way to come without looks, weighted by the baskets that they fill
-        (t_i, t_c, t_o, t_push), and of every segment with looks and as they are (Y).
+        From the touches of every way to come without looks, weighted by the baskets that they fill (t_iwg, t_cwg,
+        t_owg, t_pushwg).
         """
         met = self._met_by_free_visits()
         none: dict[str, float] = {}
-        ways = [(t, self._met_in_scene(i), self.looks_of(self.mixes[i])) for i, t in scenes.items()]
-        ways += [(t, self._met_in_scene(c), none) for c, t in partners.items()]
-        ways += [(free, met, self.looks_of(self.organic_mix)), (pushed, met, none)]
-        came = sum(t * (1 + self.halo * sum(looks.values())) for t, _, looks in ways)
-        met_and_liked = dict.fromkeys(self.products, 0.0)  # fill_p
-        for touched, seen, looks in ways:
-            for p, x in seen.items():
-                met_and_liked[p] += touched * x * self.products[p].liked
-            for p, x in self._to_be_had(looks).items():
-                met_and_liked[p] += touched * self.halo * x * self.products[p].liked
-        wanted = {
-            g: {p: x * self.taste(p, g) for p, x in met_and_liked.items()} for g in self.segments
-        }
-        self.liked = {g: sum(x.values()) / came if came > 0 else 0.0 for g, x in wanted.items()}
-        put_in = {  # v_p
-            p: sum(wanted[g][p] * touches[g] for g in self.segments) for p in self.products
-        }
-        self.new_baskets = shares(put_in) or self.organic_mix
+        all_ways = [
+            (t, self._met_in_scene(i), self.looks_of(self.mixes[i]) if i in scenes else none)
+            for i, t in (scenes | partners).items()
+        ]
+        all_ways += [(free, met, self.looks_of(self.organic_mix)), (pushed, met, none)]
+        came = sum(t * (1 + self.halo * sum(looks.values())) for t, _, looks in all_ways)
+        put_in = dict.fromkeys(self.products, 0.0)  # v_pwg
+        for touched, seen, looks in all_ways:
+            more = {p: self.halo * x for p, x in self._to_be_had(looks).items()}
+            for row in (seen, more):
+                for p, x in row.items():
+                    put_in[p] += touched * x * self.products[p].liked * self.taste(p, who[1])
+        self.liked[who] = sum(put_in.values()) / came if came > 0 else 0.0
+        self.new_baskets[who] = shares(put_in) or self.organic_mix
 
     def _met_in_scene(self, scene: Any) -> dict[str, float]:
         """w_ip: what a scene, or a partner, shows and can be had."""
@@ -712,128 +730,117 @@ class Goods:
 
     # ----- what is bought (section 9)
     def choose(self, ways: dict[str, Ways]) -> None:
-        """us_pg and uc_pg, the first choices of visitors, u_p of all, and q_ip, of which way they are."""
-        added = {who: self.weights_of_orders(own) for who, own in ways.items()}
-        weights = {
-            p: sum(row[p] for rows in added.values() for row in rows.values())
-            for p in self.products
-        }
-        self.first_choice = {
-            who: {g: scaled_to_one(row) or self.organic_mix for g, row in rows.items()}
-            for who, rows in added.items()
-        }
-        self.first_choice_of_all = scaled_to_one(weights) or self.organic_mix
-        self.ways, self.added_by = ways, added
-        self.made = [item for own in ways.values() for item in self._made(own)]
-        self._credit(self._in_segments(added), lambda g, row, paged: row)
+        """us_pg and uc_pg, the first choices of visitors, and u_p of all."""
+        self.ways = ways
+        self.rows = list(self._rows(in_full=False))
+        self.first_choice = self._choices("first")
+        every = {p: sum(row.first[p] for row in self.rows) for p in self.products}
+        self.first_choice_of_all = scaled_to_one(every) or self.organic_mix
 
-    def _in_segments(
-        self, rows: dict[str, dict[str, dict[str, float]]]
-    ) -> dict[str, dict[str, float]]:
-        """Rows of strangers and of customers together."""
-        return {
-            g: {p: sum(own[g][p] for own in rows.values()) for p in self.products}
-            for g in self.segments
-        }
+    def _choices(self, which: str) -> dict[str, dict[str, dict[str, float]]]:
+        """First choices, or what of them is tried or wanted: of strangers and customers by segment."""
+        return {who: {g: self._choice(who, g, which) for g in self.segments} for who in WHO}
 
-    def _credit(self, added: dict[str, dict[str, float]], turn: Turn) -> None:
-        """q_ip of the weights that ways have added, once first choices of a segment have turned."""
-        total = dict.fromkeys(self.products, 0.0)
-        due = {key: dict.fromkeys(self.products, 0.0) for key, *_ in self.made}
-        for g, row in added.items():
-            for p, x in turn(g, row, None).items():
-                total[p] += x
-        for key, g, weights, page in self.made:
-            row = {p: weights.get(p, 0.0) for p in self.products}
-            for p, x in turn(g, row, page).items():
-                due[key][p] += x
-        self.by_scene = {
-            p: {key: row[p] / x if x > 0 else 0.0 for key, row in due.items()}
-            for p, x in total.items()
-        }
-
-    def _goes_on(self, page: Any, p: str, found: dict[str, float]) -> float:
-        """How surely the page of a scene or partner has another product once p is gone."""
-        weights = self.scene_weights.get(page, {})
-        return max((found[q] for q, w in weights.items() if w > 0 and q != p), default=0.0)
-
-    def _on_pages(self, ways: Ways, found: dict[str, float]) -> dict[str, dict[str, float]]:
-        """What first choices add that are made on pages that go on, by segment."""
-        on_pages = {g: dict.fromkeys(self.products, 0.0) for g in self.segments}
-        for (scene, g), buys in ways.scenes.items():
-            for p, share in self.mixes[scene].items():
-                added = buys * share * self.kappa(p, g) / self.scene_kappa[scene][g]
-                on_pages[g][p] += added * self._goes_on(scene, p, found)
-        return on_pages
+    def _choice(self, who: str, g: str, which: str) -> dict[str, float]:
+        rows = [row for row in self.rows if (row.who, row.g) == (who, g)]
+        total = sum(sum(row.first.values()) for row in rows)
+        if total <= 0:
+            return self.organic_mix if which == "first" else self.first_choice[who][g]
+        return {p: sum(getattr(row, which)[p] for row in rows) / total for p in self.products}
 
     def choose_directly(self, orders: dict[str, tuple[float, float, float]]) -> None:
-        """Direct orders wanted by product, from S_g, C_g and R_g of every segment."""
-        self.visitors: dict[str, dict[str, float]] = {}  # on visits, below after turning
-        self.direct: dict[str, dict[str, dict[str, float]]] = {who: {} for who in WHO}
-        self.amounts = {
-            g: dict(zip(WHO, amounts[:2], strict=True)) for g, amounts in orders.items()
-        }
-        for g, (strangers, customers, habit) in orders.items():
-            free = self.bought_freely(g)
-            first = {p: strangers * u for p, u in self.first_choice["strangers"][g].items()}
-            others = {p: customers * u for p, u in self.first_choice["customers"][g].items()}
-            self.visitors[g] = {p: x + others[p] for p, x in first.items()}
-            self.direct["strangers"][g] = first
-            self.direct["customers"][g] = {p: x + habit * free[p] for p, x in others.items()}
+        """Direct orders by product, from S_g, C_g and R_g of every segment."""
+        self.amounts = orders
+        usual = {g: self.bought_freely(g) for g in self.segments}
+        self.tried = self.wanted = self._direct(self.first_choice, usual)
 
-    def choose_instead(self, wanted: dict[str, float]) -> None:
-        """Section 9: a part of the direct orders that find nothing turns to what is there.
+    def _direct(
+        self, choices: dict[str, dict[str, dict[str, float]]], usual: dict[str, dict[str, float]]
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """Direct orders of strangers and customers, by segment and product."""
+        direct: dict[str, dict[str, dict[str, float]]] = {who: {} for who in WHO}
+        for g, (strangers, customers, habit) in self.amounts.items():
+            of_strangers, of_customers = (choices[who][g] for who in WHO)
+            direct["strangers"][g] = {p: strangers * u for p, u in of_strangers.items()}
+            direct["customers"][g] = {
+                p: customers * u + habit * usual[g][p] for p, u in of_customers.items()
+            }
+        return direct
 
-        `wanted` is X_p by their first choice. Everybody turns to what the visits of the segment want.
-        """
-        found = {p: product.would_find(wanted[p]) for p, product in self.products.items()}
-        if min(found.values()) == 1:
-            return
-        every = self._in_segments(self.added_by)
-        weights = {g: scaled_to_one(row) or self.organic_mix for g, row in every.items()}
-        pages = {who: self._on_pages(own, found) for who, own in self.ways.items()}
+    def runs_short(self, wanted: dict[str, float]) -> bool:
+        """Whether some avail_p of X_p is below 1."""
+        return min(self._avail(wanted).values()) < 1
+
+    def _avail(self, wanted: dict[str, float]) -> dict[str, float]:
+        return {p: product.would_find(wanted[p]) for p, product in self.products.items()}
+
+    def choose_in_full(self) -> None:
+        """Section 9: direct orders once first choices are made as if everything were there."""
+        self.rows = list(self._rows(in_full=True))
+        usual = {g: self.bought_freely(g) for g in self.segments}
+        self.tried = self.wanted = self._direct(self._choices("first"), usual)
+
+    def turn(self, wanted: dict[str, float]) -> None:
+        """Section 9: what is tried and what is wanted once those have turned who find nothing, of `wanted` X_p."""
+        avail, usual = self._avail(wanted), {"tried": {}, "wanted": {}}
         for g in self.segments:
-            self._turn(g, weights[g], pages, found)
-        paged = self._in_segments(pages)
-
-        def turn(g: str, row: dict[str, float], page: Any) -> dict[str, float]:
-            v = {p: x * self._goes_on(page, p, found) for p, x in row.items()}
-            return self._turned(row, paged[g] if row is every[g] else v, weights[g], found)
-
-        self._credit(every, turn)
-
-    def _turn(
-        self, g: str, weights: dict[str, float], pages: dict[str, dict[str, dict[str, float]]],
-        found: dict[str, float],
-    ) -> None:  # fmt: skip
-        """Direct orders of a segment, and those on visits, when some turn."""
-        paged = {}
-        for who in WHO:
-            total = sum(self.added_by[who][g].values())
-            part = self.amounts[g][who] / total if total > 0 else 0.0
-            paged[who] = {p: x * part for p, x in pages[who][g].items()}
-            self.direct[who][g] = self._turned(self.direct[who][g], paged[who], weights, found)
-        both = {p: sum(row[p] for row in paged.values()) for p in self.products}
-        self.visitors[g] = self._turned(self.visitors[g], both, weights, found)
+            rows = [row for row in self.rows if row.g == g]
+            every = {p: sum(row.first[p] for row in rows) for p in self.products}
+            u = scaled_to_one(every) or self.organic_mix
+            for row in rows:
+                row.tried, row.wanted = self._turned(row.first, avail, u, page=row.page)
+            free = self.bought_freely(g)
+            usual["tried"][g], usual["wanted"][g] = self._turned(free, avail, u, page=False)
+        self.tried = self._direct(self._choices("tried"), usual["tried"])
+        self.wanted = self._direct(self._choices("wanted"), usual["wanted"])
 
     def _turned(
-        self, wanted: dict[str, float], paged: dict[str, float], weights: dict[str, float],
-        found: dict[str, float],
-    ) -> dict[str, float]:  # fmt: skip
-        """Orders of somebody in a segment, whose visits have the weights u_pg, when some turn."""
-        there = {p: weight * found[p] for p, weight in weights.items()}
-        others = {p: max(0.0, sum(x for q, x in there.items() if q != p)) for p in wanted}  # A_p
-        rate = {  # r_p
-            p: (1 - found[p])
-            * (paged[p] + self.substitution * (w - paged[p]))
-            / max(others[p], 0.01)
-            for p, w in wanted.items()
-        }
-        return {
-            p: max(0.0, w - rate[p] * others[p])
-            + there[p] * sum(r for q, r in rate.items() if q != p)
-            for p, w in wanted.items()
-        }
+        self, first: dict[str, float], avail: dict[str, float], u: dict[str, float], *, page: bool
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """What is tried and wanted of first choices of a segment whose visits want u_pg."""
+        tried, wanted = into = dict(first), dict(first)
+        for p, b in first.items():
+            missed = (1 - avail[p]) * b
+            if page:
+                missed -= self._turn_to(p, missed, first, avail, into)
+            self._turn_to(p, missed * self.substitution, u, avail, into)
+        return tried, {p: max(0.0, x) for p, x in wanted.items()}
+
+    def _turn_to(
+        self, p: str, missed: float, weights: dict[str, float], avail: dict[str, float],
+        into: tuple[dict[str, float], dict[str, float]],
+    ) -> float:  # fmt: skip
+        """Those who miss p take others of some weights, tried and wanted `into`; returns how many."""
+        others = {q: avail[q] for q, w in weights.items() if q != p and w > 0}
+        if missed <= 0 or not others:
+            return 0.0
+        every = sum(w * avail[s] for s, w in weights.items())
+        likely = {q: weights[q] / (weights[q] * (1 - avail[q]) + every) for q in others}  # c_q
+        go = 1 - math.prod(1 - a for a in others.values())
+        taken = sum(a * likely[q] for q, a in others.items())
+        k = min(go / taken, 1 / max(likely.values())) if taken > 0 else 0.0
+        room = sum(a * (1 - k * likely[q]) for q, a in others.items())
+        e = min(1.0, max(0.0, go - k * taken) / room) if room > 0 else 0.0
+        tried, wanted = into
+        for q, a in others.items():
+            y = missed * (k * likely[q] + e * (1 - k * likely[q]))
+            tried[q] += y
+            wanted[q] += a * y
+        wanted[p] -= missed * go
+        return missed * go
+
+    def brought(self) -> dict[Any, dict[str, float]]:
+        """Orders tried by product that visits of each scene and partner bring (section 10)."""
+        due = {key: dict.fromkeys(self.products, 0.0) for key in self.mixes}
+        total = {(who, g): 0.0 for who in WHO for g in self.segments}
+        for row in self.rows:
+            total[row.who, row.g] += sum(row.first.values())
+        for row in self.rows:
+            if row.owner is not None and total[row.who, row.g] > 0:
+                orders = self.amounts[row.g][WHO.index(row.who)]
+                for p, x in row.tried.items():
+                    due[row.owner][p] += orders * x / total[row.who, row.g]
+        return due
 
     def presale(self, weights: dict[str, float]) -> dict[str, float]:
         """The part of weights that belongs to presale products."""
@@ -843,38 +850,62 @@ class Goods:
         """That of presale products as far as they are to be had; its sum is dep_g, or depk."""
         return {p: x * self.there[p] for p, x in self.presale(weights).items()}
 
-    def basket_mix(self, g: str, elastic: bool) -> dict[str, float]:
-        """K^_p of released orders; section 17 where prices move people."""
+    def basket_mix(self, who: Who, elastic: bool) -> dict[str, float]:
+        """K^_pwg of released orders; section 17 where prices move people."""
         if not elastic:
-            return self.standing()
-        ready = self.basket_readiness(g)
-        return {p: k * self.responses[p][g] / ready for p, k in self.standing().items()}
+            return self.standing(who)
+        ready = self.basket_readiness(who)
+        return {p: k * self.responses[p][who[1]] / ready for p, k in self.standing(who).items()}
 
-    def standing(self) -> dict[str, float]:
-        """K^_p: omix_p while the baskets are empty."""
-        return shares(self.baskets) or self.organic_mix
+    def standing(self, who: Who) -> dict[str, float]:
+        """K^_pwg: omix_p while the baskets are empty."""
+        return shares(self.baskets[who]) or self.organic_mix
 
-    def basket_readiness(self, g: str) -> float:
+    def basket_readiness(self, who: Who) -> float:
         """Mean response of a segment to the prices of what stands in baskets."""
-        return sum(k * self.responses[p][g] for p, k in self.standing().items())
+        return sum(k * self.responses[p][who[1]] for p, k in self.standing(who).items())
 
-    def deposit_mix(self) -> dict[str, float]:
-        """KT^_p: u_p of presale products while there is no deposit, or of all."""
-        first = self.first_choice_of_all
-        return shares(self.deposits) or shares(self.presale(first)) or first
+    def change_baskets(
+        self, who: Who, bought: dict[str, float], left: float, entered: float
+    ) -> None:
+        """K after a step."""
+        standing, others = self.standing(who), left - sum(bought.values())
+        for p, new in self.new_baskets[who].items():
+            kept = max(0.0, self.baskets[who][p] - bought[p] - others * standing[p])
+            self.baskets[who][p] = kept + new * entered
 
-    def agreed_price(self, p: str) -> float:
-        """VT_p / KT_p: at what price its standing deposits were paid."""
-        return self.agreed[p] / self.deposits[p] if self.deposits[p] > 0 else 0.0
+    def deposit_mix(self, who: Who) -> dict[str, float]:
+        """KT^_pwg: first choices of presale products while there is no deposit, or of all."""
+        first = self.first_choice[who[0]][who[1]]
+        return shares(self.deposits[who]) or shares(self.presale(first)) or first
 
-    def deposit_value(self) -> float:
+    def change_deposits(
+        self, who: Who, settled: dict[str, float], new: dict[str, float], prices: dict[str, float]
+    ) -> None:
+        """KT and VT after a step."""
+        for p, x in self.deposits[who].items():
+            kept = max(0.0, x - settled[p])
+            self.agreed[who][p] = kept * self.agreed_price(who, p) + new[p] * prices[p]
+            self.deposits[who][p] = kept + new[p]
+
+    def agreed_price(self, who: Who, p: str) -> float:
+        """VT_pwg / KT_pwg: at what price its standing deposits were paid."""
+        deposits = self.deposits[who][p]
+        return self.agreed[who][p] / deposits if deposits > 0 else 0.0
+
+    def deposit_value(self, who: Who) -> float:
         """Mean deposit of an order of value 1, as far as its goods are to be had now [CNY]."""
         total = 0.0
-        for p, weight in self.deposit_mix().items():
+        for p, weight in (shares(self.deposits[who]) or self.organic_start).items():
             product = self.products[p]
             there = find_goods(product.supply.units, product.supply.demand)
-            total += weight * there * product.item.deposit * self.agreed_price(p)
+            total += weight * there * product.item.deposit * self.agreed_price(who, p)
         return total
+
+    def forget_deposits(self) -> None:
+        """KT and VT are empty."""
+        self.deposits = {who: dict.fromkeys(self.products, 0.0) for who in self.baskets}
+        self.agreed = {who: dict.fromkeys(self.products, 0.0) for who in self.baskets}
 
 
 def shares(weights: dict[str, float]) -> dict[str, float]:
