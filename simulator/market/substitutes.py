@@ -77,11 +77,14 @@ class Substitutes:
     """Of what all visits of a segment want."""
     substitution: Array
     """Part of those who find neither their product nor another beside it that takes one of those."""
+    short: Array
+    """Which products anybody may miss: [product]."""
 
     @classmethod
     def of(cls, wanted: Array, found: Array, substitution: Array) -> "Substitutes":
         """For segments whose visits want w `wanted`."""
-        return cls(found, Beside.of(wanted, found), substitution)
+        short = np.asarray((found < 1).any(axis=1))
+        return cls(found, Beside.of(wanted, found), substitution, short)
 
     def turn(self, first: Array, page: Array | None = None) -> tuple[Array, Array]:
         """What is tried, and what is wanted, of a way whose first choices are b, on a page w if it has one.
@@ -96,6 +99,8 @@ class Substitutes:
         >>> [weights.ravel().tolist() for weights in shop.turn(half, half)]
         [[0.5, 1.0], [0.0, 1.0]]
         """
+        if not np.count_nonzero(first[self.short]):
+            return first, first
         missed = first * (1 - self.found)[:, None, None]
         wanted, tried = np.array(first), np.array(first)
         if page is not None:
