@@ -126,7 +126,9 @@ class Wanted:
         tried, wanted = np.zeros_like(self.on_visits), np.zeros_like(self.on_visits)
         due = np.zeros_like(self.due)
         for first, page, row in self._ways(met, pages):
-            tries, wants = shop.turn(np.broadcast_to(first, tried.shape), page)
+            if first.shape != tried.shape:
+                continue  # ads are shown to nobody in this step
+            tries, wants = shop.turn(first, page)
             if self.floor.sampled:
                 tries = wants
             tried += tries
@@ -148,7 +150,7 @@ class Wanted:
         """The same of orders of habit: [product, 1, segment, lane] both."""
         free = self.floor.today.bought_free()[:, None]
         usual = np.broadcast_to(free, self.on_visits[:, :1].shape)
-        tried, wanted = shop.turn(usual)
+        tried, wanted = shop.turn(usual.copy())
         tried = wanted if self.floor.sampled else tried
         return np.where(short, tried, usual), np.where(short, wanted, usual)
 

@@ -11,7 +11,7 @@ k, e     what c is multiplied by, and what of the rest comes too, so that   1   
 y        what turns to each product, in the worlds that have it             1        as b
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -79,6 +79,8 @@ class Substitutes:
     """Part of those who find neither their product nor another beside it that takes one of those."""
     short: Array
     """Which products anybody may miss: [product]."""
+    last: list[tuple[Array, Beside]] = field(default_factory=list)
+    """The page that was seen last."""
 
     @classmethod
     def of(cls, wanted: Array, found: Array, substitution: Array) -> "Substitutes":
@@ -87,27 +89,35 @@ class Substitutes:
         return cls(found, Beside.of(wanted, found), substitution, short)
 
     def turn(self, first: Array, page: Array | None = None) -> tuple[Array, Array]:
-        """What is tried, and what is wanted, of a way whose first choices are b, on a page w if it has one.
+        """What is tried, and what is wanted, of a way whose first choices are b, on a page w if it has one. The array
+        `first` becomes what is tried.
 
         b + y, and b - (what leaves) + avail y: of those who miss p the part go finds another product on the page, and
         of the others the part substitution, as far as it is there, what the segment wants.
 
         >>> half, gone = np.full((2, 1, 1, 1), 0.5), np.array([[0.0], [1.0]])
         >>> shop = Substitutes.of(half, gone, np.array([0.4]))
-        >>> [weights.ravel().tolist() for weights in shop.turn(half)]
+        >>> [weights.ravel().tolist() for weights in shop.turn(half.copy())]
         [[0.5, 0.7], [0.3, 0.7]]
-        >>> [weights.ravel().tolist() for weights in shop.turn(half, half)]
+        >>> [weights.ravel().tolist() for weights in shop.turn(half.copy(), half)]
         [[0.5, 1.0], [0.0, 1.0]]
         """
         if not np.count_nonzero(first[self.short]):
             return first, first
         missed = first * (1 - self.found)[:, None, None]
-        wanted, tried = np.array(first), np.array(first)
+        wanted, tried = first.copy(), first
         if page is not None:
-            self._move(missed, Beside.of(page, self.found), wanted, tried)
+            self._move(missed, self._beside(page), wanted, tried)
         missed *= self.substitution
         self._move(missed, self.beyond, wanted, tried)
         return tried, at_least(wanted, 0.0, out=wanted)
+
+    def _beside(self, page: Array) -> Beside:
+        """What is beside each product of a page: scenes without products of their own all show the same."""
+        if not (self.last and np.array_equal(self.last[0][0], page)):
+            self.last.clear()
+            self.last.append((page, Beside.of(page, self.found)))
+        return self.last[0][1]
 
     def _move(self, missed: Array, beside: Beside, wanted: Array, tried: Array) -> None:
         """Those who have `missed` their product turn to what is beside it; some of them stay who want it still."""

@@ -213,10 +213,10 @@ def test_whoever_turns_from_what_is_sold_out_still_wants_one_product() -> None:
     part = np.array([[0.25], [0.75]])
     first = (mix[..., 0, 0] @ part)[:, None, None]
     shop = Substitutes.of(first, np.array([[0.0], [1.0]]), np.array([0.5]))
-    tried, wanted = (orders[..., 0, 0] for orders in shop.turn(mix))
+    tried, wanted = (orders[..., 0, 0] for orders in shop.turn(mix.copy()))
     assert tried == pytest.approx(np.array([[1.0, 0.0], [0.5, 1.0]]))
     assert wanted == pytest.approx(np.array([[0.5, 0.0], [0.5, 1.0]]))
-    every = [orders.ravel() for orders in shop.turn(part[:, None, None])]
+    every = [orders.ravel() for orders in shop.turn(part[:, None, None].copy())]
     assert every == [pytest.approx((orders @ part).ravel()) for orders in (tried, wanted)]
 
 

@@ -78,6 +78,6 @@ def test_who_turns_still_wants_one_product(shelf, taken, page):
     weights, found = map(np.array, zip(*shelf, strict=True))
     first = weights[:, None, None, None] / weights.sum()
     shop = Substitutes.of(first, found[:, None], np.array([taken]))
-    tried, wanted = (x.ravel() for x in shop.turn(first, first if page else None))
+    tried, wanted = (x.ravel() for x in shop.turn(first.copy(), first if page else None))
     assert wanted.sum() == pytest.approx(1)
     assert (wanted >= found * tried - 1e-9).all()
