@@ -13,7 +13,7 @@ from simulator.market.entry import Entry
 from simulator.market.groups import weigh
 from simulator.market.linkage import not_replaced
 from simulator.market.owned import Sent, send
-from simulator.market.people import BUYERS
+from simulator.market.people import WHO
 from simulator.market.world import World
 
 
@@ -88,7 +88,7 @@ class Contacts:
     def _into_baskets(self, per_person: np.ndarray) -> np.ndarray:
         """Touches [who, segment, lane] by the baskets they fill, from those that a person of each band has."""
         each = per_person * self.tally.filling
-        return np.array([np.add.reduce(each[bands]) for bands in BUYERS])
+        return np.array([np.add.reduce(each[bands]) for bands in WHO])
 
     def _add_paid(self, contact: Contact, brought: np.ndarray) -> None:
         """What money brought to a person of each band."""

@@ -20,7 +20,7 @@ from simulator.market.commission import Partnership
 from simulator.market.draws import Draws
 from simulator.market.lifecycle import LifeCycles
 from simulator.market.linkage import Linkage, open_linkage
-from simulator.market.people import BUYERS
+from simulator.market.people import WHO
 from simulator.market.promotion import Till
 from simulator.market.shocks import Weather
 from simulator.market.today import Assortment, Today
@@ -186,7 +186,7 @@ class Floor:
     @property
     def buyers(self) -> tuple[slice, ...]:
         """Bands whose buying visits are kept apart: strangers' and customers', where there is a choice of products."""
-        return BUYERS if len(self.world.names.products) > 1 else (slice(None),)
+        return WHO if len(self.world.names.products) > 1 else (slice(None),)
 
     def learn(self, scene_buys: np.ndarray, ready: float) -> None:
         """Orders of this step that tell variants apart; `scene_buys` [scene, buyers, segment, lane], and their

@@ -27,7 +27,7 @@ from simulator.market.contract import Server
 from simulator.market.groups import Groups, add_up
 from simulator.market.media import Media as Uses
 from simulator.market.packages import Packages
-from simulator.market.people import BUYERS as WHO
+from simulator.market.people import WHO
 from simulator.market.purse import Hour, follow_traffic, money_left, nearly_spent, room_now
 from simulator.market.scenes import BUYABLE
 

@@ -20,7 +20,7 @@ from simulator.market.calendar import RUNOFF, Steps
 from simulator.market.columns import column, odds, prob, stack
 from simulator.market.free import free_rates
 from simulator.market.layout import Layout, follow_sale
-from simulator.market.people import BUYERS
+from simulator.market.people import WHO
 from simulator.scenario.commissions import Commission
 from simulator.scenario.people import readiness_of
 
@@ -121,7 +121,7 @@ class Partnership:
         came = visits * met.people
         self.visits += (total := came.sum(axis=(1, 2)))
         each = visits * met.filling
-        filling = np.stack([each[:, bands].sum(axis=1) for bands in BUYERS], axis=1)
+        filling = np.stack([each[:, bands].sum(axis=1) for bands in WHO], axis=1)
         return Guests(
             (visits * here.touch[:, None, None]).sum(axis=0), buys.sum(axis=0),
             (came * here.replaces[:, None, None]).sum(axis=0),

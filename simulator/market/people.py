@@ -18,7 +18,7 @@ from simulator.scenario.chain import BANDS, CHAIN_STAGES, Chain, Moves
 from simulator.scenario.people import Segment, order_value_of, readiness_of
 
 STAGES, BANDS_N = len(CHAIN_STAGES), len(BANDS)
-BUYERS = (slice(0, 3), slice(3, BANDS_N))
+WHO = (slice(0, 3), slice(3, BANDS_N))
 """Bands of strangers, whose orders are first orders, and of customers."""
 STRANGERS, CUSTOMERS = range(2)
 MOVES = ("engage", "enthuse", "favourite", "cart")
