@@ -201,10 +201,10 @@ class Sales:
         self._send(demand, sold)
         paid = cut_by_stock(wanted, tries, demand, sold, floor.draws)
         orders = Orders.of(wanted, paid, weights.shape)
-        balances = np.array([flows[ORDER, Stage.DEPOSIT], baskets.balances])
-        self.agreed = (
-            self.standing.agreed(balances, orders.total, self.found) if self.presale else 1.0
-        )
+        self.agreed = 1.0
+        if self.presale:
+            balances = np.array([flows[ORDER, Stage.DEPOSIT], baskets.balances])
+            self.agreed = self.standing.agreed(balances, orders.total, self.found)
         return orders
 
     def _kinds(self, flows: np.ndarray, baskets: CustomerMoves) -> list[np.ndarray]:

@@ -156,29 +156,34 @@ class Wanted:
 
     def _ways(self, met: Met, pages: Pages) -> Iterator[Way]:
         """Every way of visiting."""
-        today, scenes = self.floor.today, len(pages.scenes)
-        kappa = today.kappa[:, None]
-        ads = zip(pages.scenes, met.scene_buys, pages.scene_kappa, strict=True)
-        for row, (mix, buys, own) in enumerate(ads):
-            page = mix[:, None, None] * kappa
-            yield Way(page * ratio(buys, own), page, row)
+        scenes = len(pages.scenes)
+        yield from self._paged(0, pages.scenes, met.scene_buys, pages.scene_kappa)
         if pages.looks is not None and met.halo_buys is not None:
             for row, (looks, buys) in enumerate(zip(pages.looks, met.halo_buys, strict=True)):
                 page = looks[:, None]
                 yield Way(page * buys, page, row if row < scenes else None)
         if met.guest_buys is not None:
-            guests = zip(pages.partners, met.guest_buys, pages.partner_kappa, strict=True)
-            for row, (mix, buys, own) in enumerate(guests, scenes):
-                page = mix[:, None, None] * kappa
-                yield Way(page * ratio(buys, own), page, row)
-        free = today.free_mix[:, None, None] * ratio(met.free_buys, today.free_kappa)
-        yield Way(free * kappa)
+            yield from self._paged(scenes, pages.partners, met.guest_buys, pages.partner_kappa)
+        yield Way(self._free(met) * self.floor.today.kappa[:, None])
+
+    def _paged(
+        self, first: int, mixes: np.ndarray, buys: np.ndarray, kappa: np.ndarray
+    ) -> Iterator[Way]:
+        """Visits of scenes, or of partners, the first of which has the number `first`."""
+        own = self.floor.today.kappa[:, None]
+        for row, (mix, buying, mean) in enumerate(zip(mixes, buys, kappa, strict=True), first):
+            page = mix[:, None, None] * own
+            yield Way(page * ratio(buying, mean), page, row)
+
+    def _free(self, met: Met) -> np.ndarray:
+        """Weights of free visits, before kappa: [product, buyers, segment, lane]."""
+        today = self.floor.today
+        return np.asarray(today.free_mix[:, None, None] * ratio(met.free_buys, today.free_kappa))
 
     def _choices(self, met: Met, pages: Pages) -> np.ndarray:
         """Product weights of orders from visits, paid ones by scene and free ones: [product, buyers, segment, lane]."""
         today = self.floor.today
-        free = today.free_mix[:, None, None] * ratio(met.free_buys, today.free_kappa)
-        weights = np.asarray(free)
+        weights = self._free(met)
         weights += _by_product(pages.scenes, ratio(met.scene_buys, pages.scene_kappa[:, None]))
         weights *= today.kappa[:, None]
         looks = _looks(pages, met.halo_buys)
