@@ -50,7 +50,7 @@ class Media:
         """Of wear-out, by the length of a step."""
         packs = world.packages
         offered = world.media.slot_opportunities[packs.inventory]
-        self.on_offer = offered * (packs.reach * packs.pool)[packs.of]
+        self.on_offer = offered * packs.reach[packs.of]
         """Opportunities of a normal day that packages may take: [part, lane]."""
         self.open = np.zeros(0, dtype=np.intp)
         """Uses that are open in the market of the phase: indices."""

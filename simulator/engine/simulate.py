@@ -29,6 +29,7 @@ from simulator.scenario.asked import (
     asked_whole,
 )
 from simulator.scenario.chain import CHAIN_STAGES
+from simulator.scenario.crowds import with_crowds
 from simulator.scenario.plan import Plan, all_packages, asked_plans, find_package
 from simulator.scenario.runoff import runoff_days
 from simulator.scenario.schema import Scenario
@@ -303,7 +304,7 @@ def make_axes(scenario: Scenario, plans: list[Plan], *, days: int) -> Axes:
     first = scenario.calendar.phases[phases[0]].start.date()
     return Axes(
         plans=tuple(plan.name for plan in plans), scenes=tuple(scenario.scenes), phases=phases,
-        segments=tuple(scenario.segments), products=tuple(scenario.products), stages=CHAIN_STAGES,
+        segments=tuple(with_crowds(scenario).segments), products=tuple(scenario.products), stages=CHAIN_STAGES,
         days=tuple((first + timedelta(days=n)).isoformat() for n in range(days)),
         items=tuple(product.items for product in scenario.products.values()),
         tails=tuple(float(product.tail) for product in scenario.products.values()),

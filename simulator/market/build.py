@@ -18,12 +18,14 @@ from simulator.market.scenes import make_bidding
 from simulator.market.shipping import read_depot
 from simulator.market.shocks import read_shocks
 from simulator.market.world import World
+from simulator.scenario.crowds import with_crowds
 from simulator.scenario.schema import Scenario
 
 
 def build_world(scenario: Scenario, steps: Steps, original: Scenario | None = None) -> World:
     """Arrays of a scenario whose uncertain numbers are drawn (`original` has their means) or certain."""
-    layout, means = Layout(scenario, steps), original or scenario
+    scenario, means = with_crowds(scenario), with_crowds(original or scenario)
+    layout = Layout(scenario, steps)
     pictures = make_pictures(layout)
     media = make_media(layout, pictures)
     return World(

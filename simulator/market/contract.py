@@ -173,8 +173,7 @@ class Caps:
         part = world.media.segment_share / packages.reach[self.rows, None]
         self.part = np.where(packages.segments[self.rows, :, None], part, 0.0)
         """Part of a package's opportunities in each segment: [capped package, segment, replication]."""
-        self.size = people.size * packages.pool[self.rows, None]
-        """People in the crowd of the owning scene: [capped package, segment, replication]."""
+        self.size = people.size
         self.shape = people.frequency_shape
 
     def allow(

@@ -146,7 +146,7 @@ def _valid(layout: Layout) -> np.ndarray:
 
 def _affinity(layout: Layout) -> np.ndarray:
     scenes = [layout.scenes[i] for i, _ in layout.uses]
-    rows = [column([i.audience.get(b, 0.0) * i.selection.pool for i in scenes]) for b in BANDS]
+    rows = [column([i.audience.get(b, 0.0) for i in scenes]) for b in BANDS]
     table = stack(rows)
     return np.array([table, table * table])
 

@@ -46,8 +46,6 @@ class Packages:
     """Most impressions per person and day; 0 without a cap."""
     free: np.ndarray
     """Free visits in its phases when it is booked, against without: [package, replication]."""
-    pool: np.ndarray
-    """Part of people and opportunities in the crowd of the owning scene: [package, replication]."""
     reach: np.ndarray
     """h summed over the segments of the owning scene: [package, replication]."""
     segments: np.ndarray
@@ -76,7 +74,6 @@ def make_packages(layout: Layout, original: Scenario) -> Packages:
         fee=cpm / 1000 * (impressions * [_fee(slot, p) for _, _, slot, p in booked])[:, None],
         cap=np.array([slot.frequency_cap or 0 for _, _, slot, _ in booked], dtype=np.int64),
         free=column([p.free_visits for *_, p in booked]),
-        pool=column([layout.scenes[i].selection.pool for i in scenes]),
         reach=column([share[some].sum(axis=0) for some in segments]),
         segments=flags(
             [[g in some for g in range(len(layout.segments))] for some in segments],

@@ -256,7 +256,10 @@ class Outcomes:
         return pd.DataFrame(table)
 
     def people(self, plan: str) -> "pd.DataFrame":
-        """Mean number of people at the end: a row per chain stage, a column per segment."""
+        """Mean number of people at the end: a row per chain stage, a column per segment.
+
+        A segment that crowds cut (`selection.pool`) has a column for each of its layers.
+        """
         import pandas as pd
 
         rows = pd.Index(self.axes.stages, name="chain_stage")

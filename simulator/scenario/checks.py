@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from simulator.errors import Problem, UserError
 from simulator.scenario.amounts import percent, spread_of
 from simulator.scenario.calendar import phase_spans
+from simulator.scenario.crowds import with_crowds
 from simulator.scenario.doubts import doubt_parts
 from simulator.scenario.faults import as_written
 from simulator.scenario.nodes import NOWHERE, Parts, Tree
@@ -162,7 +163,7 @@ def _without_plan(error: UserError) -> str:
 # --------------------------------------------------------------------------- size
 def _check_size(scenario: Scenario) -> Iterator[Fault]:
     steps, placements = _steps(scenario), _placements(scenario)
-    entries = len(scenario.segments) + len(scenario.products)
+    entries = len(with_crowds(scenario).segments) + len(scenario.products)
     if steps > MOST_STEPS:
         yield _too_many(("calendar", "phases"), steps, "steps", MOST_STEPS)
     if placements > MOST_PLACEMENTS:
@@ -195,7 +196,7 @@ def _steps(scenario: Scenario) -> int:
 
 def _placements(scenario: Scenario) -> int:
     """Combinations of scene, slot and segment to which money can go."""
-    slots = scenario.slots
+    slots, layers = scenario.slots, with_crowds(scenario)
     pairs = {
         (name, key)
         for name, scene in scenario.scenes.items()
@@ -208,4 +209,4 @@ def _placements(scenario: Scenario) -> int:
         if isinstance(slot, ContractSlot)
         for package in slot.packages.values()
     }
-    return sum(len(scenario.scenes[i].segments or scenario.segments) for i, _ in pairs)
+    return sum(len(layers.scenes[i].segments or layers.segments) for i, _ in pairs)

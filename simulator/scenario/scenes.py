@@ -11,7 +11,6 @@ from simulator.scenario.amounts import (
     Level,
     Multiple,
     Part,
-    Rate,
     Share,
     Whole,
     read_amount,
@@ -93,10 +92,11 @@ class Explore(Part):
 
 
 class Selection(Part):
-    """A crowd chosen on a data platform 达摩盘: a part of each band, readier to buy and dearer."""
+    """A crowd chosen on a data platform 达摩盘: some of the people, readier to buy and dearer."""
 
-    pool: Annotated[Rate, Field(gt=0, le=1)] = 1.0
-    """Part of the people of a band, and of what is on offer, that belongs to the crowd."""
+    pool: Annotated[Share, Field(gt=0, le=1)] = 1.0
+    """Part of the people of its segments, and of what is on offer, that belongs to the crowd: the same people
+    throughout, the best suited first, so that a smaller crowd is part of a larger one."""
     cvr: Annotated[Level, Field(gt=0, le=20)] = 1.0
     """Odds of buying against those of everybody [x]."""
     cpm: Annotated[Level, Field(gt=0, le=20)] = 1.0
@@ -111,7 +111,7 @@ class Scene(Part):
     objective: Objective = "sales"
     """What it is for, as catalogues of scenes sort them; it changes no figure, cost_per does."""
     audience: dict[str, Share]
-    """Share of each audience band that the scene selects; missing bands are 0."""
+    """Share of the opportunities in each audience band that the scene selects; missing bands are 0."""
     segments: list[str] = []
     """Segments it addresses; empty means all."""
     selection: Selection = Selection()

@@ -21,6 +21,7 @@ from simulator.scenario.schema import Scenario
 from tests.engine import stress
 from tests.engine.stress_linkage import linked, short_of_goods, signed, with_regulars
 from tests.oracles.twin import TwinResult, run_twin
+from tests.oracles.twin_crowds import layered
 from tests.worlds import alone, everything
 
 REL, ABS = 1e-9, 1e-6
@@ -161,8 +162,10 @@ def figures_of_engine(scenario: Scenario, book, lane: int) -> Figures:
         found |= {f"{package} {name}": book.packages[name][q, lane] for name in PACKAGES}
     for c, partner in enumerate(scenario.commissions):
         found |= {f"{partner} {name}": book.commissions[name][c, lane] for name in PARTNERS}
-    for g, segment in enumerate(scenario.segments):
-        found[f"{segment} viewed"] = book.viewed[g, lane]
+    for g, (segment, viewed) in enumerate(
+        zip(layered(scenario).segments, book.viewed, strict=True)
+    ):
+        found[f"{segment} viewed"] = viewed[lane]
         for c, stage in enumerate(CHAIN_STAGES):
             found[f"{segment} {stage}"] = book.people[c, g, lane]
     for p, product in enumerate(scenario.products):

@@ -55,6 +55,7 @@ from tests.oracles.twin_chain import (
 )
 from tests.oracles.twin_clock import DAY, RUNOFF, Clock, Step, runoff_days
 from tests.oracles.twin_commission import Partner
+from tests.oracles.twin_crowds import layered
 from tests.oracles.twin_deals import Deals
 from tests.oracles.twin_goods import (
     Goods,
@@ -162,7 +163,7 @@ def run_twin(
     `commissions` names the commissioned media that runs (all if None); `runoff` replaces the length of
     the run-off [d]; `on_step(index, values)` sees every step.
     """
-    world = World(scenario, money, packages, shock_factors(scenario, point), runoff)
+    world = World(layered(scenario), money, packages, shock_factors(scenario, point), runoff)
     world.partners = [p for p in world.partners if commissions is None or p.name in commissions]
     environment = simpy.Environment()
     world.start(environment)

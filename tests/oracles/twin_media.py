@@ -317,7 +317,6 @@ class Package:
         slots = (self.slot, *self.facts.over)
         self.pools = {name: pool_of(scenario, name) for name in slots}  # whose inventory it takes
         self.cpm = cpm_of(slot, self.facts, clock)
-        self.crowd = float(scenario.scenes[self.scene].selection.pool)
         if self.facts.cpm is None:
             self.cpm *= float(scenario.scenes[self.scene].selection.cpm)
         self.deposit, self.cap = float(slot.deposit), slot.frequency_cap
@@ -474,7 +473,6 @@ class Contracts:
     def _offers(self, package: Package, step: Step) -> dict[str, float]:
         """supply_qk by slot."""
         part = self.supply.of_segments(package.segments) * (1 - step.phase.rival_booked)
-        part *= package.crowd
         return {
             slot: self.supply.of_slot(pool, step) * part for slot, pool in package.pools.items()
         }
@@ -489,7 +487,7 @@ class Contracts:
         share, total = self.supply.share, self.supply.of_segments(package.segments)
         shape, fits = float(self.scenario.chain.frequency_shape), 0.0
         for g in package.segments:
-            people = float(self.scenario.segments[g].people) * package.crowd
+            people = float(self.scenario.segments[g].people)
             mean = package.offered_today * share[g] / total / people
             fits += people * shown_at_most(mean, shape, package.cap)
         package.due = min(package.due, max(0.0, fits - package.seen_today))
@@ -561,8 +559,7 @@ class Scene:
     def __init__(self, name: str, scenario: Scenario, money: dict[str, float]) -> None:
         facts = scenario.scenes[name]
         self.name, self.facts = name, facts
-        pool = float(facts.selection.pool)
-        self.audience = {band: facts.audience.get(band, 0.0) * pool for band in BANDS}
+        self.audience = {band: facts.audience.get(band, 0.0) for band in BANDS}
         self.placements: list[Placement] = []
         phases = facts.phases or list(scenario.calendar.phases)
         self.money = {phase: float(money.get(phase, 0.0)) for phase in phases}
