@@ -15,7 +15,6 @@ steps. A step:
 7. all moves at once; exposure, fatigue, baskets' weights
 """
 
-import itertools
 import math
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -60,7 +59,6 @@ from tests.oracles.twin_deals import Deals
 from tests.oracles.twin_goods import (
     Goods,
     Halo,
-    Looks,
     Product,
     Ways,
     best_of,
@@ -127,24 +125,20 @@ class Buyers:
     wanted: dict[str, dict[str, float]]
     by_habit: float  # R_g: of the direct ones of customers, those without a visit
     found: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
-    """Of the wanted orders what is for a product and finds it."""
+    """Of the orders tried, by who, kind and product, what finds it."""
     first: dict[str, float] = field(default_factory=dict)  # F_pg
     by_product: dict[str, float] = field(default_factory=dict)
 
     @property
     def direct(self) -> tuple[float, float, float]:
         """S_g, C_g and R_g."""
-        customers = self.wanted["customers"][DIRECT] - self.by_habit
-        return self.wanted["strangers"][DIRECT], customers, self.by_habit
+        of_customers = self.wanted["customers"][DIRECT]
+        return self.wanted["strangers"][DIRECT], of_customers - self.by_habit, self.by_habit
 
     def part(self, who: str, kind: str) -> float:
-        """The part of the wanted orders of a kind that finds goods."""
+        """Part of the orders of one kind that find goods; the others are cut."""
         wanted = self.wanted[who][kind]
-        return sum(self.found[who][kind].values()) / wanted if wanted > 0 else 0.0
-
-    def paid(self, kind: str) -> dict[str, float]:
-        """Paid orders of a kind, by product."""
-        return {p: sum(self.found[who][kind][p] for who in WHO) for p in self.by_product}
+        return sum(self.found[who][kind].values()) / wanted if wanted > 0 else 1.0
 
 
 def run_twin(
@@ -263,11 +257,15 @@ class World:
             self._fill_with_products(people)
 
     def _fill_with_products(self, people: Segment) -> None:
-        """Section 1, K: all baskets of the start hold what free visitors put in."""
-        g, held = people.name, sum(people.people[stage] for stage in BASKET)
-        for p, part in scaled_to_one(self.goods.liked_first(g)).items():
-            self.goods.baskets["strangers", g][p] = held * part
-            self.goods.baskets["customers", g][p] = people.carts * part
+        """Section 1: K of the start, what free visitors put in."""
+        liked = scaled_to_one(self.goods.liked_first(people.name))
+        held = {
+            "strangers": people.people["favourite"] + people.people["cart"],
+            "customers": people.carts,
+        }
+        for who, baskets in held.items():
+            for p, part in liked.items():
+                self.goods.baskets[who, people.name][p] = baskets * part
 
     # ----------------------------------------------------------------- processes beside the market
     def start(self, environment: simpy.Environment) -> None:
@@ -288,17 +286,18 @@ class World:
             environment.process(self.bids(scene))
 
     def forfeits(self, environment: simpy.Environment, end: int) -> Wait:
-        """Section 7: deposits left at a balance window's end are kept by the seller."""
+        """Sections 7 and 12: deposits that stand at a window's end, of goods that are still there."""
         yield environment.timeout(end)
-        yield environment.timeout(0)  # after the deliveries of the moment
+        yield environment.timeout(0)  # after the restocks of the moment, before goods come back
+        step = next((s for s in self.clock.steps if s.start >= end), self.clock.steps[-1])
+        today = {p: self._day_price(p, step) for p in self.goods.products}
         for g, people in self.people.items():
-            lost = {"strangers": people.people["deposit"], "customers": people.deposits}
+            order_value = order_value_of(self.scenario.segments[g])
+            held = {"strangers": people.people["deposit"], "customers": people.deposits}
+            for who, deposits in held.items():
+                each = self.goods.deposit_value((who, g), today) * order_value
+                self.totals["forfeited"] += deposits * each
             people.forfeit()
-            for who, deposits in lost.items():
-                value = self.goods.deposit_value((who, g)) * order_value_of(
-                    self.scenario.segments[g]
-                )
-                self.totals["forfeited"] += deposits * value
         self.goods.forget_deposits()
 
     def deliveries(self, environment: simpy.Environment, product: Product) -> Wait:
@@ -588,41 +587,48 @@ class World:
         )
 
     def _ways(self, who: str, scenes: dict[Any, float], free: dict[str, float]) -> Ways:
-        """Buying visits of strangers, or of customers, partners' among them, and buying looks."""
-        guests = {(p.key, g): x for p in self.partners for g, x in p.buying[who].items()}
-        return Ways(scenes | guests, free, self._looks(who))
+        """bz_ig, bz_cg, bz_og and the looks that buy, of strangers or of customers."""
+        partners = {
+            (partner.key, g): buying
+            for partner in self.partners
+            for g, buying in partner.buying[who].items()
+        }
+        return Ways({**scenes, **partners}, dict(free), self._looks(who))
 
-    def _looks(self, who: str) -> list[Looks]:
-        """Buying looks at other products by way and segment (bzh): the scenes, and the free visits."""
-        goods = self.goods
-        paid: list[Looks] = []
+    def _looks(self, who: str) -> dict[tuple[Any, str], float]:
+        """bzh_ig and bzh_og: looks that buy, by the scene whose visit led to them (None: a free visit)."""
+        owners = [None, *self.scenes]
+        looks = {(owner, g): 0.0 for owner in owners for g in self.people}
         for j in self.placements:
-            buys = j.look_buying * j.mean_of_clickers(self.ready[who][j.segment])
-            paid.append((goods.halos[j.scene][j.segment], j.segment, buys))
-        free = [(goods.organic_halo[g], g, buys) for g, buys in self.free_look_buys[who].items()]
-        return [*paid, *free]
+            ready = self.ready[who][j.segment]
+            looks[j.scene, j.segment] += j.look_buying * j.mean_of_clickers(ready)
+        for g, buying in self.free_look_buys[who].items():
+            looks[None, g] += buying
+        return looks
 
     def _sign(self, step: Step, who: str, ways: Ways) -> Ways:
-        """Section 6, late orders: what is ordered now of the decisions of every way."""
+        """Section 6, late orders: whose visits decided what is ordered now (r is in it)."""
 
-        def now(what: Any, g: str, buys: float) -> float:
-            return self.people[g].signed((who, what), buys * step.readiness, step.days)
+        def signed(kind: str, owner: Any, g: str, buying: float) -> float:
+            decision = kind, who, owner
+            return self.people[g].signed(decision, buying * step.readiness, step.days)
 
         return Ways(
-            {(i, g): now(("scene", i), g, x) for (i, g), x in ways.scenes.items()},
-            {g: now("free", g, x) for g, x in ways.free.items()},
-            [(halo, g, now(("look", n), g, x)) for n, (halo, g, x) in enumerate(ways.looks)],
+            {(i, g): signed("visit", i, g, x) for (i, g), x in ways.scenes.items()},
+            {g: signed("free visit", None, g, x) for g, x in ways.free.items()},
+            {(i, g): signed("look", i, g, x) for (i, g), x in ways.looks.items()},
         )
 
     def _learn(self, ways: dict[str, Ways], readiness: float) -> None:
-        """Section 10: orders that tell the variants of a product apart, until the decision."""
-        goods = self.goods
-        for s in self.seen:
-            p = self.scenario.scenes[s].explore.product
-            for g in self.people:
-                part = goods.mixes[s].get(p, 0.0) * goods.kappa(p, g) / goods.scene_kappa[s][g]
-                buys = sum(own.scenes[s, g] for own in ways.values())
-                self.seen[s] += buys * readiness * part
+        """Section 10: orders of the tested product that a scene has seen."""
+        for scene in self.seen:
+            p = self.scenario.scenes[scene].explore.product
+            shown = self.goods.mixes[scene].get(p, 0.0)
+            for of in ways.values():
+                for g in self.people:
+                    total = self.goods.scene_kappa[scene][g]
+                    part = shown * self.goods.kappa(p, g) / total if total > 0 else 0.0
+                    self.seen[scene] += of.scenes[scene, g] * readiness * part
 
     def _contacts(self, step: Step) -> tuple[dict[str, Contacts], dict[str, dict[str, float]]]:
         """X, Y, Z per person of every band, and bz_og of the free visits by who and segment."""
@@ -753,18 +759,14 @@ class World:
                 self.totals["message_spend"] += messages * push.cost
 
     def _fill(self) -> None:
-        """Section 8: the touches of scenes, partners, free and pushed visits meet products.
-
-        They count by the baskets that they fill.
-        """
-        for who, weights in self.filling.items():
-            _, g = who
-            scenes = dict.fromkeys(self.scenes, 0.0)
+        """Section 8: touches of every way to come, weighted by the baskets that they fill (k_gb)."""
+        for (who, g), filling in self.filling.items():
+            scenes = dict.fromkeys(self.scenes, 0.0)  # t_iwg
             for j in self.placements_of[g]:
-                scenes[j.scene] += j.visits * j.touch * j.mean_of_clickers(weights)
-            partners = {p.key: p.touches(g, weights) for p in self.partners}
-            free, pushed = self.free_filling[who], self.pushed_filling[who]
-            self.goods.fill(who, scenes, partners, free, pushed)
+                scenes[j.scene] += j.visits * j.touch * j.mean_of_clickers(filling)
+            partners = {x.key: x.touches(g, filling) for x in self.partners}  # t_cwg
+            free, pushed = self.free_filling[who, g], self.pushed_filling[who, g]
+            self.goods.fill((who, g), scenes, partners, free, pushed)
 
     # ----- sections 7 and 9: what the step's hazards share
     def _terms(self, step: Step, contacts: dict[str, Contacts]) -> StepTerms:
@@ -796,21 +798,22 @@ class World:
         )
 
     def _releases(self, step: Step) -> dict[Who, float]:
-        """Hazard of a cart's release, as ready as its segment is to pay the prices of the day (section 17)."""
-        usual = bar(step.phase.release) * step.buy
-        return {
-            who: usual * (self.goods.basket_readiness(who) if self.prices.elastic else 1.0)
-            for who in self.filling
-        }
+        """bar(release) U, at the prices of what stands in baskets (R_wg of section 17)."""
+        release = bar(step.phase.release) * step.buy
+        return {who: release * self.goods.basket_readiness(who) for who in self.goods.baskets}
 
     def _deposits_open(self, step: Step) -> tuple[dict[str, float], dict[Who, float]]:
-        """dep_g and depk_wg of section 7, 0 where no deposit can be settled."""
+        """dep_g and depk_wg: 0 where no balance window that has not ended can settle a deposit."""
         goods = self.goods
         if not any(end > step.start for _, end, _ in self.clock.balances):
-            return dict.fromkeys(self.people, 0.0), dict.fromkeys(self.filling, 0.0)
-        first = goods.first_choice["strangers"]
-        visits = {g: sum(goods.presale_there(first[g]).values()) for g in self.people}
-        kept = {who: sum(goods.presale_there(goods.standing(who)).values()) for who in self.filling}
+            return dict.fromkeys(self.people, 0.0), dict.fromkeys(goods.baskets, 0.0)
+        visits = {
+            g: sum(goods.presale_there(goods.first_of["strangers", g]).values())
+            for g in self.people
+        }
+        kept = {
+            who: sum(goods.presale_there(goods.standing(who)).values()) for who in goods.baskets
+        }
         return visits, kept
 
     def _middle(self, step: Step) -> float:
@@ -848,6 +851,7 @@ class World:
 
     # ----- section 9: orders and stock
     def _buyers(self, people: Segment, flows: Hazards, basket: dict[str, float]) -> Buyers:
+        """Orders of the step in a segment, before the stock cut."""
         wanted = {
             who: {
                 kind: sum(moves.get(kind, 0.0) for moves in self._moves_of(who, flows, basket))
@@ -855,8 +859,8 @@ class World:
             }
             for who in WHO
         }
-        habit = sum(flows[stage][DIRECT] * part for stage, part in people.habit_part.items())
-        return Buyers(wanted, habit)
+        by_habit = sum(flows[stage][DIRECT] * people.habit_part[stage] for stage in CUSTOMERS)
+        return Buyers(wanted, by_habit)
 
     def _moves_of(
         self, who: str, flows: Hazards, basket: dict[str, float]
@@ -866,49 +870,67 @@ class World:
         return of if who == "strangers" else [*of, basket]
 
     def _sell(self, step: Step, buyers: dict[str, Buyers], success: float) -> None:
-        """Wanted orders by product meet the stock; paid ones are booked."""
-        goods = self.goods
-        self.guest_sales: dict[str, list[tuple[float, float]]] = {p.name: [] for p in self.partners}
-        goods.choose_directly({g: b.direct for g, b in buyers.items()})
-        if goods.runs_short(self._total(self._wanted(buyers, goods.wanted))):
+        """What is wanted, tried and found, and what the step books."""
+        goods, products = self.goods, self.goods.products
+        goods.choose_directly({g: own.direct for g, own in buyers.items()})
+        if goods.runs_short(self._total(self._wanted(buyers, "first"))):
             goods.choose_in_full()
-            goods.turn(self._total(self._wanted(buyers, goods.wanted)))
-        tried, wanted = (self._wanted(buyers, of) for of in (goods.tried, goods.wanted))
-        found: dict[str, float] = {}
-        sent: dict[str, float] = {}  # from the depot
-        brought, every = goods.brought(), self._total(wanted)
-        for p, total in self._total(tried).items():
-            product = goods.products[p]
-            part = found[p] = product.serve(total)
-            self._link(
-                product, {key: row[p] / total if total > 0 else 0.0 for key, row in brought.items()}
-            )
-            self.totals["orders"] += total * part / success
-            product.unmet += every[p] - total * part
-            self.totals["unmet"] += every[p] - total * part
-            sent[p] = total * part - product.from_shops
-        for g, b in buyers.items():
-            b.found = {
-                who: {
-                    kind: {p: x * found[p] for p, x in row.items()} for kind, row in kinds.items()
-                }
-                for who, kinds in tried[g].items()
+            goods.choose_directly(goods.orders)
+            goods.turn(self._total(self._wanted(buyers, "first")))
+        tried, wanted = self._wanted(buyers, "tried"), self._wanted(buyers, "wanted")
+        tried_of, wanted_of = self._total(tried), self._total(wanted)
+        chance = {p: product.serve(tried_of[p]) for p, product in products.items()}  # f_p
+        for g, own in buyers.items():
+            self._find(own, tried[g], wanted[g], chance)
+        sold = {p: sum(own.by_product[p] for own in buyers.values()) for p in products}
+        for p, product in products.items():
+            product.unmet += wanted_of[p] - sold[p]
+            self.totals["unmet"] += wanted_of[p] - sold[p]
+            self.totals["orders"] += sold[p] / success
+        self._book_all(step, buyers, sold, tried_of)
+
+    def _find(
+        self,
+        own: Buyers,
+        tried: dict[str, dict[str, dict[str, float]]],
+        wanted: dict[str, dict[str, dict[str, float]]],
+        chance: dict[str, float],
+    ) -> None:
+        """Paid orders T_pg f_p of a segment, at most X_pg; F_pg likewise."""
+        own.found = {
+            who: {
+                kind: {p: x * chance[p] for p, x in weights.items()}
+                for kind, weights in kinds.items()
             }
-            paid = {
-                who: {p: sum(row[p] for row in b.found[who].values()) for p in found} for who in WHO
-            }
-            b.first = paid["strangers"]
-            b.by_product = {p: x + paid["customers"][p] for p, x in b.first.items()}
-        for p, product in goods.products.items():
+            for who, kinds in tried.items()
+        }
+        for p in chance:
+            found = {who: sum(kind[p] for kind in own.found[who].values()) for who in WHO}
+            most = {who: sum(kind[p] for kind in wanted[who].values()) for who in WHO}
+            own.first[p] = min(found["strangers"], most["strangers"])
+            own.by_product[p] = min(sum(found.values()), sum(most.values()))
+
+    def _book_all(
+        self,
+        step: Step,
+        buyers: dict[str, Buyers],
+        sold: dict[str, float],
+        tried: dict[str, float],
+    ) -> None:
+        """Book the paid orders: whose visits brought them, at what price, sent when."""
+        products, parts = self.goods.products, self.goods.brought(tried)
+        for p, product in products.items():
+            self._link(product, parts[p])
             product.agreed = self._agree(p, step, buyers)
-        self.late_part: dict[str, float] = {}
+        self.late_part = dict.fromkeys(products, 0.0)
         if self.scenario.shipping is not None:
-            sold = {p: sum(b.by_product[p] for b in buyers.values()) for p in sent}
+            sent = {p: sold[p] - product.from_shops for p, product in products.items()}
             self._queue(step, sent, sold, self.scenario.shipping)
+        self.guest_sales: dict[str, list[tuple[float, float]]] = {p.name: [] for p in self.partners}
         funded = self._grant(step, buyers)
-        for p, product in goods.products.items():
-            for g, segment in buyers.items():
-                self._book(step, product, g, segment, funded.get(p, 0.0))
+        for p, product in products.items():
+            for g, own in buyers.items():
+                self._book(step, product, g, own, funded.get(p, 0.0))
 
     def _grant(self, step: Step, buyers: dict[str, Buyers]) -> dict[str, float]:
         """Section 17: the part of each product's subsidies of the step for which there is money."""
@@ -935,17 +957,18 @@ class World:
         return price * order_value_of(self.scenario.segments[g])
 
     def _agree(self, p: str, step: Step, buyers: dict[str, Buyers]) -> float:
-        """Section 9: the mean price of a product's orders against that of the day."""
-        value = {g: order_value_of(facts) for g, facts in self.scenario.segments.items()}
-        orders = sum(b.by_product[p] * value[g] for g, b in buyers.items())
-        balances = gap = 0.0
-        for who, g in self.filling:
-            paid = buyers[g].found[who][BALANCE][p] * value[g]
-            balances += paid
-            if self.goods.deposits[who, g][p] > 0:
-                then = self.goods.agreed_price((who, g), p) / self._day_price(p, step)
-                gap += paid * (then - 1)
-        return 1 + gap / max(orders, balances) if orders > 0 else 1.0
+        """Section 9: the mean price of the step's orders against today's, balances at that of their deposit."""
+        today, dearer, balances, all_orders = self._day_price(p, step), 0.0, 0.0, 0.0
+        for g, own in buyers.items():
+            order_value = order_value_of(self.scenario.segments[g])
+            all_orders += own.by_product[p] * order_value  # o_p
+            for who in WHO:
+                b = own.found[who][BALANCE][p] * order_value  # b_pwg
+                rho = self.goods.agreed_price((who, g), p, today) / today if today > 0 else 1.0
+                balances += b
+                dearer += b * (rho - 1)
+        most = max(all_orders, balances)
+        return 1 + dearer / most if most > 0 else 1.0
 
     def _link(self, product: Product, parts: dict[Any, float]) -> None:
         """Section 10: which part of the product's orders were made on scenes' visits, and x kappa_i."""
@@ -992,29 +1015,33 @@ class World:
         for product in self.goods.products.values():
             product.score = score
 
-    def _wanted(
-        self, buyers: dict[str, Buyers], direct: dict[str, dict[str, dict[str, float]]]
-    ) -> Wanted:
-        """Orders: direct ones, those by K^_pwg and those by KT^_pwg."""
+    def _wanted(self, buyers: dict[str, Buyers], which: str) -> Wanted:
+        """Orders by what they are for: first choices, what is tried, or what is wanted in the end."""
         goods = self.goods
-
-        def rows(g: str, who: str) -> dict[str, dict[str, float]]:
-            orders, balance = buyers[g].wanted[who], goods.deposit_mix((who, g))
-            release = goods.basket_mix((who, g), self.prices.elastic)
-            return {
-                DIRECT: direct[who][g],
-                RELEASE: {p: orders[RELEASE] * release.get(p, 0.0) for p in goods.products},
-                BALANCE: {p: orders[BALANCE] * balance.get(p, 0.0) for p in goods.products},
-            }
-
-        return {g: {who: rows(g, who) for who in WHO} for g in buyers}
+        wanted: Wanted = {}
+        for g, own in buyers.items():
+            wanted[g] = {}
+            for who, counts in own.wanted.items():
+                mixes = {
+                    DIRECT: getattr(goods.direct[who][g], which),
+                    RELEASE: goods.basket_mix((who, g)),
+                    BALANCE: goods.deposit_mix((who, g)),
+                }
+                wanted[g][who] = {
+                    kind: {p: counts[kind] * mix.get(p, 0.0) for p in goods.products}
+                    for kind, mix in mixes.items()
+                }
+        return wanted
 
     def _total(self, wanted: Wanted) -> dict[str, float]:
-        """X_p."""
-        rows = [
-            row for whos in wanted.values() for kinds in whos.values() for row in kinds.values()
-        ]
-        return {p: sum(row[p] for row in rows) for p in self.goods.products}
+        """The sum over segments, strangers and customers, and kinds."""
+        total = dict.fromkeys(self.goods.products, 0.0)
+        for of_segment in wanted.values():
+            for kinds in of_segment.values():
+                for weights in kinds.values():
+                    for p, x in weights.items():
+                        total[p] += x
+        return total
 
     def _book(self, step: Step, product: Product, g: str, buyers: Buyers, funded: float) -> None:
         """Paid orders; `funded` is the part of their subsidies for which there is money."""
@@ -1052,33 +1079,32 @@ class World:
             self.totals["gmv_campaign"] += gmv
 
     def _cut(self, flows: Hazards, basket: dict[str, float], buyers: Buyers) -> None:
-        """Orders without goods do not happen, kind by kind: their people stay where they were."""
-        for who, kind in itertools.product(WHO, ORDERS):
-            part = buyers.part(who, kind)
+        """The orders that find no goods: the people, carts and deposits stay where they were."""
+        for who in WHO:
             for moves in self._moves_of(who, flows, basket):
-                if kind in moves:
-                    moves[kind] *= part
+                for kind in ORDERS:
+                    if kind in moves:
+                        moves[kind] *= buyers.part(who, kind)
 
     def _weigh_baskets(
         self, flows: Flows, baskets: dict[str, dict[str, float]], buyers: dict[str, Buyers]
     ) -> None:
-        """K after the step: what is bought leaves as what it is, all else like what stands there."""
-        for who, g in self.filling:
+        """K after the step (section 9)."""
+        for who, g in self.goods.baskets:
             left, entered = _turnover(who, flows[g], baskets[g])
-            bought = dict.fromkeys(self.goods.products, 0.0)  # r_p + e_p
-            released = sum(m.get(RELEASE, 0.0) for m in self._moves_of(who, flows[g], baskets[g]))
-            add(bought, released, buyers[g].found[who][RELEASE])
-            standing = self.goods.standing((who, g))
+            gone = dict(buyers[g].found[who][RELEASE])  # r_p
             kept = self._deposits_kept(who, g, flows[g], baskets[g])
-            add(bought, kept, self.goods.presale_there(standing))
-            self.goods.change_baskets((who, g), bought, left, entered)
+            presold = scaled_to_one(self.goods.presale_there(self.goods.standing((who, g))))
+            for p, part in presold.items():
+                gone[p] += kept * part  # e_p
+            self.goods.change_baskets((who, g), gone, left, entered)
 
     def _deposits_kept(self, who: str, g: str, moves: Hazards, basket: dict[str, float]) -> float:
-        """Deposits of the step that are for what stood in favourites and carts."""
+        """e: deposits that deposit_release brought out of baskets."""
         if who == "customers":
             return basket["deposit"]
-        part = self.people[g].kept_part
-        return sum(moves[stage]["deposit"] * part[stage] for stage in BASKET)
+        kept = self.people[g].kept_part
+        return sum(moves[stage]["deposit"] * kept[stage] for stage in BASKET)
 
     def _weigh_deposits(
         self,
@@ -1087,19 +1113,17 @@ class World:
         baskets: dict[str, dict[str, float]],
         buyers: dict[str, Buyers],
     ) -> None:
-        """KT after the step."""
-        goods, prices = self.goods, {p: self._day_price(p, step) for p in self.goods.products}
-        for who, g in self.filling:
-            moves = self._moves_of(who, flows[g], baskets[g])
-            settled = dict.fromkeys(goods.products, 0.0)
+        """KT and VT after the step (section 9)."""
+        goods = self.goods
+        today = {p: self._day_price(p, step) for p in goods.products}
+        for who, g in goods.baskets:
             new = dict.fromkeys(goods.products, 0.0)
-            balances = sum(m.get(BALANCE, 0.0) for m in moves)
-            add(settled, balances, buyers[g].found[who][BALANCE])
             kept = self._deposits_kept(who, g, flows[g], baskets[g])
-            taken = sum(m.get("deposit", 0.0) for m in moves)
-            add(new, max(0.0, taken - kept), goods.presale_there(goods.first_choice[who][g]))
             add(new, kept, goods.presale_there(goods.standing((who, g))))
-            goods.change_deposits((who, g), settled, new, prices)
+            if who == "strangers":
+                paid = sum(moves.get("deposit", 0.0) for moves in flows[g].values())
+                add(new, paid - kept, goods.presale_there(goods.first_of[who, g]))
+            goods.change_deposits((who, g), buyers[g].found[who][BALANCE], new, today)
 
     # ----- the end of the step
     def _age(self, step: Step, people: Segment, contacts: Contacts) -> None:
@@ -1326,8 +1350,9 @@ def product_result(product: Product) -> dict[str, Any]:
 
 
 def _turnover(who: str, moves: Hazards, basket: dict[str, float]) -> tuple[float, float]:
-    """Baskets of a segment's strangers or customers that leave in a step, and new ones."""
+    """What left favourites and carts (or B) in a step, and what entered them."""
     if who == "customers":
         return basket[RELEASE] + basket["deposit"] + basket["drop"], basket["add"]
-    left = sum(sum(moves[stage].values()) for stage in BASKET) - moves["favourite"]["cart"]
-    return left, sum(moves[stage].get(to, 0.0) for stage in NEWCOMERS[:4] for to in BASKET)
+    left = sum(x for stage in BASKET for move, x in moves[stage].items() if move not in BASKET)
+    entered = sum(moves[stage].get(to, 0.0) for stage in STRANGERS for to in BASKET)
+    return left, entered

@@ -1,7 +1,7 @@
 """The twin's products: docs/model.md sections 8 (baskets), 9 (stock), 10 (stages), 11 (refunds)."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,6 @@ from simulator.scenario.people import Segment as Facts
 from simulator.scenario.schema import Scenario
 from tests.oracles.twin_chain import WHO, Who, order_value_of
 
-Turn = Callable[[str, dict[str, float], Any], dict[str, float]]
 START_ORDERS = dict(zip(PRODUCT_STAGES, (0.05, 0.3, 1.0, 4.0, 2.0, 0.3), strict=True))
 SLOW_PHASES = 4
 
@@ -358,18 +357,20 @@ class Product:
         return self.supply.left()
 
     def would_find(self, wanted: float) -> float:
-        """a_p: the share of the wanted orders that would find goods."""
+        """(M(S, L + X) - M(S, L)) / X of so many orders more: avail_p, or f_p of what is tried."""
         return availability(self.supply.units, self.supply.demand, wanted)
 
     def serve(self, tried: float) -> float:
-        """f_p: the share of the orders tried that finds goods."""
-        found = availability(self.supply.units, self.supply.demand, tried)
-        near = availability(self.depot.units, self.depot.demand, tried)
-        self.from_shops = min(tried * max(0.0, found - near), self.pool - self.pooled)
+        """Take the orders that try it in a step: f_p; what the depot lacks the shops send."""
+        chance = self.would_find(tried)
+        sold = tried * chance
+        of_depot = tried * availability(self.depot.units, self.depot.demand, tried)
+        still_there = max(0.0, self.pool - self.pooled)
+        self.from_shops = min(max(0.0, sold - of_depot), sold, still_there)
         self.pooled += self.from_shops
         self.supply.demand += tried
         self.depot.demand += tried
-        return found
+        return chance
 
     def sell(self, orders: float, gmv: float, cost: float) -> None:
         """Book paid orders with goods of such a cost; refunds are booked by `expect_refunds`."""
@@ -465,17 +466,14 @@ class Halo:
     in_full: dict[str, float]  # as if everything were there
 
 
-Looks = tuple[Halo, str, float]
-"""What a hit shows, to a segment, and buying looks at it."""
-
-
 @dataclass
 class Ways:
-    """Buying visits of strangers, or of customers, weighted by readiness (bz of section 9)."""
+    """Buying visits of strangers, or of customers, weighted by readiness (bz and bzh of section 9)."""
 
     scenes: dict[tuple[Any, str], float]  # of scenes and partners, by segment
     free: dict[str, float]
-    looks: list[Looks]
+    looks: dict[tuple[Any, str], float]
+    """By the scene whose visit led to them (None: a free visit) and segment."""
 
 
 @dataclass
@@ -485,10 +483,23 @@ class Row:
     who: str
     g: str
     owner: Any  # scene or partner that has the credit, if any
-    page: bool
+    page: bool  # whether something else of its own is looked at first where goods are gone
     first: dict[str, float]
     tried: dict[str, float]
     wanted: dict[str, float]
+
+
+@dataclass
+class Choice:
+    """Weights of orders by product: as first made, and what is tried and wanted where goods run short."""
+
+    first: dict[str, float]
+    tried: dict[str, float]
+    wanted: dict[str, float]
+
+
+Choices = dict[str, dict[str, Choice]]
+"""By strangers or customers, and segment."""
 
 
 class Goods:
@@ -528,7 +539,7 @@ class Goods:
         self.halo = float(scenario.life_cycle.halo)
         self.substitution = float(scenario.commerce.substitution)
         self.bring_mixes({p: dict.fromkeys(self.segments, 1.0) for p in self.products})
-        self.choose({who: Ways({}, {}, []) for who in WHO})
+        self.choose({who: Ways({}, {}, {}) for who in WHO})
 
     def bring_mixes(self, responses: dict[str, dict[str, float]]) -> None:
         """m_ip, omix_p, omixa_p and their means; responses to prices by segment.
@@ -651,35 +662,36 @@ class Goods:
             for scene, mix in self.mixes.items()
         }
 
+    # ----- first choices (section 9)
     def bought_freely(self, g: str) -> dict[str, float]:
-        """f_pg of section 9: what free visits of a segment buy."""
-        mix = self.organic_mix.items()
-        return {p: share * self.kappa(p, g) / self.organic_kappa[g] for p, share in mix}
+        """f_pg: what free visits buy."""
+        total = self.organic_kappa[g]
+        if total <= 0:
+            return dict(self.organic_mix)
+        return {p: x * self.kappa(p, g) / total for p, x in self.organic_mix.items()}
 
-    def _rows(self, *, in_full: bool) -> Iterator[Row]:
-        """What every way adds to us_pg and uc_pg of section 9; `in_full`: as if everything were there."""
+    def _rows(self, *, in_full: bool) -> list[Row]:
+        """What every way adds to the weights, of what is there or as if everything were there."""
         mixes = self.in_full if in_full else self.mixes
-        for who, own in self.ways.items():
-            for (key, g), buys in own.scenes.items():
-                mix = {p: x * self.kappa(p, g) for p, x in mixes[key].items()}
-                yield self._row(who, g, key, scaled_to_one(mix), buys)
-            for halo, g, buys in own.looks:
-                mix = halo.in_full if in_full else halo.mix
-                yield self._row(who, g, self._whose(halo), mix, buys)
-            for g, buys in own.free.items():
-                yield self._row(who, g, None, self.bought_freely(g), buys, page=False)
+        rows: list[Row] = []
+        for who, ways in self.ways.items():
+            for (i, g), buys in ways.scenes.items():
+                liked = {p: x * self.kappa(p, g) for p, x in mixes[i].items()}
+                rows.append(self._row((who, g), i, scaled_to_one(liked), buys))
+            for g, buys in ways.free.items():
+                rows.append(self._row((who, g), None, self.bought_freely(g), buys, page=False))
+            for (i, g), buys in ways.looks.items():
+                halo = self.organic_halo[g] if i is None else self.halos[i][g]
+                mix = (halo.in_full if in_full else halo.mix) or halo.mix
+                rows.append(self._row((who, g), i, mix, buys))
+        return rows
 
     def _row(
-        self, who: str, g: str, owner: Any, mix: dict[str, float], buys: float, *, page: bool = True
+        self, who: Who, owner: Any, mix: dict[str, float], buys: float, *, page: bool = True
     ) -> Row:
+        """A way before anybody turns to another product."""
         first = {p: buys * mix.get(p, 0.0) for p in self.products}
-        return Row(who, g, owner, page, first, first, first)
-
-    def _whose(self, looks: Halo) -> Any:
-        """The scene on whose visits these looks are, if any."""
-        return next(
-            (s for s, by in self.halos.items() if any(h is looks for h in by.values())), None
-        )
+        return Row(who[0], who[1], owner, page, first, dict(first), dict(first))
 
     # ----- what goes into baskets (section 8)
     def fill(
@@ -730,182 +742,232 @@ class Goods:
 
     # ----- what is bought (section 9)
     def choose(self, ways: dict[str, Ways]) -> None:
-        """us_pg and uc_pg, the first choices of visitors, and u_p of all."""
+        """First choices of the step: us_pg, uc_pg, u_pg, and u_p of everybody."""
         self.ways = ways
-        self.rows = list(self._rows(in_full=False))
-        self.first_choice = self._choices("first")
-        every = {p: sum(row.first[p] for row in self.rows) for p in self.products}
-        self.first_choice_of_all = scaled_to_one(every) or self.organic_mix
-
-    def _choices(self, which: str) -> dict[str, dict[str, dict[str, float]]]:
-        """First choices, or what of them is tried or wanted: of strangers and customers by segment."""
-        return {who: {g: self._choice(who, g, which) for g in self.segments} for who in WHO}
-
-    def _choice(self, who: str, g: str, which: str) -> dict[str, float]:
-        rows = [row for row in self.rows if (row.who, row.g) == (who, g)]
-        total = sum(sum(row.first.values()) for row in rows)
-        if total <= 0:
-            return self.organic_mix if which == "first" else self.first_choice[who][g]
-        return {p: sum(getattr(row, which)[p] for row in rows) / total for p in self.products}
-
-    def choose_directly(self, orders: dict[str, tuple[float, float, float]]) -> None:
-        """Direct orders by product, from S_g, C_g and R_g of every segment."""
-        self.amounts = orders
-        usual = {g: self.bought_freely(g) for g in self.segments}
-        self.tried = self.wanted = self._direct(self.first_choice, usual)
-
-    def _direct(
-        self, choices: dict[str, dict[str, dict[str, float]]], usual: dict[str, dict[str, float]]
-    ) -> dict[str, dict[str, dict[str, float]]]:
-        """Direct orders of strangers and customers, by segment and product."""
-        direct: dict[str, dict[str, dict[str, float]]] = {who: {} for who in WHO}
-        for g, (strangers, customers, habit) in self.amounts.items():
-            of_strangers, of_customers = (choices[who][g] for who in WHO)
-            direct["strangers"][g] = {p: strangers * u for p, u in of_strangers.items()}
-            direct["customers"][g] = {
-                p: customers * u + habit * usual[g][p] for p, u in of_customers.items()
-            }
-        return direct
-
-    def runs_short(self, wanted: dict[str, float]) -> bool:
-        """Whether some avail_p of X_p is below 1."""
-        return min(self._avail(wanted).values()) < 1
-
-    def _avail(self, wanted: dict[str, float]) -> dict[str, float]:
-        return {p: product.would_find(wanted[p]) for p, product in self.products.items()}
+        self.rows = self._rows(in_full=False)
+        self.choices = self._choices()
+        self.first_of = {  # us_pg and uc_pg for what is presold, whatever runs short later
+            (who, g): choice.first for who, row in self.choices.items() for g, choice in row.items()
+        }
+        self.wanted_by_all = {g: self._first_of_rows(self._rows_of(g)) for g in self.segments}
+        self.first_choice_of_all = self._first_of_rows(self.rows)
+        self.usual = {g: self._untouched(self.bought_freely(g)) for g in self.segments}
 
     def choose_in_full(self) -> None:
-        """Section 9: direct orders once first choices are made as if everything were there."""
-        self.rows = list(self._rows(in_full=True))
-        usual = {g: self.bought_freely(g) for g in self.segments}
-        self.tried = self.wanted = self._direct(self._choices("first"), usual)
+        """First choices made anew as if everything were there; what is presold keeps the others."""
+        self.rows = self._rows(in_full=True)
+        self.choices = self._choices()
+        self.wanted_by_all = {g: self._first_of_rows(self._rows_of(g)) for g in self.segments}
+
+    def _rows_of(self, g: str, who: str | None = None) -> list[Row]:
+        """The ways of a segment, of strangers or customers alone if one of them is named."""
+        return [row for row in self.rows if row.g == g and who in (None, row.who)]
+
+    def _first_of_rows(self, rows: list[Row]) -> dict[str, float]:
+        """First choices of some ways together, scaled to sum 1; omix_p if nobody comes."""
+        sums = {p: sum(row.first[p] for row in rows) for p in self.products}
+        return scaled_to_one(sums) or dict(self.organic_mix)
+
+    def _untouched(self, weights: dict[str, float]) -> Choice:
+        """A choice that finds what it looks for."""
+        return Choice(dict(weights), dict(weights), dict(weights))
+
+    def _choices(self) -> Choices:
+        """us_pg and uc_pg: first, tried, wanted."""
+        return {who: {g: self._choice(who, g) for g in self.segments} for who in WHO}
+
+    def _choice(self, who: str, g: str) -> Choice:
+        """The ways of strangers or customers of a segment over the sum of their first choices."""
+        rows = self._rows_of(g, who)
+        total = sum(sum(row.first.values()) for row in rows)
+        if total <= 0:
+            return self._untouched(self.organic_mix)
+        return Choice(
+            first={p: sum(row.first[p] for row in rows) / total for p in self.products},
+            tried={p: sum(row.tried[p] for row in rows) / total for p in self.products},
+            wanted={p: sum(row.wanted[p] for row in rows) / total for p in self.products},
+        )
+
+    def choose_directly(self, orders: dict[str, tuple[float, float, float]]) -> None:
+        """Weights of direct orders, us_pg and dc_pg, from S_g, C_g and R_g of the step."""
+        self.orders = orders
+        self.direct: Choices = {
+            "strangers": self.choices["strangers"],
+            "customers": {g: self._direct(g, *orders[g][1:]) for g in self.segments},
+        }
+
+    def _direct(self, g: str, by_visits: float, by_habit: float) -> Choice:
+        """dc_pg = [C_g uc_pg + R_g f_pg] / (C_g + R_g)."""
+        on_visits, usual = self.choices["customers"][g], self.usual[g]
+        total = by_visits + by_habit
+        if total <= 0:
+            return on_visits
+        mixed: list[dict[str, float]] = []
+        for of_visits, of_habit in (
+            (on_visits.first, usual.first),
+            (on_visits.tried, usual.tried),
+            (on_visits.wanted, usual.wanted),
+        ):
+            mixed.append(
+                {p: (by_visits * of_visits[p] + by_habit * of_habit[p]) / total for p in of_visits}
+            )
+        return Choice(*mixed)
+
+    # ----- where goods run short (section 9)
+    def _avail(self, wanted: dict[str, float]) -> dict[str, float]:
+        """avail_p of so many orders of each product."""
+        return {p: product.would_find(wanted[p]) for p, product in self.products.items()}
+
+    def runs_short(self, wanted: dict[str, float]) -> bool:
+        """Whether some avail_p is below 1."""
+        return min(self._avail(wanted).values()) < 1
 
     def turn(self, wanted: dict[str, float]) -> None:
-        """Section 9: what is tried and what is wanted once those have turned who find nothing, of `wanted` X_p."""
-        avail, usual = self._avail(wanted), {"tried": {}, "wanted": {}}
-        for g in self.segments:
-            rows = [row for row in self.rows if row.g == g]
-            every = {p: sum(row.first[p] for row in rows) for p in self.products}
-            u = scaled_to_one(every) or self.organic_mix
-            for row in rows:
-                row.tried, row.wanted = self._turned(row.first, avail, u, page=row.page)
-            free = self.bought_freely(g)
-            usual["tried"][g], usual["wanted"][g] = self._turned(free, avail, u, page=False)
-        self.tried = self._direct(self._choices("tried"), usual["tried"])
-        self.wanted = self._direct(self._choices("wanted"), usual["wanted"])
+        """Who misses what is wanted takes other products; `wanted` are the orders of first choices made anew."""
+        avail = self._avail(wanted)
+        for row in self.rows:
+            others = self.wanted_by_all[row.g]
+            row.tried, row.wanted = self._turned(row.first, avail, others, page=row.page)
+        self.choices = self._choices()
+        for g, usual in self.usual.items():
+            others = self.wanted_by_all[g]
+            usual.tried, usual.wanted = self._turned(usual.first, avail, others, page=False)
+        self.choose_directly(self.orders)
 
     def _turned(
         self, first: dict[str, float], avail: dict[str, float], u: dict[str, float], *, page: bool
     ) -> tuple[dict[str, float], dict[str, float]]:
-        """What is tried and wanted of first choices of a segment whose visits want u_pg."""
-        tried, wanted = into = dict(first), dict(first)
+        """b_p + y_p, what is tried, and b_p - (what leaves p) + avail_p y_p, what is wanted."""
+        tried, wanted = dict(first), dict(first)
         for p, b in first.items():
             missed = (1 - avail[p]) * b
+            if missed <= 0:
+                continue
+            left = 0.0
             if page:
-                missed -= self._turn_to(p, missed, first, avail, into)
-            self._turn_to(p, missed * self.substitution, u, avail, into)
-        return tried, {p: max(0.0, x) for p, x in wanted.items()}
+                left = self._turn_to(p, missed, first, avail, (tried, wanted))
+            rest = self.substitution * (missed - left)
+            left += self._turn_to(p, rest, u, avail, (tried, wanted))
+            wanted[p] -= left
+        return tried, wanted
 
     def _turn_to(
         self, p: str, missed: float, weights: dict[str, float], avail: dict[str, float],
         into: tuple[dict[str, float], dict[str, float]],
     ) -> float:  # fmt: skip
-        """Those who miss p take others of some weights, tried and wanted `into`; returns how many."""
-        others = {q: avail[q] for q, w in weights.items() if q != p and w > 0}
-        if missed <= 0 or not others:
+        """Who misses p tries others by their weights; returns how many find one: go_p of them."""
+        others = [q for q, w in weights.items() if q != p and w > 0]
+        if not others:
             return 0.0
-        every = sum(w * avail[s] for s, w in weights.items())
-        likely = {q: weights[q] / (weights[q] * (1 - avail[q]) + every) for q in others}  # c_q
-        go = 1 - math.prod(1 - a for a in others.values())
-        taken = sum(a * likely[q] for q, a in others.items())
-        k = min(go / taken, 1 / max(likely.values())) if taken > 0 else 0.0
-        room = sum(a * (1 - k * likely[q]) for q, a in others.items())
-        e = min(1.0, max(0.0, go - k * taken) / room) if room > 0 else 0.0
         tried, wanted = into
-        for q, a in others.items():
-            y = missed * (k * likely[q] + e * (1 - k * likely[q]))
-            tried[q] += y
-            wanted[q] += a * y
-        wanted[p] -= missed * go
-        return missed * go
+        c = {q: taken_if_there(q, weights, avail) for q in others}
+        gone = 1.0  # all of them
+        for q in others:
+            gone *= 1 - avail[q]
+        go, r = 1 - gone, sum(avail[q] * c[q] for q in others)
+        k = min(go / r, 1 / max(c.values())) if r > 0 else 0.0
+        room = sum(avail[q] * (1 - k * c[q]) for q in others)
+        e = min(1.0, max(0.0, (go - k * r) / room)) if room > 0 else 0.0
+        found = 0.0
+        for q in others:
+            tries = missed * (k * c[q] + e * (1 - k * c[q]))
+            tried[q] += tries
+            wanted[q] += tries * avail[q]
+            found += tries * avail[q]
+        return found
 
-    def brought(self) -> dict[Any, dict[str, float]]:
-        """Orders tried by product that visits of each scene and partner bring (section 10)."""
-        due = {key: dict.fromkeys(self.products, 0.0) for key in self.mixes}
-        total = {(who, g): 0.0 for who in WHO for g in self.segments}
-        for row in self.rows:
-            total[row.who, row.g] += sum(row.first.values())
-        for row in self.rows:
-            if row.owner is not None and total[row.who, row.g] > 0:
-                orders = self.amounts[row.g][WHO.index(row.who)]
-                for p, x in row.tried.items():
-                    due[row.owner][p] += orders * x / total[row.who, row.g]
-        return due
+    def brought(self, tried: dict[str, float]) -> dict[str, dict[Any, float]]:
+        """q_ip of section 10 by product: of the orders that try it, those on visits of a scene or partner."""
+        parts = {p: dict.fromkeys(self.scene_weights, 0.0) for p in self.products}
+        for who, column in (("strangers", 0), ("customers", 1)):
+            for g in self.segments:
+                rows, orders = self._rows_of(g, who), self.orders[g][column]
+                total = sum(sum(row.first.values()) for row in rows)
+                for row in rows:
+                    if row.owner is None or total <= 0:
+                        continue
+                    for p, x in row.tried.items():
+                        if tried[p] > 0:
+                            parts[p][row.owner] += orders * x / total / tried[p]
+        return parts
 
+    # ----- presale (sections 7 and 9)
     def presale(self, weights: dict[str, float]) -> dict[str, float]:
-        """The part of weights that belongs to presale products."""
-        return {p: weight * self.products[p].item.presale for p, weight in weights.items()}
+        """Weights of the products of which deposits are taken; 0 for the others."""
+        return {p: w if self.products[p].item.presale else 0.0 for p, w in weights.items()}
 
     def presale_there(self, weights: dict[str, float]) -> dict[str, float]:
-        """That of presale products as far as they are to be had; its sum is dep_g, or depk."""
-        return {p: x * self.there[p] for p, x in self.presale(weights).items()}
+        """Weights x a_p presale_p."""
+        return {p: w * self.there[p] for p, w in self.presale(weights).items()}
 
-    def basket_mix(self, who: Who, elastic: bool) -> dict[str, float]:
-        """K^_pwg of released orders; section 17 where prices move people."""
-        if not elastic:
-            return self.standing(who)
-        ready = self.basket_readiness(who)
-        return {p: k * self.responses[p][who[1]] / ready for p, k in self.standing(who).items()}
-
+    # ----- standing baskets (section 9)
     def standing(self, who: Who) -> dict[str, float]:
-        """K^_pwg: omix_p while the baskets are empty."""
-        return shares(self.baskets[who]) or self.organic_mix
+        """K^_pwg: what stands in baskets, omix_p while there is none."""
+        return shares(self.baskets[who]) or dict(self.organic_mix)
 
     def basket_readiness(self, who: Who) -> float:
-        """Mean response of a segment to the prices of what stands in baskets."""
-        return sum(k * self.responses[p][who[1]] for p, k in self.standing(who).items())
+        """R_wg: how prices of the step move the releases of what stands in baskets."""
+        return sum(x * self.responses[p][who[1]] for p, x in self.standing(who).items())
 
-    def change_baskets(
-        self, who: Who, bought: dict[str, float], left: float, entered: float
-    ) -> None:
-        """K after a step."""
-        standing, others = self.standing(who), left - sum(bought.values())
-        for p, new in self.new_baskets[who].items():
-            kept = max(0.0, self.baskets[who][p] - bought[p] - others * standing[p])
-            self.baskets[who][p] = kept + new * entered
+    def basket_mix(self, who: Who) -> dict[str, float]:
+        """Weights of released orders: k_pwg R_pg / R_wg."""
+        answered = {p: x * self.responses[p][who[1]] for p, x in self.standing(who).items()}
+        return scaled_to_one(answered) or self.standing(who)
 
+    def change_baskets(self, who: Who, gone: dict[str, float], left: float, entered: float) -> None:
+        """K after the step; `gone` is what was ordered and presold (r_p + e_p), `left` all that left."""
+        mix, dropped, new = self.standing(who), left - sum(gone.values()), self.new_baskets[who]
+        for p, weight in self.baskets[who].items():
+            kept = max(0.0, weight - gone[p] - dropped * mix[p])
+            self.baskets[who][p] = kept + entered * new[p]
+
+    # ----- standing deposits (section 9)
     def deposit_mix(self, who: Who) -> dict[str, float]:
-        """KT^_pwg: first choices of presale products while there is no deposit, or of all."""
-        first = self.first_choice[who[0]][who[1]]
-        return shares(self.deposits[who]) or shares(self.presale(first)) or first
+        """KT^_pwg; while there is none the first choices, of presale products if there are any."""
+        first = self.first_of[who]
+        return shares(self.deposits[who]) or scaled_to_one(self.presale(first)) or dict(first)
 
     def change_deposits(
         self, who: Who, settled: dict[str, float], new: dict[str, float], prices: dict[str, float]
     ) -> None:
-        """KT and VT after a step."""
-        for p, x in self.deposits[who].items():
-            kept = max(0.0, x - settled[p])
-            self.agreed[who][p] = kept * self.agreed_price(who, p) + new[p] * prices[p]
-            self.deposits[who][p] = kept + new[p]
+        """KT and VT after the step: balances leave, VT in proportion; new ones come at the step's prices."""
+        standing, value = self.deposits[who], self.deposit_values[who]
+        for p, weight in standing.items():
+            kept = max(0.0, weight - settled[p])
+            value[p] = value[p] * kept / weight if weight > 0 else 0.0
+            standing[p] = kept + new[p]
+            value[p] += new[p] * prices[p]
 
-    def agreed_price(self, who: Who, p: str) -> float:
-        """VT_pwg / KT_pwg: at what price its standing deposits were paid."""
-        deposits = self.deposits[who][p]
-        return self.agreed[who][p] / deposits if deposits > 0 else 0.0
+    def agreed_price(self, who: Who, p: str, today: float) -> float:
+        """VT_pwg / KT_pwg: the mean price of standing deposits; today's while there is none."""
+        weight = self.deposits[who][p]
+        return self.deposit_values[who][p] / weight if weight > 0 else today
 
-    def deposit_value(self, who: Who) -> float:
-        """Mean deposit of an order of value 1, as far as its goods are to be had now [CNY]."""
+    def deposit_value(self, who: Who, today: dict[str, float]) -> float:
+        """Section 12: what is forfeited of one deposit, per unit of order value [CNY].
+
+        What is sold out at this moment is paid back.
+        """
+        parts = shares(self.deposits[who]) or dict(self.organic_start)
         total = 0.0
-        for p, weight in (shares(self.deposits[who]) or self.organic_start).items():
+        for p, part in parts.items():
             product = self.products[p]
             there = find_goods(product.supply.units, product.supply.demand)
-            total += weight * there * product.item.deposit * self.agreed_price(who, p)
+            price = self.agreed_price(who, p, today[p])
+            total += part * there * price * float(product.item.deposit)
         return total
 
     def forget_deposits(self) -> None:
-        """KT and VT are empty."""
-        self.deposits = {who: dict.fromkeys(self.products, 0.0) for who in self.baskets}
-        self.agreed = {who: dict.fromkeys(self.products, 0.0) for who in self.baskets}
+        """No deposit stands: KT = VT = 0."""
+        everybody = [(who, g) for who in WHO for g in self.segments]
+        self.deposits = {who: dict.fromkeys(self.products, 0.0) for who in everybody}  # KT
+        self.deposit_values = {who: dict.fromkeys(self.products, 0.0) for who in everybody}  # VT
+
+
+def taken_if_there(q: str, weights: dict[str, float], avail: dict[str, float]) -> float:
+    """c_q = w_q / (w_q + sum over s not q of w_s avail_s)."""
+    others = sum(w * avail[s] for s, w in weights.items() if s != q)
+    return weights[q] / (weights[q] + others)
 
 
 def shares(weights: dict[str, float]) -> dict[str, float]:
