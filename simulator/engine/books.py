@@ -8,7 +8,7 @@ from simulator.engine.floor import Floor
 from simulator.engine.tally import Met
 from simulator.market.audience import ORDER, ratio
 from simulator.market.basket import CustomerMoves, Orders
-from simulator.market.bill import Bill, Money, part_of
+from simulator.market.bill import PRICE, REFUND, Balances, Bill, Money, part_of
 from simulator.market.columns import prob
 from simulator.market.groups import add_up
 from simulator.market.shipping import Depot, late_share
@@ -34,8 +34,8 @@ class Sold:
     """Orders that shops send: [product, lane]."""
     pay: np.ndarray
     """Success of payment: [1, lane]."""
-    agreed: np.ndarray | float
-    """Price of an order against that of the day, for balances are paid at that of their deposit: [product, lane]."""
+    settled: Balances | None
+    """Balances among the orders, where there may be any."""
 
 
 class Books:
@@ -61,7 +61,7 @@ class Books:
         """Bill the orders of a step, and write down what came of them."""
         floor, day, orders, moved = self.floor, self.floor.state.day, sold.orders, sold.moved
         paid = add_up(orders.total)
-        bill = self._bill(orders.total, paid, sold.agreed)
+        bill = self._bill(orders.total, paid, sold.settled)
         gmv = bill.total.gmv
         day.paid += paid
         day.gmv += gmv
@@ -78,15 +78,26 @@ class Books:
         if floor.tracers:
             self._credit(sold, self._takings(sold, paid, bill), met)
 
-    def _bill(self, orders: np.ndarray, paid: np.ndarray, agreed: np.ndarray | float) -> Bill:
+    def _bill(self, orders: np.ndarray, paid: np.ndarray, settled: Balances | None) -> Bill:
         """What the paid orders bring: [product, segment, lane], and their sums [product, lane]."""
-        floor, world, goods = self.floor, self.floor.world, self.floor.world.goods
-        sd = world.scenario.commerce.order_value_sd
-        noise = floor.draws.mean_noise("order_value", paid, sd) * (floor.terms().price * agreed)
+        floor, world, cost = self.floor, self.floor.world, self.floor.world.goods.unit_cost
+        sd, terms = world.scenario.commerce.order_value_sd, floor.terms().order
+        noise = floor.draws.mean_noise("order_value", paid, sd)
+        terms = settled.among(terms) if settled else terms
         if floor.till is not None:
-            return floor.till.charge(orders, noise, goods.unit_cost)
-        price, values = goods.price[floor.phase] * noise, orders * world.people.order_value
-        return Bill(values, price, goods.unit_cost, np.zeros_like(price))
+            return floor.till.charge(orders, terms, noise, cost)
+        price, values = terms[PRICE] * noise, orders * world.people.order_value
+        return Bill(values, price, cost, np.zeros_like(price))
+
+    def _chance(self, settled: Balances | None, late: np.ndarray | float = 1.0) -> np.ndarray:
+        """Of a refund of the step's orders, at odds `late` times as high: [product, segment (or 1), lane]."""
+        terms = self.floor.terms()
+        odds = terms.refund_odds * late
+        chance = prob(odds)
+        if settled is None or self.floor.till is None:
+            return np.asarray(chance)
+        then = prob(odds * (settled.terms[REFUND] / terms.order[REFUND])[:, None])
+        return np.asarray(chance + settled.part[:, None] * (then - chance))
 
     def _link(self, sold: Sold, bill: Bill) -> None:
         """What scenes and commissioned media sold on their own visits, less what will come back of it."""
@@ -94,17 +105,17 @@ class Books:
         if floor.linkage:
             floor.linkage.sell(gmv, sold.bought[:scenes])
         if floor.partners:
-            back = bill.coming_back(prob(floor.terms().refund_odds)).gmv
+            back = bill.coming_back(self._chance(sold.settled)).gmv
             floor.partners.settle(gmv, sold.bought[scenes:], 1 - ratio(back, gmv))
 
     def _expect_refunds(self, sold: Sold, paid: np.ndarray, bill: Bill) -> None:
         """Note what of the step's orders will come back, and what it takes back; `paid` [product, lane]."""
         floor, day = self.floor, self.floor.state.day
-        orders, odds, depot = sold.orders.total, floor.terms().refund_odds, floor.world.depot
-        chance = prob(odds)
+        orders, depot = sold.orders.total, floor.world.depot
+        chance = self._chance(sold.settled)
         if depot is not None:
             late = self._ship(paid - sold.pooled, paid, depot)[:, None]
-            chance = chance + late * (prob(odds * depot.late_refund) - chance)
+            chance = chance + late * (self._chance(sold.settled, depot.late_refund) - chance)
         self._expect_first(sold, chance)
         back = bill.coming_back(chance)
         day.due_back += part_of(paid, orders, chance)

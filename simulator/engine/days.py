@@ -8,6 +8,7 @@ from simulator.engine.settlement import Settlement
 from simulator.engine.state import Day
 from simulator.market.audience import ratio
 from simulator.market.basket import in_all, shares
+from simulator.market.bill import PRICE
 from simulator.market.bounds import at_least
 from simulator.market.contract import Server
 from simulator.market.fulfilment import FIRST, POOLS, Returned, Returns
@@ -84,7 +85,7 @@ class Days:
         people = np.array([n[Stage.DEPOSIT], baskets.deposits]) * floor.world.people.order_value
         mix = shares(baskets.presold, goods.organic[:, None, None])
         kept = goods.deposit * state.stock.available(floor.sampled)
-        money = mix * ratio(baskets.agreed, baskets.presold) * kept[:, None, None]
+        money = mix * ratio(baskets.agreed[PRICE], baskets.presold) * kept[:, None, None]
         floor.book.add(forfeited=in_all(people * np.add.reduce(money)))
         n[Stage.ENGAGE] += n[Stage.DEPOSIT]
         n[Stage.DEPOSIT] = 0.0

@@ -15,6 +15,7 @@ from simulator.engine.lanes import (
 from simulator.engine.points import Points, make_points
 from simulator.engine.schedule import Schedule, make_schedule
 from simulator.engine.state import State, first_state
+from simulator.market.bill import PRICE
 from simulator.market.choice import Trial, start_trials
 from simulator.market.commission import Partnership
 from simulator.market.draws import Draws
@@ -47,8 +48,8 @@ class Terms:
 
     today: Today
     phase: int
-    price: np.ndarray
-    """Price by stage, against that of the phase: [product, lane]."""
+    order: np.ndarray
+    """Of an order of value 1, as market/bill.py has them: [term, product, lane]."""
     refund_odds: np.ndarray
     """Odds that an order will be refunded: [product, segment (or 1), lane]."""
 
@@ -107,12 +108,13 @@ class Floor:
         """The terms of this step."""
         if self.read is None or self.read.today is not self.today or self.read.phase != self.phase:
             price = self.cycles.price(self.state.shelf, self.phase)
-            self.read = Terms(self.today, self.phase, price, self._read_refund_odds())
+            odds = self._read_refund_odds()
+            self.read = Terms(self.today, self.phase, self._read_order(price), odds)
         return self.read
 
     def price(self) -> np.ndarray:
         """What a buyer of order value 1 pays, subsidies aside [CNY]: [product, lane]."""
-        return (self.world.offers or self.world.goods).price[self.phase] * self.terms().price
+        return np.asarray(self.terms().order[PRICE])
 
     def price_paid(self) -> np.ndarray:
         """What buyers pay for an order, subsidies off as far as there is money for them [CNY]:
@@ -120,6 +122,19 @@ class Floor:
         """
         paid = self.price()[:, None] * self.world.people.order_value
         return paid - self.till.foreseen(paid) if self.till else paid
+
+    def _read_order(self, by_stage: np.ndarray) -> np.ndarray:
+        """Terms of an order; prices move with the stage [product, lane]."""
+        offers, f = self.world.offers, self.phase
+        if offers is None:
+            return np.asarray(self.world.goods.price[f] * by_stage)[None]
+        rows = (
+            offers.price[f] * by_stage,
+            offers.aid[f] * by_stage,
+            offers.size[f],
+            offers.refund[f],
+        )
+        return np.array(np.broadcast_arrays(*rows))
 
     def _read_refund_odds(self) -> np.ndarray:
         odds = self.today.refund_odds * self.world.phases.refund[self.phase]

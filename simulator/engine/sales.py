@@ -33,6 +33,7 @@ from simulator.market.basket import (
     payment_attempts,
     wishes,
 )
+from simulator.market.bill import Balances
 from simulator.market.bounds import at_least
 from simulator.market.columns import bar
 from simulator.market.fulfilment import payment_success
@@ -87,8 +88,8 @@ class Sales:
         """Part of customers' direct orders that no visit brought: [segment, lane]."""
         self.direct_mix = np.zeros(())
         """Product weights of direct orders, as they are tried: [product, buyers, segment, lane]."""
-        self.agreed: np.ndarray | float = 1.0
-        """Price of an order against that of the day: [product, lane]."""
+        self.settled: Balances | None = None
+        """Balances among the orders; None where none can be."""
         self.found: np.ndarray | None = None
         """Part of a product's orders that finds goods [product, lane]; None where all do."""
 
@@ -201,10 +202,10 @@ class Sales:
         self._send(demand, sold)
         paid = cut_by_stock(wanted, tries, demand, sold, floor.draws)
         orders = Orders.of(wanted, paid, weights.shape)
-        self.agreed = 1.0
+        self.settled = None
         if self.presale:
             balances = np.array([flows[ORDER, Stage.DEPOSIT], baskets.balances])
-            self.agreed = self.standing.agreed(balances, orders.total, self.found)
+            self.settled = self.standing.settled(balances, orders.total, self.found)
         return orders
 
     def _kinds(self, flows: np.ndarray, baskets: CustomerMoves) -> list[np.ndarray]:
@@ -337,7 +338,7 @@ class Sales:
         """What the books ask of the step."""
         waiting = self._not_on_visits(flows) if self.floor.tracers else None
         return Sold(
-            flows, baskets, orders, self.moved, waiting, self.wanted.bought, self.pooled, self.pay, self.agreed
+            flows, baskets, orders, self.moved, waiting, self.wanted.bought, self.pooled, self.pay, self.settled
         )  # fmt: skip
 
     def _not_on_visits(self, flows: np.ndarray) -> np.ndarray:

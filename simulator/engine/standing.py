@@ -4,7 +4,7 @@ symbol   meaning                                                           unit 
 v        what a step puts into baskets, by product                         1        [product, who, segment, lane]
 like     how much its visits make people want, against an average shop     1        [who, segment, lane]
 K, KT    product weights of standing baskets, and of deposits              baskets  [product, who, segment, lane]
-VT       KT at the prices of the days when the deposits were paid          CNY      [product, who, segment, lane]
+VT       KT times the terms of the days when the deposits were paid        CNY, x   [term, product, who, segment, lane]
 
 The axis who: strangers with favourites and carts, and customers.
 """
@@ -15,7 +15,8 @@ from simulator.engine.floor import Floor
 from simulator.engine.tally import Met
 from simulator.engine.wanted import Wanted
 from simulator.market.audience import CART, DECAY, DEPOSIT, FAVOURITE, ORDER, ratio
-from simulator.market.basket import CustomerMoves, shares
+from simulator.market.basket import CustomerMoves, in_all, shares
+from simulator.market.bill import Balances
 from simulator.market.bounds import at_least
 from simulator.market.groups import add_up
 from simulator.scenario.chain import Stage
@@ -39,20 +40,19 @@ class Standing:
             self.filling *= taste[:, None]
         return ratio(np.add.reduce(self.filling), touches)
 
-    def agreed(
-        self, balances: np.ndarray, paid: np.ndarray, found: np.ndarray | None
-    ) -> np.ndarray:
-        """Mean price of a product's orders against that of the day: balances [who, segment, lane] are paid at that of
-        their deposit; `paid` orders [product, segment, lane], `found` [product, lane]: [product, lane].
+    def settled(self, balances: np.ndarray, paid: np.ndarray, found: np.ndarray | None) -> Balances:
+        """Balances [who, segment, lane] are paid on the terms of their deposits; `paid` orders of all kinds
+        [product, segment, lane], `found` [product, lane].
         """
         held, value = self.floor.state.baskets, self.floor.world.people.order_value
         deposited = self.wanted.deposited * (balances * value)
         if found is not None:
             deposited *= found[:, None, None]
-        price = self.floor.price()[:, None, None]
-        then = np.where(held.presold > 0, ratio(held.agreed, held.presold * price), 1.0)
-        every, gap = (add_up(np.add.reduce(x, axis=1)) for x in (deposited, deposited * (then - 1)))
-        return np.asarray(1 + ratio(gap, np.maximum(add_up(paid * value), every)))
+        today = self.floor.terms().order[:, :, None, None]
+        then = np.where(held.presold > 0, ratio(held.agreed, held.presold), today)
+        every, terms = in_all(deposited), add_up(np.add.reduce(deposited * then, axis=2))
+        part = ratio(every, np.maximum(add_up(paid * value), every))
+        return Balances(part, ratio(terms, every))
 
     def move(
         self, flows: np.ndarray, baskets: CustomerMoves, *,
@@ -87,7 +87,8 @@ class Standing:
         on_visits = np.add.reduce(flows[DEPOSIT]) - np.add.reduce(out[:, 0])
         new = out.copy()
         new[:, 0] += at_least(on_visits, 0.0) * _of_products(visited)
-        held.agreed[...] = held.presold * agreed + new * self.floor.price()[:, None, None]
+        today = self.floor.terms().order[:, :, None, None]
+        held.agreed[...] = held.presold * agreed + new * today
         held.presold += new
 
 

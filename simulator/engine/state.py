@@ -7,6 +7,7 @@ import numpy as np
 from simulator.market.asset import liked_at_start, wanted_at_start
 from simulator.market.audience import Crowd, ratio
 from simulator.market.basket import BANDED, CUSTOMER_STAGES, Baskets, quiet_carts
+from simulator.market.bill import PRICE, REFUND
 from simulator.market.bounds import at_least
 from simulator.market.contract import Bookings
 from simulator.market.draws import Draws
@@ -86,9 +87,10 @@ def first_state(
     products, segments = len(names.products), len(names.segments)
     n = first_people(world, lanes, draws, sampled=sampled)
     zeros, goods, carts = np.zeros((segments, lanes)), world.goods, first_carts(world, n, draws)
+    terms = 1 + (PRICE if world.offers is None else REFUND)
     return State(
         crowd=Crowd(n, n[7:11].copy(), zeros.copy(), np.zeros((BANDS_N, segments, lanes))),
-        baskets=Baskets.of(carts, first_goods(world, n, carts)), bookings=Bookings.of(booked),
+        baskets=Baskets.of(carts, first_goods(world, n, carts), terms), bookings=Bookings.of(booked),
         shelf=cycles.start(lanes, draws), stock=Stock.of(goods.stock + goods.pool, lanes),
         depot=Stock.of(goods.stock, lanes) if goods.pool.any() else None,
         queue=Queue.of(lanes) if world.depot else None,

@@ -85,8 +85,10 @@ class Wanted:
         self.presold_on_visits = self.presold_standing = np.zeros(())
 
     def _presold(self, mix: np.ndarray) -> np.ndarray:
-        """What of product weights [product, .., segment, lane] is a presale and can be had."""
-        part = self.floor.world.goods.presale[:, None] * self.floor.available
+        """What of product weights [product, .., segment, lane] is a presale and can be had, or is announced."""
+        goods, steps = self.floor.world.goods, self.floor.world.steps
+        awaited = goods.awaited(int(steps.start[self.floor.step]))
+        part = goods.presale[:, None] * np.where(awaited, 1.0, self.floor.available)
         return mix * part.reshape(len(part), *(1,) * (mix.ndim - 2), -1)
 
     def with_habit(self, on_visits: np.ndarray, usual: np.ndarray, part: np.ndarray) -> np.ndarray:

@@ -48,13 +48,13 @@ class Baskets:
     presold: np.ndarray
     """KT"""
     agreed: np.ndarray
-    """VT: KT at the prices of the days when the deposits were paid [CNY]."""
+    """VT: KT times the terms of the days when the deposits were paid: [term, product, who, segment, lane]."""
 
     @classmethod
-    def of(cls, carts: Array, products: Array) -> "Baskets":
+    def of(cls, carts: Array, products: Array, terms: int) -> "Baskets":
         """Customers' carts of the start [segment, lane], and what is in baskets [product, who, segment, lane]."""
-        none = np.zeros((2, *products.shape))
-        return cls(carts, np.zeros_like(carts), products, *none)
+        none, *agreed = np.zeros((1 + terms, *products.shape))
+        return cls(carts, np.zeros_like(carts), products, none, np.array(agreed))
 
 
 def quiet_carts(people: People, touches: Array, wanted: Array, release: Array) -> Array:

@@ -14,6 +14,25 @@ import numpy as np
 
 from simulator.market.groups import add_up
 
+PRICE, AID, SIZE, REFUND = range(4)
+"""Terms of an order: what the buyer of order value 1 pays and what coupons add to it for the seller [CNY], goods and
+odds of a refund against an order without coupons [x]; the price alone where there are no coupons.
+"""
+
+
+@dataclass
+class Balances:
+    """What of a step's orders was agreed on before: deposits that are paid up."""
+
+    part: np.ndarray
+    """Of the value of a product's orders: [product, lane]."""
+    terms: np.ndarray
+    """Mean terms of their days: [term, product, lane]."""
+
+    def among(self, terms: np.ndarray) -> np.ndarray:
+        """Mean terms of all orders where the others have today's `terms` [term, product, lane]."""
+        return np.asarray(terms + self.part * (self.terms - terms))
+
 
 @dataclass
 class Money:

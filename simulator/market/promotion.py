@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from simulator.market.audience import ratio
-from simulator.market.bill import Bill
+from simulator.market.bill import AID, PRICE, SIZE, Bill
 from simulator.market.calendar import RUNOFF, Steps, phase_of_runoff, seconds_between
 from simulator.market.columns import column, stack
 from simulator.market.fulfilment import Stock
@@ -242,14 +242,15 @@ class Till:
         """That the next order finds subsidy money: [product, 1, lane]."""
         return np.einsum("cp,cl->pl", self.members, self.found)[:, None]
 
-    def charge(self, orders: np.ndarray, noise: np.ndarray, unit_cost: np.ndarray) -> Bill:
-        """Bill paid orders [product, segment, lane]; `noise` of their value [product, lane]; unit cost of a
-        usual order [product, lane].
+    def charge(
+        self, orders: np.ndarray, terms: np.ndarray, noise: np.ndarray, unit_cost: np.ndarray
+    ) -> Bill:
+        """Bill paid orders [product, segment, lane] by their terms [term, product, lane]; `noise` of their value and
+        unit cost of a usual order [product, lane].
         """
-        offers, f = self.offers, self.phase
-        price, aid = offers.price[f] * noise, offers.aid[f] * noise
+        price, aid = terms[PRICE] * noise, terms[AID] * noise
         granted = self._subsidise(orders, price[:, None]) if self.open.any() else None
-        return Bill(orders * self.order_value, price, unit_cost * offers.size[f], aid, granted)
+        return Bill(orders * self.order_value, price, unit_cost * terms[SIZE], aid, granted)
 
     def _subsidise(self, orders: np.ndarray, price: np.ndarray) -> np.ndarray:
         """Subsidies granted [CNY]: [product, segment, lane]."""

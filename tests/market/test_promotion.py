@@ -36,7 +36,9 @@ NO_NOISE = np.ones((2, LANES))
 
 
 def charge(till: Till, paid: np.ndarray) -> Bill:
-    return till.charge(paid, NO_NOISE, np.ones((2, 1)))
+    offers = till.offers
+    terms = np.array([x[till.phase] for x in (offers.price, offers.aid, offers.size)])
+    return till.charge(paid, terms, NO_NOISE, np.ones((2, 1)))
 
 
 # --- prices -------------------------------------------------------------------------------------

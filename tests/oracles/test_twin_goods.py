@@ -184,19 +184,24 @@ def test_cheaper_products_leave_baskets_first():
     assert goods.standing(who) == pytest.approx({"x": 0.75, "y": 0.25})
 
 
+def at(x: float, y: float) -> dict[str, dict[str, float]]:
+    """Terms of two products that differ by their price."""
+    return {"x": {"price": x}, "y": {"price": y}}
+
+
 def test_deposits_keep_the_price_at_which_they_were_paid():
     goods, who = shop({"x": 1.0, "y": 1.0}), (C, "a")
-    assert goods.agreed_price(who, "x", 55.0) == 55.0
+    assert goods.agreed(who, "x", {"price": 55.0}) == {"price": 55.0}
     none = {"x": 0.0, "y": 0.0}
-    goods.change_deposits(who, none, {"x": 10.0, "y": 0.0}, {"x": 80.0, "y": 1.0})
-    goods.change_deposits(who, none, {"x": 10.0, "y": 5.0}, {"x": 100.0, "y": 20.0})
-    assert goods.agreed_price(who, "x", 55.0) == pytest.approx(90)
-    goods.change_deposits(who, {"x": 15.0, "y": 0.0}, none, {"x": 1.0, "y": 1.0})
+    goods.change_deposits(who, none, {"x": 10.0, "y": 0.0}, at(80.0, 1.0))
+    goods.change_deposits(who, none, {"x": 10.0, "y": 5.0}, at(100.0, 20.0))
+    assert goods.agreed(who, "x", {"price": 55.0})["price"] == pytest.approx(90)
+    goods.change_deposits(who, {"x": 15.0, "y": 0.0}, none, at(1.0, 1.0))
     assert goods.deposits[who] == pytest.approx({"x": 5, "y": 5})
-    assert goods.agreed_price(who, "x", 55.0) == pytest.approx(90)
+    assert goods.agreed(who, "x", {"price": 55.0})["price"] == pytest.approx(90)
     assert goods.deposit_mix(who) == pytest.approx({"x": 0.5, "y": 0.5})
     goods.products["y"].supply.units = 0.0  # sold out: paid back
-    assert goods.deposit_value(who, none) == pytest.approx(0.5 * 90 * 0.1)
+    assert goods.deposit_value(who, at(0.0, 0.0)) == pytest.approx(0.5 * 90 * 0.1)
 
 
 def test_deposits_of_nobody_are_for_presale_goods():
@@ -214,10 +219,16 @@ def test_deposits_of_nobody_are_for_presale_goods():
 def test_balances_are_billed_at_the_price_of_their_deposit():
     world = World(layered(Scenario.model_validate(small_world())), {}, [], {}, None)
     step = world.clock.steps[0]
-    goods, today = world.goods, world._day_price("x", step)
+    goods, today = world.goods, world._order_terms("x", step)
     none = dict.fromkeys(goods.products, 0.0)
-    one, old = none | {"x": 4.0}, none | {"x": today / 2}
-    goods.change_deposits((S, "a"), none, one, old)
+    half = {p: {name: x / 2 for name, x in world._order_terms(p, step).items()} for p in goods.products}
+    goods.change_deposits((S, "a"), none, none | {"x": 4.0}, half)
+
+    def agreed(own: dict[str, Buyers]) -> dict[str, float]:
+        world._agree(goods.products["x"], step, own)
+        return {
+            name: x / today[name] for name, x in goods.products["x"].terms.items() if today[name]
+        }
 
     def buyers(balances: float, direct: float) -> Buyers:
         found = {who: {kind: dict(none) for kind in ORDERS} for who in WHO}
@@ -226,11 +237,11 @@ def test_balances_are_billed_at_the_price_of_their_deposit():
 
     for balances, direct, expected in ((2.0, 6.0, 0.875), (2.0, 0.0, 0.5), (0.0, 6.0, 1.0)):
         own = {"a": buyers(balances, direct), "b": buyers(0.0, 0.0)}
-        assert world._agree("x", step, own) == pytest.approx(expected)
+        assert agreed(own) == pytest.approx(dict.fromkeys(agreed(own), expected))
     both = {"a": buyers(2.0, 0.0), "b": buyers(0.0, 3.0)}
     a, b = (order_value_of(world.scenario.segments[g]) for g in "ab")
     expected = 1 - 2 * a / 2 / (2 * a + 3 * b)
-    assert world._agree("x", step, both) == pytest.approx(expected)
+    assert agreed(both)["price"] == pytest.approx(expected)
 
 
 # --------------------------------------------------------------------------- laws of every step

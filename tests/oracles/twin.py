@@ -60,6 +60,7 @@ from tests.oracles.twin_goods import (
     Goods,
     Halo,
     Product,
+    Terms,
     Ways,
     best_of,
     odds,
@@ -290,7 +291,7 @@ class World:
         yield environment.timeout(end)
         yield environment.timeout(0)  # after the restocks of the moment, before goods come back
         step = next((s for s in self.clock.steps if s.start >= end), self.clock.steps[-1])
-        today = {p: self._day_price(p, step) for p in self.goods.products}
+        today = {p: self._order_terms(p, step) for p in self.goods.products}
         for g, people in self.people.items():
             order_value = order_value_of(self.scenario.segments[g])
             held = {"strangers": people.people["deposit"], "customers": people.deposits}
@@ -921,7 +922,7 @@ class World:
         products, parts = self.goods.products, self.goods.brought(tried)
         for p, product in products.items():
             self._link(product, parts[p])
-            product.agreed = self._agree(p, step, buyers)
+            self._agree(product, step, buyers)
         self.late_part = dict.fromkeys(products, 0.0)
         if self.scenario.shipping is not None:
             sent = {p: sold[p] - product.from_shops for p, product in products.items()}
@@ -953,22 +954,37 @@ class World:
 
     def _price(self, p: str, g: str, step: Step) -> float:
         """P v, balances being paid at the price of their deposit."""
-        price = self._day_price(p, step) * self.goods.products[p].agreed
+        price = self.goods.products[p].terms["price"]
         return price * order_value_of(self.scenario.segments[g])
 
-    def _agree(self, p: str, step: Step, buyers: dict[str, Buyers]) -> float:
-        """Section 9: the mean price of the step's orders against today's, balances at that of their deposit."""
-        today, dearer, balances, all_orders = self._day_price(p, step), 0.0, 0.0, 0.0
+    def _order_terms(self, p: str, step: Step) -> Terms:
+        """Section 9: what an order of value 1 is on the terms of the day."""
+        prices, phase = self.prices, step.phase_name
+        return {
+            "price": self._day_price(p, step),
+            "aid": prices.aid(p, phase) * self.goods.products[p].price_effect,
+            "size": prices.size(p, phase),
+            "refund": prices.refund(p, phase),
+        }
+
+    def _agree(self, product: Product, step: Step, buyers: dict[str, Buyers]) -> None:
+        """Section 9: the mean terms of the step's orders, balances on those of their deposits."""
+        p, balances, all_orders = product.name, 0.0, 0.0
+        today = self._order_terms(p, step)
+        then = dict.fromkeys(today, 0.0)
         for g, own in buyers.items():
             order_value = order_value_of(self.scenario.segments[g])
             all_orders += own.by_product[p] * order_value  # o_p
             for who in WHO:
                 b = own.found[who][BALANCE][p] * order_value  # b_pwg
-                rho = self.goods.agreed_price((who, g), p, today) / today if today > 0 else 1.0
                 balances += b
-                dearer += b * (rho - 1)
+                for x, value in self.goods.agreed((who, g), p, today).items():
+                    then[x] += b * value
         most = max(all_orders, balances)
-        return 1 + dearer / most if most > 0 else 1.0
+        beta = balances / most if most > 0 else 0.0
+        old = {x: value / balances for x, value in then.items()} if balances > 0 else today
+        product.settled, product.old_refund = beta, old["refund"]
+        product.terms = {x: today[x] + beta * (old[x] - today[x]) for x in today}
 
     def _link(self, product: Product, parts: dict[Any, float]) -> None:
         """Section 10: which part of the product's orders were made on scenes' visits, and x kappa_i."""
@@ -1050,22 +1066,25 @@ class World:
         order_value = order_value_of(people)
         price = self._price(p, g, step)
         subsidy = self.prices.subsidy(p, price, step) * funded
-        gmv, size = orders * (price - subsidy), self.prices.size(p, phase)
+        gmv, size = orders * (price - subsidy), product.terms["size"]
         cost = orders * order_value * size * product.unit_cost
         product.sell(orders, gmv, cost)
-        aid = self.prices.aid(p, phase) * product.price_effect * product.agreed
-        aid = orders * (subsidy + aid * order_value)
+        aid = orders * (subsidy + product.terms["aid"] * order_value)
         product.be_helped(aid)
         product.boosted_today += gmv * product.boosted_part
         product.bought_today += gmv * product.bought_part
-        refund = product.refund_probability(step.phase, people, self.prices.refund(p, phase))
+        now = product.refund_probability(step.phase, people, self.prices.refund(p, phase))
+        then = product.refund_probability(step.phase, people, product.old_refund)
+        beta = product.settled
+        refund = now + beta * (then - now)
         for partner in self.partners:
             sale = gmv * product.guest_parts[partner.name]
             self.guest_sales[partner.name].append((sale, 1 - refund))
         if self.scenario.shipping is not None:
             part = self.late_part[p]
-            slow = prob(odds(refund) * self.scenario.shipping.late_refund)
-            refund += part * (slow - refund)
+            rise = self.scenario.shipping.late_refund
+            slow, old = prob(odds(now) * rise), prob(odds(then) * rise)
+            refund += part * (slow + beta * (old - slow) - refund)
         handling, lost = commerce.refund_handling, commerce.depreciation
         extra = product.extra_handling(people, handling, lost, size)
         first = buyers.first[p] * refund  # F_pg rho_pg
@@ -1115,7 +1134,7 @@ class World:
     ) -> None:
         """KT and VT after the step (section 9)."""
         goods = self.goods
-        today = {p: self._day_price(p, step) for p in goods.products}
+        today = {p: self._order_terms(p, step) for p in goods.products}
         for who, g in goods.baskets:
             new = dict.fromkeys(goods.products, 0.0)
             kept = self._deposits_kept(who, g, flows[g], baskets[g])

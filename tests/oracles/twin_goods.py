@@ -15,6 +15,7 @@ from tests.oracles.twin_chain import WHO, Who, order_value_of
 
 START_ORDERS = dict(zip(PRODUCT_STAGES, (0.05, 0.3, 1.0, 4.0, 2.0, 0.3), strict=True))
 SLOW_PHASES = 4
+Terms = dict[str, float]  # of an order of value 1, by name
 
 
 def odds(p: float) -> float:
@@ -187,7 +188,8 @@ class Product:
         self.own_power = item.product_power * (1 - cycle.generation_decay) ** (item.generation - 1)
         self.power = self.own_power * luck
         self.refund_odds = odds(item.refund)
-        self.agreed = 1.0  # price of the step's orders against that of the day
+        self.terms: Terms = {}  # in the mean of the step's orders
+        self.settled, self.old_refund = 0.0, 1.0  # beta, and the refund factor of its deposits
         self.price_paid: dict[str, float] = {}  # by a buyer of each segment, in the mean
         self.standing = {stage: float(stage == item.product_stage) for stage in PRODUCT_STAGES}
         self.stages = dict(self.standing)  # mean of the day
@@ -897,8 +899,8 @@ class Goods:
         return {p: w if self.products[p].item.presale else 0.0 for p, w in weights.items()}
 
     def presale_there(self, weights: dict[str, float]) -> dict[str, float]:
-        """Weights x a_p presale_p."""
-        return {p: w * self.there[p] for p, w in self.presale(weights).items()}
+        """Weights x had_p presale_p."""
+        return {p: w * self.may_wait[p] for p, w in self.presale(weights).items()}
 
     # ----- standing baskets (section 9)
     def standing(self, who: Who) -> dict[str, float]:
@@ -928,22 +930,25 @@ class Goods:
         return shares(self.deposits[who]) or scaled_to_one(self.presale(first)) or dict(first)
 
     def change_deposits(
-        self, who: Who, settled: dict[str, float], new: dict[str, float], prices: dict[str, float]
+        self, who: Who, settled: dict[str, float], new: dict[str, float], today: dict[str, Terms]
     ) -> None:
-        """KT and VT after the step: balances leave, VT in proportion; new ones come at the step's prices."""
-        standing, value = self.deposits[who], self.deposit_values[who]
+        """KT and VT after the step: balances leave, VT in proportion; new ones come on the step's terms."""
+        standing = self.deposits[who]
         for p, weight in standing.items():
-            kept = max(0.0, weight - settled[p])
-            value[p] = value[p] * kept / weight if weight > 0 else 0.0
+            kept, value = max(0.0, weight - settled[p]), self.deposit_values[who][p]
             standing[p] = kept + new[p]
-            value[p] += new[p] * prices[p]
+            for x, amount in today[p].items():
+                old = value.get(x, 0.0) * kept / weight if weight > 0 else 0.0
+                value[x] = old + new[p] * amount
 
-    def agreed_price(self, who: Who, p: str, today: float) -> float:
-        """VT_pwg / KT_pwg: the mean price of standing deposits; today's while there is none."""
+    def agreed(self, who: Who, p: str, today: Terms) -> Terms:
+        """VT_pwg / KT_pwg: the mean terms of standing deposits; today's while there is none."""
         weight = self.deposits[who][p]
-        return self.deposit_values[who][p] / weight if weight > 0 else today
+        if weight <= 0:
+            return today
+        return {x: value / weight for x, value in self.deposit_values[who][p].items()}
 
-    def deposit_value(self, who: Who, today: dict[str, float]) -> float:
+    def deposit_value(self, who: Who, today: dict[str, Terms]) -> float:
         """Section 12: what is forfeited of one deposit, per unit of order value [CNY].
 
         What is sold out at this moment is paid back.
@@ -953,7 +958,7 @@ class Goods:
         for p, part in parts.items():
             product = self.products[p]
             there = find_goods(product.supply.units, product.supply.demand)
-            price = self.agreed_price(who, p, today[p])
+            price = self.agreed(who, p, today[p])["price"]
             total += part * there * price * float(product.item.deposit)
         return total
 
@@ -961,7 +966,9 @@ class Goods:
         """No deposit stands: KT = VT = 0."""
         everybody = [(who, g) for who in WHO for g in self.segments]
         self.deposits = {who: dict.fromkeys(self.products, 0.0) for who in everybody}  # KT
-        self.deposit_values = {who: dict.fromkeys(self.products, 0.0) for who in everybody}  # VT
+        self.deposit_values: dict[Who, dict[str, Terms]] = {
+            who: {p: {} for p in self.products} for who in everybody
+        }  # VT
 
 
 def taken_if_there(q: str, weights: dict[str, float], avail: dict[str, float]) -> float:
