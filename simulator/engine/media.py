@@ -20,7 +20,7 @@ from simulator.market.audience import (
     wear,
     wear_rate,
 )
-from simulator.market.bidding import Bidder, Entered, Field
+from simulator.market.bidding import Bidder, Entered, Field, tries
 from simulator.market.bounds import at_least, at_most
 from simulator.market.columns import prob
 from simulator.market.contract import Server
@@ -56,6 +56,8 @@ class Media:
         """Uses that are open in the market of the phase: indices."""
         self.sleeps = np.zeros(floor.state.bids.shape, dtype=bool)
         """Scenes without money in the step: [scene, lane]."""
+        self.waits = np.zeros(floor.state.bids.shape, dtype=bool)
+        """Scenes that have had no money since the market was new: [scene, lane]."""
         self.late: np.ndarray | None = None
         """Scenes whose day is nearly over by its money: [scene, lane]; None where none keeps money by day."""
 
@@ -212,16 +214,19 @@ class Media:
         self.bidder.follow(phase, before)
         money, smooth = self._targets()
         slept, self.sleeps = self.sleeps, smooth <= 0
+        fresh = bool(self.fresh[floor.step])
+        new = self.waits & ~self.sleeps
+        self.waits = self.sleeps & (self.waits | fresh)
         if floor.linkage and floor.step == 0:
             floor.linkage.free = usual_free_sales(floor)
         if not self.media.auctions or not np.count_nonzero(money):
             self.tally.impressions[: self.media.auctions] = 0.0
             return None
-        supply, fresh = self._supply(traffic, served), bool(self.fresh[floor.step])
+        supply = self._supply(traffic, served)
         ln_quality, on_sale = floor.today.ln_quality, floor.today.on_sale
         field = Field(
-            money, smooth * on_sale, on_sale, supply, bands, ln_quality, None, slept, phase, fresh,
-            late=self.late,
+            money, smooth * on_sale, on_sale, supply, bands, ln_quality, None, slept, new, phase,
+            tries(float(world.steps.days[floor.step])), fresh, late=self.late,
         )  # fmt: skip
         if floor.linkage:
             market = float(floor.schedule.market_step[floor.step])

@@ -6,11 +6,11 @@ Q        opportunities a use may enter                          impressions     
 G, Y     spend and actions of a scene at x                      CNY, actions         [scene, lane]
 theta    share of opportunities entered, so that money lasts    1                    [scene, lane]
 
-One Newton step in x a step, started from the last step's bid and what it was seen to bring
+One Newton step in x a step, a few where it is long, started from the last step's bid and what it was seen to bring
 (docs/model.md section 5). Who enters which opportunity is decided in `entry`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from itertools import zip_longest
 
@@ -27,9 +27,11 @@ from simulator.market.scenes import BUYABLE
 from simulator.market.world import World
 
 FRESH_STEPS = 8  # Newton steps where the market is new
+LONG, TRIES = 0.25, 3  # Newton steps in a step of so many days and more, else one
 LARGEST_STEP = 1.0
 SHARE_RESPONSE = 1.0  # elasticity of a scene's share of opportunities to its bid, for the step
-REACH = 3.0  # x stays within this distance of the level that meets the market
+LEAST_SPENT = 0.8  # of the money, after a step down of the bid
+REACH = 3.0  # x stays within this distance of the levels that meet the market
 TINY = 1e-250
 RATES = [rate.name for rate in fields(Rates)]
 
@@ -54,7 +56,11 @@ class Field:
     """Actions per impression of the bounded uses: [bounded use, segment, lane]."""
     slept: np.ndarray
     """No money in the step before: of the bid nothing is known but what it was [scene, lane] of bool."""
+    new: np.ndarray
+    """The first step with money since the market was new [scene, lane] of bool."""
     phase: int
+    tries: int
+    """Newton steps where it is not."""
     fresh: bool
     """The market is new: the first step of a phase, or of a day where free sales count."""
     free: np.ndarray | None = None
@@ -89,6 +95,8 @@ class Bidder:
         self.costs = every[RATES.index("cost") : RATES.index("cost_slope") + 1]
         self.x, self.offset = x, np.zeros((scenes, lanes))
         """Offset: log of the factor that a user's process puts on the bids."""
+        self.before, self.enough = x.copy(), np.zeros(x.shape, dtype=bool)
+        """Bids before the last Newton step, and whether they would have spent the money."""
         self.score, self.price, self.opportunities = np.zeros((3, n, segments, lanes))
         self.bids = Bids(
             self.score.reshape(n * segments, lanes), self.price.reshape(n * segments, lanes)
@@ -134,19 +142,30 @@ class Bidder:
 
     def pace(self, field: Field) -> Entered:
         """Find the bids that spend the money, and the share of opportunities entered."""
-        for _ in range(FRESH_STEPS if field.fresh else 1):
-            if field.fresh:
-                self._divide(field)
-                self._evaluate(field)
-            if field.fresh or field.actions is None:
-                self.entry.meet(field.bands)
-            self._offer(field)
-            self._newton(field)
+        if field.fresh:
+            self._look(field)
+        elif field.actions is None:
+            self.entry.meet(field.bands)
+        self._offer(field)
+        for moved in self._rounds(field):
+            self._newton(field, moved)
+            self._look(field)
+        self._take_back(field)
+        return self._throttle(field)
+
+    def _rounds(self, field: Field) -> Iterator[np.ndarray]:
+        """Which bids move [scene, lane], round by round."""
+        every = np.ones_like(field.slept) if field.fresh else ~field.slept
+        yield from [every] * (FRESH_STEPS if field.fresh else field.tries)
+        if not field.fresh and np.count_nonzero(field.new):
+            yield from [field.new] * FRESH_STEPS
+
+    def _look(self, field: Field) -> None:
+        """What the bids of the moment bring, with the shares that they have."""
         self._divide(field)
         self.entry.meet(field.bands)
         self._offer(field)
         self._evaluate(field)
-        return self._throttle(field)
 
     def prepare(self, field: Field) -> None:
         """Where the market is new, shares first (actions per impression depend on them)."""
@@ -172,22 +191,26 @@ class Bidder:
         np.multiply(bid[:, None], self.value, out=self.price)
         evaluate(self.bids, self.market, self.flat)
 
-    def _newton(self, field: Field) -> None:
+    def _newton(self, field: Field, moved: np.ndarray) -> None:
+        """One step of the bids that are `moved` [scene, lane]."""
         spend, alone = _sums(self.of_scene, self.opportunities, self.costs)
         spend = at_least(spend, TINY)
         slope = alone + SHARE_RESPONSE * spend
         step = np.log(at_least(field.money, TINY) / spend) * (spend / slope)
         step = _bounded(step)
+        enough = spend >= field.money
         if field.actions is not None:
             limit = self._limit_step(field, spend, alone)
+            enough &= ~self.limited[:, None] | (step <= limit)
             np.minimum(step, limit, out=step, where=self.limited[:, None])
         if field.late is not None:
             step = np.where(field.late, at_least(step, 0.0), step)
-        idle = (field.money <= 0) | self.held
-        np.copyto(step, 0.0, where=idle if field.fresh else idle | field.slept)
+        np.copyto(step, 0.0, where=(field.money <= 0) | self.held | ~moved)
+        np.copyto(self.before, self.x, where=moved)
+        np.copyto(self.enough, enough, where=moved)
         self.x += step
-        level = self.world.phases.level[field.phase]
-        free = np.minimum(np.maximum(self.x, level - REACH), level + REACH)
+        phases, f = self.world.phases, field.phase
+        free = np.minimum(np.maximum(self.x, phases.lowest[f] - REACH), phases.highest[f] + REACH)
         np.copyto(self.x, free, where=~self.held)
 
     def _limit_step(self, field: Field, spend: np.ndarray, slope: np.ndarray) -> np.ndarray:
@@ -211,6 +234,15 @@ class Bidder:
             found[0] += field.free
         return found
 
+    def _take_back(self, field: Field) -> None:
+        """A step down that loses much of the money, for there is a reserve in between, is not made: theta slows."""
+        (spend,) = _sums(self.of_scene, self.opportunities, self.costs[:1])
+        lost = self.enough & (spend < LEAST_SPENT * field.money)
+        self.enough[...] = False
+        if np.count_nonzero(lost):
+            self.x[lost] = self.before[lost]
+            self._look(field)
+
     def _throttle(self, field: Field) -> Entered:
         (spend,) = _sums(self.of_scene, self.opportunities, self.costs[:1])
         theta = at_most(ratio(field.money, spend), 1.0)
@@ -219,6 +251,11 @@ class Bidder:
         self.opportunities *= theta.take(self.scene, axis=0)[:, None]
         allowed = None if field.actions is None else self.limit * self._done(field)[0]
         return Entered(self.opportunities, self.rates, allowed)
+
+
+def tries(days: float) -> int:
+    """Newton steps in a step of so many days where the market is not new."""
+    return TRIES if days >= LONG else 1
 
 
 def _market(media: Media, segments: int, lanes: int) -> Market:

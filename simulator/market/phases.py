@@ -5,6 +5,7 @@ level    multiplier at which a scene's bids meet the market, mean    ln      [ph
 wallet   buyers whose wallet is filled                               1       [phase, replication]
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,9 @@ class PhaseTable:
     """Log of rival bids against a normal day: [phase, auction use, 1, replication]."""
     level: np.ndarray
     """Mean log multiplier that meets the market, by scene: [phase, scene, replication]."""
+    lowest: np.ndarray
+    highest: np.ndarray
+    """The same of its cheapest and of its dearest place."""
     available: np.ndarray
     """Share of contract inventory that rivals left: [phase, replication]."""
 
@@ -63,7 +67,10 @@ def make_phases(layout: Layout, media: Media) -> PhaseTable:
             lambda f: [follow_sale(f.traffic, layout.sources[m]) for m in layout.source_of_slot]
         ),
         ln_cpm=stack(rises)[:, :, None],
-        level=stack([column(_level(layout, media, rise)) for rise in rises]),
+        **{
+            name: stack([column(_levels(layout, media, rise, fold)) for rise in rises])
+            for name, fold in (("level", np.mean), ("lowest", np.min), ("highest", np.max))
+        },
     )  # fmt: skip
 
 
@@ -92,11 +99,11 @@ def _ln_cpm(layout: Layout, name: str, phase: Phase) -> list[Any]:
     ]
 
 
-def _level(layout: Layout, media: Media, rise: np.ndarray) -> list[Any]:
-    """Mean by scene of mu + rise - ln v, over the places whose impressions are worth something."""
+def _levels(layout: Layout, media: Media, rise: np.ndarray, fold: Callable[..., Any]) -> list[Any]:
+    """Mean (`fold`) by scene of mu + rise - ln v, over the places whose impressions are worth something."""
     n, value = media.auctions, media.ln_value
     level = media.mu + rise[:, None] - value
     worthy = (value > np.log(WORTHLESS)).any(axis=2) & media.valid[:n]
     scene = media.scene[:n, None]
     rows = [level[worthy & (scene == i)] for i in range(len(layout.scenes))]
-    return [row.mean(axis=0) if len(row) else 0.0 for row in rows]
+    return [fold(row, axis=0) if len(row) else 0.0 for row in rows]

@@ -265,7 +265,7 @@ def test_a_scene_that_opens_in_a_later_part_of_a_phase_unsettles_nobody():
         chosen = plans_of(scenario)[0]
         outcomes = expected(scenario, [replace(chosen, money=money | harvest)])
         found.append(one(outcomes, "gmv", "clicks", "cpm"))
-    assert found[1] == pytest.approx(found[0], rel=1e-3)
+    assert found[1] == pytest.approx(found[0], rel=3e-3)
 
 
 def assert_same_figures(run, scenario, larger, tolerance: float) -> None:

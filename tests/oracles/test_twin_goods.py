@@ -221,7 +221,9 @@ def test_balances_are_billed_at_the_price_of_their_deposit():
     step = world.clock.steps[0]
     goods, today = world.goods, world._order_terms("x", step)
     none = dict.fromkeys(goods.products, 0.0)
-    half = {p: {name: x / 2 for name, x in world._order_terms(p, step).items()} for p in goods.products}
+    half = {
+        p: {name: x / 2 for name, x in world._order_terms(p, step).items()} for p in goods.products
+    }
     goods.change_deposits((S, "a"), none, none | {"x": 4.0}, half)
 
     def agreed(own: dict[str, Buyers]) -> dict[str, float]:

@@ -414,17 +414,20 @@ class World:
         self, environment: simpy.Environment, step: Step, open_market: Callable[[], None]
     ) -> Wait:
         """Section 5, in its order; all scenes move together."""
-        yield self._call(environment, lambda scene: scene.open_step(step, self.goods))
-        open_market()
-        self._count_free(step)
         fresh = step.opens_phase or (self.counting and step.date != self.last_date)
         self.last_date = step.date
+        yield self._call(environment, lambda scene: scene.open_step(step, self.goods, fresh))
+        open_market()
+        self._count_free(step)
         share_out = self.market.divide if fresh else self.market.bring_opportunities
         share_out()
         yield self._call(environment, lambda scene: scene.learn(step, self.market))
-        for _ in range(8 if fresh else 1):
-            share_out()
-            yield self._call(environment, lambda scene: scene.move(fresh))
+        for n in range(16):
+            if n > 0:
+                self.market.divide()
+            yield self._call(environment, lambda scene, n=n: scene.move(n, fresh, step))
+        self.market.divide()
+        yield self._call(environment, lambda scene: scene.take_back())
         self.market.divide()
         yield self._call(environment, lambda scene: scene.settle(step))
 

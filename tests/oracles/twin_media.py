@@ -583,7 +583,8 @@ class Scene:
         self.x = self.level = self.target = self.smooth = self.cost = self.theta = 0.0
         self.open = 1.0
         self.targeted = self.allowed = 0.0
-        self.late = self.slept = self.sleeps = False
+        self.late = self.slept = self.sleeps = self.waits = self.new = self.enough = False
+        self.before = 0.0
         self.quality = self.log_quality = 0.0
         self.free_gmv = 0.0  # counts towards a return target
         self.rates: dict[int, Callable[[float], float]] = {}
@@ -605,15 +606,19 @@ class Scene:
         return self.smooth * self.open
 
     # ----- opening the step: target and (1) the move of the level
-    def open_step(self, step: Step, goods: Goods) -> None:
+    def open_step(self, step: Step, goods: Goods, fresh: bool) -> None:
         self.open = goods.on_sale(self.name)
         room = self._room(step) if self.open > 0 else 0.0
         self.smooth = self._smooth(step, room) if self.open > 0 else 0.0
         self.target = room if self.facts.pacing == "quick" else self.smooth
         self.slept, self.sleeps = self.sleeps, self.smooth <= 0
+        self.new = self.waits and not self.sleeps
+        self.waits = self.sleeps and (self.waits or fresh)
+        self.enough = False
         rest = 0.5 if self.facts.pacing == "quick" else 0.05
         self.late = room < self._left(step) * (1 - SPENT) and room <= rest * self._of_day(step)
-        level = self._level(step)
+        levels = self._levels(step)
+        level = sum(levels) / len(levels) if levels else 0.0
         self.x = level if step.index == 0 else self.x + level - self.level
         self.level = level
         if self.held:
@@ -682,10 +687,10 @@ class Scene:
             pace_left = self.pace_left.get(step.phase_name, {}).get(step.index, 0.0)
         return step.pace / pace_left if pace_left > 0 else 0.0
 
-    def _level(self, step: Step) -> float:
-        """Mean of ln price - ln v over the placements that can bid."""
+    def _levels(self, step: Step) -> list[float]:
+        """ln price - ln v of the placements that can bid."""
         log_cpm = math.log(step.phase.cpm)
-        levels = [
+        return [
             j.log_price
             + j.sensitivity * log_cpm
             + j.rival_level.get(step.phase_name, 0.0)
@@ -693,7 +698,6 @@ class Scene:
             for j in self.placements
             if j.value > 0
         ]
-        return sum(levels) / len(levels) if levels else 0.0
 
     def weight(self, placement: Placement) -> float:
         """omega_j = smooth (alpha_i v_j / exp(mu0_j))^2."""
@@ -708,14 +712,32 @@ class Scene:
                 i: self._rate(j, step, market) for i, j in enumerate(self.placements) if j.value > 0
             }
 
-    def move(self, anew: bool) -> None:
-        """One Newton iteration, at the rates of x or at those that the step before ended with."""
-        if self.active and not self.held:
-            if anew:
+    def rounds(self, fresh: bool, step: Step) -> range:
+        """The Newton iterations of a step in which the scene takes part, of sixteen."""
+        if fresh:
+            return range(8)
+        if self.new:
+            return range(8, 16)
+        if self.slept:
+            return range(0)
+        return range(1 if step.days < 0.25 else 3)
+
+    def move(self, n: int, fresh: bool, step: Step) -> None:
+        """Newton iteration n, at the rates of x; at first at those that the step before ended with."""
+        if self.active and not self.held and n in self.rounds(fresh, step):
+            if fresh or n > 0:
                 self._bring_offers()
-            step = self._newton() if anew or not self.slept else 0.0
-            self.x += max(step, 0.0) if self.late else step
-            self.x = min(max(self.x, self.level - 3), self.level + 3)
+            change = self._newton()
+            self.x += max(change, 0.0) if self.late else change
+            levels = self._levels(step) or [0.0]
+            self.x = min(max(self.x, min(levels) - 3), max(levels) + 3)
+
+    def take_back(self) -> None:
+        """A step down that loses a fifth of the money is not made."""
+        if self.active and self.enough:
+            self._bring_offers()
+            if self._evaluate().cost < 0.8 * self.target:
+                self.x = self.before
 
     def settle(self, step: Step) -> None:
         """Evaluation at the new x, throttle and results."""
@@ -770,7 +792,9 @@ class Scene:
         found = self._evaluate()
         cost = max(found.cost, 1e-300)
         step = clipped(math.log(self.target / cost) * cost / (found.cost_slope + cost))
-        return min(step, self._limit_step(found)) if self.limited else step
+        limit = self._limit_step(found) if self.limited else math.inf
+        self.before, self.enough = self.x, cost >= self.target and step <= limit
+        return min(step, limit)
 
     def _limit_step(self, found: "Evaluation") -> float:
         """step_cost: towards the limit on the cost per action; free while nothing is bought."""
