@@ -43,6 +43,7 @@ from simulator.files import write_whole
 if TYPE_CHECKING:
     import pandas as pd
 
+    from simulator.calibration.anchors import Anchored
     from simulator.outcomes import Outcomes
     from simulator.scenario.schema import Scenario
 
@@ -173,20 +174,19 @@ def check(files: tuple[str, ...], sets: tuple[str, ...]) -> int:
                 f"{n} {what.removesuffix('s') if n == 1 else what}"
                 for what, n in counts(scenario).items()
             ]
-            click.echo(f"{file}: ok ({', '.join(parts)})")
+            found = fitted(file, scenario, sets) if scenario.anchors else None
+            word = "not ok" if found and found.contradictions else "ok"
+            click.echo(f"{file}: {word} ({', '.join(parts)})")
             for line in _bookings(scenario):
                 click.echo(f"  {line}")
-            code = max(code, _check_anchors(file, scenario, sets))
+            code = max(code, _show_anchors(file, found)) if found else code
     return code
 
 
-def _check_anchors(file: str, scenario: "Scenario", sets: Sequence[str]) -> int:
+def _show_anchors(file: str, found: "Anchored") -> int:
     """Show what the anchors of a file set; contradictions are an error of the file."""
-    if scenario.anchors is None:
-        return 0
     from simulator.reports.tables import anchors_table
 
-    found = fitted(file, scenario, sets)
     click.echo(anchors_table(found.levels, found.anchors))
     for name in found.stretched:
         click.echo(f"Warning: {file}: {name} went as far as it may for the anchors", err=True)

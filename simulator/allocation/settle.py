@@ -11,6 +11,10 @@ from simulator.allocation.slopes import PARKED
 
 SETTLE, TRIM, DEEP = 6, 12, 4
 """Rounds of moving what is not spent elsewhere, and then of cutting it: a cut may free or starve others."""
+LEAKS = 0.03
+"""Share of its money, at most, that a cell may leave over of any amount: where money is kept by day, days are cut short
+by chance. Cut to what it spends, it leaves as much again.
+"""
 SPECK, SMALL = 0.002, 0.02
 """A cell, or a scene, with less of the budget is left out if that costs nothing."""
 
@@ -21,15 +25,22 @@ def settle(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:
     What that frees is offered to the others, or not planned, whichever is better: more in one cell
     can cost another one its supply. Locks and floors stay, also where they cannot be spent.
     """
-    ways = [_settled(market, problem, rows, aims, moves) for moves in (SETTLE, 0)]
+    ways = [
+        _settled(market, problem, rows, aims, moves=moves, idle=idle)
+        for moves, idle in ((SETTLE, PARKED), (0, PARKED), (SETTLE, LEAKS))
+    ]
     return best_of(market, problem, aims, ways)[0]
 
 
-def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: int) -> Split:
-    """After some rounds of moving what is not spent, and as many of cutting it as it takes."""
+def _settled(
+    market: Market, problem: Problem, rows: Split, aims: Aims, *, moves: int, idle: float
+) -> Split:
+    """After some rounds of moving what is not spent, and as many of cutting it as it takes, until no cell is planned
+    above what it spends by more than the share `idle`.
+    """
     most = open_to(aims, rows)
     for turn in range(moves + TRIM):
-        parked, spent = _parked(market, problem, rows)
+        parked, spent = _parked(market, problem, rows, idle)
         if not parked.any():
             break
         if turn >= moves:
@@ -44,11 +55,11 @@ def _settled(market: Market, problem: Problem, rows: Split, aims: Aims, moves: i
     return rows
 
 
-def _parked(market: Market, problem: Problem, rows: Split) -> tuple[Flags, Array]:
+def _parked(market: Market, problem: Problem, rows: Split, share: float) -> tuple[Flags, Array]:
     """Cells that are planned above the most that they spend, and need not be, and that: [row, cell]."""
     most = market(rows).most
     idle = rows.money - np.maximum(most, problem.low)
-    return idle > PARKED * rows.money, most
+    return idle > share * rows.money, most
 
 
 def without_specks(market: Market, problem: Problem, rows: Split, aims: Aims) -> Split:

@@ -259,16 +259,22 @@ def _no_price(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     """The same where no cell can take a little more: a far larger budget may open others that pay."""
     most = _of_most_profit(frontier)
     sure = frontier.gain(most.name, PROFIT, point.plan.name)[1]
-    planned = most.total(scenario)
-    now = max(point.budget, point.plan.total(scenario))
-    if planned > (1 + SMALL) * now and sure > 0:
-        words = _highest(frontier, most)
-        return (
-            f"Only much more money would bring more: {words} spent, of {compact(planned)} planned."
-        )
+    if words := _only_much_more(frontier, scenario, point):
+        return words
     if sure > 0 and _spends_less(frontier, most, point):
         return f"Spend less: {_highest(frontier, most)}."
     return f"More money {why_no_more(point.margins)}: {unspent_words(frontier, point)}."
+
+
+def _only_much_more(frontier: Frontier, scenario: Scenario, point: Point) -> str:
+    """Where the plan of most profit surely brings more than the point, and plans more: that it does."""
+    most = _of_most_profit(frontier)
+    sure = frontier.gain(most.name, PROFIT, point.plan.name)[1]
+    planned, now = most.total(scenario), max(point.budget, point.plan.total(scenario))
+    if planned <= (1 + SMALL) * now or sure <= 0:
+        return ""
+    words = _highest(frontier, most)
+    return f"Only much more money would bring more: {words} spent, of {compact(planned)} planned."
 
 
 def why_no_more(margins: Mapping[str, Margin]) -> str:
@@ -295,6 +301,8 @@ def _too_much(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     about = _highest(frontier, most)
     if _spends_less(frontier, most, point):
         return f"Spend less: {about}{less}."
+    if words := _only_much_more(frontier, scenario, point):
+        return words
     return f"Enough is planned: {about} spent, of {compact(most.total(scenario))} planned."
 
 

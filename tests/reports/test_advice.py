@@ -328,7 +328,7 @@ def test_what_the_plan_of_most_profit_spends_is_told(frontier, scenario):
     four = replace(dear, plan=times(dear.plan, 4))
     more = replace(frontier, points=(poor,), others=(four,))
     words = f"highest at about {compact(spends[dear.plan.name])} CNY spent, of 240k planned."
-    assert next_money(more) == f"Enough is planned: profit is {words}"
+    assert next_money(more) == f"Only much more money would bring more: profit is {words}"
 
 
 @pytest.mark.parametrize("cells", [{"a.sale": Margin(50_000, 0.6, 0, 0.6, "inside")}, {}])
