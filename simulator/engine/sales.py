@@ -157,7 +157,10 @@ class Sales:
             balance=floor.schedule.balance[s], now=world.steps.middle(s), buy=buy,
         )  # fmt: skip
         load = np.asarray(tried / (costs.pay_capacity * (24 * float(self.days[s]))))
-        return load, payment_success(costs.pay_fail, world.phases.wallet[f], costs.pay_retry, load)
+        rush = world.steps.rush[:, s]
+        wallet = world.phases.wallet[f]
+        success = payment_success(costs.pay_fail, wallet, costs.pay_retry, load, rush)
+        return load * rush[1].max(), success
 
     def _moves(self, met: Met, pulse: Pulse) -> tuple[np.ndarray, CustomerMoves]:
         """Moves of people and of customers' baskets: first who buys, then what becomes of the others."""
@@ -388,9 +391,11 @@ def _in_rows(people: np.ndarray, *baskets: np.ndarray) -> np.ndarray:
 
 
 def calendar_gate(world: World) -> tuple[np.ndarray, np.ndarray] | None:
-    """Load of payment as the calendar has it, and success: [step, lane]; None where the gate has a capacity."""
+    """Highest load of payment as the calendar has it, and success: [step, lane]; None where the gate has a capacity."""
     if world.costs.pay_capacity is not None:
         return None
     steps, phases, costs = world.steps, world.phases, world.costs
     load = phases.payment_load[steps.phase] * (steps.buy / steps.days)[:, None]
-    return load, payment_success(costs.pay_fail, phases.wallet[steps.phase], costs.pay_retry, load)
+    wallet, rush = phases.wallet[steps.phase], steps.rush
+    success = payment_success(costs.pay_fail, wallet, costs.pay_retry, load, rush)
+    return load * rush[1].max(axis=1)[:, None], success

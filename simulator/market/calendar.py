@@ -96,6 +96,10 @@ class Steps:
     """Number of steps before the run-off."""
     selling: int
     """Number of steps before sales close."""
+    rush: np.ndarray
+    """Of each hour of a step the share of its purchases, and how dense they are against its mean, 0 after the last one:
+    [2, step, hour].
+    """
 
     def __len__(self) -> int:
         return len(self.start)
@@ -188,7 +192,23 @@ def make_steps(calendar: Calendar, runoff_days: int) -> Steps:
     day = np.floor_divide(offset, DAY) - np.floor_divide(offset[0], DAY)
     last = int(np.count_nonzero(phase < len(names) - 1))
     selling = int(np.count_nonzero(start < closed))
-    return Steps(shape, names, start, end, phase, weights[:, 0], weights[:, 1], day, last, selling)
+    return Steps(
+        shape, names, start, end, phase, weights[:, 0], weights[:, 1], day, last, selling,
+        _by_hour(shape, start, end, weights[:, 1]),
+    )  # fmt: skip
+
+
+def _by_hour(shape: Shape, start: np.ndarray, end: np.ndarray, buy: np.ndarray) -> np.ndarray:
+    """Share of the purchases and their density in each hour of the steps, one where nobody buys: [2, step, hour]."""
+    most = -(-int((end - start).max()) // HOUR)
+    rush = np.zeros((2, len(start), most))
+    rush[:, :, 0] = 1.0
+    for step in np.flatnonzero((end - start > HOUR) & (buy > 0)):
+        cuts = [*range(int(start[step]), int(end[step]), HOUR), int(end[step])]
+        share = np.array([shape.integrate(a, b)[1] for a, b in pairwise(cuts)]) / buy[step]
+        rush[0, step, : len(share)] = share
+        rush[1, step, : len(share)] = share * (end[step] - start[step]) / np.diff(cuts)
+    return rush
 
 
 def phase_of_runoff(start: datetime) -> Phase:

@@ -67,15 +67,23 @@ def make_costs(scenario: Scenario) -> Costs:
 
 
 def payment_success(
-    fail: np.ndarray, wallet: np.ndarray, retry: np.ndarray, load: np.ndarray
-) -> np.ndarray:
-    """Pi = 1 - f (1 - retry), f = min(0.5, fail (1 - wallet) load^2).
+    fail: np.ndarray, wallet: np.ndarray, retry: np.ndarray, load: np.ndarray, rush: np.ndarray
+) -> np.ndarray:  # fmt: skip
+    """Pi = 1 - f (1 - retry), f the mean over purchases of min(0.5, fail (1 - wallet) load^2).
 
-    >>> float(payment_success(0.1, 0.0, 0.6, np.array(1.0)).round(3))
-    0.96
+    `load`, `fail`, `wallet`, `retry` [.., lane]; `rush` [2, .., hour]: of each hour the share of the purchases, and its
+    load against the mean.
+
+    >>> gate = (np.array([0.1]), np.array([0.0]), np.array([0.6]), np.array([1.0]))
+    >>> payment_success(*gate, np.ones((2, 1))).round(3).tolist()
+    [0.96]
+    >>> payment_success(*gate, np.array([[0.5, 0.5], [2.0, 0.0]])).round(3).tolist()
+    [0.92]
     """
-    failure = np.minimum(0.5, fail * (1 - wallet) * np.square(np.minimum(load, 1e100)))
-    return np.asarray(1 - failure * (1 - retry))
+    share, dense = rush[..., None, :]
+    square = np.square(np.minimum(load[..., None] * dense, 1e100))
+    failure = np.minimum(0.5, (fail * (1 - wallet))[..., None] * square)
+    return np.asarray(1 - (failure * share).sum(axis=-1) * (1 - retry))
 
 
 def surely_met(stock: np.ndarray) -> np.ndarray:

@@ -20,6 +20,22 @@ MODES = {"expected": expected, "sampled": lambda *args: sampled(*args, replicati
 
 # --- payment ------------------------------------------------------------------------------------
 
+
+@pytest.mark.parametrize("capacity", [None, 30])
+def test_a_day_in_one_step_fails_as_often_as_its_hours_do(capacity):
+    """Payments fail at the square of the load: the mean of a day has too little."""
+    sets = [f"calendar.phases.{f}.payment_load=1" for f in ("normal", "sale")]
+    sets = sets if capacity is None else [f"payment.capacity={capacity}"]
+    found = []
+    for clock in ("1d", "1h", "15min"):
+        clocks = [f"calendar.phases.{f}.clock={clock}" for f in ("normal", "sale")]
+        outcomes = expected(brief(*sets, *clocks, "payment.wallet_share=0", "payment.retry=0"))
+        found.append(one(outcomes, "failed_payments", "peak_payment_load"))
+    day, hour, quarter = found
+    assert day == pytest.approx(hour, rel=0.05)
+    assert quarter == pytest.approx(hour, rel=0.02)
+
+
 GATE = ("payment.wallet_share=0", "payment.capacity=60", "payment.retry=0")
 
 
@@ -40,8 +56,9 @@ def test_the_load_of_the_gate_follows_its_own_buyers(mode: str):
 
 
 def test_attempts_are_the_orders_that_are_paid_when_nothing_fails():
-    """A day of one step: the load is its orders an hour, but for the newcomers of the step."""
-    world = brief("payment.fail=0", "payment.capacity=1", "calendar.phases.sale.clock=1d")
+    """A day of one step, alike in all hours: the load is its orders an hour, but for the newcomers of the step."""
+    even = f"calendar.hours_buy=[{', '.join(['1'] * 24)}]"
+    world = brief("payment.fail=0", "payment.capacity=1", "calendar.phases.sale.clock=1d", even)
     outcomes = expected(world, daily=True)
     orders = outcomes.book.days["gmv"][:, 0] / world.products["coffee"].price / 0.85
     peak = one(outcomes, "peak_payment_load")[0]
@@ -72,8 +89,11 @@ def test_topups_come_one_after_the_other():
 
 
 def test_without_a_capacity_the_calendar_gives_the_load():
+    """Half of its purchases at the best hour of the busiest weekday."""
     world = brief("calendar.phases.sale.payment_load=0.5", "calendar.phases.sale.clock=1d")
-    assert one(expected(world), "peak_payment_load")[0] == pytest.approx(0.51, rel=0.1)
+    hours, days = world.calendar.hours_buy, world.calendar.weekdays_buy[4:]
+    busiest = 24 * max(hours) / sum(hours) * max(days) / (sum(world.calendar.weekdays_buy) / 7)
+    assert one(expected(world), "peak_payment_load")[0] == pytest.approx(0.5 * busiest)
     assert world.payment.capacity is None
 
 

@@ -778,8 +778,11 @@ class World:
         load = phase.payment_load * step.buy / step.days
         if payment.capacity is not None:
             load = self._attempts(step, contacts) / (step.days * 24 * payment.capacity)
-        self.totals["peak_payment_load"] = max(self.totals["peak_payment_load"], load)
-        fail = min(0.5, payment.fail * self._empty_wallets(step) * load**2)
+        fail = 0.0
+        for share, dense in self.clock.hours(step):
+            own = load * dense
+            self.totals["peak_payment_load"] = max(self.totals["peak_payment_load"], own)
+            fail += share * min(0.5, payment.fail * self._empty_wallets(step) * own**2)
         success = 1 - fail * (1 - payment.retry)
         visits, kept = self._deposits_open(step)
         return StepTerms(

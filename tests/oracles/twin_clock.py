@@ -163,6 +163,18 @@ class Clock:
             buy=self._with_burst(self._buy, 1.0, piece, span) if sells else 0.0,
         )
 
+    def hours(self, step: Step) -> list[tuple[float, float]]:
+        """Section 9: of each hour of a step its part of the purchases, and how dense they are."""
+        if step.buy <= 0:
+            return [(1.0, 1.0)]
+        span = next(span for span in self.spans if span.name == step.phase_name)
+        found = []
+        for start in range(step.start, step.end, HOUR):
+            end = min(start + HOUR, step.end)
+            part = self._with_burst(self._buy, 1.0, (start, end), span) / step.buy
+            found.append((part, part * (step.end - step.start) / (end - start)))
+        return found
+
     def _with_burst(self, curve: "Curve", part: float, piece: tuple[int, int], span: Span) -> float:
         """The integral of (1 + extra part) (w f + (1 - w) curve), w = share part, in the phase's
         first 24 h, of the curve after it.
