@@ -5,7 +5,8 @@ P        what the buyer pays for an order, subsidy aside             CNY      [p
 h        goods in an order against one without coupons               x        [phase, product, replication]
 v        order value of a segment against the list price             x        [segment, replication]
 eps      price elasticity of the odds of buying                      1        [segment, replication]
-s        subsidy of an order, min(rate P v, cap)                     CNY      [product, segment, lane]
+s        subsidy of an order, mean of min(rate P v X, cap)           CNY      [product, segment, lane]
+X        value of a single order against the mean, gamma             1
 A        probability that the next order finds subsidy money         1        [product, lane]
 
 A subsidy's quota is a stock of money, met like goods in a warehouse: by its mean, or exactly when sampled.
@@ -18,17 +19,22 @@ from operator import mul
 from typing import Any
 
 import numpy as np
+from scipy.special import gammainc, gammaincc
 
 from simulator.market.audience import ratio
 from simulator.market.bill import AID, PRICE, SIZE, Bill
 from simulator.market.calendar import RUNOFF, Steps, phase_of_runoff, seconds_between
 from simulator.market.columns import column, stack
 from simulator.market.fulfilment import Stock
-from simulator.market.groups import membership
+from simulator.market.groups import add_up, membership
 from simulator.scenario.incentives import Coupon, Subsidy
 from simulator.scenario.people import order_value_of
 from simulator.scenario.schema import Scenario
 
+LEAST_SPREAD, FREE = (
+    1e-3,
+    1e6,
+)  # of single orders' values; a cap so many times the mean subsidy binds none
 LEAST_PRICE = 0.01  # of the usual price: below it nobody is readier to buy
 ALWAYS = np.iinfo(np.int64).max  # seconds; later than any step
 
@@ -55,6 +61,8 @@ class Offers:
     """Part of the price that is subsidised: [product, 1]."""
     cap: np.ndarray
     """Most for one order [CNY]: [product, 1]."""
+    spread: float
+    """Relative sd of single orders' values: commerce.order_value_sd."""
     quota: np.ndarray
     """Money of each subsidy [CNY]: [programme]."""
     unit: np.ndarray
@@ -126,6 +134,7 @@ def make_offers(scenario: Scenario, steps: Steps) -> Offers | None:
         price=price, aid=taken * size - price, size=size,
         refund=_of_coupons(scenario, phases, lambda coupon: coupon.refund),
         elastic=elastic, response=response, programme=programme, rate=rate, cap=cap,
+        spread=scenario.commerce.order_value_sd,
         quota=np.array([s.quota for s in subsidies]),
         unit=_typical(scenario, programme, rate, cap, len(subsidies)),
         window=_windows(subsidies, steps),
@@ -160,18 +169,33 @@ def _responses(
     price, size = prices
     usual_price = (column([p.price for p in products]) * cut * size)[:, :, None]
     full = price[:, :, None] * value
-    aid = subsidy_of(full, *(part[:, None] for part in subsidy))
+    rate, cap = (part[:, None] for part in subsidy)
+    aid = subsidy_of(full, rate, cap, scenario.commerce.order_value_sd)
     rows = [price_response(paid, usual_price * value, eps) for paid in (full, full - aid)]
     return stack(rows)
 
 
-def subsidy_of(price: np.ndarray, rate: np.ndarray, cap: np.ndarray) -> np.ndarray:
-    """min(rate x price, cap): subsidy of an order  [CNY].
+def subsidy_of(
+    price: np.ndarray, rate: np.ndarray, cap: np.ndarray, sd: np.ndarray | float = 0.0
+) -> np.ndarray:
+    """E[min(rate x price x X, cap)]: mean subsidy of orders whose values X have mean 1 and this sd  [CNY].
+
+    X is gamma of shape a = 1 / sd^2: with k = cap / (rate price) it is rate price [P(a + 1, k a) + k Q(a, k a)], P and
+    Q the regularised incomplete gamma functions.
 
     >>> subsidy_of(np.array([3000.0, 20000.0]), np.array(0.15), np.array(2000.0)).tolist()
     [450.0, 2000.0]
+    >>> float(subsidy_of(np.array(100.0), np.array(0.1), np.array(10.0), 1.0).round(4))  # 10 (1 - 1/e)
+    6.3212
     """
-    return np.minimum(rate * price, cap)
+    full = rate * price
+    most = np.minimum(full, cap)
+    if not np.isfinite(cap).any() or not np.any(sd):
+        return most
+    shape = 1 / np.square(np.maximum(sd, LEAST_SPREAD))
+    k = np.minimum(ratio(cap, full), FREE)
+    mean = full * (gammainc(shape + 1, k * shape) + k * gammaincc(shape, k * shape))
+    return np.where((full > 0) & np.isfinite(cap), np.minimum(mean, most), most)
 
 
 def _typical(
@@ -235,7 +259,8 @@ class Till:
 
     def foreseen(self, price: np.ndarray) -> np.ndarray:
         """Subsidy that the next order at a price [product, segment, lane] finds, in the mean [CNY]."""
-        each = subsidy_of(price, self.offers.rate[:, None], self.offers.cap[:, None])
+        offers = self.offers
+        each = subsidy_of(price, offers.rate[:, None], offers.cap[:, None], offers.spread)
         return np.asarray(each * self._chance())
 
     def _chance(self) -> np.ndarray:
@@ -253,9 +278,13 @@ class Till:
         return Bill(orders * self.order_value, price, unit_cost * terms[SIZE], aid, granted)
 
     def _subsidise(self, orders: np.ndarray, price: np.ndarray) -> np.ndarray:
-        """Subsidies granted [CNY]: [product, segment, lane]."""
+        """Subsidies granted [CNY]: [product, segment, lane]. Single orders scatter about a mean that is drawn."""
         offers = self.offers
-        each = subsidy_of(price * self.order_value, offers.rate[:, None], offers.cap[:, None])
+        sd: np.ndarray | float = offers.spread
+        if self.sampled:
+            others = np.maximum(1 - 1 / np.maximum(add_up(orders), 1.0), 0.0)
+            sd = sd * np.sqrt(others)[:, None]
+        each = subsidy_of(price * self.order_value, offers.rate[:, None], offers.cap[:, None], sd)
         asked = orders * each
         total = np.einsum("cp,pgl->cl", self.members * self.open[:, None], asked)
         paid = self.funds.sell(total / offers.unit, self.sampled) * offers.unit

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from scipy.stats import poisson
+from scipy.integrate import quad
+from scipy.stats import gamma, poisson
 
 from simulator.engine.simulate import make_grid
 from simulator.market.bill import Bill
@@ -22,7 +23,7 @@ def offers_of(*sets: str):
 
 
 def till_of(*sets: str, sampled: bool, second: int = 0) -> Till:
-    offers = offers_of(*sets)
+    offers = offers_of("commerce.order_value_sd=0", *sets)
     till = Till(offers, np.ones((1, 1)), LANES, sampled=sampled)
     till.look(0, second)
     return till
@@ -81,6 +82,27 @@ def test_the_cap_of_an_order_binds():
     assert subsidy_of(np.array([60.0, 120.0]), np.array(0.2), np.array(15.0)) == pytest.approx(
         [12, 15]
     )
+
+
+@pytest.mark.parametrize("sd", [0.2, 0.5, 1.5])
+@pytest.mark.parametrize("cap", [2.0, 12.0, 40.0])
+def test_a_cap_binds_single_orders(sd: float, cap: float):
+    """The mean over their values, by quadrature."""
+    value = gamma(1 / sd**2, scale=sd**2)
+    mean = quad(lambda u: min(12 * value.ppf(u), cap), 0, 1, limit=200)[0]
+    found = subsidy_of(np.array(60.0), np.array(0.2), np.array(cap), sd)
+    assert found == pytest.approx(mean, rel=1e-4)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_the_mean_of_a_few_orders_and_their_spread_about_it_make_the_whole(count: int):
+    """Sampled: orders of a step have a mean that is drawn, and scatter about it; in all as single orders do."""
+    values = np.random.default_rng(5).gamma(4.0, 0.25, (200_000, count))
+    singles = np.minimum(12 * values, 12.0).mean()
+    within = subsidy_of(
+        60 * values.mean(axis=1), np.array(0.2), np.array(12.0), 0.5 * np.sqrt(1 - 1 / count)
+    )
+    assert within.mean() == pytest.approx(singles, rel=0.01)
 
 
 @pytest.mark.parametrize("sampled", [True, False])

@@ -2,6 +2,8 @@
 
 import math
 
+from scipy.special import gammainc, gammaincc
+
 from simulator.scenario.incentives import Coupon, Subsidy
 from simulator.scenario.schema import Scenario
 from tests.oracles.twin_chain import order_value_of
@@ -16,15 +18,27 @@ class Fund:
         self, subsidy: Subsidy, scenario: Scenario, products: list[str], clock: Clock
     ) -> None:
         self.subsidy = subsidy
-        each = [self.of_order(float(scenario.products[p].price)) for p in products]
+        self.spread = scenario.commerce.order_value_sd
+        most = subsidy.cap or math.inf
+        each = [min(subsidy.rate * float(scenario.products[p].price), most) for p in products]
         self.unit = sum(each) / len(each) if each else 1.0
         self.size, self.demand, self.paid = subsidy.quota / self.unit, 0.0, 0.0
         self.start = clock.seconds(subsidy.start) if subsidy.start else 0
         self.end = clock.seconds(subsidy.end) if subsidy.end else math.inf
 
     def of_order(self, price: float) -> float:
-        """min(rate P, cap)."""
-        return min(self.subsidy.rate * price, self.subsidy.cap or math.inf)
+        """The mean over single orders of min(rate P X, cap), X gamma of mean 1."""
+        full, cap = self.subsidy.rate * price, self.subsidy.cap
+        if cap is None or full <= 0:
+            return full
+        if self.spread == 0:
+            return min(full, cap)
+        shape = 1 / self.spread**2
+        below, beyond = (
+            gammainc(shape + 1, cap / full * shape),
+            gammaincc(shape, cap / full * shape),
+        )
+        return float(full * below + cap * beyond)
 
     def is_open(self, step: Step) -> bool:
         return self.start <= step.start < self.end
