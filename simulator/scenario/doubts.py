@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from simulator.scenario.amounts import moment_text
+from simulator.scenario.amounts import duration, moment_text, percent
 from simulator.scenario.goods import Product
 from simulator.scenario.nodes import Parts
 from simulator.scenario.offers import units_of
@@ -15,6 +15,8 @@ LEAST_DAY = 0.5
 """Part of a normal day's free orders that a capacity must hold: the rest is what their estimate may be off by."""
 LEAST_STOCK = 2.0
 """Normal days of free orders that all goods of a product must last, or half of a shorter run."""
+MUCH, COARSE = 0.1, 6 * 3600
+"""Part of the baskets that a day releases, and length of a step [s], from which on a sale is too coarse."""
 _AN_HOUR = 1 / 24
 
 
@@ -22,9 +24,22 @@ def doubt_parts(scenario: Scenario) -> Iterator[Fault]:
     """Presales that bring less than they seem to, goods that pay when unsold, and capacities that hold nothing."""
     if any(product.presale for product in scenario.products.values()):
         yield from _doubt_deposits(scenario)
+    yield from _doubt_clocks(scenario)
     for name, product in scenario.products.items():
         yield from _doubt_salvage(("products", name, "salvage"), product)
     yield from _doubt_capacities(scenario)
+
+
+# --------------------------------------------------------------------------- clock
+def _doubt_clocks(scenario: Scenario) -> Iterator[Fault]:
+    """Sales that empty baskets on a clock too coarse for those that are filled on the same day."""
+    for name, phase in scenario.calendar.phases.items():
+        if phase.release >= MUCH and phase.clock > COARSE:
+            rule = f"buys {percent(phase.release)} of full baskets a day in steps of {duration(phase.clock)}"
+            lost = "who fills a basket in a step is hardly ever served in it"
+            yield Fault(
+                ("calendar", "phases", name, "release"), f"{rule}: {lost}; give the phase clock: 1h"
+            )
 
 
 # --------------------------------------------------------------------------- presale

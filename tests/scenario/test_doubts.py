@@ -17,6 +17,15 @@ def test_a_sound_shop_is_not_doubted():
     assert doubts() == []
 
 
+# --------------------------------------------------------------------------- clock
+def test_a_sale_that_empties_baskets_in_steps_of_a_day_is_doubted():
+    sale = "calendar.phases.late={start: 2021-03-28, release: %s, clock: %s}"
+    (found,) = doubts(sale % ("30%", "1d"))
+    assert "calendar.phases.late.release buys 30% of full baskets a day in steps of 1d: " in found
+    assert "give the phase clock: 1h" in found
+    assert doubts(sale % ("30%", "1h")) == doubts(sale % ("5%", "1d")) == []
+
+
 # --------------------------------------------------------------------------- presale
 NO_BALANCE = (
     "products.coffee.presale could take no deposit, for no balance can ever be paid: no window of "
