@@ -58,9 +58,9 @@ class Standing:
         self, flows: np.ndarray, baskets: CustomerMoves, *,
         bought: np.ndarray, presold: np.ndarray, found: np.ndarray | None,
     ) -> None:  # fmt: skip
-        """What is `bought` or `presold` out of baskets [who, segment, lane] leaves as what it is, the rest that leaves
-        in proportion; what comes is as the visits of today. `found` [product, lane]: part of a product's orders that
-        finds goods.
+        """What comes is as the visits of today; what is `bought` or `presold` out of baskets [who, segment, lane]
+        leaves as what it is, the rest that leaves in proportion. `found` [product, lane]: part of a product's orders
+        that finds goods.
         """
         held, wanted = self.floor.state.baskets, self.wanted
         gone = bought * _of_products(wanted.released, found)
@@ -68,11 +68,11 @@ class Standing:
             out = presold * _of_products(wanted.presold_standing)
             self._presell(flows, baskets, out, found)
             gone += out
-        others = at_least(_emptied(flows, baskets) - np.add.reduce(gone), 0.0)
-        held.products -= gone + others * wanted.standing
-        at_least(held.products, 0.0, out=held.products)
         new = shares(self.filling, self.floor.today.free_mix[:, None, None])
         held.products += _filled(flows, baskets) * new
+        held.products -= np.minimum(gone, held.products, out=gone)
+        others, left = _emptied(flows, baskets) - np.add.reduce(gone), np.add.reduce(held.products)
+        held.products *= at_least(1 - ratio(at_least(others, 0.0), left), 0.0)
         self.filling = np.zeros(())
 
     def _presell(

@@ -19,10 +19,12 @@ from simulator.engine.floor import Floor
 from simulator.engine.tally import Met
 from simulator.market.audience import ratio
 from simulator.market.basket import in_all, shares
-from simulator.market.bounds import at_least
+from simulator.market.bounds import at_least, at_most
 from simulator.market.groups import add_up
 from simulator.market.substitutes import Substitutes
 from simulator.market.today import HIT, Pages
+
+TINY = 1e-12  # a hazard that releases nothing
 
 
 class Way(NamedTuple):
@@ -56,7 +58,7 @@ class Wanted:
         self.total = np.zeros(())
         """Of the weights u, before they are scaled: [buyers, segment, lane]."""
         self.readiness = np.ones((2, 1, 1))
-        """Of standing baskets at the prices of the step against the usual ones: [who, segment, lane]."""
+        """Hazard of a release at the prices of the step against that at the usual ones: [who, segment, lane]."""
         self.presold_on_visits = self.presold_standing = np.zeros(())
         """What of us and of K^ is a presale and can be had, in steps in which deposits are asked for."""
 
@@ -75,9 +77,10 @@ class Wanted:
             self.presold_on_visits = self._presold(self.on_visits[:, 0])
             self.presold_standing = self._presold(self.standing)
         if today.prices is not None:
-            wanted = self.standing * today.prices[:, None]
-            self.readiness = np.add.reduce(wanted)
-            self.released = wanted / self.readiness
+            hazard = (
+                self.floor.world.phases.release[self.floor.phase] * self.floor.world.steps.buy[s]
+            )
+            self.released, self.readiness = released(self.standing, today.prices[:, None], hazard)
 
     def forget(self) -> None:
         """The step is over: its weights make room for what the next one holds at first."""
@@ -233,6 +236,27 @@ class Wanted:
                 ),
             ]
         )
+
+
+def released(
+    standing: np.ndarray, response: np.ndarray, hazard: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Product weights of what a sale of this hazard releases of baskets, and its hazard against that at usual prices.
+
+    Baskets of a product [product, .., lane] are released at `response` times the hazard [lane]: of few that are very
+    welcome no more are bought than there are.
+
+    >>> few = np.array([[0.1], [0.9]]), np.array([[8.0], [1.0]])
+    >>> [x.round(3).tolist() for x in released(*few, np.array([0.5]))]
+    [[[0.217], [0.783]], [1.204]]
+    >>> [x.round(3).tolist() for x in released(*few, np.array([0.0]))]
+    [[[0.471], [0.529]], [1.7]]
+    """
+    part = -np.expm1(-np.maximum(hazard, TINY) * response)
+    weights = standing * part / np.maximum(hazard, TINY)
+    total = np.add.reduce(weights)
+    gone = at_most(total * np.maximum(hazard, TINY), 1 - TINY)
+    return weights / total, -np.log1p(-gone) / np.maximum(hazard, TINY)
 
 
 def _part(paid: np.ndarray, made: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import pytest
 from simulator.outcomes.outcomes import Outcomes
 from tests.engine.test_by_hand import NO_B, REPLICATIONS, figure, play
 from tests.engine.test_by_hand_goods import AWARE, CUSTOMERS, MANY, NOBUY, SALE, of_product
+from tests.worlds import brief, expected, plan
 
 BOTH = pytest.mark.parametrize("mode", ["expected", "sampled"])
 END = "calendar.phases.e={start: 2021-03-07, release: 0}"
@@ -100,3 +101,23 @@ def test_deposits_are_kept_apart_likewise(mode: str) -> None:
     assert of_product(found, "dress", "paid_orders") > 2 * won
     kept = figure(found, "new_customers") / won
     assert kept == pytest.approx(0.97, abs=0.002 if mode == "expected" else 0.01)
+
+
+# --- as many as there are -----------------------------------------------------------------------------
+def test_no_more_orders_are_released_than_there_are_baskets():
+    """Few baskets hold what the sale makes a bargain of: 4 of 100, of which a sale of 90% a day sells 4."""
+    sets = (
+        "products.coffee.organic=0", "products={rare: {price: 100, margin: 50%, organic: 4, discount: {sale: 60%}, refund: 0},"
+        " usual: {price: 100, margin: 50%, organic: 96, refund: 0}}",
+        "segments.shoppers.price_elasticity=3", "segments.shoppers.start={cart: 10%}",
+        "sources.search.organic_visits=0", "sources.recommend.organic_visits=0",
+        "calendar.phases.sale.release=60%", "calendar.phases.sale.clock=1h", "commerce.substitution=0",
+    )  # fmt: skip
+    for clock in ("1h", "1d"):
+        scenario = brief(*sets, f"calendar.phases.sale.clock={clock}")
+        outcomes = expected(scenario, [plan(scenario)])
+        names = list(scenario.products)
+        paid = dict(zip(names, outcomes.book.products["paid"][:, 0], strict=True))
+        rare, usual = paid["rare"], paid["usual"]
+        assert rare <= 0.04 * 40_000 * (1 + 1e-9)
+        assert usual > 20_000

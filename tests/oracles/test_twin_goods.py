@@ -170,9 +170,9 @@ def test_what_is_bought_leaves_baskets_as_the_product_that_it_is():
     goods, who = shop({"x": 1.0, "y": 1.0}), (S, "a")
     goods.baskets[who] = {"x": 6.0, "y": 4.0}
     goods.new_baskets[who] = {"x": 0.1, "y": 0.9}
-    # 2 of x bought, 1 of y presold, 2 more dropped, 10 new
+    # 10 new, then 2 of x bought, 1 of y presold, and 2 of the 17 left dropped
     goods.change_baskets(who, {"x": 2.0, "y": 1.0}, 5.0, 10.0)
-    assert goods.baskets[who] == pytest.approx({"x": 6 - 2 - 1.2 + 1, "y": 4 - 1 - 0.8 + 9})
+    assert goods.baskets[who] == pytest.approx({"x": (7 - 2) * 15 / 17, "y": (13 - 1) * 15 / 17})
 
 
 def test_cheaper_products_leave_baskets_first():
@@ -181,6 +181,10 @@ def test_cheaper_products_leave_baskets_first():
     goods.bring_mixes({"x": {"a": 1.0}, "y": {"a": 5.0}})
     assert goods.basket_readiness(who) == pytest.approx(0.75 + 1.25)
     assert goods.basket_mix(who) == pytest.approx({"x": 0.375, "y": 0.625})
+    goods.release = 1.0  # of a quarter of the baskets no more than these
+    x, y = 0.75 * (1 - math.exp(-1)), 0.25 * (1 - math.exp(-5))
+    assert goods.basket_mix(who) == pytest.approx({"x": x / (x + y), "y": y / (x + y)})
+    assert goods.basket_readiness(who) == pytest.approx(-math.log(1 - x - y))
     assert goods.standing(who) == pytest.approx({"x": 0.75, "y": 0.25})
 
 

@@ -483,6 +483,7 @@ class World:
         """Steps 4 to 7 of the list above; returns what a trace shows."""
         self._show_contracts(step, pi)
         self._look_at_people()
+        self.goods.release = bar(step.phase.release) * step.buy
         scene_buys = self._click(step)
         contacts, free_buys = self._contacts(step)
         ways = {who: self._ways(who, scene_buys[who], free_buys[who]) for who in WHO}

@@ -530,6 +530,7 @@ class Goods:
             dict.fromkeys(organic, 1.0)
         )
         self.segments = list(scenario.segments)
+        self.release = 0.0  # h: hazard of a cart's release in the step, at usual prices
         self.liked_at_start = {  # like_0g
             g: sum(self.liked_first(g).values()) for g in self.segments
         }
@@ -909,19 +910,36 @@ class Goods:
 
     def basket_readiness(self, who: Who) -> float:
         """R_wg: how prices of the step move the releases of what stands in baskets."""
-        return sum(x * self.responses[p][who[1]] for p, x in self.standing(who).items())
+        gone, h = sum(self._released(who).values()), self.release
+        if h <= 0:
+            return sum(x * self.responses[p][who[1]] for p, x in self.standing(who).items())
+        return -math.log1p(-min(gone, 1 - 1e-12)) / h
+
+    def _released(self, who: Who) -> dict[str, float]:
+        """k_pwg (1 - exp(-h R_pg))."""
+        return {
+            p: -x * math.expm1(-self.release * self.responses[p][who[1]])
+            for p, x in self.standing(who).items()
+        }
 
     def basket_mix(self, who: Who) -> dict[str, float]:
-        """Weights of released orders: k_pwg R_pg / R_wg."""
+        """Weights of released orders; k_pwg R_pg / R_wg where nothing is released."""
+        if self.release > 0:
+            return scaled_to_one(self._released(who)) or self.standing(who)
         answered = {p: x * self.responses[p][who[1]] for p, x in self.standing(who).items()}
         return scaled_to_one(answered) or self.standing(who)
 
     def change_baskets(self, who: Who, gone: dict[str, float], left: float, entered: float) -> None:
         """K after the step; `gone` is what was ordered and presold (r_p + e_p), `left` all that left."""
-        mix, dropped, new = self.standing(who), left - sum(gone.values()), self.new_baskets[who]
-        for p, weight in self.baskets[who].items():
-            kept = max(0.0, weight - gone[p] - dropped * mix[p])
-            self.baskets[who][p] = kept + entered * new[p]
+        baskets, bought = self.baskets[who], 0.0
+        for p, part in self.new_baskets[who].items():
+            held = baskets[p] + entered * part
+            baskets[p] = max(0.0, held - gone[p])
+            bought += held - baskets[p]
+        rest = sum(baskets.values())
+        kept = max(0.0, 1 - max(0.0, left - bought) / rest) if rest > 0 else 0.0
+        for p in baskets:
+            baskets[p] *= kept
 
     # ----- standing deposits (section 9)
     def deposit_mix(self, who: Who) -> dict[str, float]:
