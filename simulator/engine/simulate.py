@@ -30,6 +30,7 @@ from simulator.scenario.asked import (
 )
 from simulator.scenario.chain import CHAIN_STAGES
 from simulator.scenario.crowds import with_crowds
+from simulator.scenario.moments import turning_points
 from simulator.scenario.plan import Plan, all_packages, asked_plans, find_package
 from simulator.scenario.runoff import runoff_days
 from simulator.scenario.schema import Scenario
@@ -175,7 +176,7 @@ def _terms_of(world: World) -> dict[str, np.ndarray]:
 
 def make_grid(scenario: Scenario) -> Steps:
     """The clock of a scenario, run-off included: the same for all plans."""
-    return make_steps(scenario.calendar, runoff_days(scenario))
+    return make_steps(scenario.calendar, runoff_days(scenario), turning_points(scenario))
 
 
 def _certain_world(scenario: Scenario) -> World:

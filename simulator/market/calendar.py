@@ -13,6 +13,7 @@ A burst day is (1 + x) S(t), S(t) = w (1 - exp(-(t/tau)^k)) + (1 - w) B(t): B is
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -168,8 +169,10 @@ def read_shape(calendar: Calendar) -> Shape:
     return Shape(origin, np.c_[[0.0, 0.0], np.cumsum(hours, axis=1)], weekdays, bursts)
 
 
-def make_steps(calendar: Calendar, runoff_days: int) -> Steps:
-    """The whole grid of a run: steps of each phase's clock, cut at every boundary and midnight.
+def make_steps(
+    calendar: Calendar, runoff_days: int, turning_points: Sequence[datetime] = ()
+) -> Steps:
+    """The whole grid of a run: steps of each phase's clock, cut at every boundary, turning point and midnight.
 
     Nobody comes or buys once sales have closed.
     """
@@ -179,7 +182,8 @@ def make_steps(calendar: Calendar, runoff_days: int) -> Steps:
     closed = int(bounds[-1]) + calendar.sales_after_days * DAY
     edges = [*bounds[:-1].tolist(), int(bounds[-1]), finish]
     clocks = [calendar.phases[name].clock for name in names[:-1]] + [DAY]
-    cuts = sorted({*_boundaries(calendar, shape.origin, edges), closed})
+    turns = [seconds_between(shape.origin, moment) for moment in turning_points]
+    cuts = sorted({*_boundaries(calendar, shape.origin, edges), closed, *turns})
     rows = [
         (a, b, index)
         for index, (begin, close) in enumerate(pairwise(edges))

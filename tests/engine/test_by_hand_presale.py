@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from simulator.scenario import parse_scenario
-from tests.worlds import Figures, expected, figures, lanes_of, plan, sampled
+from tests.worlds import Figures, expected, figures, lanes_of, one, plan, sampled
 
 WORLD = b"""
 name: A presale, and coupons
@@ -112,3 +112,18 @@ def test_goods_that_are_announced_are_presold_as_if_they_were_there(run):
     assert book["deposits"] > 300
     assert later["deposits"] == pytest.approx(book["deposits"], rel=0.02)
     assert later["balances"] == pytest.approx(book["balances"], rel=0.02)
+
+
+# --- moments inside a step ------------------------------------------------------------------------------
+def test_a_delivery_at_noon_sells_in_the_afternoon():
+    """Whatever the clock: a step ends where goods arrive."""
+    goods = (
+        "products.a={presale: false, stock: 1, restocks: [{at: '2021-03-04 12:00', units: 10k}]}"
+    )
+    found = []
+    for clock in ("1d", "1h"):
+        scenario = coupon(
+            "{merchant: 1%, phases: [after]}", goods, f"calendar.phases.pre.clock={clock}"
+        )
+        found.append(one(expected(scenario, [plan(scenario, only=0)]), "paid_orders")[0])
+    assert found[0] == pytest.approx(found[1], rel=2e-3)

@@ -81,7 +81,7 @@ def test_samples_cost_a_part_of_the_price_until_the_launch(run):
     less, usual = (dict(zip(names, one(x, *names), strict=True)) for x in (found, full))
     for same in ("paid_orders", "refunds"):
         assert less[same] == pytest.approx(usual[same])
-    assert less["gmv_campaign"] == pytest.approx(0.3 * usual["gmv_campaign"])
+    assert less["gmv_campaign"] == pytest.approx(0.3 * usual["gmv_campaign"], rel=1e-3)
     late = usual["gmv"] - usual["gmv_campaign"]
     assert 0.7 * late < less["gmv"] - less["gmv_campaign"] < late * (1 + 1e-9)
     assert less["contribution"] < 0 < usual["contribution"]

@@ -105,13 +105,14 @@ def test_deposits_are_kept_apart_likewise(mode: str) -> None:
 
 # --- as many as there are -----------------------------------------------------------------------------
 def test_no_more_orders_are_released_than_there_are_baskets():
-    """Few baskets hold what the sale makes a bargain of: 4 of 100, of which a sale of 90% a day sells 4."""
+    """Few baskets hold what the sale makes a bargain of: 1,600 of 40,000."""
     sets = (
-        "products.coffee.organic=0", "products={rare: {price: 100, margin: 50%, organic: 4, discount: {sale: 60%}, refund: 0},"
-        " usual: {price: 100, margin: 50%, organic: 96, refund: 0}}",
+        "products.coffee.organic=0",
+        "products.rare={price: 100, margin: 50%, organic: 4, discount: {sale: 60%}, refund: 0}",
+        "products.usual={price: 100, margin: 50%, organic: 96, refund: 0}",
         "segments.shoppers.price_elasticity=3", "segments.shoppers.start={cart: 10%}",
         "sources.search.organic_visits=0", "sources.recommend.organic_visits=0",
-        "calendar.phases.sale.release=60%", "calendar.phases.sale.clock=1h", "commerce.substitution=0",
+        "calendar.phases.sale.release=60%", "commerce.substitution=0",
     )  # fmt: skip
     for clock in ("1h", "1d"):
         scenario = brief(*sets, f"calendar.phases.sale.clock={clock}")

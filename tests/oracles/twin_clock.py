@@ -86,6 +86,7 @@ class Clock:
             (self.seconds(window.start), self.seconds(window.end), float(window.completion))
             for window in calendar.balances
         ]
+        self.turns = set(map(self.seconds, self._turns(scenario)))
         self._browse = scaled(calendar.weekdays_browse, calendar.hours_browse)
         self._buy = scaled(calendar.weekdays_buy, calendar.hours_buy)
         self.steps = list(self._steps())
@@ -101,6 +102,19 @@ class Clock:
             Span(name, phase, starts[i], starts[i + 1]) for i, (name, phase) in enumerate(ordered)
         ]
         return [*spans, Span(RUNOFF, Phase(start=end), self.end_of_ads, self.end)]
+
+    def _turns(self, scenario: Scenario) -> Iterable[datetime]:
+        """Deliveries, launches, ends of subsidies and decisions."""
+        for product in scenario.products.values():
+            yield from [restock.at for restock in product.restocks]
+            if product.launch:
+                yield product.launch
+        for subsidy in scenario.incentives.subsidies.values():
+            yield from filter(None, [subsidy.start, subsidy.end])
+        for scene in scenario.scenes.values():
+            at = scene.explore.decide_at if scene.explore else None
+            if at is not None:
+                yield at if isinstance(at, datetime) else scenario.calendar.phases[at].start
 
     def midnights(self) -> Iterable[int]:
         """Every midnight after the start, up to the end of the run-off included."""
@@ -134,7 +148,7 @@ class Clock:
         cuts = {span.start for span in self.spans}
         cuts |= {self.end_of_ads, self.close_of_sales, self.end}
         cuts |= {moment for window in self.balances for moment in window[:2]}
-        cuts |= set(self.midnights())
+        cuts |= set(self.midnights()) | self.turns
         return sorted(cut for cut in cuts if 0 <= cut <= self.end)
 
     def _steps(self) -> Iterable[Step]:
