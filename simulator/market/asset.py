@@ -95,7 +95,7 @@ def _event_gap(
     if people.habit is None:
         return np.zeros_like(worth)
     own = hazards[:, Stage.INITIAL].copy()
-    own[ORDER] -= people.habit.mean_rate(people.lapse_days) * (1 - people.habit.event)
+    own[ORDER] -= people.habit.mean_rate(0.0, people.lapse_days) * (1 - people.habit.event)
     total = own.sum(axis=0)
     leave = -np.expm1(-total) * own / np.maximum(total, 1e-200)
     beta = (1 - float(world.scenario.commerce.discount_rate)) ** (1 / DAYS)

@@ -7,8 +7,9 @@ h(a)     rate of a repeat at age a, R e^(-a/tau) / tau (1 - e^-365/tau) per day 
 L        days after which a customer is lapsed                         d
 phi      habit of those whom the event won, against others             x         [1, replication]
 
-The state keeps no ages. Customers from before the run are spread evenly over ages 0..L, those who ordered
-within it over 0..t, the time since its start; each has the mean rate of its ages (docs/model.md section 7).
+The state keeps no ages. Of customers from before the run those of ages t..L are left at the time t since its start,
+evenly spread, and those who ordered within it have ages 0..t; each has the mean rate of its ages (docs/model.md
+section 7).
 """
 
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from simulator.scenario.chain import Chain
 
 WINDOW = 365.0
 MONTH = 365 / 12
+LAST = 1e-6  # of the days until they lapse: when the last of old customers do
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,21 @@ class Habit:
     fade: np.ndarray
     event: np.ndarray
 
-    def mean_rate(self, days: float) -> np.ndarray:
-        """Mean of h over ages 0..days.
+    def mean_rate(self, first: float, last: float) -> np.ndarray:
+        """Mean of h over ages first..last [d].
 
         >>> one = np.ones((1, 1))
-        >>> float((365 * Habit(one, 100 * one, one).mean_rate(365.0)).round(9)[0, 0])
+        >>> habit = Habit(one, 100 * one, one)
+        >>> float((365 * habit.mean_rate(0.0, 365.0)).round(9)[0, 0])
         1.0
+        >>> young, old = habit.mean_rate(0.0, 90.0), habit.mean_rate(90.0, 180.0)
+        >>> bool(np.isclose((young + old) / 2, habit.mean_rate(0.0, 180.0))[0, 0])
+        True
         """
-        year, part = -np.expm1(-WINDOW / self.fade), -np.expm1(-days / self.fade)
-        return np.asarray(self.repeats * part / (year * days))
+        year, part = -np.expm1(-WINDOW / self.fade), -np.expm1((first - last) / self.fade)
+        return np.asarray(
+            self.repeats * np.exp(-first / self.fade) * part / (year * (last - first))
+        )
 
 
 def make_habit(chain: Chain) -> Habit | None:
@@ -57,7 +65,8 @@ def habit_rate(habit: Habit, old: np.ndarray, lapse: float, now: float) -> np.nd
 
     `old` [3, segment, lane]: share of a stage that last bought before the start.
     """
-    settled, recent = habit.mean_rate(lapse), habit.mean_rate(max(now, 1e-9))
+    settled = habit.mean_rate(min(now, lapse * (1 - LAST)), lapse)
+    recent = habit.mean_rate(0.0, max(now, 1e-9))
     rate = settled * old + recent * (1 - old)
     rate[0] -= recent * (1 - habit.event) * (1 - old[0])
     return rate

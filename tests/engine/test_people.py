@@ -344,14 +344,34 @@ def habits(rate=1.5, tau=6, event=0.75):
 
 @pytest.mark.parametrize("mode", [expected, sampled])
 def test_old_customers_repeat_at_the_mean_rate_of_their_ages(mode):
-    """Nobody visits; orders are those of people spread evenly over the lapse window of 180 days."""
+    """Nobody visits; orders are those of people spread evenly over the lapse window of 180 days, who grow older."""
     world = alone(*QUIET, habits(rate=0.5))
     outcomes = mode(world, nothing(world), **({"replications": 16} if mode is sampled else {}))
     days = len(lanes_of(expected(world, nothing(world), daily=True), "no ads").days["gmv"])
-    tau = 6 * 365 / 12
-    rate = 0.5 * (1 - np.exp(-180 / tau)) / (180 * (1 - np.exp(-365 / tau)))
-    assert one(outcomes, "paid_orders")[0] == pytest.approx(50_000 * rate * days, rel=0.05)
+    tau, age = 6 * 365 / 12, np.arange(days) + 0.5
+    rate = 0.5 * (np.exp(-age / tau) - np.exp(-180 / tau)) / (180 * (1 - np.exp(-365 / tau)))
+    assert one(outcomes, "paid_orders")[0] == pytest.approx(50_000 * rate.sum(), rel=0.03)
     assert one(outcomes, "visits") == [0]
+
+
+def drawn_repeats(days: int, rate: float, lapse: float = 180.0) -> float:
+    """Orders per customer in so many days: people of ages 0 .. lapse, one by one, by quarters of a day."""
+    rng, tau, each = np.random.default_rng(3), 6 * 365 / 12, 0.25
+    age, orders = rng.uniform(0, lapse, 200_000), 0
+    for _ in range(round(days / each)):
+        hazard = np.where(age < lapse, rate * np.exp(-age / tau) / tau / -np.expm1(-365 / tau), 0)
+        buys = rng.random(age.size) < hazard * each
+        orders += int(buys.sum())
+        age = np.where(buys, 0.0, age + each)
+    return orders / age.size
+
+
+@pytest.mark.parametrize("days", [30, 60, 90])
+def test_old_customers_grow_older(days):
+    """Whoever has not ordered since the start is at least so old, and repeats less and less."""
+    scenario = alone(*QUIET, habits(rate=2), f"calendar.sales_after_days={days - 8}")
+    orders = one(expected(scenario, nothing(scenario)), "paid_orders")[0]
+    assert orders / 50_000 == pytest.approx(drawn_repeats(days, 2.0), rel=0.03)
 
 
 def test_who_was_won_in_the_event_repeats_less():
@@ -367,12 +387,12 @@ def test_who_was_won_in_the_event_repeats_less():
 @given(rate=st.floats(0.01, 20), tau=st.floats(0.5, 60), split=st.floats(0.01, 0.99))
 def test_the_mean_rate_of_a_year_is_the_rate(rate, tau, split):
     habit = Habit(*(np.full((1, 1), x) for x in (rate, tau * 365 / 12, 1.0)))
-    assert 365 * habit.mean_rate(365.0)[0, 0] == pytest.approx(rate, rel=1e-12)
+    assert 365 * habit.mean_rate(0.0, 365.0)[0, 0] == pytest.approx(rate, rel=1e-12)
     ages = np.linspace(0, 365 * split, 20_001)
     fade = tau * 365 / 12
     at_age = rate * np.exp(-ages / fade) / (fade * (1 - np.exp(-365 / fade)))
-    assert habit.mean_rate(365 * split)[0, 0] == pytest.approx(at_age.mean(), rel=1e-3)
-    assert habit.mean_rate(365 * split) >= habit.mean_rate(365.0) * (1 - 1e-12)
+    assert habit.mean_rate(0.0, 365 * split)[0, 0] == pytest.approx(at_age.mean(), rel=1e-3)
+    assert habit.mean_rate(0.0, 365 * split) >= habit.mean_rate(0.0, 365.0) * (1 - 1e-12)
 
 
 def test_credit_of_habit_follows_the_last_touch_not_the_visits_of_the_day():

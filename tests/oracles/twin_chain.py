@@ -129,13 +129,14 @@ class Chain:
         """D / (days - t); never above 1."""
         return step.living / max(days - step.middle, step.days)
 
-    def habit(self, days: float) -> float:
-        """Mean of h over ages 0..days; 0 without orders of habit."""
+    def habit(self, days: float, youngest: float = 0.0) -> float:
+        """Mean of h over ages youngest..days; 0 without orders of habit."""
         if self.rules.repeat is None:
             return 0.0
         tau = self.rules.repeat.tau_months * 365 / 12
-        year, part = 1 - math.exp(-365 / tau), 1 - math.exp(-days / tau)
-        return self.rules.repeat.rate_365 * part / (year * days)
+        year, part = 1 - math.exp(-365 / tau), 1 - math.exp((youngest - days) / tau)
+        part *= math.exp(-youngest / tau)
+        return self.rules.repeat.rate_365 * part / (year * (days - youngest))
 
 
 def activity_of(facts: Facts) -> float:
@@ -276,7 +277,8 @@ class Segment:
         old = self.old[stage] / people if people > 0 else 0.0
         recent = self.chain.habit(max(middle, 1e-9))
         recent *= factor if stage == "initial" else 1.0
-        return old * self.chain.habit(self.chain.rules.lapse_days) + (1 - old) * recent
+        lapse = self.chain.rules.lapse_days
+        return old * self.chain.habit(lapse, min(middle, lapse * (1 - 1e-6))) + (1 - old) * recent
 
     def _contact_moves(self, stage: str, step: StepTerms, touches: float) -> dict[str, float]:
         """visit_moves x Y + bar(base_moves) D / 30; into baskets goes what people like."""
