@@ -45,7 +45,7 @@ class Product(Part):
     product_stage: Literal["sampling", "launch", "potential", "hit", "core", "clearance"] = "core"
     """Stage of the life cycle at the start."""
     stock: Whole = UNLIMITED
-    """Units for sale at the start."""
+    """Units for sale at the start; an order takes one, however much it is worth."""
     restocks: list[Restock] = []
     """Later deliveries."""
     pooled: Pooled | None = None
