@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import product as pairs_of
+from math import prod
 from typing import Any
 
 from simulator.scenario.amounts import shown
 from simulator.scenario.goods import Commerce, Product
 from simulator.scenario.incentives import Coupon
 from simulator.scenario.nodes import Parts
+from simulator.scenario.people import order_value_of
 from simulator.scenario.references import Fault
 from simulator.scenario.schema import Scenario
 
@@ -86,9 +88,12 @@ def doubt_offers(scenario: Scenario) -> Iterator[Fault]:
 
 def _doubt_hosts(scenario: Scenario) -> Iterator[Fault]:
     """Goods that were never there cannot be sold, and would be paid for."""
+    largest = max((float(order_value_of(g)) for g in scenario.segments.values()), default=1.0)
+    largest *= prod(float(coupon.order_value) for coupon in scenario.incentives.coupons.values())
     for name, hosted in scenario.incentives.hosted.items():
         goods = [scenario.products[p] for p in hosted.products or scenario.products]
         most = sum(ever_sold(product, scenario.commerce) * product.price for product in goods)
+        most *= largest
         if most < hosted.guaranteed_gmv:
             rule = f"is more than all hosted goods in stock bring, CNY {most:,.0f} at list prices"
             mend = "the host would pay for what was never there; lower it, or raise the stock"

@@ -124,3 +124,5 @@ def test_a_host_is_not_asked_to_pay_for_goods_that_were_never_there():
     (found,) = doubts(hosted, "products.coffee.stock=100")
     assert "guaranteed_gmv is more than all hosted goods in stock bring, CNY 135,107" in found
     assert doubts(hosted) == []
+    larger = [f"segments.{g}.order_value=8" for g in parse_scenario(SHOP.encode()).segments]
+    assert doubts(hosted, "products.coffee.stock=100", *larger[:1]) == []  # of one segment 1.08m
