@@ -80,10 +80,13 @@ def payment_success(
     >>> payment_success(*gate, np.array([[0.5, 0.5], [2.0, 0.0]])).round(3).tolist()
     [0.92]
     """
-    share, dense = rush[..., None, :]
-    square = np.square(np.minimum(load[..., None] * dense, 1e100))
-    failure = np.minimum(0.5, (fail * (1 - wallet))[..., None] * square)
-    return np.asarray(1 - (failure * share).sum(axis=-1) * (1 - retry))
+    failure = np.zeros(())
+    for share, dense in np.moveaxis(
+        rush[..., None], -2, 0
+    ):  # hour by hour: a day of all steps is much memory
+        square = np.square(np.minimum(load * dense, 1e100))
+        failure = failure + share * np.minimum(0.5, fail * (1 - wallet) * square)
+    return np.asarray(1 - failure * (1 - retry))
 
 
 def surely_met(stock: np.ndarray) -> np.ndarray:

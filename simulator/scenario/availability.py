@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from simulator.scenario.calendar import Burst, Phase, phase_spans
+from simulator.scenario.moments import turning_points
 from simulator.scenario.people import activity_of
 from simulator.scenario.plan import Plan, all_packages, find_package, package_price
 from simulator.scenario.schema import Scenario
@@ -279,6 +280,7 @@ def _pieces(scenario: Scenario, until: datetime) -> Iterator[_Piece]:
     phases = sorted((calendar.phases | after).items(), key=lambda item: item[1].start)
     ends = [*(phase.start for _, phase in phases[1:]), max(end, until)]
     windows = [moment for window in calendar.balances for moment in (window.start, window.end)]
+    windows += turning_points(scenario)
     for (name, phase), stop in zip(phases, ends, strict=True):
         clock = timedelta(seconds=max(phase.clock, HOUR))
         for one, other in pairwise(_cuts(phase.start, stop, windows)):

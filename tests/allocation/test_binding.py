@@ -120,7 +120,7 @@ def test_less_is_better_where_nothing_stays_and_the_last_yuan_does_not_come_back
 
 def test_a_cell_that_its_target_holds_back_is_told_from_one_without_more_to_buy():
     bid = "{mode: cost_control, cost_per: order, target: 20}"
-    world = brief(f"scenes.new_customer.bid={bid}")
+    world = brief(f"scenes.new_customer.bid={bid}", "scenes.new_customer.fixed_cost=0")
     found = optimize(
         world, ("roi",), budget=300_000, budgets=(), effort=SHORT, replications=8
     )  # fmt: skip

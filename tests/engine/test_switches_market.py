@@ -173,7 +173,7 @@ AUCTIONS = [
     Switch(
         "a limit on the cost of a click", ("scenes.harvest.bid={mode: cost_control, target: %(limit)s}",),
         {"limit": share(0.2, 3)}, "harvest.spend_",
-        lambda off, on, x: [(on["harvest spend"], x["limit"] * on["harvest clicks"] * 1.02)], TIGHT,
+        lambda off, on, x: [(on["harvest spend"], x["limit"] * on["harvest clicks"] * 1.1)], TIGHT,  # some 800 clicks
         nil=("scenes.harvest.bid.target=1e9",),
     ),
     Switch(
