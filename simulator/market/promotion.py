@@ -31,10 +31,8 @@ from simulator.scenario.incentives import Coupon, Subsidy
 from simulator.scenario.people import order_value_of
 from simulator.scenario.schema import Scenario
 
-LEAST_SPREAD, FREE = (
-    1e-3,
-    1e6,
-)  # of single orders' values; a cap so many times the mean subsidy binds none
+LEAST_SPREAD = 1e-3  # of single orders' values: below it they are all alike
+FREE = 1e6  # a cap so many times the mean subsidy binds no order
 LEAST_PRICE = 0.01  # of the usual price: below it nobody is readier to buy
 ALWAYS = np.iinfo(np.int64).max  # seconds; later than any step
 

@@ -2,12 +2,11 @@
 
 A platform ranks the people of a segment by how well they suit, and a crowd is the first `selection.pool` of them: the
 same people in every step, and a smaller crowd is a part of a larger one. So crowds cut a segment into layers that are
-segments themselves, with all of its habits; each scene addresses those within its pool (docs/model.md section 2).
+segments themselves, with all of its habits; each scene addresses those within its pool (docs/model.md section 3).
 """
 
 from itertools import pairwise
 
-from simulator.scenario.amounts import percent
 from simulator.scenario.people import Segment
 from simulator.scenario.scenes import Scene
 from simulator.scenario.schema import Scenario
@@ -60,7 +59,8 @@ def _layers(name: str, ends: list[float]) -> dict[str, float]:
     if len(ends) == 1:
         return {name: 1.0}
     return {
-        f"{name} {percent(low)} to {percent(high)}": high for low, high in pairwise([0.0, *ends])
+        f"{name} {100 * low:.12g}% to {100 * high:.12g}%": high
+        for low, high in pairwise([0.0, *ends])
     }
 
 

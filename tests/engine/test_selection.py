@@ -3,6 +3,7 @@
 import pytest
 
 from simulator.errors import UserError
+from simulator.scenario.crowds import with_crowds
 from simulator.scenario.plan import package_price, plans_of
 from tests.worlds import (
     alone,
@@ -61,6 +62,14 @@ def test_a_crowd_without_money_changes_nothing():
     crowd = brief("scenes.new_customer.selection.pool=30%")
     books = [expected(s, [plan(s, harvest="20k")]) for s in (brief(), crowd)]
     assert not apart(*map(figures, books), 1e-9)
+
+
+def test_nobody_falls_between_two_crowds_of_nearly_one_size():
+    other = "{slots: [feed], audience: {outside: 100%}, selection: {pool: 25.00001%}}"
+    crowds = with_crowds(alone("scenes.only.selection.pool=25%", f"scenes.other={other}"))
+    assert next(iter(crowds.segments)) == "people 0% to 25%"
+    assert len(crowds.segments) == 3
+    assert sum(g.people for g in crowds.segments.values()) == pytest.approx(PEOPLE)
 
 
 # --- the same, written by hand ------------------------------------------------------------------------
