@@ -81,9 +81,8 @@ def payment_success(
     [0.92]
     """
     failure = np.zeros(())
-    for share, dense in np.moveaxis(
-        rush[..., None], -2, 0
-    ):  # hour by hour: a day of all steps is much memory
+    for hour in range(rush.shape[-1]):  # one by one: all hours of all steps are much memory
+        share, dense = rush[..., hour, None]
         square = np.square(np.minimum(load * dense, 1e100))
         failure = failure + share * np.minimum(0.5, fail * (1 - wallet) * square)
     return np.asarray(1 - failure * (1 - retry))

@@ -257,11 +257,10 @@ def _more_or_right(point: Point, price: float, found: NextMoney) -> str:
 
 def _no_price(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     """The same where no cell can take a little more: a far larger budget may open others that pay."""
-    most = _of_most_profit(frontier)
-    sure = frontier.gain(most.name, PROFIT, point.plan.name)[1]
     if words := _only_much_more(frontier, scenario, point):
         return words
-    if sure > 0 and _spends_less(frontier, most, point):
+    most = _of_most_profit(frontier)
+    if _surely_more(frontier, most, point) and _spends_less(frontier, most, point):
         return f"Spend less: {_highest(frontier, most)}."
     return f"More money {why_no_more(point.margins)}: {unspent_words(frontier, point)}."
 
@@ -269,12 +268,16 @@ def _no_price(frontier: Frontier, scenario: Scenario, point: Point) -> str:
 def _only_much_more(frontier: Frontier, scenario: Scenario, point: Point) -> str:
     """Where the plan of most profit surely brings more than the point, and plans more: that it does."""
     most = _of_most_profit(frontier)
-    sure = frontier.gain(most.name, PROFIT, point.plan.name)[1]
     planned, now = most.total(scenario), max(point.budget, point.plan.total(scenario))
-    if planned <= (1 + SMALL) * now or sure <= 0:
+    if planned <= (1 + SMALL) * now or not _surely_more(frontier, most, point):
         return ""
     words = _highest(frontier, most)
     return f"Only much more money would bring more: {words} spent, of {compact(planned)} planned."
+
+
+def _surely_more(frontier: Frontier, most: Plan, point: Point) -> bool:
+    """Whether it has more profit than the point, chance apart."""
+    return frontier.gain(most.name, PROFIT, point.plan.name)[1] > 0
 
 
 def why_no_more(margins: Mapping[str, Margin]) -> str:
